@@ -1,0 +1,116 @@
+"""What happens beside a training step: rows of history, checkpoints, and leaving when asked to."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from bvae.evaluate import Probe
+from bvae.files import replace_atomically
+from bvae.history import History
+from bvae.model import BetaVAE
+from bvae.tracking import Tracker
+from bvae.trial import Monitor, TrialFolder
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Every how many steps the losses are written down, and the model is looked at."""
+
+    log_every: int
+    probe_every: int
+
+    def is_due(self, every: int, trainer: pl.Trainer) -> bool:
+        """Whether something done every so many steps, and at the last one, is due now."""
+        return trainer.global_step % every == 0 or trainer.global_step == trainer.max_steps
+
+
+class Record(pl.Callback):
+    """Writes the history, and tells the tracker the same."""
+
+    def __init__(self, history: History, tracker: Tracker, probe: Probe, pace: Pace) -> None:
+        self._history = history
+        self._tracker = tracker
+        self._probe = probe
+        self._pace = pace
+        self.probed: dict[str, float] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the history, or go on with it from the step resumed from."""
+        self._history.start_at(trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Add a row when one is due."""
+        if not isinstance(pl_module, BetaVAE) or pl_module.latest is None:
+            return
+        self.probed = {}
+        if self._pace.is_due(self._pace.probe_every, trainer):
+            self.probed = self._probe.look(pl_module)
+        if self.probed or self._pace.is_due(self._pace.log_every, trainer):
+            latest = pl_module.latest
+            row = {
+                f"train/{name}": getattr(latest, name).item() for name in ("loss", "recon", "kl")
+            }
+            self._history.add(trainer.global_step, row | self.probed)
+            self._tracker.log(row | self.probed, step=trainer.global_step)
+
+
+class Best(pl.Callback):
+    """Keeps the weights of the step at which the model looked best."""
+
+    def __init__(self, record: Record, path: Path, *, score: str = "scores/mig") -> None:
+        self._record = record
+        self._path = path
+        self._score = score
+        self._best = float("-inf")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Save when the last look was the best so far."""
+        value = self._record.probed.get(self._score, float("-inf"))
+        if value > self._best:
+            self._best = value
+            save(trainer, self._path, weights_only=True)
+
+    def state_dict(self) -> dict[str, float]:
+        """Return what a resumed trial must know."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on with the best so far."""
+        self._best = state_dict["best"]
+
+
+class Resume(pl.Callback):
+    """Saves the training state every so many seconds, and before leaving when asked to stop."""
+
+    def __init__(self, folder: TrialFolder, monitor: Monitor, *, interval_s: float) -> None:
+        self._path = folder.resume
+        self._monitor = monitor
+        self._interval_s = interval_s
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Report the step; save if it is time; save and stop if asked to."""
+        self._monitor.at(trainer.global_step, trainer.max_steps)
+        if trainer.global_step >= trainer.max_steps:
+            return
+        stopping = self._monitor.stopping()
+        if stopping or time.monotonic() - self._saved_at > self._interval_s:
+            save(trainer, self._path, weights_only=False)
+            self._saved_at = time.monotonic()
+        trainer.should_stop = stopping
+
+
+def save(trainer: pl.Trainer, path: Path, *, weights_only: bool) -> None:
+    """Write a checkpoint that is whole or absent."""
+    replace_atomically(
+        path, lambda temporary: trainer.save_checkpoint(temporary, weights_only=weights_only)
+    )

@@ -1,0 +1,267 @@
+"""The configuration of one run: a dataclass for each part, and every check that needs no training.
+
+`conf/` holds the values, this module what they may be. Hydra composes; `parse` turns the composed
+mapping into a `Config` and reports all mistakes at once.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bvae.exceptions import ConfigError
+
+
+@dataclass
+class DataConfig:
+    """Which images, and which part of their lattice of factors is scored."""
+
+    name: str = MISSING
+    path: str | None = MISSING
+    score_every: list[int] | None = MISSING
+
+
+@dataclass
+class ModelConfig:
+    """Which encoder and decoder."""
+
+    name: str = MISSING
+
+
+@dataclass
+class OptimizerConfig:
+    """Which optimiser, and its learning rate."""
+
+    name: str = MISSING
+    lr: float = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """How long and where to train, and how often to look."""
+
+    max_steps: int = MISSING
+    batch_size: int = MISSING
+    accelerator: str = MISSING
+    precision: str = MISSING
+    log_every_n_steps: int = MISSING
+    val_every_n_steps: int = MISSING
+
+
+@dataclass
+class CheckpointConfig:
+    """Which weights stay after a trial, and how much work a kill may cost."""
+
+    keep: str = MISSING
+    interval_s: float = MISSING
+
+
+@dataclass
+class TrackerConfig:
+    """Where a run is logged."""
+
+    name: str = MISSING
+    mode: str = MISSING
+    project: str = MISSING
+
+
+@dataclass
+class Config:
+    """One β-VAE: what it is trained on, how, and how it is scored."""
+
+    beta: float = MISSING
+    latent_dim: int = MISSING
+    seed: int = MISSING
+    study: str | None = MISSING
+    runs_dir: str = MISSING
+    objective: str = MISSING
+    protocol: str = MISSING
+    threads: int = MISSING
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+
+COORDINATES = ("beta", "latent_dim", "seed")
+"""Every point of a study has a value for these, in this order."""
+
+NOT_IDENTITY = (
+    "study",
+    "runs_dir",
+    "objective",
+    "tracker",
+    "checkpoint",
+    "trainer.accelerator",
+    "trainer.log_every_n_steps",
+)
+"""Keys (and all below them) that cannot change a trial's numbers."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words and as a test."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+def _at_least(low: int) -> Rule:
+    return Rule(f"an integer of at least {low}", lambda value: value >= low)
+
+
+def _one_of(names: Iterable[str]) -> Rule:
+    allowed = tuple(names)
+    return Rule("one of " + ", ".join(allowed), lambda value: value in allowed)
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0
+
+
+POSITIVE = Rule("a finite number above 0", _positive)
+
+RULES: Mapping[str, Rule] = {
+    "beta": POSITIVE,
+    "latent_dim": _at_least(1),
+    "seed": Rule("an integer from 0 to 2**31 - 1", lambda value: 0 <= value < 2**31),
+    "threads": _at_least(1),
+    "optimizer.name": _one_of(["adam", "adagrad"]),
+    "optimizer.lr": POSITIVE,
+    "trainer.max_steps": _at_least(1),
+    "trainer.batch_size": _at_least(1),
+    "trainer.accelerator": _one_of(["auto", "cpu", "gpu", "cuda", "mps"]),
+    "trainer.precision": _one_of(["32-true", "bf16-mixed", "16-mixed"]),
+    "trainer.log_every_n_steps": _at_least(1),
+    "trainer.val_every_n_steps": _at_least(1),
+    "checkpoint.keep": _one_of(["last", "best", "none"]),
+    "checkpoint.interval_s": POSITIVE,
+    "tracker.name": _one_of(["wandb", "none"]),
+    "tracker.mode": _one_of(["offline", "online"]),
+}
+
+
+def keys(schema: type = Config, *, prefix: str = "") -> list[str]:
+    """Return every key of the configuration, dotted, leaves and the parts that hold them.
+
+    >>> [key for key in keys() if key.startswith("optimizer")]
+    ['optimizer', 'optimizer.name', 'optimizer.lr']
+    """
+    found: list[str] = []
+    hints = get_type_hints(schema)
+    for entry in fields(schema):
+        found.append(prefix + entry.name)
+        if is_dataclass(hints[entry.name]):
+            found += keys(hints[entry.name], prefix=f"{prefix}{entry.name}.")
+    return found
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Say which allowed name was probably meant, or list them all.
+
+    >>> nearest("betta", ["beta", "seed"])
+    'did you mean beta?'
+    """
+    names = sorted(allowed)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else "known: " + ", ".join(names)
+
+
+def value_mistake(key: str, value: object) -> str | None:
+    """Return what is wrong with one value of one key, or None."""
+    schema = OmegaConf.structured(Config)
+    try:
+        OmegaConf.update(schema, key, value, merge=True)
+    except (OmegaConfBaseException, ValueError):
+        return f"{key}: expected {_expected(key)}, but got {value!r}"
+    rule = RULES.get(key)
+    typed = OmegaConf.select(schema, key)
+    if rule is None or rule.holds(typed):
+        return None
+    return f"{key}: expected {rule.expected}, but got {value!r}"
+
+
+def _expected(key: str) -> str:
+    if key in RULES:
+        return RULES[key].expected
+    hint: Any = Config
+    for name in key.split("."):
+        hint = get_type_hints(hint)[name]
+    words = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
+    return words.get(hint, str(hint))
+
+
+def parse(composed: DictConfig | Mapping[str, Any]) -> Config:
+    """Turn a composed mapping into a checked `Config`.
+
+    Raises:
+        ConfigError: naming every key that is unknown, missing, of the wrong type or out of range.
+    """
+    values = flatten(composed)
+    known = set(keys())
+    mistakes = [f"{key}: no such key; {nearest(key, known)}" for key in values if key not in known]
+    for key, value in values.items():
+        mistake = value_mistake(key, value) if key in known else None
+        mistakes += [mistake] if mistake else []
+    given = set(values)
+    leaves = [key for key in known if not any(other.startswith(key + ".") for other in known)]
+    mistakes += [f"{key}: a value is needed; give {key}=…" for key in leaves if key not in given]
+    if mistakes:
+        raise ConfigError("\n".join(sorted(mistakes)))
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed))
+    if not isinstance(config, Config):  # OmegaConf's return type does not say so
+        raise TypeError(f"expected a Config, but got {type(config).__name__}")
+    return config
+
+
+def flatten(composed: DictConfig | Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """Return dotted leaf keys and their values; values still missing (`???`) are left out."""
+    plain: Any = composed
+    if isinstance(composed, DictConfig):
+        plain = OmegaConf.to_container(composed, resolve=True)
+    leaves: dict[str, Any] = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            leaves |= flatten(value, prefix=f"{prefix}{key}.")
+        elif value != MISSING:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def identity(composed: Mapping[str, Any], *, axes: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the flat base configuration: what can change numbers, and no swept key.
+
+    Args:
+        composed: the resolved configuration.
+        axes: swept keys beside β, latent size and seed; a swept group drops all below it.
+    """
+    dropped = (*NOT_IDENTITY, *COORDINATES, *axes)
+    return {
+        key: value
+        for key, value in sorted(flatten(composed).items())
+        if not any(key == name or key.startswith(name + ".") for name in dropped)
+    }
+
+
+def directory() -> Path:
+    """Return the one configuration directory: the clone's `conf/`, else the wheel's copy."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent / "conf"
+    return clone if (clone / "config.yaml").is_file() else package / "conf"
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the choices of every configuration group, from the files of `directory()`."""
+    root = directory()
+    return {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and folder.name != "hydra"
+    }

@@ -1,0 +1,206 @@
+"""What a model says about its data: codes of every scored image, encoded once; losses; scores.
+
+Shapes: n scored images, M latents, K factors, [C, H, W] one image.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bvae.data.datasets import ImageDataset
+from bvae.data.lattice import FactorLattice
+from bvae.files import replace_atomically
+from bvae.losses import bernoulli_nll, kl_per_latent
+from bvae.metrics.score import Score, score_table
+from bvae.model import BetaVAE
+
+ENCODE_BATCH = 1024
+"""Images a forward pass; larger ones are no faster on a CPU."""
+
+LOSS_IMAGES = 4096
+"""Images, evenly spread over the scored ones, that the losses are averaged over."""
+
+PROBE_IMAGES = 2048
+"""Scored images, drawn once, that a model in training is looked at with."""
+
+ACTIVE_VARIANCE = 0.01
+"""A latent is active if the variance of its mean over the data exceeds this (Burda et al. 2016)."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Posterior means and log-variances [n, M] of the scored images, and what is known of these.
+
+    Values are rounded to float16, as they are stored, so that scores can be computed again from
+    the file and come out the same.
+    """
+
+    mu: NDArray[np.float32]
+    logvar: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    lattice: FactorLattice | None
+
+    @property
+    def factors(self) -> NDArray[np.int64] | None:
+        """Factor classes [n, K], if the data set has factors."""
+        return None if self.lattice is None else self.lattice.factors(np.arange(len(self.rows)))
+
+    @property
+    def kl_nats(self) -> NDArray[np.float64]:
+        """KL of each latent in nats, [M], mean over the images."""
+        terms = kl_per_latent(torch.from_numpy(self.mu), torch.from_numpy(self.logvar))
+        return terms.double().mean(0).numpy()
+
+    @property
+    def active_latents(self) -> int:
+        """How many latents have Var(mu) > 0.01."""
+        return int((self.mu.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+
+    def write(self, path: Path) -> None:
+        """Write `codes.npz`: mu, logvar as float16, rows of the data, the lattice."""
+        names = self.lattice.names if self.lattice else ()
+        sizes = self.lattice.sizes if self.lattice else ()
+        replace_atomically(
+            path,
+            lambda temporary: np.savez_compressed(
+                temporary,
+                mu=self.mu.astype(np.float16),
+                logvar=self.logvar.astype(np.float16),
+                rows=self.rows,
+                factor_names=np.array(names, dtype=str),
+                factor_sizes=np.array(sizes, dtype=np.int64),
+            ),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "Codes":
+        """Read what `write` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            sizes = tuple(int(size) for size in file["factor_sizes"])
+            names = tuple(str(name) for name in file["factor_names"])
+            return cls(
+                mu=file["mu"].astype(np.float32),
+                logvar=file["logvar"].astype(np.float32),
+                rows=file["rows"],
+                lattice=FactorLattice(names, sizes) if sizes else None,
+            )
+
+
+def scored_part(
+    dataset: ImageDataset, every: Sequence[int] | None
+) -> tuple[FactorLattice | None, NDArray[np.int64]]:
+    """Return the scored sub-lattice and its rows: every k-th class of each factor."""
+    if dataset.lattice is None or every is None:
+        return dataset.lattice, np.arange(len(dataset))
+    return dataset.lattice.every(every)
+
+
+def images(dataset: ImageDataset, rows: NDArray[np.int64], model: BetaVAE) -> torch.Tensor:
+    """Return images [b, C, H, W] in 0..1 on the model's device."""
+    return torch.from_numpy(dataset.store.images(rows)).to(model.device).float()
+
+
+@torch.inference_mode()
+def encode(
+    model: BetaVAE, dataset: ImageDataset, *, rows: NDArray[np.int64], lattice: FactorLattice | None
+) -> Codes:
+    """Encode the images of these rows, once."""
+    model.eval()
+    means, logvars = [], []
+    for start in range(0, len(rows), ENCODE_BATCH):
+        mu, logvar = model.encode(images(dataset, rows[start : start + ENCODE_BATCH], model))
+        means.append(mu.half().float().cpu())
+        logvars.append(logvar.half().float().cpu())
+    model.train()
+    return Codes(torch.cat(means).numpy(), torch.cat(logvars).numpy(), rows, lattice)
+
+
+@torch.inference_mode()
+def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, float]:
+    """Return recon, kl and loss in nats, over at most `LOSS_IMAGES` of the coded images.
+
+    The noise comes from a generator of its own: looking does not change the training.
+    """
+    chosen = np.unique(np.linspace(0, len(codes.rows) - 1, LOSS_IMAGES, dtype=np.int64))
+    noise = torch.Generator().manual_seed(0)
+    recon = 0.0
+    for part in np.array_split(chosen, max(1, len(chosen) // ENCODE_BATCH)):
+        mu, logvar = torch.from_numpy(codes.mu[part]), torch.from_numpy(codes.logvar[part])
+        z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
+        logits = model.decode(z.to(model.device))
+        recon += bernoulli_nll(logits, images(dataset, codes.rows[part], model)).sum().item()
+    recon /= len(chosen)
+    kl = float(codes.kl_nats.sum())
+    return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fixed sample of the scored images to look at a model in training with."""
+
+    dataset: ImageDataset
+    rows: NDArray[np.int64]
+    factors: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Probe":
+        """Draw the sample, the same one at every call."""
+        lattice, rows = scored_part(dataset, every)
+        size = min(PROBE_IMAGES, len(rows))
+        chosen = np.sort(np.random.default_rng(0).choice(len(rows), size, replace=False))
+        return cls(dataset, rows[chosen], None if lattice is None else lattice.factors(chosen))
+
+    def look(self, model: BetaVAE) -> dict[str, float]:
+        """Return losses, KL of each latent, active units, and MIG where there are factors."""
+        codes = encode(model, self.dataset, rows=self.rows, lattice=None)
+        found = {f"val/{name}": value for name, value in losses(model, self.dataset, codes).items()}
+        found |= {f"kl/z{m:02d}": float(kl) for m, kl in enumerate(codes.kl_nats)}
+        found["kl/active_units"] = codes.active_latents
+        if self.factors is not None:
+            table = score_table(codes.mu, self.factors, protocol="fast", only=("mig",))
+            found |= {f"scores/{name}": score.value for name, score in table.scores.items()}
+        return found
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All scores of a model, flat by name, and the circumstances they were computed under."""
+
+    values: Mapping[str, float]
+    details: Mapping[str, object]
+
+
+def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
+    """Score a table of codes by a protocol; without factors there is nothing to score."""
+    details: dict[str, object] = {
+        "protocol": protocol,
+        "lattice": codes.lattice.name if codes.lattice else None,
+        "representation": "mean",
+        "seed": seed,
+    }
+    factors = codes.factors
+    if factors is None:
+        return Scored({}, details)
+    start = time.perf_counter()
+    table = score_table(codes.mu, factors, logvar=codes.logvar, protocol=protocol, seed=seed)
+    details["wall_time_s"] = round(time.perf_counter() - start, 3)
+    details["missing"] = dict(table.missing)
+    details["scores"] = {name: _circumstances(value) for name, value in table.scores.items()}
+    return Scored({name: value.value for name, value in table.scores.items()}, details)
+
+
+def _circumstances(score: Score) -> dict[str, object]:
+    return {
+        "spread": score.spread,
+        "evaluations": score.n_evaluations,
+        "pairs": score.n_pairs,
+        "factors": score.n_factors,
+        "chance": score.chance,
+        "chance_corrected": score.chance_corrected,
+        "per_factor": list(score.per_factor),
+    }

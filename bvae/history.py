@@ -1,0 +1,50 @@
+"""The history of a trial: a row every so many steps; a resumed trial goes on with it."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bvae.files import write_atomically
+
+
+def columns(*, latent_dim: int, scores: bool) -> list[str]:
+    """Return the columns of `history.csv` (losses and KL in nats)."""
+    train = ["train/loss", "train/recon", "train/kl"]
+    probe = ["val/loss", "val/recon", "val/kl", "kl/active_units"]
+    latents = [f"kl/z{m:02d}" for m in range(latent_dim)]
+    return ["step", *train, *probe, *latents, *(["scores/mig"] if scores else [])]
+
+
+class History:
+    """Rows of numbers by step, each on disk as soon as it is added."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._path = path
+        self._names = list(names)
+
+    def start_at(self, step: int) -> None:
+        """Begin the file, or keep of it what happened up to `step`, the step resumed from."""
+        kept = [row for row in self.rows() if float(row["step"]) <= step] if step else []
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        write_atomically(self._path, text.getvalue())
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a row; columns without a value stay empty."""
+        row = {"step": step} | {name: f"{value:.9g}" for name, value in values.items()}
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._names, lineterminator="\n").writerow(row)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows on disk; a last line torn by a kill is left out."""
+        if not self._path.exists():
+            return []
+        whole = self._path.read_text(encoding="utf-8").rpartition("\n")[0]
+        read = csv.DictReader(io.StringIO(whole))
+        return [row for row in read if row["step"] and None not in row.values()]

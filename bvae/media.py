@@ -1,0 +1,70 @@
+"""Pictures of a trained model: what it reconstructs, and what each latent does.
+
+Shapes: M latents, S steps of a traversal, [C, H, W] one image.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bvae import visuals
+from bvae.data.datasets import ImageDataset
+from bvae.evaluate import Codes, images
+from bvae.model import BetaVAE
+
+RECONSTRUCTIONS = 24
+"""Images reconstructed, evenly spread over the scored ones."""
+
+TRAVERSAL_RANGE = 3.0
+"""A traversal goes from -3 to 3: where the prior has 99.7 % of its mass."""
+
+TRAVERSAL_STEPS = 11
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Where the pictures are."""
+
+    reconstructions: Path
+    traversal: Path
+    traversal_gif: Path
+
+
+def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
+    """Draw a reconstruction grid, a traversal grid and its animation, latents ordered by KL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = Drawn(
+        folder / "reconstructions.png", folder / "traversal.png", folder / "traversal.gif"
+    )
+    chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
+    inputs, outputs = reconstruct(model, dataset, codes, chosen)
+    visuals.save_png(drawn.reconstructions, visuals.reconstruction_grid(inputs, outputs))
+    frames = traverse(model, codes.mu[len(codes.mu) // 2])
+    kl_nats = codes.kl_nats
+    visuals.save_png(drawn.traversal, visuals.traversal_grid(frames, kl_nats=kl_nats))
+    visuals.save_gif(drawn.traversal_gif, visuals.traversal_gif(frames, kl_nats=kl_nats), fps=8)
+    return drawn
+
+
+@torch.inference_mode()
+def reconstruct(
+    model: BetaVAE, dataset: ImageDataset, codes: Codes, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return images and what is decoded from their means, [b, C, H, W] in 0..1 each."""
+    inputs = images(dataset, codes.rows[chosen], model)
+    outputs = model.decode(torch.from_numpy(codes.mu[chosen]).to(model.device)).sigmoid()
+    return inputs.cpu().numpy(), outputs.float().cpu().numpy()
+
+
+@torch.inference_mode()
+def traverse(model: BetaVAE, mu: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Decode one code with each latent in turn moved over its range, [M, S, C, H, W] in 0..1."""
+    steps = torch.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, TRAVERSAL_STEPS)
+    latents = torch.eye(len(mu), dtype=torch.bool)[:, None, :]  # [M, 1, M]
+    z = torch.where(latents, steps[None, :, None], torch.from_numpy(mu))  # [M, S, M]
+    pictures = model.decode(z.flatten(0, 1).to(model.device)).sigmoid()
+    decoded: NDArray[np.float32] = pictures.float().cpu().numpy()
+    return decoded.reshape(*z.shape[:2], *decoded.shape[1:])

@@ -1,0 +1,284 @@
+"""One trial, start to end: train, encode once, score, draw, and hand back the result.
+
+The trial's folder is filled on the way; committing `result.json` is the caller's, who knows whether
+the trial is still its own.
+"""
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import OmegaConf
+
+from bvae import evaluate, media, tracking
+from bvae.callbacks import Best, Pace, Record, Resume, save
+from bvae.config import Config
+from bvae.data.datamodule import ImageBatches
+from bvae.data.datasets import ImageDataset, describe, open_dataset
+from bvae.exceptions import DataError
+from bvae.files import write_atomically
+from bvae.history import History, columns
+from bvae.losses import beta_norm
+from bvae.model import BetaVAE
+from bvae.trial import Assignment, Interrupted, TrialFolder, TrialResult, now
+from bvae.versions import versions
+
+log = logging.getLogger("bvae")
+
+
+class Stopwatch:
+    """Seconds spent in the parts of a trial."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a block under a name."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def run_trial(task: Assignment) -> TrialResult:
+    """Train and score one model; an exception becomes a failed result.
+
+    Raises:
+        Interrupted: the monitor asked to stop; the training state is in the trial's folder.
+        ConfigError: the tracker cannot be started as configured.
+    """
+    start = time.perf_counter()
+    torch.set_num_threads(task.config.threads)
+    write_atomically(task.folder.config, OmegaConf.to_yaml(OmegaConf.structured(task.config)))
+    result = TrialResult(
+        point=dict(task.point),
+        state="failed",
+        attempt=task.attempt,
+        threads=task.config.threads,
+        started_at=now(),
+        versions=versions(),
+    )
+    tracker = _start_tracker(task)
+    with _log_file(task.folder.log):
+        try:
+            result = _complete(task, tracker, result)
+        except Interrupted:
+            tracker.finish(exit_code=130)
+            raise
+        except Exception as error:  # failure is data: whatever a trial raises is its result
+            log.exception("the trial failed")
+            result = replace(result, error=_describe(error))
+    tracker.finish(exit_code=0 if result.state == "complete" else 1)
+    seconds = round(time.perf_counter() - start, 3)
+    return replace(result, wall_time_s=seconds, tracking=tracker.lost)
+
+
+def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
+    config, folder, watch = task.config, task.folder, Stopwatch()
+    dataset = open_dataset(
+        config.data.name, path=Path(config.data.path) if config.data.path else None
+    )
+    lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
+    model = build_model(config, dataset)
+    with watch.part("train_s"):
+        trainer = fit(task, model, dataset, tracker)
+    _keep_weights(trainer, folder, keep=config.checkpoint.keep)
+    with watch.part("encode_s"):
+        codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
+        losses = evaluate.losses(model, dataset, codes)
+    with watch.part("score_s"):
+        scored = evaluate.score(codes, protocol=config.protocol, seed=config.seed)
+    with watch.part("write_s"):
+        codes.write(folder.codes)
+        drawn = media.draw(model, dataset, codes, folder=folder.media)
+    with watch.part("track_s"):
+        _track_outcome(tracker, scored.values, codes, drawn, step=trainer.global_step)
+    return replace(
+        result,
+        state="complete",
+        beta_norm=beta_norm(
+            config.beta, latent_dim=config.latent_dim, image_shape=dataset.store.image_shape
+        ),
+        device=str(trainer.strategy.root_device),
+        scores=scored.values,
+        scoring=scored.details,
+        losses=losses,
+        kl_per_latent=[float(f"{kl:.6g}") for kl in codes.kl_nats],
+        active_latents=codes.active_latents,
+        images_seen=trainer.global_step * config.trainer.batch_size,
+        timings=watch.seconds,
+    )
+
+
+def build_model(config: Config, dataset: ImageDataset) -> BetaVAE:
+    """Build the model, its first weights a function of the seed alone."""
+    torch.manual_seed(config.seed)
+    return BetaVAE(
+        network=config.model.name,
+        image_shape=dataset.store.image_shape,
+        latent_dim=config.latent_dim,
+        beta=config.beta,
+        optimizer=config.optimizer.name,
+        lr=config.optimizer.lr,
+    )
+
+
+def fit(
+    task: Assignment, model: BetaVAE, dataset: ImageDataset, tracker: tracking.Tracker
+) -> pl.Trainer:
+    """Train from the start, or from where an earlier attempt was interrupted.
+
+    Raises:
+        Interrupted: the monitor asked to stop.
+        NonFiniteLossError: the loss became NaN or infinite.
+    """
+    config = task.config
+    with_factors = dataset.lattice is not None
+    history = History(
+        task.folder.history, columns(latent_dim=config.latent_dim, scores=with_factors)
+    )
+    pace = Pace(
+        log_every=config.trainer.log_every_n_steps, probe_every=config.trainer.val_every_n_steps
+    )
+    probe = evaluate.Probe.of(dataset, config.data.score_every)
+    record = Record(history, tracker, probe, pace)
+    resume = Resume(task.folder, task.monitor, interval_s=config.checkpoint.interval_s)
+    best = Best(record, task.folder.checkpoints / "best.ckpt")
+    trainer = pl.Trainer(
+        max_steps=config.trainer.max_steps,
+        accelerator=config.trainer.accelerator,
+        devices=1,
+        precision=config.trainer.precision,  # type: ignore[arg-type]
+        callbacks=[record, *([best] if config.checkpoint.keep == "best" else []), resume],
+        # A trial is one process, also where SLURM would have Lightning think otherwise.
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=task.folder.root,
+    )
+    batches = ImageBatches(dataset, batch_size=config.trainer.batch_size, seed=config.seed)
+    trainer.fit(model, datamodule=batches, ckpt_path=_resumable(task.folder.resume, model))
+    if trainer.global_step < config.trainer.max_steps:
+        raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
+    return trainer
+
+
+def _resumable(path: Path, model: BetaVAE) -> Path | None:
+    """Return the checkpoint if it can be gone on with, after removing one that cannot."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)["hyper_parameters"]
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # torch has no root of its own for what a damaged file may raise
+        log.warning("starting again: %s cannot be read (%s)", path.name, error)
+    else:
+        if found == dict(model.hparams):
+            return path
+        log.warning("starting again: %s is of another model", path.name)
+    path.unlink()
+    return None
+
+
+def _keep_weights(trainer: pl.Trainer, folder: TrialFolder, *, keep: str) -> None:
+    """Leave the weights that were asked for, and nothing to resume from."""
+    if keep == "last":
+        save(trainer, folder.checkpoints / "last.ckpt", weights_only=True)
+
+
+def _start_tracker(task: Assignment) -> tracking.Tracker:
+    config = task.config
+    return tracking.start(
+        kind=config.tracker.name,
+        mode=config.tracker.mode,
+        project=config.tracker.project,
+        folder=task.tracker_folder,
+        identity=task.identity,
+        config=_tracked_config(config),
+    )
+
+
+def _tracked_config(config: Config) -> dict[str, object]:
+    """Return the full configuration, with what dashboards group and filter by on top."""
+    plain = OmegaConf.to_container(OmegaConf.structured(config))
+    if not isinstance(plain, dict):  # OmegaConf's return type does not say so
+        raise TypeError(f"expected a mapping, but got {type(plain).__name__}")
+    sizes = describe(config.data.name).image_shape
+    norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_shape=sizes)
+    return {str(key): value for key, value in plain.items()} | {
+        "beta_norm": norm,
+        "data": config.data.name,
+        "model": config.model.name,
+        "full": plain,
+    }
+
+
+def _track_outcome(
+    tracker: tracking.Tracker,
+    scores: Mapping[str, float],
+    codes: evaluate.Codes,
+    drawn: media.Drawn,
+    *,
+    step: int,
+) -> None:
+    values = {f"scores/{name}": value for name, value in scores.items()}
+    tracker.log(values, step=step)
+    tracker.log_image("media/reconstructions", drawn.reconstructions, step=step)
+    tracker.log_image("media/traversal", drawn.traversal, step=step)
+    tracker.log_video("media/traversal_gif", drawn.traversal_gif, step=step)
+    tracker.summarise(values | {"active_latents": codes.active_latents})
+
+
+@contextlib.contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Send what is logged, and what is warned of, to the trial's own log and nowhere else.
+
+    Lightning would write to the terminal, where a table of the whole study may stand.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    names = ("bvae", "pytorch_lightning", "lightning_fabric", "py.warnings")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.handlers for logger in loggers]
+    for logger in loggers:
+        logger.handlers = [handler]
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers in zip(loggers, before, strict=True):
+            logger.handlers = handlers
+        handler.close()
+
+
+def _describe(error: Exception) -> str:
+    """Return type and message on the first line, the traceback below."""
+    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+
+
+def load(trial_folder: Path | str) -> BetaVAE:
+    """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
+
+    Raises:
+        DataError: the folder holds no weights.
+    """
+    folder = TrialFolder(Path(trial_folder))
+    for name in ("last.ckpt", "best.ckpt"):
+        path = folder.checkpoints / name
+        if path.exists():
+            model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            return model.eval()
+    raise DataError(
+        f"{folder.root}: no weights; expected checkpoints/last.ckpt of a complete trial "
+        "trained with checkpoint.keep=last or best"
+    )

@@ -1,0 +1,142 @@
+"""A trial: what is asked of it, the names of its files, and the record of its result."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from bvae.config import Config
+from bvae.files import write_atomically
+from bvae.tracking import RunIdentity
+
+SCHEMA = 1
+"""Version of `result.json`; readers refuse a newer one."""
+
+State = Literal["complete", "failed", "pruned"]
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """Every file of one trial, by name."""
+
+    root: Path
+
+    @property
+    def result(self) -> Path:
+        """The committed record; its presence means that the attempt has ended."""
+        return self.root / "result.json"
+
+    @property
+    def config(self) -> Path:
+        """The full configuration the trial was trained with."""
+        return self.root / "config.yaml"
+
+    @property
+    def codes(self) -> Path:
+        """Means and log-variances over the scored lattice."""
+        return self.root / "codes.npz"
+
+    @property
+    def history(self) -> Path:
+        """Losses, KL per latent and intermediate scores by step."""
+        return self.root / "history.csv"
+
+    @property
+    def log(self) -> Path:
+        """What the trial had to say."""
+        return self.root / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights: `last.ckpt` or `best.ckpt`."""
+        return self.root / "checkpoints"
+
+    @property
+    def resume(self) -> Path:
+        """Full training state of an unfinished trial; gone once it is complete."""
+        return self.checkpoints / "resume.ckpt"
+
+    @property
+    def media(self) -> Path:
+        """Pictures: reconstructions and traversals."""
+        return self.root / "media"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The outcome of one attempt at a point, as `result.json` holds it (losses, KL in nats)."""
+
+    point: Mapping[str, Any]
+    state: State
+    attempt: int
+    threads: int
+    started_at: str
+    beta_norm: float | None = None
+    wall_time_s: float = 0.0
+    device: str | None = None
+    error: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+    losses: Mapping[str, float] = field(default_factory=dict)
+    kl_per_latent: list[float] = field(default_factory=list)
+    active_latents: int | None = None
+    images_seen: int = 0
+    timings: Mapping[str, float] = field(default_factory=dict)
+    tracking: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def write(self, path: Path) -> None:
+        """Write the record atomically."""
+        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False))
+
+    @classmethod
+    def read(cls, path: Path) -> "TrialResult | None":
+        """Return the record, or None where there is none or it cannot be read."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            names = {entry.name for entry in dataclasses.fields(cls)}
+            return cls(**{key: value for key, value in content.items() if key in names})
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+class Interrupted(Exception):  # noqa: N818 - an event, not an error
+    """The trial was asked to stop, and has saved where it was."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _unheard(step: int, total: int) -> None:
+    del step, total
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How a trial and whoever runs it talk: must it stop, and how far is it?"""
+
+    stopping: Callable[[], bool] = _never
+    at: Callable[[int, int], None] = _unheard
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What to train, where, and under which name it is tracked."""
+
+    config: Config
+    folder: TrialFolder
+    point: Mapping[str, object]
+    attempt: int
+    identity: RunIdentity
+    tracker_folder: Path
+    monitor: Monitor = field(default_factory=Monitor)
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

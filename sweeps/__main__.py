@@ -1,0 +1,68 @@
+"""The command `sweeps`: look at studies, and act on them, while they run or after."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bvae.exceptions import BvaeError
+from sweeps import commands
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a subcommand and exit with its code; mistakes end in one message and code 2."""
+    typed = parser().parse_args(arguments)
+    run: Command = typed.run
+    try:
+        code = run(typed)
+    except BvaeError as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # `sweeps status | head` is no mistake
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    whole = argparse.ArgumentParser(prog="sweeps", description=__doc__)
+    subcommands = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = subcommands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    def add_for_study(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = add(name, run, text)
+        command.add_argument("study", type=Path, metavar="DIR", help="a study's folder")
+        return command
+
+    status = add_for_study("status", commands.status, "Say how far a study is.")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    best = add_for_study("best", commands.best, "Say which cell is best for each latent size.")
+    best.add_argument("--score", help="by this score instead of the study's objective")
+    best.add_argument("--json", action="store_true", help="print one JSON object")
+    add_for_study("report", commands.report, "Write report/index.html and report/curve.csv anew.")
+    logs = add_for_study("logs", commands.logs, "Print the log of a point, and why it failed.")
+    logs.add_argument("point", help="a point's name, or enough of it to be the only one")
+    add_for_study("stop", commands.stop, "Ask all workers to save what they run and leave.")
+    add_for_study("worker", commands.worker, "Work on a study until no point is left.")
+    retry = add_for_study("retry", commands.retry, "Queue failed points again.")
+    retry.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only points with this value, for example beta=4; may be repeated",
+    )
+    runs = add("list", commands.list_studies, "List the studies of a folder.")
+    runs.add_argument("runs", type=Path, nargs="?", default=Path("runs"), metavar="RUNS")
+    return whole
+
+
+if __name__ == "__main__":
+    main()

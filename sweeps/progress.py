@@ -1,0 +1,157 @@
+"""How far a running study is: counts, who is at what, time left, the best cell so far."""
+
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bvae.trial import TrialResult
+from sweeps.points import Point, text
+from sweeps.presence import Presence, workers_at
+from sweeps.study import Study
+
+
+@dataclass(frozen=True)
+class BestCell:
+    """The cell with the best mean of the objective so far."""
+
+    cell: str
+    mean: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment."""
+
+    name: str
+    objective: str
+    counts: dict[str, int]
+    workers: tuple[Presence, ...]
+    elapsed_s: float
+    eta_s: float | None
+    best: BestCell | None
+    failures: tuple[str, ...]
+
+
+class Progress:
+    """Looks at the result files again and again; reads each final one once."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._open = {point.slug: point for point in study.points}
+        self._final: dict[str, TrialResult] = {}
+        self._ended: list[tuple[str, str | None]] = []
+        self._seen_failures: set[tuple[str, int]] = set()
+        self._looking = threading.Lock()
+        self._started = time.monotonic()
+        self._final_at_start: int | None = None
+
+    @property
+    def left(self) -> int:
+        """How many points need another attempt."""
+        return len(self._open)
+
+    @property
+    def finished(self) -> int:
+        """How many attempts have been seen to end."""
+        return len(self._ended)
+
+    @property
+    def results(self) -> dict[str, TrialResult]:
+        """The final results, by slug."""
+        return dict(self._final)
+
+    def look(self) -> None:
+        """Read the results that have come since the last look."""
+        with self._looking:
+            for slug in list(self._open):
+                result = TrialResult.read(self._study.folder.trial(slug).result)
+                if result is not None:
+                    self._note(slug, result)
+            if self._final_at_start is None:
+                self._final_at_start = len(self._final)
+                self._ended.clear()
+
+    def _note(self, slug: str, result: TrialResult) -> None:
+        final = self._study.is_final(result)
+        if final:
+            self._final[slug] = result
+            del self._open[slug]
+        attempt = (slug, result.attempt)
+        if attempt not in self._seen_failures:
+            self._seen_failures.add(attempt)
+            cause = result.error.splitlines()[0] if result.error else None
+            self._ended.append((slug, cause))
+
+    def same_cause_in_a_row(self, number: int) -> str | None:
+        """Return the cause if the last points to end, so many different ones, failed with it."""
+        causes: dict[str, str] = {}
+        for slug, cause in reversed(self._ended):
+            if cause is None or (causes and _kind(cause) not in map(_kind, causes.values())):
+                return None
+            causes[slug] = cause
+            if len(causes) >= number:
+                return cause
+        return None
+
+    def snapshot(self) -> Snapshot:
+        """Return the study as it was at the last look."""
+        workers = [said for said in workers_at(self._study.folder.workers) if said.slug]
+        running = {said.slug for said in workers} & set(self._open)
+        states = [result.state for result in self._final.values()]
+        counts = {"expected": len(self._study.points)}
+        counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
+        counts |= {"running": len(running), "pending": len(self._open) - len(running)}
+        return Snapshot(
+            name=self._study.name,
+            objective=self._study.manifest.objective,
+            counts=counts,
+            workers=tuple(workers),
+            elapsed_s=time.monotonic() - self._started,
+            eta_s=self._eta_s(workers),
+            best=self._best(),
+            failures=tuple(self._failures()),
+        )
+
+    def _eta_s(self, workers: list[Presence]) -> float | None:
+        done = len(self._final) - (self._final_at_start or 0)
+        if not self._open:
+            return 0.0
+        if not done or not workers:
+            return None
+        times = [
+            result.wall_time_s for result in self._final.values() if result.state == "complete"
+        ]
+        if not times:
+            return None
+        steps = sum(said.step / said.total for said in workers if said.total)
+        return max(0.0, len(self._open) - steps) * statistics.median(times) / len(workers)
+
+    def _best(self) -> BestCell | None:
+        cells: dict[str, list[float]] = defaultdict(list)
+        objective = self._study.manifest.objective
+        for point in self._study.points:
+            result = self._final.get(point.slug)
+            if result is not None and objective in result.scores:
+                cells[_cell(point)].append(result.scores[objective])
+        if not cells:
+            return None
+        cell, values = max(cells.items(), key=lambda item: statistics.fmean(item[1]))
+        return BestCell(cell, statistics.fmean(values), len(values))
+
+    def _failures(self) -> Iterator[str]:
+        for slug, result in self._final.items():
+            if result.state == "failed" and result.error:
+                yield f"{slug}: {result.error.splitlines()[0]}"
+
+
+def _cell(point: Point) -> str:
+    return " ".join(f"{key}={text(value)}" for key, value in point.cell)
+
+
+def _kind(cause: str) -> str:
+    """Return the type of an error: its message may name a step or a number."""
+    return cause.partition(":")[0]
