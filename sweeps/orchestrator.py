@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bvae.exceptions import ConfigError
-from sweeps.display import Display
+from sweeps.display import Display, shown
 from sweeps.ledger import Ledger
 from sweeps.presence import AlreadyPresentError, Present, Watch, here, workers_at
 from sweeps.progress import Progress
 from sweeps.study import Study
+from sweeps.worker import log_to
 
 log = logging.getLogger("sweeps")
 
@@ -72,6 +74,7 @@ class Orchestrator:
         self._interrupted = False
         self._idle_starts = 0
         self._reason: str | None = None
+        self._last_death = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
 
     def run(self) -> Exit:
@@ -81,7 +84,10 @@ class Orchestrator:
             ConfigError: if another command runs the study already.
         """
         try:
-            with Present(self._folder.orchestrator, name="orchestrator"):
+            with (
+                Present(self._folder.orchestrator, name="orchestrator"),
+                log_to(self._folder.logs / "orchestrator.log"),
+            ):
                 self._run()
         except AlreadyPresentError as error:
             raise ConfigError(
@@ -123,7 +129,10 @@ class Orchestrator:
         elif time.monotonic() > self._deadline:
             self._end(f"the budget of {self._settings.max_minutes:g} minutes is spent")
         elif self._idle_starts >= MAX_IDLE_STARTS:
-            self._end(f"workers die before a point ends; see {self._folder.logs}")
+            self._end(
+                f"workers die before a point ends ({self._last_death}); see "
+                f"{shown(self._folder.logs / 'orchestrator.log')}"
+            )
 
     def _end(self, reason: str) -> None:
         if self._reason is None:
@@ -140,6 +149,7 @@ class Orchestrator:
                 self._launch(index)
             except Exception as error:  # whatever a launcher raises means: its worker has died
                 log.warning("worker %d ended: %s", index, error)
+                self._last_death = _gist(error)
             self._progress.look()
             if not self._progress.left:
                 return
@@ -189,6 +199,13 @@ def _sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def _gist(error: Exception) -> str:
+    """Return the line of an error that says what happened; submitit wraps it in a traceback."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
+    return telling[-1] if telling else next(iter(lines), type(error).__name__)
 
 
 def _kill_workers(study: Study) -> None:

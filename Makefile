@@ -1,0 +1,36 @@
+# Two commands do all the set-up: `make sweep` draws a curve, `make test` runs every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: sweep test fast lint bench services clean
+
+sweep: $(INSTALLED)
+	$(BIN)/bvae -m experiment=quick
+
+test: $(INSTALLED) lint
+	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup
+
+fast: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup -m "not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.benchmarks
+
+# As root: what some tests talk to.
+services:
+	bash .ci/services
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

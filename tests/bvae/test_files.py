@@ -1,0 +1,78 @@
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bvae.files import replace_atomically, write_atomically
+
+
+def test_text_and_bytes_are_written(tmp_path: Path) -> None:
+    """What is written can be read back, text as UTF-8."""
+    write_atomically(tmp_path / "text", "β = 4")
+    write_atomically(tmp_path / "bytes", b"\x00\xff")
+
+    assert "β = 4" == (tmp_path / "text").read_text(encoding="utf-8")
+    assert b"\x00\xff" == (tmp_path / "bytes").read_bytes()
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    """A file may be written into a folder that does not exist yet."""
+    write_atomically(tmp_path / "a" / "b" / "file", "x")
+
+    assert "x" == (tmp_path / "a" / "b" / "file").read_text()
+
+
+def test_failing_writer_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    """A full disk leaves the old content, and no temporary file."""
+    path = tmp_path / "result.json"
+    write_atomically(path, "old")
+
+    def fill(temporary: Path) -> None:
+        temporary.write_text("ne")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        replace_atomically(path, fill)
+
+    assert "old" == path.read_text()
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_temporary_file_keeps_the_suffix(tmp_path: Path) -> None:
+    """Writers that choose the format by the suffix see the right one."""
+    seen = []
+    replace_atomically(tmp_path / "a.npz", lambda path: (seen.append(path.suffix), path.touch()))
+
+    assert [".npz"] == seen
+
+
+def test_mode_follows_the_umask(tmp_path: Path) -> None:
+    """Files on a shared folder are as readable as the user's umask says."""
+    code = (
+        "import os, sys, pathlib; os.umask(0o027);"
+        "from bvae.files import write_atomically;"
+        "write_atomically(pathlib.Path(sys.argv[1]), 'x')"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "file"], check=True)
+
+    assert 0o640 == stat.S_IMODE((tmp_path / "file").stat().st_mode)
+
+
+def test_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    """SIGKILL between writing and renaming leaves the old content under the name."""
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    code = (
+        "import os, sys, pathlib, signal; from bvae.files import replace_atomically;"
+        "replace_atomically(pathlib.Path(sys.argv[1]),"
+        " lambda p: (p.write_text('new'), os.kill(os.getpid(), signal.SIGKILL)))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, path], check=False)
+
+    assert -signal.SIGKILL == killed.returncode
+    assert "old" == path.read_text()

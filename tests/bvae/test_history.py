@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from bvae.history import History, columns
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """A history of two columns, begun."""
+    found = History(tmp_path / "history.csv", ["step", "train/loss", "val/loss"])
+    found.start_at(0)
+    return found
+
+
+def test_rows_are_on_disk_at_once(history: History) -> None:
+    """A row can be read as soon as it is added; columns without a value are empty."""
+    history.add(50, {"train/loss": 1.5})
+    history.add(100, {"train/loss": 1.25, "val/loss": 2.0})
+
+    assert [
+        {"step": "50", "train/loss": "1.5", "val/loss": ""},
+        {"step": "100", "train/loss": "1.25", "val/loss": "2"},
+    ] == history.rows()
+
+
+def test_resuming_drops_what_came_after(history: History) -> None:
+    """Rows after the step resumed from are dropped: they will be written again."""
+    for step in (50, 100, 150):
+        history.add(step, {"train/loss": step})
+    history.start_at(100)
+
+    assert ["50", "100"] == [row["step"] for row in history.rows()]
+
+
+def test_starting_again_begins_an_empty_file(history: History) -> None:
+    """A trial that starts from step 0 keeps nothing of an earlier attempt."""
+    history.add(50, {"train/loss": 1.0})
+    history.start_at(0)
+
+    assert [] == history.rows()
+
+
+def test_torn_last_line_is_left_out(history: History, tmp_path: Path) -> None:
+    """A line cut off by a kill is not read, and does not spoil the next."""
+    history.add(50, {"train/loss": 1.0})
+    with (tmp_path / "history.csv").open("a") as file:
+        file.write("100,1.")
+    history.start_at(100)
+    history.add(150, {"train/loss": 3.0})
+
+    assert ["50", "150"] == [row["step"] for row in history.rows()]
+
+
+def test_unknown_column_is_an_error(history: History) -> None:
+    """A value without a column is not dropped silently."""
+    with pytest.raises(ValueError, match="fields not in fieldnames"):
+        history.add(1, {"nonsense": 1.0})
+
+
+def test_columns_name_every_latent() -> None:
+    """There is a KL column for each latent, zero-padded, and MIG where there are factors."""
+    with_factors = columns(latent_dim=2, scores=True)
+
+    assert ["kl/z00", "kl/z01", "scores/mig"] == with_factors[-3:]
+    assert "scores/mig" not in columns(latent_dim=2, scores=False)
