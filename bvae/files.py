@@ -1,9 +1,13 @@
 """Files that are either whole or absent, whatever is killed while they are written."""
 
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
+"""Names of files that are being written."""
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -29,6 +33,13 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers have left in a folder and below it."""
+    for path in folder.rglob(".*"):
+        if TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

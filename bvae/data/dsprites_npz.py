@@ -1,0 +1,125 @@
+"""The official dSprites file: checked, read chunk by chunk, and compared with our own drawing.
+
+Its arrays are `imgs` uint8 [n, 64, 64] of 0 and 1, and `latents_classes` int64 [n, 6]: the colour,
+which has one class, and the factors of `sprites`. The images are 3 GB unpacked, and are never held
+all at once.
+
+Shapes: n images in the file, b images of a chunk.
+"""
+
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bvae.data import sprites
+from bvae.exceptions import DataError
+
+MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
+URL = (
+    "https://github.com/google-deepmind/dsprites-dataset/raw/master/"
+    "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
+)
+
+_CHUNK = 4096  # images read at once
+
+
+class Comparison(NamedTuple):
+    """Numbers of images compared, of those that differ, and of their pixels that differ."""
+
+    images: int
+    differing_images: int
+    differing_pixels: int
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file in hexadecimal.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; download it from {URL}") from error
+    return digest.hexdigest()
+
+
+def check_md5(path: Path, expected: str) -> None:
+    """Refuse a file with another checksum.
+
+    Raises:
+        DataError: the file cannot be read, or its MD5 is not the expected one.
+    """
+    got = md5_of(path)
+    if got != expected:
+        raise DataError(f"expected {path} with MD5 {expected}, but got {got}; download {URL} again")
+
+
+def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images in chunks [b, 64, 64].
+
+    Raises:
+        DataError: the file is not an npz with such images.
+    """
+    return _read(path, "imgs", np.dtype(np.uint8), (64, 64))
+
+
+def compare(path: Path) -> Comparison:
+    """Draw every image again from its classes, and count what differs.
+
+    Raises:
+        DataError: the file is not an npz with images, and as many classes that exist.
+    """
+    images = differing_images = differing_pixels = 0
+    for official, classes in _with_classes(path):
+        pixels = (official != sprites.render(classes[:, 1:])).sum(axis=(1, 2))
+        images += len(official)
+        differing_images += int((pixels > 0).sum())
+        differing_pixels += int(pixels.sum())
+    return Comparison(images, differing_images, differing_pixels)
+
+
+def _with_classes(path: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    classes = _read(path, "latents_classes", np.dtype(np.int64), (6,))
+    nothing: NDArray[Any] = np.zeros(0)
+    for images, their_classes in zip_longest(read_images(path), classes, fillvalue=nothing):
+        if len(images) != len(their_classes):
+            raise DataError(f"expected as many classes as images in {path}; download {URL} again")
+        yield images, their_classes
+
+
+def _read(
+    path: Path, name: str, dtype: np.dtype[Any], row_shape: tuple[int, ...]
+) -> Iterator[NDArray[Any]]:
+    """Yield an array of an npz in chunks of rows; nothing is ever unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            number = _number_of_rows(file, dtype, row_shape)
+            for start in range(0, number, _CHUNK):
+                rows = min(_CHUNK, number - start)
+                content = file.read(rows * dtype.itemsize * math.prod(row_shape))
+                yield np.frombuffer(content, dtype).reshape(rows, *row_shape)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"expected {path} to be an npz with {name} {dtype} {['n', *row_shape]}, "
+            f"but could not read that: {error}; download {URL} again"
+        ) from error
+
+
+def _number_of_rows(file: IO[bytes], dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> int:
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"a header of version {version}")
+    shape, column_major, found = np.lib.format.read_array_header_1_0(file)
+    if column_major or found != dtype or shape[1:] != row_shape:
+        raise ValueError(f"found {found} {list(shape)}")
+    return int(shape[0])

@@ -1,0 +1,165 @@
+"""Image i of the data set of these tests holds the number i in its 16 pixels."""
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from bvae.data.datamodule import ImageBatches
+from bvae.data.datasets import ImageDataset
+from bvae.data.store import ImageStore
+from bvae.exceptions import ConfigError
+
+N, BATCH = 50, 8
+
+
+def numbered(number=N):
+    """A data set without factors."""
+    packed = np.arange(number, dtype=">u2").view(np.uint8).reshape(number, 2)
+    return ImageDataset("numbered", ImageStore(packed, (1, 4, 4)), None)
+
+
+def numbers(images):
+    """The numbers that images [b, 1, 4, 4] hold."""
+    return (images.reshape(-1, 16).double() @ 2.0 ** torch.arange(15, -1, -1).double()).tolist()
+
+
+class Recorder(pl.LightningModule):
+    """The smallest model that trains; it writes down the numbers of the images it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(16, 1)
+        self.seen = []
+
+    def training_step(self, images):
+        """One step on images [b, 1, 4, 4]."""
+        self.seen.append(numbers(images))
+        return self.layer(images.flatten(1)).square().mean()
+
+    def configure_optimizers(self):
+        """Plain gradient descent."""
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+class SaveAtSeven(pl.Callback):
+    """Writes a checkpoint in the middle of a run."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_train_batch_end(self, trainer, *_):
+        """After the seventh step."""
+        if trainer.global_step == 7:
+            trainer.save_checkpoint(self.path)
+
+
+def fit(*, max_steps, checkpoint=None, callbacks=None):
+    """Trains for max_steps in all; returns the trainer and the numbers seen at each step."""
+    trainer = pl.Trainer(
+        max_steps=max_steps,
+        accelerator="cpu",
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        logger=False,
+    )
+    model = Recorder()
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=3)
+    trainer.fit(model, datamodule=batches, ckpt_path=checkpoint)
+    return trainer, model.seen
+
+
+def test_a_batch_is_the_images_of_its_rows():
+    """A batch holds 0.0 and 1.0, of the rows that are said to be in it, in that order."""
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=0)
+    images = batches.batch(4)
+    assert images.dtype == torch.float32
+    assert images.shape == (BATCH, 1, 4, 4)
+    assert set(images.unique().tolist()) == {0.0, 1.0}
+    assert numbers(images) == batches.batch_indices(4).tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, BATCH, N])
+def test_an_epoch_repeats_no_image(batch_size):
+    """Within an epoch no image comes twice, and only a last partial batch is left out."""
+    batches = ImageBatches(numbered(), batch_size=batch_size, seed=0)
+    per_epoch = N // batch_size
+    for epoch in range(2):
+        steps = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+        rows = np.concatenate([batches.batch_indices(step) for step in steps])
+        assert len(set(rows.tolist())) == per_epoch * batch_size
+        assert set(rows.tolist()) <= set(range(N))
+
+
+def test_epochs_and_seeds_have_their_own_orders():
+    """Another epoch or another seed means another order."""
+    orders = [
+        ImageBatches(numbered(), batch_size=N, seed=seed).batch_indices(epoch).tolist()
+        for seed in range(3)
+        for epoch in range(3)
+    ]
+    assert len({tuple(order) for order in orders}) == 9
+
+
+def test_a_batch_depends_on_seed_and_step_only():
+    """A batch is the same whatever was asked for before, and from a new object."""
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=5)
+    forwards = [batches.batch_indices(step).tolist() for step in range(30)]
+    backwards = [batches.batch_indices(step).tolist() for step in reversed(range(30))]
+    again = ImageBatches(numbered(), batch_size=BATCH, seed=5).batch_indices(29).tolist()
+    assert forwards == backwards[::-1]
+    assert again == forwards[29]
+
+
+def test_batches_are_what_they_were():
+    """The order follows from Philox keyed by seed and epoch, as results already written assume."""
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=7)
+    generator = np.random.Generator(np.random.Philox(key=np.array([7, 1], np.uint64)))
+    expected = generator.permutation(N)[2 * BATCH : 3 * BATCH]
+    np.testing.assert_array_equal(batches.batch_indices(N // BATCH + 2), expected)
+
+
+def test_a_resumed_run_meets_the_same_batches(tmp_path):
+    """A run resumed from step 7 sees the batches of an uninterrupted one."""
+    _, uninterrupted = fit(max_steps=15, callbacks=[SaveAtSeven(tmp_path / "middle.ckpt")])
+    trainer, before = fit(max_steps=7)
+    trainer.save_checkpoint(tmp_path / "end.ckpt")
+    _, after_end = fit(max_steps=15, checkpoint=tmp_path / "end.ckpt")
+    _, after_middle = fit(max_steps=15, checkpoint=tmp_path / "middle.ckpt")
+    assert len(uninterrupted) == 15
+    assert before == uninterrupted[:7]
+    assert after_end == after_middle == uninterrupted[7:]
+
+
+def test_a_run_sees_the_batches_that_are_announced():
+    """Training step k gets batch k, across epochs."""
+    _, seen = fit(max_steps=15)
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=3)
+    assert seen == [batches.batch_indices(step).tolist() for step in range(15)]
+
+
+def test_batches_without_a_trainer():
+    """Outside a trainer the batches start at the first, each time anew."""
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=0)
+    stream = batches.train_dataloader()
+    for _ in range(2):
+        first, second, *_ = zip(stream, range(2), strict=False)
+        assert numbers(first[0]) == batches.batch_indices(0).tolist()
+        assert numbers(second[0]) == batches.batch_indices(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "seed", "message"),
+    [
+        (N + 1, 0, r"^expected a batch size in 1\.\.50, the images of numbered, but got 51$"),
+        (0, 0, r"batch size in 1\.\.50.*but got 0"),
+        (8, -1, "^expected a seed of at least 0, but got -1$"),
+        (0, -1, r"batch size.*but got 0; expected a seed of at least 0, but got -1"),
+    ],
+)
+def test_impossible_batches_are_refused(batch_size, seed, message):
+    """A batch has between one and all images, a seed is not negative; all mistakes are told."""
+    with pytest.raises(ConfigError, match=message):
+        ImageBatches(numbered(), batch_size=batch_size, seed=seed)
