@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 # As root: what some tests talk to.
 services:
@@ -29,6 +29,7 @@ services:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1,<26"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $(INSTALLED)
 

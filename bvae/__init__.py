@@ -1,3 +1,17 @@
 """One β-VAE run: data, networks, losses, model, scores, tracking."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bvae.train import load as load
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    # `load` brings torch, which reading a finished study must not.
+    if name == "load":
+        from bvae.train import load
+
+        return load
+    raise AttributeError(f"module 'bvae' has no attribute {name!r}")

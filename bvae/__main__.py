@@ -24,12 +24,15 @@ if not (Path(importlib.import_module("sweeps").__path__[0]) / "sweeper.py").exis
     )
 
 from sweeps import overrides, sweeper
-from sweeps.orchestrator import Exit
+from sweeps.exits import Exit
 
 
 def application(composed: DictConfig) -> None:
     """Train and score one model: a study of one point."""
-    sweeper.BvaeSweeper.exit_code = sweeper.run_one(composed)
+    try:
+        sweeper.BvaeSweeper.exit_code = sweeper.run_one(composed)
+    except BvaeError as error:  # here, since Hydra would first print words of its own
+        sweeper.BvaeSweeper.exit_code = _refuse(error)
 
 
 def main() -> None:
@@ -45,6 +48,8 @@ def main() -> None:
         entry()
     except (BvaeError, HydraException, OmegaConfBaseException) as error:
         sys.exit(_refuse(error))
+    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
+        sys.exit(Exit.INTERRUPTED)
     sys.exit(sweeper.BvaeSweeper.exit_code)
 
 
@@ -55,7 +60,7 @@ def _typed(arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def _refuse(error: Exception) -> int:
+def _refuse(error: Exception) -> Exit:
     message = str(error) or str(error.__cause__)
     if error.__cause__ is not None and str(error.__cause__) not in message:
         message += f"\n{error.__cause__}"

@@ -105,6 +105,23 @@ NOT_IDENTITY = (
 """Keys (and all below them) that cannot change a trial's numbers."""
 
 
+def directory() -> Path:
+    """Return the one configuration directory: the clone's `conf/`, else the wheel's copy."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent / "conf"
+    return clone if (clone / "config.yaml").is_file() else package / "conf"
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the choices of every configuration group, from the files of `directory()`."""
+    root = directory()
+    return {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and folder.name != "hydra"
+    }
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a value must be, in words and as a test."""
@@ -133,6 +150,8 @@ RULES: Mapping[str, Rule] = {
     "latent_dim": _at_least(1),
     "seed": Rule("an integer from 0 to 2**31 - 1", lambda value: 0 <= value < 2**31),
     "threads": _at_least(1),
+    "data.name": _one_of(groups()["data"]),
+    "model.name": _one_of(groups()["model"]),
     "optimizer.name": _one_of(["adam", "adagrad"]),
     "optimizer.lr": POSITIVE,
     "trainer.max_steps": _at_least(1),
@@ -247,21 +266,4 @@ def identity(composed: Mapping[str, Any], *, axes: Iterable[str] = ()) -> dict[s
         key: value
         for key, value in sorted(flatten(composed).items())
         if not any(key == name or key.startswith(name + ".") for name in dropped)
-    }
-
-
-def directory() -> Path:
-    """Return the one configuration directory: the clone's `conf/`, else the wheel's copy."""
-    package = Path(__file__).resolve().parent
-    clone = package.parent / "conf"
-    return clone if (clone / "config.yaml").is_file() else package / "conf"
-
-
-def groups() -> dict[str, list[str]]:
-    """Return the choices of every configuration group, from the files of `directory()`."""
-    root = directory()
-    return {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and folder.name != "hydra"
     }

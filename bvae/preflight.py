@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from bvae import tracking
 from bvae.config import Config, nearest
-from bvae.data.datasets import Description, describe, open_dataset
+from bvae.data.datasets import Description, ImageDataset, describe, open_dataset
+from bvae.exceptions import ConfigError
 from bvae.metrics.protocols import PROTOCOLS
 
 VARIANTS = ("", "_sampled", "_active")
@@ -32,7 +34,9 @@ def facts(config: Config) -> Facts:
 
 def mistakes(config: Config) -> list[str]:
     """Return what is wrong with a configuration each of whose values is allowed."""
-    return [*_score_mistakes(config), *_data_mistakes(config, describe(config.data.name))]
+    data = describe(config.data.name)
+    found = (_score_mistakes(config), _data_mistakes(config, data), _tracker_mistakes(config))
+    return [mistake for mistakes in found for mistake in mistakes]
 
 
 def _score_mistakes(config: Config) -> Iterator[str]:
@@ -70,11 +74,19 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
         yield f"data.path: no such file: {config.data.path}"
 
 
-def prepare(config: Config) -> None:
-    """Build what the run needs and is not in the cache yet, with a progress bar.
+def _tracker_mistakes(config: Config) -> Iterator[str]:
+    if config.tracker.name == "wandb":
+        try:
+            tracking.check_key(mode=config.tracker.mode)
+        except ConfigError as error:
+            yield str(error)
+
+
+def prepare(config: Config) -> ImageDataset:
+    """Open the data, after building what is not in the cache yet, with a progress bar.
 
     Raises:
         DataError: if the data file is not what it should be, or the cache cannot be written.
     """
     path = config.data.path
-    open_dataset(config.data.name, path=Path(path).expanduser() if path else None)
+    return open_dataset(config.data.name, path=Path(path).expanduser() if path else None)

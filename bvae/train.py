@@ -17,11 +17,11 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
-from bvae import evaluate, media, tracking
+from bvae import evaluate, media, preflight, tracking
 from bvae.callbacks import Best, Pace, Record, Resume, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
-from bvae.data.datasets import ImageDataset, describe, open_dataset
+from bvae.data.datasets import ImageDataset, describe
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.history import History, columns
@@ -82,9 +82,7 @@ def run_trial(task: Assignment) -> TrialResult:
 
 def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
     config, folder, watch = task.config, task.folder, Stopwatch()
-    dataset = open_dataset(
-        config.data.name, path=Path(config.data.path) if config.data.path else None
-    )
+    dataset = preflight.prepare(config)
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset)
     with watch.part("train_s"):

@@ -1,0 +1,65 @@
+"""The loss of a β-VAE, and what β means.
+
+    loss = recon + β · KL        (Higgins et al. 2017, eq. 4)
+
+recon is the negative log-likelihood of Bernoulli pixels, summed over pixels; KL is the divergence
+of the posterior from N(0, I), summed over latents; both are means over the batch, in nats. β then
+means what it means in the paper. A loss that averages over pixels scales β by the image size.
+
+Shapes: B images in the batch, M latents, [C, H, W] one image, N = C · H · W.
+"""
+
+from math import prod
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own usage
+
+
+class Losses(NamedTuple):
+    """Batch means in nats: three scalars, and the terms [M] of which `kl` is the sum."""
+
+    loss: Tensor
+    recon: Tensor
+    kl: Tensor
+    kl_per_latent: Tensor
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """Negative log-likelihood -log p(x|z) of each image in nats, summed over pixels.
+
+    Args:
+        logits: [B, C, H, W], log-odds of a white pixel.
+        x: [B, C, H, W], pixels in 0..1.
+
+    Returns:
+        [B]; computed from logits, so that it stays finite for any finite logit.
+    """
+    pixels = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    return pixels.flatten(1).sum(1)
+
+
+def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² - 1 - log σ²) of each latent, in nats.
+
+    Args:
+        mu: [B, M], posterior means.
+        logvar: [B, M], logarithms of the posterior variances.
+
+    Returns:
+        [B, M], never negative (Kingma & Welling 2014, appendix B).
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def beta_vae_loss(x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor, *, beta: float) -> Losses:
+    """The loss of one batch and its parts; see the module docstring for the convention."""
+    recon = bernoulli_nll(logits, x).mean()
+    kl_means = kl_per_latent(mu, logvar).mean(0)
+    kl = kl_means.sum()
+    return Losses(recon + beta * kl, recon, kl, kl_means)
+
+
+def beta_norm(beta: float, *, latent_dim: int, image_shape: tuple[int, int, int]) -> float:
+    """β · M / N, which compares β across latent and image sizes (Higgins et al. 2017, §4.2)."""
+    return beta * latent_dim / prod(image_shape)

@@ -1,0 +1,123 @@
+"""Encoders and decoders, by name.
+
+An encoder maps images [B, C, H, W] to [B, 2M]: the means, then the log-variances, of M latents.
+A decoder maps latents [B, M] to the logits [B, C, H, W] of Bernoulli pixels.
+Images are square, of 32 or 64 pixels, with 1 or 3 channels; N = C * H * W.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+from torch import nn
+
+from bvae.exceptions import ConfigError
+
+ImageShape = tuple[int, int, int]
+
+RESOLUTIONS = (32, 64)
+CHANNELS = (1, 3)
+
+
+class Networks(NamedTuple):
+    """The two halves of an auto-encoder."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+
+def build_networks(name: str, *, image_shape: ImageShape, latent_dim: int) -> Networks:
+    """Build the encoder and decoder called `name`, with torch's default initialisation.
+
+    Raises:
+        ConfigError: the name, the image shape or the latent size cannot be built.
+    """
+    mistakes = _mistakes(name, image_shape=image_shape, latent_dim=latent_dim)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return _BUILDERS[name](image_shape, latent_dim)
+
+
+def _mistakes(name: str, *, image_shape: ImageShape, latent_dim: int) -> list[str]:
+    mistakes = []
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        mistakes.append(f"expected a network among {', '.join(NETWORKS)}, got {name!r}{hint}")
+    channels, height, width = image_shape
+    if channels not in CHANNELS or height != width or height not in RESOLUTIONS:
+        mistakes.append(
+            "expected images of 1 or 3 channels and 32x32 or 64x64 pixels, "
+            f"got (channels, height, width) = {tuple(image_shape)}; resize the images"
+        )
+    if latent_dim < 1:
+        mistakes.append(f"expected latent_dim >= 1, got {latent_dim}")
+    return mistakes
+
+
+def _mlp(image_shape: ImageShape, latent_dim: int) -> Networks:
+    """N-256-256 at 32 pixels, N-512-256 at 64, and its mirror image; ReLU."""
+    hidden = {32: (256, 256), 64: (512, 256)}[image_shape[1]]
+    N = prod(image_shape)
+    encoder = [nn.Flatten(), *_dense((N, *hidden, 2 * latent_dim), nn.ReLU)]
+    decoder = [*_dense((latent_dim, *hidden[::-1], N), nn.ReLU), nn.Unflatten(1, image_shape)]
+    return Networks(nn.Sequential(*encoder), nn.Sequential(*decoder))
+
+
+def _higgins(image_shape: ImageShape, latent_dim: int) -> Networks:
+    """N-1200-1200 with ReLU, and back through three tanh layers (Higgins et al. 2017, table 1)."""
+    N = prod(image_shape)
+    encoder = [nn.Flatten(), *_dense((N, 1200, 1200, 2 * latent_dim), nn.ReLU)]
+    decoder = [*_dense((latent_dim, 1200, 1200, 1200, N), nn.Tanh), nn.Unflatten(1, image_shape)]
+    return Networks(nn.Sequential(*encoder), nn.Sequential(*decoder))
+
+
+def _conv(image_shape: ImageShape, latent_dim: int) -> Networks:
+    """Four 4x4 convolutions of 32 channels and stride 2, two layers of 256; ReLU.
+
+    Burgess et al. (2018, appendix) use 64 pixels. At 32 pixels there are three convolutions, so
+    that the dense layers see 32 maps of 4x4 at either size.
+    """
+    channels, height, _ = image_shape
+    depth = {32: 3, 64: 4}[height]
+    maps = (32, 4, 4)
+    encoder = [
+        *_convolutions((channels, *[32] * depth), nn.Conv2d),
+        nn.ReLU(),
+        nn.Flatten(),
+        *_dense((prod(maps), 256, 256, 2 * latent_dim), nn.ReLU),
+    ]
+    decoder = [
+        *_dense((latent_dim, 256, 256, prod(maps)), nn.ReLU),
+        nn.ReLU(),
+        nn.Unflatten(1, maps),
+        *_convolutions((*[32] * depth, channels), nn.ConvTranspose2d),
+    ]
+    return Networks(nn.Sequential(*encoder), nn.Sequential(*decoder))
+
+
+def _dense(widths: Sequence[int], activation: type[nn.Module]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return layers[:-1]
+
+
+def _convolutions(
+    channels: Sequence[int], layer: type[nn.Conv2d] | type[nn.ConvTranspose2d]
+) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(channels):
+        layers += [layer(n_in, n_out, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+    return layers[:-1]
+
+
+_BUILDERS: dict[str, Callable[[ImageShape, int], Networks]] = {
+    "conv": _conv,
+    "higgins": _higgins,
+    "mlp": _mlp,
+}
+
+NETWORKS = tuple(_BUILDERS)

@@ -1,0 +1,234 @@
+"""Pictures of what a model does: reconstructions, and traversals of its latents.
+
+Arrays in, pictures out; no torch. A picture is uint8 [height, width, 3]: tiles on white, dark text.
+
+Shapes: n images, M latents, S steps of a traversal, [C, H, W] one image with values in 0..1.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = NDArray[np.uint8]
+
+TILE_PX = 96  # small images are enlarged to at least this, by a whole factor
+MARGIN_PX = 12
+SEPARATOR_PX = 2
+LINE_PX = 20  # from one line of text to the next
+FONT_PX = 16
+IMAGES_PER_LINE = 8
+LATENTS_PER_LINE = 6
+INK = (32, 32, 32)
+PAPER = 255
+GREYS = 16  # shades in a film without colours: 10 latents stay under 100 KB
+
+
+class Row(NamedTuple):
+    """A line of tiles, with the text that stands to its left."""
+
+    text: str
+    tiles: Picture
+    space_above_px: int = SEPARATOR_PX
+
+
+def reconstruction_grid(
+    inputs: NDArray[np.floating], reconstructions: NDArray[np.floating]
+) -> Picture:
+    """Inputs [n, C, H, W] above their reconstructions [n, C, H, W], eight to a line."""
+    rows = []
+    for start in range(0, len(inputs), IMAGES_PER_LINE):
+        chunk = slice(start, start + IMAGES_PER_LINE)
+        rows.append(Row("input", _side_by_side(_tiles(inputs[chunk])), MARGIN_PX))
+        rows.append(Row("output", _side_by_side(_tiles(reconstructions[chunk]))))
+    return _page(rows)
+
+
+def traversal_grid(
+    frames: NDArray[np.floating],
+    *,
+    kl_nats: NDArray[np.floating],
+    labels: Sequence[str] | None = None,
+) -> Picture:
+    """One row for each latent, the most informative first: what the decoder draws as it moves.
+
+    Args:
+        frames: [M, S, C, H, W], the images of latent m at step s.
+        kl_nats: [M], the mean KL of each latent, printed on its row.
+        labels: one for each latent, such as the factor that it follows; printed above
+            its name; may be empty.
+    """
+    texts = _texts(kl_nats, labels)
+    return _page([Row(texts[m], _side_by_side(_tiles(frames[m]))) for m in _by_kl(kl_nats)])
+
+
+def traversal_gif(
+    frames: NDArray[np.floating],
+    *,
+    kl_nats: NDArray[np.floating],
+    labels: Sequence[str] | None = None,
+) -> list[Picture]:
+    """The pictures of a film in which all latents move at once, forth and back.
+
+    Takes the arguments of `traversal_grid`; returns 2S - 2 pictures, which make a smooth loop.
+    """
+    order = _by_kl(kl_nats)
+    texts = [_texts(kl_nats, labels)[m] for m in order]
+    tiles = _tiles(frames[order])
+    height, width = tiles.shape[2:4]
+    head_px = max(_text_height(text) for text in texts)
+    places, blank = _film_layout(len(order), tile_shape=(height, width), head_px=head_px)
+    blank = _write(
+        blank,
+        [(text, x, y - _text_height(text)) for text, (y, x) in zip(texts, places, strict=True)],
+    )
+
+    def picture(s: int) -> Picture:
+        page = blank.copy()
+        for tile, (y, x) in zip(tiles[:, s], places, strict=True):
+            page[y : y + height, x : x + width] = tile
+        return page
+
+    forth = [picture(s) for s in range(frames.shape[1])]
+    return forth + forth[-2:0:-1]
+
+
+def save_png(path: Path, picture: Picture) -> None:
+    """Write a picture as PNG; a reader sees the whole file or none."""
+    image = Image.fromarray(picture)
+    if _is_grey(picture):
+        image = image.convert("L")
+    _replace(path, lambda temporary: image.save(temporary, format="PNG", optimize=True))
+
+
+def save_gif(path: Path, frames: Sequence[Picture], *, fps: float) -> None:
+    """Write pictures of one size as a GIF that loops for ever; a reader sees all of it or none."""
+    film = _with_palette(np.concatenate(frames))
+    height, width = frames[0].shape[:2]
+    images = [film.crop((0, height * i, width, height * (i + 1))) for i in range(len(frames))]
+
+    def save(temporary: Path) -> None:
+        images[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 / fps),
+            loop=0,
+        )
+
+    _replace(path, save)
+
+
+def _by_kl(kl_nats: NDArray[np.floating]) -> list[int]:
+    return [int(m) for m in np.argsort(-kl_nats, kind="stable")]
+
+
+def _texts(kl_nats: NDArray[np.floating], labels: Sequence[str] | None) -> list[str]:
+    names = [f"z{m}  KL {kl:.2f}" for m, kl in enumerate(kl_nats)]
+    if labels is None:
+        return names
+    return [f"{label}\n{name}".strip() for name, label in zip(names, labels, strict=True)]
+
+
+def _tiles(images: NDArray[np.floating]) -> Picture:
+    """Images [..., C, H, W] in 0..1 to enlarged pixels [..., height, width, 3] in 0..255."""
+    pixels = np.rint(np.clip(images, 0.0, 1.0) * 255).astype(np.uint8)
+    pixels = np.moveaxis(pixels, -3, -1)
+    scale = -(-TILE_PX // pixels.shape[-2])
+    pixels = pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
+    return np.broadcast_to(pixels, (*pixels.shape[:-1], 3))
+
+
+def _side_by_side(tiles: Picture) -> Picture:
+    """Tiles [n, height, width, 3] in one line, parted by thin strips of paper."""
+    strip = ((0, 0), (0, 0), (0, SEPARATOR_PX), (0, 0))
+    line = np.concatenate(np.pad(tiles, strip, constant_values=PAPER), axis=1)
+    return line[:, :-SEPARATOR_PX]
+
+
+def _film_layout(
+    n_tiles: int, *, tile_shape: tuple[int, int], head_px: int
+) -> tuple[list[tuple[int, int]], Picture]:
+    """The upper left corners (y, x) of tiles with room for text above them, and an empty page."""
+    n_lines = -(-n_tiles // LATENTS_PER_LINE)
+    per_line = -(-n_tiles // n_lines)
+    step_y, step_x = head_px + tile_shape[0] + MARGIN_PX, tile_shape[1] + MARGIN_PX
+    places = [
+        (MARGIN_PX + step_y * (i // per_line) + head_px, MARGIN_PX + step_x * (i % per_line))
+        for i in range(n_tiles)
+    ]
+    return places, _blank(MARGIN_PX + step_y * n_lines, MARGIN_PX + step_x * per_line)
+
+
+def _page(rows: Sequence[Row]) -> Picture:
+    """Rows below one another, each with its text to the left."""
+    text_width = max(_text_width(row.text) for row in rows)
+    left = MARGIN_PX + text_width + MARGIN_PX
+    height = sum(row.space_above_px + len(row.tiles) for row in rows) - rows[0].space_above_px
+    width = max(row.tiles.shape[1] for row in rows)
+    page = _blank(MARGIN_PX + height + MARGIN_PX, left + width + MARGIN_PX)
+    y = MARGIN_PX - rows[0].space_above_px
+    words = []
+    for row in rows:
+        y += row.space_above_px
+        row_height, row_width = row.tiles.shape[:2]
+        page[y : y + row_height, left : left + row_width] = row.tiles
+        words.append((row.text, MARGIN_PX, y + (row_height - _text_height(row.text)) // 2))
+        y += row_height
+    return _write(page, words)
+
+
+def _blank(height: int, width: int) -> Picture:
+    return np.full((height, width, 3), PAPER, np.uint8)
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size=FONT_PX)
+
+
+def _text_width(text: str) -> int:
+    return max(int(np.ceil(_font().getlength(line))) for line in text.splitlines())
+
+
+def _text_height(text: str) -> int:
+    return LINE_PX * len(text.splitlines())
+
+
+def _write(page: Picture, words: Sequence[tuple[str, int, int]]) -> Picture:
+    """A copy of the page with texts (text, x, y) on it; (x, y) is the upper left corner."""
+    image = Image.fromarray(page)
+    draw, font = ImageDraw.Draw(image), _font()
+    for text, x, y in words:
+        for i, line in enumerate(text.splitlines()):
+            draw.text((x, y + i * LINE_PX), line, fill=INK, font=font)
+    return np.asarray(image)
+
+
+def _with_palette(film: Picture) -> Image.Image:
+    """All pictures of a film in one palette: nothing flickers, and only what moves is stored."""
+    if not _is_grey(film):
+        return Image.fromarray(film).quantize(256, dither=Image.Dither.NONE)
+    step = 255 // (GREYS - 1)
+    nearest = np.rint(np.arange(256) / step).astype(np.uint8)
+    image = Image.fromarray(nearest[film[..., 0]])
+    image.putpalette([grey for grey in range(0, 256, step) for _ in "RGB"])
+    return image
+
+
+def _is_grey(picture: Picture) -> bool:
+    return bool((picture == picture[..., :1]).all())
+
+
+def _replace(path: Path, save: Callable[[Path], object]) -> None:
+    """Save under a temporary name in the same folder, then give the file its name."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save(temporary)
+        os.replace(temporary, path)  # noqa: PTH105 - Path.replace does the same and hides it
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""What a trial costs beside its training steps, and what two workers at once reach.
+
+Ratios within one run: the machine's own speed, and whatever else runs on it, cancels out.
+"""
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bvae import config, evaluate, preflight, tracking, train
+from bvae.config import Config
+from bvae.data.datamodule import ImageBatches
+from bvae.trial import Assignment, TrialFolder
+
+Row = tuple[str, float, str]
+
+STEPS = 600
+ROUNDS = 3
+
+
+def settings(*, tracker: str, steps: int = STEPS) -> Config:
+    """The configuration of a trial of the quick study, with fewer steps."""
+    values: dict[str, Any] = {
+        "beta": 4.0,
+        "latent_dim": 10,
+        "seed": 0,
+        "study": "bench",
+        "runs_dir": "runs",
+        "objective": "mig",
+        "protocol": "fast",
+        "threads": 1,
+        "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2]},
+        "model": {"name": "mlp"},
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "trainer": {
+            "max_steps": steps,
+            "batch_size": 128,
+            "accelerator": "cpu",
+            "precision": "32-true",
+            "log_every_n_steps": 50,
+            "val_every_n_steps": 500,
+        },
+        "checkpoint": {"keep": "last", "interval_s": 30.0},
+        "tracker": {"name": tracker, "mode": "offline", "project": "bench"},
+    }
+    return config.parse(values)
+
+
+def raw_steps(settings: Config) -> float:
+    """Seconds of the same training steps in a plain loop over the same batches."""
+    dataset = preflight.prepare(settings)
+    model = train.build_model(settings, dataset)
+    batches = ImageBatches(
+        dataset, batch_size=settings.trainer.batch_size, seed=settings.seed
+    )
+    optimizer = model.configure_optimizers()
+    start = time.perf_counter()
+    for step in range(settings.trainer.max_steps):
+        optimizer.zero_grad()
+        model.training_step(batches.batch(step), step).backward()
+        optimizer.step()
+    return time.perf_counter() - start
+
+
+def trial(settings: Config) -> tuple[float, float]:
+    """Seconds of a whole trial, and of its encoding pass and scoring."""
+    with tempfile.TemporaryDirectory() as folder:
+        task = Assignment(
+            config=settings,
+            folder=TrialFolder(Path(folder) / "trial"),
+            point={"beta": 4, "latent_dim": 10, "seed": 0},
+            attempt=1,
+            identity=tracking.RunIdentity(study="bench", run_id="bench", name="bench", tags=()),
+            tracker_folder=Path(folder),
+        )
+        result = train.run_trial(task)
+    if result.state != "complete":
+        raise RuntimeError(result.error)
+    return result.wall_time_s, result.timings["encode_s"] + result.timings["score_s"]
+
+
+def overhead() -> Iterator[Row]:
+    """A trial in a warm worker against its steps + encoding + scoring, and against no tracker."""
+    torch.set_num_threads(1)
+    tracked, plain = settings(tracker="wandb"), settings(tracker="none")
+    trial(plain), trial(tracked), raw_steps(plain)  # imports, caches, wandb's service
+    whole, untracked = [], []
+    for _ in range(ROUNDS):
+        steps = raw_steps(plain)
+        wall, scoring = trial(tracked)
+        wall_plain, scoring_plain = trial(plain)
+        whole.append(wall / (steps + scoring))
+        untracked.append((wall - scoring) / (wall_plain - scoring_plain))
+    yield "trial / (raw steps + encoding + scoring)", statistics.median(whole), "<= 1.10"
+    yield "trial with W&B / without", statistics.median(untracked), "<= 1.05"
+
+
+def _timed(work: Callable[[], object], ready: Barrier, seconds: Any) -> None:
+    torch.set_num_threads(1)
+    work()
+    ready.wait()
+    start = time.perf_counter()
+    work()
+    seconds.put(time.perf_counter() - start)
+
+
+def _raw() -> None:
+    raw_steps(settings(tracker="none"))
+
+
+def _trial() -> None:
+    trial(settings(tracker="none"))
+
+
+def at_once(work: Callable[[], object], processes: int) -> float:
+    """Seconds until so many processes that start together have done the work, once warm."""
+    context = multiprocessing.get_context("spawn")
+    ready, seconds = context.Barrier(processes), context.Queue()
+    started = [context.Process(target=_timed, args=(work, ready, seconds)) for _ in range(processes)]
+    for process in started:
+        process.start()
+    found = [seconds.get() for _ in started]
+    for process in started:
+        process.join()
+    return max(found)
+
+
+def two_workers() -> Iterator[Row]:
+    """Throughput that a second worker adds, against what a second raw torch process adds."""
+    raw, trials = [], []
+    for _ in range(ROUNDS):
+        raw.append(2 * at_once(_raw, 1) / at_once(_raw, 2))
+        trials.append(2 * at_once(_trial, 1) / at_once(_trial, 2))
+    gain_raw, gain = statistics.median(raw), statistics.median(trials)
+    yield "throughput of two raw processes / one", gain_raw, ""
+    yield "throughput of two workers / one", gain, ""
+    yield "the two ratios' ratio", gain / gain_raw, ">= 0.95"
+
+
+def main() -> Iterator[Row]:
+    """Yield a row for each figure: name, value, goal."""
+    yield from overhead()
+    yield from two_workers()

@@ -1,0 +1,158 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from bvae import evaluate
+from bvae.data.datasets import ImageDataset
+from bvae.evaluate import Codes, Probe, encode, scored_part
+from bvae.model import BetaVAE
+
+
+@pytest.fixture
+def codes(model: BetaVAE, tiny: ImageDataset) -> Codes:
+    """Codes of every image of the tiny data set."""
+    lattice, rows = scored_part(tiny, None)
+    return encode(model, tiny, rows=rows, lattice=lattice)
+
+
+class TestEncode:
+    def test_codes_are_what_the_encoder_says(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes
+    ) -> None:
+        """Row i holds mu and logvar of image i, rounded to what a float16 can hold."""
+        x = torch.from_numpy(tiny.store.images(np.arange(96))).float()
+        with torch.no_grad():
+            mu, logvar = model.encode(x)
+
+        np.testing.assert_allclose(codes.mu, mu.half().numpy(), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(codes.logvar, logvar.half().numpy(), rtol=0, atol=1e-6)
+
+    def test_batches_do_not_matter(
+        self, model: BetaVAE, tiny: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A table encoded in parts, the last one smaller, is the table encoded at once."""
+        rows = np.arange(96)
+        whole = encode(model, tiny, rows=rows, lattice=None)
+        monkeypatch.setattr(evaluate, "ENCODE_BATCH", 40)
+        parts = encode(model, tiny, rows=rows, lattice=None)
+
+        np.testing.assert_allclose(whole.mu, parts.mu, rtol=0, atol=1e-3)
+
+    def test_training_goes_on_undisturbed(self, model: BetaVAE, tiny: ImageDataset) -> None:
+        """Looking at a model changes neither the generator nor its mode."""
+        before = torch.get_rng_state()
+        Probe.of(tiny, None).look(model)
+
+        assert torch.equal(before, torch.get_rng_state())
+        assert model.training
+
+
+class TestCodes:
+    def test_file_holds_what_was_encoded(self, codes: Codes, tmp_path: Path) -> None:
+        """Scores can be computed again from the file: the very same numbers come back."""
+        codes.write(tmp_path / "codes.npz")
+        again = Codes.read(tmp_path / "codes.npz")
+
+        np.testing.assert_array_equal(codes.mu, again.mu)
+        np.testing.assert_array_equal(codes.logvar, again.logvar)
+        np.testing.assert_array_equal(codes.rows, again.rows)
+        assert codes.lattice == again.lattice
+
+    def test_file_without_factors(self, codes: Codes, tmp_path: Path) -> None:
+        """A data set without factors leaves a table without a lattice."""
+        replace(codes, lattice=None).write(tmp_path / "codes.npz")
+
+        assert Codes.read(tmp_path / "codes.npz").factors is None
+
+    def test_kl_is_torchs(self, codes: Codes) -> None:
+        """KL of each latent is torch.distributions' closed form, averaged over the images."""
+        mu, logvar = torch.from_numpy(codes.mu), torch.from_numpy(codes.logvar)
+        expected = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).mean(0)
+
+        np.testing.assert_allclose(codes.kl_nats, expected.numpy(), rtol=1e-4)
+
+    def test_active_latents_vary(self) -> None:
+        """A latent whose mean stays within a variance of 0.01 is not active."""
+        spread = np.random.default_rng(0).standard_normal((1000, 3)) * [0.05, 0.2, 1.0]
+        mu = spread.astype(np.float32)
+
+        assert 2 == Codes(mu, np.zeros_like(mu), np.arange(1000), None).active_latents
+
+
+class TestLosses:
+    def test_recon_is_torchs_likelihood(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes
+    ) -> None:
+        """With a posterior without spread, recon is the NLL of the decoded means, summed over pixels."""
+        sharp = replace(codes, logvar=np.full_like(codes.logvar, -60.0))
+        x = torch.from_numpy(tiny.store.images(np.arange(96))).float()
+        with torch.no_grad():
+            logits = model.decode(torch.from_numpy(codes.mu))
+        expected = -Bernoulli(logits=logits).log_prob(x).sum((1, 2, 3)).mean().item()
+
+        found = evaluate.losses(model, tiny, sharp)
+
+        assert found["recon"] == pytest.approx(expected, rel=1e-5)
+        assert found["loss"] == pytest.approx(found["recon"] + 2.0 * found["kl"])
+
+    def test_they_are_reproducible(self, model: BetaVAE, tiny: ImageDataset, codes: Codes) -> None:
+        """The same codes give the same losses, whatever the generator's state."""
+        first = evaluate.losses(model, tiny, codes)
+        torch.manual_seed(7)
+
+        assert first == evaluate.losses(model, tiny, codes)
+
+
+class TestScoredPart:
+    def test_every_kth_class_is_scored(self, tiny: ImageDataset) -> None:
+        """The scored rows are those of the sub-lattice, in its order."""
+        lattice, rows = scored_part(tiny, (1, 2, 2, 1, 2))
+        assert lattice is not None
+        assert tiny.lattice is not None
+        factors = tiny.lattice.factors(rows)
+
+        assert (3, 1, 2, 2, 1) == lattice.sizes
+        np.testing.assert_array_equal(lattice.factors(np.arange(12)) * [1, 2, 2, 1, 2], factors)
+
+    def test_without_factors_all_is_encoded(self, tiny: ImageDataset) -> None:
+        """A data set without factors has no lattice; all its images are encoded."""
+        lattice, rows = scored_part(replace(tiny, lattice=None), (1, 1))
+
+        assert lattice is None
+        np.testing.assert_array_equal(np.arange(96), rows)
+
+
+class TestScore:
+    def test_perfect_codes_score_one(self, codes: Codes) -> None:
+        """Codes that are the factors get a Higgins score of 1; the details say by which protocol."""
+        assert codes.factors is not None
+        ideal = codes.factors.astype(np.float32)
+        found = evaluate.score(
+            replace(codes, mu=ideal, logvar=np.full_like(ideal, -4.0)), protocol="fast", seed=0
+        )
+
+        assert found.values["beta_vae"] == pytest.approx(1.0, abs=0.01)
+        assert ("fast", "3x2x4x2x2") == (found.details["protocol"], found.details["lattice"])
+
+    def test_without_factors_there_is_no_score(self, codes: Codes) -> None:
+        """Codes without factors get no score, and no error."""
+        assert {} == evaluate.score(replace(codes, lattice=None), protocol="fast", seed=0).values
+
+
+class TestProbe:
+    def test_it_looks_at_losses_kl_and_mig(self, model: BetaVAE, tiny: ImageDataset) -> None:
+        """A look gives validation losses, KL of each latent, active units and MIG."""
+        found = Probe.of(tiny, None).look(model)
+
+        assert {"val/recon", "val/kl", "val/loss", "kl/z00", "kl/z02", "kl/active_units"} < set(found)
+        assert 0 <= found["scores/mig"] <= 1
+
+    def test_it_looks_without_factors(self, model: BetaVAE, tiny: ImageDataset) -> None:
+        """Without factors the look has no score."""
+        found = Probe.of(replace(tiny, lattice=None), None).look(model)
+
+        assert not [name for name in found if name.startswith("scores/")]

@@ -1,0 +1,198 @@
+"""The application as it is typed: mistakes, one run, a sweep."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from bvae.__main__ import main
+
+SMALL = (
+    "trainer.max_steps=6",
+    "trainer.batch_size=16",
+    "trainer.val_every_n_steps=3",
+    "data.score_every=[1,3,8,4,4]",
+    "tracker=none",
+)
+
+
+@pytest.fixture
+def bvae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Type a command in this process, in a folder of its own; returns exit code and messages."""
+
+    def bvae(*arguments: str) -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        monkeypatch.setattr(sys, "argv", ["bvae", *arguments])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return bvae
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["betta=4"], "betta: no such key; did you mean beta?"),
+            (["optimizer.lrr=1"], "optimizer.lrr: no such key; did you mean optimizer.lr?"),
+            (["experiment=quik"], "experiment=quik: no such experiment; did you mean quick?"),
+            (["model=mpl"], "model=mpl: no such model; did you mean mlp?"),
+            (["model.name=mpl"], "model.name: expected one of"),
+            (["data=dsprites23"], "data=dsprites23: no such data; did you mean dsprites32?"),
+            (["latent_dim=ten"], "latent_dim: expected an integer of at least 1, but got 'ten'"),
+            (["beta=0"], "beta: expected a finite number above 0, but got 0"),
+            (["beta=-1"], "beta: expected a finite number above 0, but got -1"),
+            (["beta=inf"], "beta: expected a finite number above 0, but got inf"),
+            (["beta=nan"], "beta: expected a finite number above 0, but got nan"),
+            (["latent_dim=0"], "latent_dim: expected an integer of at least 1, but got 0"),
+            (["beta="], "beta: an empty value"),
+            (["-m", "beta=1,,4"], "beta=1,,4: not an override"),
+            (["-m", "beta=1,-4"], "beta: expected a finite number above 0, but got -4"),
+            (["-m", "study=a,b"], "study: cannot be swept"),
+            (["-m", "runs_dir=a,b"], "runs_dir: cannot be swept"),
+            (["-m", "hydra.sweeper.n_wrkers=3"], "n_wrkers"),
+            (["-m", "hydra.sweeper.n_workers=0"], "n_workers: expected an integer of at least 1"),
+            (["beta=1,4"], "--multirun"),
+            (["+new=1"], "+new=1: keys are neither added nor removed"),
+            (["objective=migg"], "objective=migg: not a score of protocol fast; did you mean mig?"),
+            (["protocol=slow"], "protocol=slow: no such protocol"),
+            (["data.score_every=[1,2]"], "data.score_every: expected a step for each factor"),
+            (["trainer.batch_size=200000"], "trainer.batch_size: expected at most the 184320"),
+            (["data=dsprites_npz"], "data.path: "),
+            (["data=dsprites_npz", "data.path=nowhere.npz"], "no such file: nowhere.npz"),
+            (["study=a/b"], "study: expected the name of a folder, but got 'a/b'"),
+        ],
+    )
+    def test_mistake_is_told_and_nothing_is_written(
+        self, bvae, tmp_path: Path, arguments: list[str], message: str
+    ) -> None:
+        """A mistake ends with exit code 2 and one clear message, before anything is written."""
+        code, said = bvae(*arguments)
+
+        assert 2 == code, said
+        assert message in said
+        assert said.startswith("error: ")
+        assert "Traceback" not in said
+        assert [] == list(tmp_path.iterdir())
+
+    def test_all_mistakes_at_once(self, bvae) -> None:
+        """Several mistakes are told together."""
+        _, said = bvae("betta=4", "latent_dim=0", "model=mpl")
+
+        assert 3 == said.count("error: ")
+
+    def test_wrong_file_is_refused(self, bvae, tmp_path: Path) -> None:
+        """A file that is not the official npz is refused before a study is made."""
+        (tmp_path / "fake.npz").write_bytes(b"PK")
+        code, said = bvae("data=dsprites_npz", "data.path=fake.npz")
+
+        assert 2 == code
+        assert "7da33b31b13a06f4b04a70402ce90c2e" in said
+        assert not (tmp_path / "runs").exists()
+
+    def test_unwritable_folder_is_refused(self, bvae, tmp_path: Path) -> None:
+        """A runs_dir that cannot hold a study is refused."""
+        (tmp_path / "file").write_text("")
+        code, said = bvae("runs_dir=file")
+
+        assert 2 == code
+        assert "is a file; give a folder" in said
+
+
+class TestOneRun:
+    def test_it_trains_scores_and_reports(self, bvae, tmp_path: Path) -> None:
+        """`bvae beta=4 latent_dim=3` leaves a study of one complete point, and a report."""
+        code, said = bvae("beta=4", "latent_dim=3", "study=one", *SMALL)
+        study = tmp_path / "runs" / "one"
+        result = json.loads((study / "trials/beta=4,latent_dim=3,seed=0/result.json").read_text())
+
+        assert 0 == code, said
+        assert ("complete", {"beta": 4, "latent_dim": 3, "seed": 0}) == (
+            result["state"],
+            result["point"],
+        )
+        for name in ("manifest.json", "base.yaml", "study.journal", "trials.csv"):
+            assert (study / name).stat().st_size > 0
+        assert (study / "report" / "index.html").exists()
+        assert {"runs"} == {path.name for path in tmp_path.iterdir()}
+        assert "1 of 1 points complete" in said
+
+    def test_typed_again_it_runs_nothing(self, bvae, tmp_path: Path) -> None:
+        """The same point, typed in another way, is recognised as done."""
+        bvae("beta=4", "latent_dim=2", "study=one", *SMALL)
+        path = tmp_path / "runs/one/trials/beta=4,latent_dim=2,seed=0/result.json"
+        before = path.stat().st_mtime_ns
+        code, said = bvae("beta=4e0", "latent_dim=2", "study=one", *SMALL)
+
+        assert 0 == code
+        assert "1 already done" in said
+        assert before == path.stat().st_mtime_ns
+
+    def test_another_base_is_refused_with_the_differences(self, bvae) -> None:
+        """Another configuration under the same name is refused, naming the keys that differ."""
+        bvae("latent_dim=2", "study=one", *SMALL)
+        code, said = bvae("latent_dim=2", "study=one", *SMALL, "optimizer.lr=3e-4")
+
+        assert 2 == code
+        assert "optimizer.lr: 0.001 in the study, 0.0003 now" in said
+        assert "study=…" in said
+
+    def test_diverging_trial_fails_with_code_1(self, bvae) -> None:
+        """A trial whose loss becomes NaN is failed, said, and the exit code is 1."""
+        code, said = bvae("latent_dim=2", "study=one", *SMALL, "optimizer.lr=1e9")
+
+        assert 1 == code
+        assert "1 failed" in said
+        assert "NonFiniteLossError" in said
+
+
+@pytest.mark.slow
+def test_sweep_end_to_end(tmp_path: Path) -> None:
+    """A real sweep through submitit: every point once, a curve, and nothing to do when typed again."""
+    command = [
+        *(sys.executable, "-m", "bvae", "-m"),
+        *("beta=1,16", "latent_dim=2,3", "seed=0", "study=swept", "hydra.sweeper.n_workers=2"),
+        *SMALL,
+    ]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    study = tmp_path / "runs" / "swept"
+    curve = (study / "report" / "curve.csv").read_text()
+    stamps = {path: path.stat().st_mtime_ns for path in study.glob("trials/*/result.json")}
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert 0 == first.returncode, first.stderr
+    assert "4 of 4 points complete" in first.stderr
+    assert 4 == len(stamps)
+    assert curve.startswith(
+        "latent_dim,beta,beta_norm,score,mean,low,high,n,protocol,n_failed,n_pruned,active_latents\n"
+    )
+    assert 0 == again.returncode, again.stderr
+    assert "4 already done, 0 to run" in again.stderr
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+    assert {"runs"} == {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
+def test_foreign_sweeps_package_is_named(tmp_path: Path) -> None:
+    """Another package named sweeps, found first, is said clearly at start-up."""
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "__init__.py").write_text("")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "bvae", "--help"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert "another package named 'sweeps'" in done.stderr

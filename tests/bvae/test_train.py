@@ -1,0 +1,312 @@
+"""Trials for real, on the CPU: small, but through Lightning, disk and all."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import bvae
+from bvae import config, tracking, train
+from bvae.data.datasets import open_dataset
+from bvae.exceptions import DataError
+from bvae.evaluate import Codes
+from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
+
+VALUES: dict[str, Any] = {
+    "beta": 4.0,
+    "latent_dim": 3,
+    "seed": 1,
+    "study": "test",
+    "runs_dir": "runs",
+    "objective": "mig",
+    "protocol": "fast",
+    "threads": 1,
+    "data": {"name": "dsprites32", "path": None, "score_every": [1, 3, 8, 4, 4]},
+    "model": {"name": "mlp"},
+    "optimizer": {"name": "adam", "lr": 1e-3},
+    "trainer": {
+        "max_steps": 12,
+        "batch_size": 16,
+        "accelerator": "cpu",
+        "precision": "32-true",
+        "log_every_n_steps": 3,
+        "val_every_n_steps": 6,
+    },
+    "checkpoint": {"keep": "last", "interval_s": 1000.0},
+    "tracker": {"name": "none", "mode": "offline", "project": "test"},
+}
+
+Assign = Callable[..., Assignment]
+
+
+@pytest.fixture
+def assign(tmp_path: Path) -> Assign:
+    """Make assignments in a folder of the test's own; keywords override nested values."""
+
+    def assign(
+        name: str = "trial", *, monitor: Monitor | None = None, **values: object
+    ) -> Assignment:
+        changed = {
+            key: VALUES[key] | value if isinstance(value, dict) else value
+            for key, value in values.items()
+        }
+        return Assignment(
+            config=config.parse(VALUES | changed),
+            folder=TrialFolder(tmp_path / name),
+            point={"beta": 4, "latent_dim": 3, "seed": 1},
+            attempt=1,
+            identity=tracking.RunIdentity(study="test", run_id=f"id-{name}", name=name, tags=()),
+            tracker_folder=tmp_path,
+            monitor=monitor or Monitor(),
+        )
+
+    return assign
+
+
+def stop_at(step: int) -> Monitor:
+    """Return a monitor that asks to stop at a step, once."""
+    seen: list[int] = []
+    return Monitor(
+        stopping=lambda: len(seen) == step, at=lambda step, _: seen.append(step)
+    )
+
+
+def weights(folder: TrialFolder) -> dict[str, torch.Tensor]:
+    """Return the kept weights."""
+    loaded: dict[str, torch.Tensor] = torch.load(
+        folder.checkpoints / "last.ckpt", weights_only=True
+    )["state_dict"]
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assignment, TrialResult]:
+    """A complete trial and its result."""
+    folder = tmp_path_factory.mktemp("done")
+    task = Assignment(
+        config=config.parse(VALUES),
+        folder=TrialFolder(folder / "trial"),
+        point={"beta": 4, "latent_dim": 3, "seed": 1},
+        attempt=1,
+        identity=tracking.RunIdentity(study="test", run_id="done", name="done", tags=()),
+        tracker_folder=folder,
+    )
+    return task, train.run_trial(task)
+
+
+class TestCompleteTrial:
+    def test_result_says_what_was_done(self, done: tuple[Assignment, TrialResult]) -> None:
+        """The result holds state, scores, losses in nats, KL of each latent and images seen."""
+        _, result = done
+
+        assert ("complete", None, 12 * 16) == (result.state, result.error, result.images_seen)
+        assert result.beta_norm == pytest.approx(4 * 3 / 1024)
+        assert {"mig", "beta_vae", "mig_sampled", "mig_active"} <= set(result.scores)
+        assert result.losses["kl"] == pytest.approx(sum(result.kl_per_latent), rel=1e-4)
+        assert result.losses["loss"] == pytest.approx(
+            result.losses["recon"] + 4 * result.losses["kl"]
+        )
+        assert ("3x2x5x4x4", "fast") == (result.scoring["lattice"], result.scoring["protocol"])
+
+    def test_result_survives_json(
+        self, done: tuple[Assignment, TrialResult], tmp_path: Path
+    ) -> None:
+        """The record reads back as it was written."""
+        _, result = done
+        result.write(tmp_path / "result.json")
+
+        assert result == TrialResult.read(tmp_path / "result.json")
+
+    def test_history_has_the_rows_asked_for(self, done: tuple[Assignment, TrialResult]) -> None:
+        """Losses every 3 steps; KL, validation losses and MIG every 6."""
+        task, _ = done
+        with task.folder.history.open() as file:
+            rows = list(csv.DictReader(file))
+
+        assert ["3", "6", "9", "12"] == [row["step"] for row in rows]
+        assert ["", "x", "", "x"] == ["x" if row["scores/mig"] else "" for row in rows]
+        assert all(float(row["train/loss"]) > 0 for row in rows)
+
+    def test_codes_cover_the_scored_lattice(self, done: tuple[Assignment, TrialResult]) -> None:
+        """The stored table has a row per combination of the scored lattice."""
+        task, _ = done
+        codes = Codes.read(task.folder.codes)
+
+        assert (3 * 2 * 5 * 4 * 4, 3) == codes.mu.shape
+
+    def test_pictures_are_there(self, done: tuple[Assignment, TrialResult]) -> None:
+        """Reconstructions, traversal and film are in the trial's folder."""
+        task, _ = done
+
+        for name in ("reconstructions.png", "traversal.png", "traversal.gif"):
+            with Image.open(task.folder.media / name) as picture:
+                assert max(picture.convert("L").tobytes()) > 200
+
+    def test_model_can_be_loaded(self, done: tuple[Assignment, TrialResult]) -> None:
+        """`bvae.load` gives the trained model: it encodes as the stored codes say."""
+        task, _ = done
+        model = bvae.load(task.folder.root)
+        codes = Codes.read(task.folder.codes)
+        images = open_dataset("dsprites32").store.images(codes.rows[:8])
+        with torch.no_grad():
+            mu, _ = model.encode(torch.from_numpy(images).float())
+
+        np.testing.assert_allclose(codes.mu[:8], mu.numpy(), atol=2e-3)
+
+    def test_only_weights_are_kept(self, done: tuple[Assignment, TrialResult]) -> None:
+        """The kept checkpoint has no optimiser state."""
+        task, _ = done
+        kept = torch.load(task.folder.checkpoints / "last.ckpt", weights_only=True)
+
+        assert "optimizer_states" not in kept
+
+    def test_log_has_lightnings_words(self, done: tuple[Assignment, TrialResult]) -> None:
+        """What Lightning says goes to the trial's log, not to the terminal."""
+        task, _ = done
+
+        assert "max_steps=12" in task.folder.log.read_text()
+
+
+class TestReproducibility:
+    def test_same_seed_same_numbers(self, assign: Assign) -> None:
+        """Two trials of one configuration end with the same weights and scores, bit for bit."""
+        first, second = assign("first"), assign("second")
+        results = [train.run_trial(task) for task in (first, second)]
+
+        assert results[0].scores == results[1].scores
+        assert results[0].losses == results[1].losses
+        for name, value in weights(first.folder).items():
+            assert torch.equal(value, weights(second.folder)[name])
+
+    def test_other_seed_other_numbers(self, assign: Assign) -> None:
+        """Another seed is another training."""
+        first, second = (train.run_trial(assign(str(seed), seed=seed)) for seed in (1, 2))
+
+        assert first.losses != second.losses
+
+    def test_resumed_trial_ends_like_an_uninterrupted_one(self, assign: Assign) -> None:
+        """Interrupted at step 7 and resumed: same weights, result and history, bit for bit."""
+        whole, parts = assign("whole"), assign("parts", monitor=stop_at(7))
+        expected = train.run_trial(whole)
+        with pytest.raises(Interrupted, match="step 7 of 12"):
+            train.run_trial(parts)
+        assert parts.folder.resume.exists()
+        resumed = train.run_trial(replace(parts, monitor=Monitor()))
+
+        assert (expected.scores, expected.losses) == (resumed.scores, resumed.losses)
+        assert expected.kl_per_latent == resumed.kl_per_latent
+        assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
+        for name, value in weights(whole.folder).items():
+            assert torch.equal(value, weights(parts.folder)[name])
+
+    def test_damaged_checkpoint_means_starting_again(self, assign: Assign) -> None:
+        """A checkpoint that cannot be read is dropped, said in the log, and the trial starts anew."""
+        task = assign()
+        task.folder.checkpoints.mkdir(parents=True)
+        task.folder.resume.write_bytes(b"PK\x03\x04 torn")
+        result = train.run_trial(task)
+
+        assert "complete" == result.state
+        assert "starting again" in task.folder.log.read_text()
+
+    def test_checkpoint_of_another_model_is_not_used(self, assign: Assign) -> None:
+        """A checkpoint left by another configuration is not gone on with."""
+        with pytest.raises(Interrupted):
+            train.run_trial(assign(monitor=stop_at(7)))
+        other = assign(latent_dim=2)
+
+        assert "complete" == train.run_trial(other).state
+        assert "is of another model" in other.folder.log.read_text()
+
+
+class TestFailure:
+    def test_diverging_loss_is_a_failed_result(self, assign: Assign) -> None:
+        """A loss that becomes NaN ends the trial as failed, and names the step."""
+        result = train.run_trial(assign(optimizer={"lr": 1e6}))
+
+        assert "failed" == result.state
+        assert result.error is not None
+        assert result.error.startswith("NonFiniteLossError: expected a finite training loss, got")
+        assert " at step " in result.error
+
+    def test_any_exception_is_a_failed_result(
+        self, assign: Assign, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever a trial raises is recorded with type, message and traceback."""
+
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("no such luck")
+
+        monkeypatch.setattr(train.evaluate, "score", broken)
+        result = train.run_trial(assign())
+
+        assert result.error is not None
+        assert "ZeroDivisionError: no such luck" == result.error.splitlines()[0]
+        assert "Traceback" in result.error
+        assert {} == result.scores
+
+    def test_lost_tracker_fails_nothing(
+        self, assign: Assign, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A tracker that gives up is said in the result; the trial is complete."""
+
+        def lossy(**_: object) -> tracking.Tracker:
+            return tracking.Tracker(lost="ConnectionResetError: service died")
+
+        monkeypatch.setattr(tracking, "start", lossy)
+        result = train.run_trial(assign())
+
+        assert ("complete", "ConnectionResetError: service died") == (result.state, result.tracking)
+
+
+class TestCheckpoints:
+    def test_none_are_kept_when_none_are_wanted(self, assign: Assign) -> None:
+        """checkpoint.keep=none leaves no weights, and loading says what to do."""
+        task = assign(checkpoint={"keep": "none"})
+        train.run_trial(task)
+
+        with pytest.raises(DataError, match=r"checkpoint\.keep=last or best"):
+            bvae.load(task.folder.root)
+
+    def test_best_is_of_the_best_look(
+        self, assign: Assign, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """checkpoint.keep=best keeps the weights of the step with the best MIG."""
+        looks = iter([0.5, 0.9, 0.7, 0.1])
+        monkeypatch.setattr(
+            train.evaluate.Probe, "look", lambda *_: {"scores/mig": next(looks)}
+        )
+        task = assign(checkpoint={"keep": "best"}, trainer={"val_every_n_steps": 3})
+        train.run_trial(task)
+        kept = torch.load(task.folder.checkpoints / "best.ckpt", weights_only=True)
+
+        assert 6 == kept["global_step"]
+        assert 3 == bvae.load(task.folder.root).hparams["latent_dim"]
+
+    def test_state_is_saved_now_and_then(self, assign: Assign) -> None:
+        """The training state is saved while training, so that a kill costs little."""
+        task = assign(checkpoint={"interval_s": 1e-9})
+        train.run_trial(task)
+        saved = torch.load(task.folder.resume, weights_only=True)
+
+        assert 11 == saved["global_step"]
+
+
+@pytest.mark.parametrize(
+    ("network", "optimizer", "lr"), [("conv", "adam", 1e-4), ("higgins", "adagrad", 1e-2)]
+)
+def test_other_networks_train_too(assign: Assign, network: str, optimizer: str, lr: float) -> None:
+    """Each network gets through a trial with the optimiser of its paper."""
+    task = assign(
+        model={"name": network},
+        optimizer={"name": optimizer, "lr": lr},
+        trainer={"max_steps": 2},
+    )
+
+    assert "complete" == train.run_trial(task).state

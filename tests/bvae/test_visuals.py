@@ -1,0 +1,324 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from bvae.visuals import (
+    Picture,
+    reconstruction_grid,
+    save_gif,
+    save_png,
+    traversal_gif,
+    traversal_grid,
+)
+
+Images = NDArray[np.float64]
+PAPER, BLACK, WHITE = 255, 0, 255
+
+
+def blank_tiles(*shape: int, value: float, channels: int = 1, resolution: int = 32) -> Images:
+    """Images [*shape, C, R, R] of one grey."""
+    return np.full((*shape, channels, resolution, resolution), value)
+
+
+def boxes(picture: Picture, colour: int | tuple[int, int, int]) -> list[tuple[int, int, int, int]]:
+    """The rectangles (y, x, height, width) of one colour; the soft edges of text are none."""
+    left = (picture == np.asarray(colour, np.uint8)).all(axis=2)
+    found = []
+    while left.any():
+        y, x = (int(v) for v in np.argwhere(left)[0])
+        width = int(np.argmin(np.append(left[y, x:], False)))
+        height = int(np.argmin(np.append(left[y:, x], False)))
+        if left[y : y + height, x : x + width].all() and min(height, width) >= 3:
+            found.append((y, x, height, width))
+        left[y : y + height, x : x + width] = False
+    return found
+
+
+def crop(picture: Picture, text_rows: slice) -> Picture:
+    """What is written to the left of some rows of pixels of a page of black tiles."""
+    return picture[text_rows, :90]
+
+
+def moving_blob(M: int, S: int, *, resolution: int = 32) -> Images:
+    """Traversals [M, S, 1, R, R] of a blob that moves along y in half of the latents, else x."""
+    grid = np.linspace(-1, 1, resolution)
+    frames = np.empty((M, S, 1, resolution, resolution))
+    for m in range(M):
+        for s, place in enumerate(np.linspace(-0.6, 0.6, S)):
+            y, x = (place, 0.1 * m) if m % 2 else (0.1 * m, place)
+            distance = (grid[:, None] - y) ** 2 + (grid[None, :] - x) ** 2
+            frames[m, s, 0] = 1 / (1 + np.exp(80 * (distance - 0.06)))
+    return frames
+
+
+class TestReconstructionGrid:
+    def test_input_above_its_reconstruction(self) -> None:
+        """Ten pairs take two lines of eight and two, each input right above its output."""
+        inputs = blank_tiles(10, value=100 / 255)
+        outputs = blank_tiles(10, value=50 / 255)
+        picture = reconstruction_grid(inputs, outputs)
+        tops, bottoms = boxes(picture, 100), boxes(picture, 50)
+
+        assert [box[2:] for box in tops + bottoms] == [(96, 96)] * 20
+        assert [(y + 96 + 2, x) for y, x, _, _ in tops] == [(y, x) for y, x, _, _ in bottoms]
+        assert len({y for y, *_ in tops}) == 2
+        assert sum(y == tops[0][0] for y, *_ in tops) == 8
+
+    def test_order(self) -> None:
+        """Images go from left to right, then down."""
+        greys = np.arange(11, 21)
+        picture = reconstruction_grid(
+            greys[:, None, None, None] / 255 * np.ones((1, 1, 32, 32)), blank_tiles(10, value=1.0)
+        )
+        corners = [boxes(picture, int(grey))[0][:2] for grey in greys]
+
+        assert corners == sorted(corners)
+
+    def test_text(self) -> None:
+        """Dark words stand left of both rows, and nothing but paper around them."""
+        picture = reconstruction_grid(blank_tiles(1, value=1.0), blank_tiles(1, value=1.0))
+        dark = np.argwhere(picture.max(axis=2) < 80)
+
+        assert (dark[:, 0] < 12 + 96).any()
+        assert (dark[:, 0] > 12 + 96).any()
+        assert (picture[:12] == PAPER).all()
+        assert (picture[:, :12] == PAPER).all()
+
+    def test_pixels(self) -> None:
+        """A pixel becomes a square of pixels of its own grey, at its own place."""
+        image = np.zeros((1, 1, 32, 32))
+        image[0, 0, 3, 5] = 0.4
+        picture = reconstruction_grid(image, np.zeros((1, 1, 32, 32)))
+        left = picture.shape[1] - 12 - 96
+
+        # The words contain greys of this kind; the tile does not.
+        assert boxes(picture[:, left:], 102) == [(12 + 3 * 3, 5 * 3, 3, 3)]
+
+    @pytest.mark.parametrize(("resolution", "side"), [(32, 96), (64, 128), (128, 128)])
+    def test_whole_factors(self, resolution: int, side: int) -> None:
+        """Images are enlarged by a whole factor to 96 pixels or more."""
+        image = blank_tiles(1, value=100 / 255, resolution=resolution)
+        assert boxes(reconstruction_grid(image, 0 * image), 100)[0][2:] == (side, side)
+
+    def test_colours(self) -> None:
+        """Three channels are red, green and blue."""
+        image = np.zeros((1, 3, 32, 32))
+        image[0, 0], image[0, 1], image[0, 2] = 1.0, 0.2, 0.4
+        picture = reconstruction_grid(image, 0 * image)
+
+        assert len(boxes(picture, (255, 51, 102))) == 1
+
+    def test_values_out_of_range_are_cut(self) -> None:
+        """A value above 1 is white and one below 0 black; neither wraps around."""
+        picture = reconstruction_grid(
+            blank_tiles(1, value=-0.5), blank_tiles(1, value=1.02, channels=1)
+        )
+        assert (picture[12:108, -13] == BLACK).all()
+        assert (picture[110:206, -13] == WHITE).all()
+
+
+class TestTraversalGrid:
+    def test_rows_by_kl(self) -> None:
+        """The latent of the highest KL is on top, equal ones in their own order."""
+        greys = np.array([10, 60, 110, 160])
+        frames = greys[:, None, None, None, None] / 255 * np.ones((1, 3, 1, 32, 32))
+        picture = traversal_grid(frames, kl_nats=np.array([0.5, 2.0, 0.5, 3.0]))
+        tops = {int(grey): boxes(picture, int(grey))[0][0] for grey in greys}
+
+        assert sorted(tops, key=tops.__getitem__) == [160, 60, 10, 110]
+        assert [len(boxes(picture, int(grey))) for grey in greys] == [3] * 4
+
+    def test_steps_go_right(self) -> None:
+        """The steps of a latent stand from left to right."""
+        frames = (
+            np.array([10, 60, 110])[None, :, None, None, None] / 255 * np.ones((1, 1, 1, 32, 32))
+        )
+        picture = traversal_grid(frames, kl_nats=np.array([1.0]))
+        corners = [boxes(picture, grey)[0][:2] for grey in (10, 60, 110)]
+
+        assert [y for y, _ in corners] == [12] * 3
+        assert np.diff([x for _, x in corners]).tolist() == [98, 98]
+
+    def test_names_follow_their_rows(self) -> None:
+        """The text of a row is that of its latent, wherever the KL puts the row."""
+        frames = blank_tiles(2, 2, value=0.0)
+        here = traversal_grid(frames, kl_nats=np.array([2.5, 1.5]))
+        there = traversal_grid(frames, kl_nats=np.array([1.5, 2.5]))
+        first, second = slice(12, 108), slice(110, 206)
+
+        # z0 KL 2.50 and z1 KL 2.50 differ in a digit, and so do they from the second rows.
+        assert not np.array_equal(crop(here, first), crop(there, first))
+        assert not np.array_equal(crop(here, first), crop(here, second))
+        # Every text of two is the one drawn for a page of its own.
+        alone = traversal_grid(frames[:1], kl_nats=np.array([2.5]))
+        assert np.array_equal(crop(here, first), crop(alone, first))
+
+    def test_labels(self) -> None:
+        """A label adds a line of text to its row; an empty one leaves the row as it is without."""
+        frames, kl_nats = blank_tiles(2, 2, value=0.0), np.array([2.0, 1.0])
+        plain = traversal_grid(frames, kl_nats=kl_nats)
+        labelled = traversal_grid(frames, kl_nats=kl_nats, labels=["size", ""])
+        first, second = slice(12, 108), slice(110, 206)
+
+        def inked_lines(picture: Picture) -> int:
+            return int((crop(picture, first).min(axis=(1, 2)) < 100).sum())
+
+        assert inked_lines(labelled) > 1.5 * inked_lines(plain)
+        assert np.array_equal(crop(labelled, second), crop(plain, second))
+
+    def test_long_labels_widen_the_margin(self) -> None:
+        """Text never runs into the tiles."""
+        frames = blank_tiles(1, 2, value=100 / 255)
+        picture = traversal_grid(frames, kl_nats=np.ones(1), labels=["orientation of the object"])
+        _, x, _, _ = boxes(picture, 100)[0]
+
+        assert (picture[:, x - 12 : x] == PAPER).all()
+        assert (picture[:, : x - 12].min() < 80).all()
+
+    @pytest.mark.parametrize("n_labels", [1, 3])
+    def test_wrong_number_of_labels(self, n_labels: int) -> None:
+        """A label too few or too many is an error, not a shifted name."""
+        with pytest.raises(ValueError, match="zip"):
+            traversal_grid(
+                blank_tiles(2, 2, value=0.0), kl_nats=np.ones(2), labels=["x"] * n_labels
+            )
+
+
+class TestTraversalGif:
+    def test_forth_and_back(self) -> None:
+        """Four steps make six pictures, which come back without showing an end twice."""
+        greys = np.array([10, 60, 110, 160])
+        frames = greys[None, :, None, None, None] / 255 * np.ones((3, 1, 1, 32, 32))
+        film = traversal_gif(frames, kl_nats=np.array([1.0, 2.0, 3.0]))
+
+        shown = [next(int(g) for g in greys if len(boxes(page, int(g))) == 3) for page in film]
+        assert shown == [10, 60, 110, 160, 110, 60]
+
+    def test_tiles_by_kl(self) -> None:
+        """Tiles go by falling KL, left to right, and the words do not move."""
+        frames = (
+            np.array([10, 60, 110])[:, None, None, None, None] / 255 * np.ones((1, 4, 1, 32, 32))
+        )
+        film = traversal_gif(frames, kl_nats=np.array([1.0, 3.0, 2.0]))
+        corners = {grey: boxes(film[0], grey)[0][1] for grey in (10, 60, 110)}
+
+        assert sorted(corners, key=corners.__getitem__) == [60, 110, 10]
+        assert all(np.array_equal(page, film[0]) for page in film)
+
+    @pytest.mark.parametrize(("M", "lines"), [(1, [1]), (6, [6]), (10, [5, 5]), (13, [5, 5, 3])])
+    def test_lines_are_balanced(self, M: int, lines: list[int]) -> None:
+        """Up to six tiles to a line, as even as can be."""
+        film = traversal_gif(blank_tiles(M, 2, value=100 / 255), kl_nats=np.ones(M))
+        tops = [y for y, *_ in boxes(film[0], 100)]
+
+        assert [tops.count(y) for y in sorted(set(tops))] == lines
+
+    def test_text_above_each_tile(self) -> None:
+        """The name and KL of a latent stand in the free lines right above its tile."""
+        film = traversal_gif(
+            blank_tiles(2, 2, value=100 / 255), kl_nats=np.ones(2), labels=["size", ""]
+        )
+        for y, x, _, width in boxes(film[0], 100):
+            assert film[0][y - 20 : y, x : x + width].min() < 80
+        upper_lines = [film[0][y - 40 : y - 20, x : x + w] for y, x, _, w in boxes(film[0], 100)]
+        assert [bool(line.min() < 80) for line in upper_lines] == [True, False]
+
+
+class TestSavePng:
+    def test_grey(self, tmp_path: Path) -> None:
+        """A grey picture is stored in one channel and comes back as it was."""
+        picture = traversal_grid(moving_blob(3, 5), kl_nats=np.array([1.0, 2.0, 3.0]))
+        save_png(tmp_path / "picture.png", picture)
+        with Image.open(tmp_path / "picture.png") as image:
+            assert (image.format, image.mode) == ("PNG", "L")
+            assert np.array_equal(np.asarray(image.convert("RGB")), picture)
+
+    def test_colour(self, tmp_path: Path) -> None:
+        """A picture with any colour in it keeps its colours."""
+        picture = np.full((20, 30, 3), 7, np.uint8)
+        picture[4, 5] = (200, 100, 50)
+        save_png(tmp_path / "picture.png", picture)
+        with Image.open(tmp_path / "picture.png") as image:
+            assert np.array_equal(np.asarray(image), picture)
+
+    def test_size(self, tmp_path: Path) -> None:
+        """A grid of ten latents and eleven steps at 64 pixels takes less than 70 KB."""
+        picture = traversal_grid(moving_blob(10, 11, resolution=64), kl_nats=np.ones(10))
+        save_png(tmp_path / "picture.png", picture)
+        assert 1_000 < (tmp_path / "picture.png").stat().st_size < 70_000
+
+
+class TestSaveGif:
+    def test_reads_back(self, tmp_path: Path) -> None:
+        """The film has all its pictures, loops for ever at its pace, and shows them."""
+        film = traversal_gif(moving_blob(4, 5), kl_nats=np.arange(4.0))
+        save_gif(tmp_path / "film.gif", film, fps=8)
+        with Image.open(tmp_path / "film.gif") as image:
+            assert (image.format, image.n_frames, image.info["loop"]) == ("GIF", 8, 0)
+            for i, expected in enumerate(film):
+                image.seek(i)
+                assert image.info["duration"] == 120  # 125 ms, in the hundredths of a GIF
+                actual = np.asarray(image.convert("RGB")).astype(int)
+                assert np.abs(actual - expected).max() <= 9  # half a step of sixteen greys
+                assert actual.min() == BLACK
+                assert actual.max() == WHITE
+
+    def test_colours(self, tmp_path: Path) -> None:
+        """A film in colour keeps its colours."""
+        frames = np.zeros((1, 2, 3, 32, 32))
+        frames[0, 0, 0] = frames[0, 1, 2] = 1.0
+        save_gif(tmp_path / "film.gif", traversal_gif(frames, kl_nats=np.ones(1)), fps=5)
+        with Image.open(tmp_path / "film.gif") as image:
+            for i, expected in enumerate([(255, 0, 0), (0, 0, 255)]):
+                image.seek(i)
+                middle = np.asarray(image.convert("RGB"))[80, 60]
+                assert np.abs(middle.astype(int) - expected).max() <= 4
+
+    def test_size(self, tmp_path: Path) -> None:
+        """Ten latents that all move, over eleven steps at 64 pixels, take less than 112 KB."""
+        film = traversal_gif(moving_blob(10, 11, resolution=64), kl_nats=np.ones(10))
+        save_gif(tmp_path / "film.gif", film, fps=8)
+        assert 10_000 < (tmp_path / "film.gif").stat().st_size < 112_000
+
+
+def broken_save(self: Image.Image, path: Path, **options: object) -> None:
+    """Write half a file, then fail."""
+    Path(path).write_bytes(b"half")
+    raise OSError("disk full")
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path: save_png(path, np.zeros((4, 4, 3), np.uint8)),
+        lambda path: save_gif(path, [np.zeros((4, 4, 3), np.uint8)] * 2, fps=5),
+    ],
+    ids=["png", "gif"],
+)
+class TestAtomicity:
+    def test_failure_leaves_the_old_file(
+        self, save: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When writing fails half-way, the file before stays whole, and no scrap is left."""
+        path = tmp_path / "picture"
+        path.write_bytes(b"old")
+        monkeypatch.setattr(Image.Image, "save", broken_save)
+        with pytest.raises(OSError, match="disk full"):
+            save(path)
+
+        assert [p.name for p in tmp_path.iterdir()] == ["picture"]
+        assert path.read_bytes() == b"old"
+
+    def test_replaces_the_old_file(self, save: Callable[[Path], None], tmp_path: Path) -> None:
+        """A second picture takes the place of the first, and leaves nothing beside it."""
+        path = tmp_path / "picture"
+        path.write_bytes(b"old")
+        save(path)
+
+        assert [p.name for p in tmp_path.iterdir()] == ["picture"]
+        with Image.open(path) as image:
+            assert image.size == (4, 4)
