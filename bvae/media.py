@@ -35,7 +35,6 @@ class Drawn:
 
 def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
     """Draw a reconstruction grid, a traversal grid and its animation, latents ordered by KL."""
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = Drawn(
         folder / "reconstructions.png", folder / "traversal.png", folder / "traversal.gif"
     )

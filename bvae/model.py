@@ -124,7 +124,7 @@ class BetaVAE(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> Optimizer:
-        """Adam or Adagrad, fused where torch has it: on the CPU a training step takes up to 40 % less."""
+        """Adam or Adagrad; fused, a training step on the CPU takes up to 40 % less."""
         if self.optimizer == "adam":
             return Adam(self.parameters(), lr=self.lr, fused=True)
         # torch fuses Adagrad on the CPU only.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bvae.config import Config
+from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.tracking import RunIdentity
 
@@ -95,12 +96,20 @@ class TrialResult:
 
     @classmethod
     def read(cls, path: Path) -> "TrialResult | None":
-        """Return the record, or None where there is none or it cannot be read."""
+        """Return the record, or None where there is none or it cannot be read.
+
+        Raises:
+            DataError: it was written by a newer version.
+        """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("schema", 0) > SCHEMA:
+                raise DataError(
+                    f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
+                )
             names = {entry.name for entry in dataclasses.fields(cls)}
             return cls(**{key: value for key, value in content.items() if key in names})
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
 
 

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.metadata
+import json
 import platform
 from pathlib import Path
 
@@ -10,14 +11,22 @@ PACKAGES = ("bvae-sweeps", "torch", "pytorch-lightning", "numpy", "scikit-learn"
 
 
 @functools.cache
+def sources() -> dict[str, str]:
+    """Return a hash of each source file of `bvae/`, 12 hexadecimal digits, by its path."""
+    package = Path(__file__).resolve().parent
+    return {
+        path.relative_to(package.parent).as_posix(): _digest(path.read_bytes())
+        for path in sorted(package.rglob("*.py"))
+    }
+
+
 def code_version() -> str:
     """Return a hash of the sources of `bvae/`, 12 hexadecimal digits."""
-    package = Path(__file__).resolve().parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    return _digest(json.dumps(sources()).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @functools.cache

@@ -5,14 +5,15 @@ Arrays in, pictures out; no torch. A picture is uint8 [height, width, 3]: tiles 
 Shapes: n images, M latents, S steps of a traversal, [C, H, W] one image with values in 0..1.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from bvae.files import replace_atomically
 
 Picture = NDArray[np.uint8]
 
@@ -102,7 +103,7 @@ def save_png(path: Path, picture: Picture) -> None:
     image = Image.fromarray(picture)
     if _is_grey(picture):
         image = image.convert("L")
-    _replace(path, lambda temporary: image.save(temporary, format="PNG", optimize=True))
+    replace_atomically(path, lambda temporary: image.save(temporary, format="PNG", optimize=True))
 
 
 def save_gif(path: Path, frames: Sequence[Picture], *, fps: float) -> None:
@@ -121,7 +122,7 @@ def save_gif(path: Path, frames: Sequence[Picture], *, fps: float) -> None:
             loop=0,
         )
 
-    _replace(path, save)
+    replace_atomically(path, save)
 
 
 def _by_kl(kl_nats: NDArray[np.floating]) -> list[int]:
@@ -222,13 +223,3 @@ def _with_palette(film: Picture) -> Image.Image:
 
 def _is_grey(picture: Picture) -> bool:
     return bool((picture == picture[..., :1]).all())
-
-
-def _replace(path: Path, save: Callable[[Path], object]) -> None:
-    """Save under a temporary name in the same folder, then give the file its name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save(temporary)
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace does the same and hides it
-    finally:
-        temporary.unlink(missing_ok=True)

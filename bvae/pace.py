@@ -1,0 +1,47 @@
+"""How long a training step takes here, measured on random images."""
+
+import time
+
+import torch
+
+from bvae.config import Config
+from bvae.data.datasets import describe
+from bvae.model import BetaVAE
+
+WARM_STEPS = 2
+"""Steps before the timed one: the first ones allocate memory."""
+
+
+def step_time_s(config: Config) -> float:
+    """Return the seconds of one optimizer step of a batch, without loading the data."""
+    torch.set_num_threads(config.threads)
+    shape = describe(config.data.name).image_shape
+    model = BetaVAE(
+        network=config.model.name,
+        image_shape=shape,
+        latent_dim=config.latent_dim,
+        beta=config.beta,
+        optimizer=config.optimizer.name,
+        lr=config.optimizer.lr,
+    ).to(_device(config.trainer.accelerator))
+    optimizer = model.configure_optimizers()
+    batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()
+    for _ in range(WARM_STEPS):
+        _step(model, optimizer, batch)
+    start = time.perf_counter()
+    _step(model, optimizer, batch)
+    return time.perf_counter() - start
+
+
+def _device(accelerator: str) -> str:
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "cuda"
+    return "mps" if accelerator == "mps" else "cpu"
+
+
+def _step(model: BetaVAE, optimizer: torch.optim.Optimizer, batch: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    torch.autograd.backward(model.training_step(batch, 0))
+    optimizer.step()
+    if batch.device.type == "cuda":
+        torch.cuda.synchronize()
