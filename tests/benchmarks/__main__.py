@@ -14,9 +14,9 @@ def main() -> None:
     chosen = [name for name in names if not sys.argv[1:] or any(a in name for a in sys.argv[1:])]
     table = Table("benchmark", "figure", "value", "goal", box=None, pad_edge=False)
     for name in chosen:
-        for figure, value, goal in importlib.import_module(f"tests.benchmarks.{name}").main():
-            table.add_row(name.removeprefix("bench_"), figure, f"{value:.4g}", goal)
-            print(f"{name} | {figure} | {value:.4g} | {goal}", file=sys.stderr, flush=True)
+        print(f"{name} …", file=sys.stderr, flush=True)
+        for figure, value, goal in importlib.import_module(f"tests.benchmarks.{name}").rows():
+            table.add_row(name.removeprefix("bench_"), figure, value, goal)
     Console().print(table)
 
 

@@ -155,7 +155,7 @@ class TestOneRun:
 
 @pytest.mark.slow
 def test_sweep_end_to_end(tmp_path: Path) -> None:
-    """A real sweep through submitit: every point once, a curve, and nothing to do when typed again."""
+    """A real sweep through submitit: every point once, a curve; typed again, nothing to do."""
     command = [
         *(sys.executable, "-m", "bvae", "-m"),
         *("beta=1,16", "latent_dim=2,3", "seed=0", "study=swept", "hydra.sweeper.n_workers=2"),

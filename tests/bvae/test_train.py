@@ -14,8 +14,8 @@ from PIL import Image
 import bvae
 from bvae import config, tracking, train
 from bvae.data.datasets import open_dataset
-from bvae.exceptions import DataError
 from bvae.evaluate import Codes
+from bvae.exceptions import DataError
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
 
 VALUES: dict[str, Any] = {
@@ -72,9 +72,7 @@ def assign(tmp_path: Path) -> Assign:
 def stop_at(step: int) -> Monitor:
     """Return a monitor that asks to stop at a step, once."""
     seen: list[int] = []
-    return Monitor(
-        stopping=lambda: len(seen) == step, at=lambda step, _: seen.append(step)
-    )
+    return Monitor(stopping=lambda: len(seen) == step, at=lambda step, _: seen.append(step))
 
 
 def weights(folder: TrialFolder) -> dict[str, torch.Tensor]:
@@ -206,7 +204,7 @@ class TestReproducibility:
             assert torch.equal(value, weights(parts.folder)[name])
 
     def test_damaged_checkpoint_means_starting_again(self, assign: Assign) -> None:
-        """A checkpoint that cannot be read is dropped, said in the log, and the trial starts anew."""
+        """A checkpoint that cannot be read is dropped, said so, and the trial starts anew."""
         task = assign()
         task.folder.checkpoints.mkdir(parents=True)
         task.folder.resume.write_bytes(b"PK\x03\x04 torn")
@@ -279,9 +277,7 @@ class TestCheckpoints:
     ) -> None:
         """checkpoint.keep=best keeps the weights of the step with the best MIG."""
         looks = iter([0.5, 0.9, 0.7, 0.1])
-        monkeypatch.setattr(
-            train.evaluate.Probe, "look", lambda *_: {"scores/mig": next(looks)}
-        )
+        monkeypatch.setattr(train.evaluate.Probe, "look", lambda *_: {"scores/mig": next(looks)})
         task = assign(checkpoint={"keep": "best"}, trainer={"val_every_n_steps": 3})
         train.run_trial(task)
         kept = torch.load(task.folder.checkpoints / "best.ckpt", weights_only=True)
