@@ -1,0 +1,318 @@
+"""The curve: score against β, a line for every latent size, with intervals over seeds.
+
+A *cell* is one β and latent size (and one value of every further axis); its points differ by seed
+only. The cells of one latent size form a *line* of the chart. Seeds are never averaged across the
+further axes. Everything here is numbers in, numbers out; nothing is drawn.
+
+Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from bvae.exceptions import DataError
+from bvae.files import write_atomically
+
+COLUMNS = (
+    "latent_dim",
+    "beta",
+    "beta_norm",
+    "score",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "protocol",
+    "n_failed",
+    "n_pruned",
+    "active_latents",
+)
+CONFIDENCE = 0.95
+MIN_ACTIVE = 2  # a cell with fewer active latents on average has collapsed
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The cells of one latent size (and one value of each further axis) for one score.
+
+    `values` is [C, S] and NaN where a seed has no score; `complete` [C] is true where every
+    expected seed of the cell has one; `active_latents` [C] is a mean over seeds.
+    """
+
+    axes: tuple[tuple[str, Any], ...]
+    latent_dim: int
+    score: str
+    betas: NDArray[np.float64]
+    beta_norms: NDArray[np.float64]
+    seeds: tuple[int, ...]
+    values: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+    n_failed: NDArray[np.int64]
+    n_pruned: NDArray[np.int64]
+    active_latents: NDArray[np.float64]
+    protocols: tuple[str, ...]
+
+    @property
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Whether a cell has fewer than two active latents: bool [C]; unknown is not collapsed."""
+        return self.active_latents < MIN_ACTIVE
+
+    def finished(self) -> "Line":
+        """Return the line with its complete cells only."""
+        return self.keep(self.complete)
+
+    def keep(self, keep: NDArray[np.bool_]) -> "Line":
+        """Return the line with the cells where `keep` [C] is true."""
+        return replace(
+            self,
+            betas=self.betas[keep],
+            beta_norms=self.beta_norms[keep],
+            values=self.values[keep],
+            complete=self.complete[keep],
+            n_failed=self.n_failed[keep],
+            n_pruned=self.n_pruned[keep],
+            active_latents=self.active_latents[keep],
+            protocols=tuple(np.array(self.protocols, dtype=object)[keep]),
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the curve with the mean of a score over its seeds and the interval of the mean.
+
+    `n` counts seeds with a score.
+    """
+
+    axes: tuple[tuple[str, Any], ...]
+    latent_dim: int
+    beta: float
+    beta_norm: float
+    score: str
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class BestCells:
+    """The best complete cell of every line that has one, and the best of all."""
+
+    by_line: tuple[Cell, ...]
+    overall: Cell | None
+
+
+class Interval(NamedTuple):
+    """Means and the two ends of their intervals, each [..., C]."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """Variance of a single seed about its cell's mean, and its degrees of freedom, each [...]."""
+
+    variance: NDArray[np.float64]
+    df: NDArray[np.float64]
+
+
+def curve(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the table of curve.csv: a row for every cell and score, in a fixed order.
+
+    Args:
+        frame: a row for every expected point, as `Study.frame()` gives it.
+        score_names: columns of `frame` to summarise.
+        axes: swept keys beside beta, latent_dim and seed; appended as columns.
+
+    Raises:
+        DataError: two rows are the same point, which means that an axis was not named.
+    """
+    rows = [
+        row for line in lines(frame, score_names=score_names, axes=axes) for row in _line_rows(line)
+    ]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *axes])
+
+
+def lines(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> Iterator[Line]:
+    """Yield every line of the chart, score by score, ordered by axes and latent size."""
+    _require_distinct(frame, axes)
+    keys = [*axes, "latent_dim"]
+    groups = frame.groupby(keys, dropna=False, sort=False)
+    for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
+        for score in score_names:
+            yield _line(group, score, tuple(zip(axes, names[:-1], strict=True)))
+
+
+def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
+    """Return the cell of highest mean on every line, and of all; the smaller β wins a tie.
+
+    A cell with a failed, pruned or missing seed is not complete and cannot be the best.
+    """
+    found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
+    by_line = tuple(cell for cell in found if cell is not None)
+    return BestCells(by_line, max(by_line, key=lambda cell: cell.mean, default=None))
+
+
+def best_cell(line: Line) -> Cell | None:
+    """Return the complete cell of highest mean on one line, or None if no cell is complete."""
+    if not line.complete.any():
+        return None
+    return cell(line, int(np.argmax(np.where(line.complete, cell_means(line.values), -np.inf))))
+
+
+def cell(line: Line, index: int) -> Cell:
+    """Return cell number `index` of a line, in order of β."""
+    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    return Cell(
+        axes=line.axes,
+        latent_dim=line.latent_dim,
+        beta=float(line.betas[index]),
+        beta_norm=float(line.beta_norms[index]),
+        score=line.score,
+        mean=float(means[index]),
+        low=float(low[index]),
+        high=float(high[index]),
+        n=int(np.isfinite(line.values[index]).sum()),
+    )
+
+
+def cell_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the seeds that are there: [..., C, S] -> [..., C], NaN for none."""
+    seen = np.isfinite(values)
+    count = seen.sum(axis=-1)
+    total = np.where(seen, values, 0.0).sum(axis=-1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def intervals(
+    values: NDArray[np.float64], *, collapsed: NDArray[np.bool_], confidence: float = CONFIDENCE
+) -> Interval:
+    """Return mean ± t·s/√n for every cell, with s² pooled over the cells of the line.
+
+    A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 %
+    instead of 95 %. Collapsed cells score chance and hardly vary, so they are pooled apart, or
+    they would narrow the intervals of all others.
+
+    Args:
+        values: scores [..., C, S], NaN where missing.
+        collapsed: bool [C].
+        confidence: probability that an interval holds the mean of its cell.
+    """
+    means = cell_means(values)
+    margins = np.full(means.shape, np.nan)
+    for pool in (~collapsed, collapsed):
+        members = values[..., pool, :]
+        spread = pooled_spread(members)
+        quantile = stats.t.ppf(0.5 + confidence / 2, np.maximum(spread.df, 1.0))
+        half = np.where(spread.df > 0, quantile * np.sqrt(spread.variance), np.nan)
+        count = np.isfinite(members).sum(axis=-1)
+        margins[..., pool] = half[..., None] / np.sqrt(np.maximum(count, 1))
+    return Interval(means, means - margins, means + margins)
+
+
+def pooled_spread(values: NDArray[np.float64]) -> Spread:
+    """Return the variance within cells, pooled: s² = Σ(y−ȳ_cell)² / Σ(n_cell − 1).
+
+    The cells share their seeds, so their deviations need not be independent. Satterthwaite's
+    (1946) degrees of freedom account for it, with the sum of squares SS split into what the cells
+    of a seed have in common and the rest: df = SS² / (SS_seed²/df_seed + SS_rest²/df_rest).
+    Values are [..., C, S]; the split is exact where no seed is missing.
+    """
+    seen = np.isfinite(values)
+    deviations = np.where(seen, values - cell_means(values)[..., None], 0.0)
+    ss = (deviations**2).sum(axis=(-2, -1))
+    df = np.maximum(seen.sum(axis=-1) - 1, 0).sum(axis=-1).astype(np.float64)
+    cells = seen.sum(axis=-2)
+    ss_seed = (deviations.sum(axis=-2) ** 2 / np.maximum(cells, 1)).sum(axis=-1)
+    df_seed = np.minimum(np.maximum((cells > 0).sum(axis=-1) - 1, 0), df)
+    ss_rest, df_rest = np.maximum(ss - ss_seed, 0.0), df - df_seed
+    share = ss_seed**2 / np.maximum(df_seed, 1) + ss_rest**2 / np.maximum(df_rest, 1)
+    effective = np.divide(ss**2, share, out=np.array(df), where=share > 0)
+    return Spread(ss / np.maximum(df, 1), np.minimum(effective, df))
+
+
+def write_curve(path: Path, table: pd.DataFrame) -> None:
+    """Write curve.csv so that equal tables give equal bytes and no reader sees half a file."""
+    text = table.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+    write_atomically(path, text)
+
+
+def _require_distinct(frame: pd.DataFrame, axes: Sequence[str]) -> None:
+    point = [*axes, "latent_dim", "beta", "seed"]
+    repeated = frame[frame.duplicated(point)]
+    if len(repeated):
+        first = ", ".join(f"{key}={repeated.iloc[0][key]}" for key in point)
+        raise DataError(
+            f"Expected one row per point ({', '.join(point)}), got {len(repeated)} repeated, "
+            f"the first {first}. Name every other swept key in `axes`."
+        )
+
+
+def _order(value: Any) -> tuple[bool, float, str]:
+    """Sort numbers by size and before everything else, which goes by its text."""
+    number = isinstance(value, (int, float, np.number)) and not np.isnan(value)
+    return (not number, float(value) if number else 0.0, str(value))
+
+
+def _line(group: pd.DataFrame, score: str, axes: tuple[tuple[str, Any], ...]) -> Line:
+    done = group["state"] == "complete"
+    scored = group.assign(_score=group[score].where(done).astype(float))
+    values = scored.pivot(index="beta", columns="seed", values="_score").sort_index()
+    cells = scored.groupby("beta", sort=True)
+    return Line(
+        axes=axes,
+        latent_dim=int(group["latent_dim"].iloc[0]),
+        score=score,
+        betas=values.index.to_numpy(np.float64),
+        beta_norms=cells["beta_norm"].first().to_numpy(np.float64),
+        seeds=tuple(int(seed) for seed in values.columns),
+        values=values.to_numpy(np.float64),
+        complete=cells["_score"].apply(lambda column: column.notna().all()).to_numpy(np.bool_),
+        n_failed=cells["state"].apply(lambda state: (state == "failed").sum()).to_numpy(np.int64),
+        n_pruned=cells["state"].apply(lambda state: (state == "pruned").sum()).to_numpy(np.int64),
+        active_latents=_active(scored.loc[done], values.index),
+        protocols=tuple(cells["protocol"].apply(_protocol)),
+    )
+
+
+def _active(done: pd.DataFrame, betas: pd.Index) -> NDArray[np.float64]:
+    active = done["active_latents"].astype(float).groupby(done["beta"]).mean()
+    return np.asarray(active.reindex(betas), dtype=np.float64)
+
+
+def _protocol(column: pd.Series) -> str:
+    return "|".join(sorted({str(name) for name in column.dropna()}))
+
+
+def _line_rows(line: Line) -> list[dict[str, Any]]:
+    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    return [
+        {
+            "latent_dim": line.latent_dim,
+            "beta": line.betas[i],
+            "beta_norm": line.beta_norms[i],
+            "score": line.score,
+            "mean": means[i],
+            "low": low[i],
+            "high": high[i],
+            "n": int(np.isfinite(line.values[i]).sum()),
+            "protocol": line.protocols[i],
+            "n_failed": int(line.n_failed[i]),
+            "n_pruned": int(line.n_pruned[i]),
+            "active_latents": line.active_latents[i],
+            **dict(line.axes),
+        }
+        for i in range(len(line.betas))
+    ]
