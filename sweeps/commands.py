@@ -3,20 +3,24 @@
 import argparse
 import dataclasses
 import json
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
-from sweeps.curve import Cell, best_cells
 from sweeps.display import duration, shown
-from sweeps.outcome import described, failures
-from sweeps.points import canonical
+from sweeps.exits import Exit
+from sweeps.points import canonical, text
 from sweeps.presence import is_locked, new_worker_name, workers_at
-from sweeps.report.page import write_report
 from sweeps.study import Study, load_study
+
+# Modules that are slow to import are imported where they are needed: `status` takes half a second.
+if TYPE_CHECKING:
+    from sweeps.curve import Cell
 
 
 def status(typed: argparse.Namespace) -> int:
@@ -32,10 +36,10 @@ def status(typed: argparse.Namespace) -> int:
     for worker in workers_at(study.folder.workers):
         at = f"{worker.slug}  step {worker.step} of {worker.total}" if worker.slug else "idle"
         console.print(f"  {worker.name}: {at}", markup=False)
-    for line in failures(study):
-        console.print(f"  failed {line}", markup=False)
+    for line in study.failures:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     if counts["running"] + counts["pending"]:
-        console.print(_remaining(study), markup=False)
+        console.print(_remaining(study), markup=False, soft_wrap=True)
     return 0
 
 
@@ -51,6 +55,9 @@ def _remaining(study: Study) -> str:
 
 def best(typed: argparse.Namespace) -> int:
     """Print the best complete cell of each latent size, and of all."""
+    from sweeps.curve import best_cells
+    from sweeps.outcome import described
+
     study = load_study(typed.study)
     score = typed.score or study.manifest.objective
     if score not in study.score_names:
@@ -69,12 +76,14 @@ def best(typed: argparse.Namespace) -> int:
     return 0
 
 
-def _plain(cell: Cell) -> dict[str, object]:
+def _plain(cell: "Cell") -> dict[str, object]:
     return dataclasses.asdict(cell) | {"axes": dict(cell.axes)}
 
 
 def report(typed: argparse.Namespace) -> int:
     """Write the report, and the table of trials, as the study stands now."""
+    from sweeps.report.page import write_report
+
     study = load_study(typed.study)
     write_atomically(study.folder.table, study.frame().to_csv(index=False))
     print(shown(write_report(study)))
@@ -108,19 +117,25 @@ def stop(typed: argparse.Namespace) -> int:
 
 def worker(typed: argparse.Namespace) -> int:
     """Take points of a study in this process, beside whoever else does."""
-    from sweeps.worker import Worker, log_to  # optuna, which reading commands need not load
+    from sweeps.worker import LEAVE_WITHIN_S, Leave, Worker, leaving_on, log_to
 
     study = load_study(typed.study)
-    name = new_worker_name()
-    print(f"{name} works on {study.name}; Ctrl-C saves the running point and leaves")
-    with log_to(study.folder.logs / f"{name}.log"):
-        Worker(study, name=name, trial="bvae.train.run_trial", drains=True).work()
-    return 0
+    folder, name = study.folder, new_worker_name()
+    if not is_locked(folder.orchestrator):
+        folder.stop.unlink(missing_ok=True)  # of a command that has ended
+    print(f"{name} works on {study.name}; Ctrl-C saves the running point and leaves", flush=True)
+    leave = Leave(folder)
+    with (
+        log_to(folder.logs / f"{name}.log"),
+        leaving_on(leave, signal.SIGINT, signal.SIGTERM, within_s=LEAVE_WITHIN_S),
+    ):
+        Worker(study, name=name, drains=True, leave=leave).work()
+    return Exit.INTERRUPTED if leave.told else Exit.COMPLETE
 
 
 def retry(typed: argparse.Namespace) -> int:
     """Queue failed points again; the next run of the command takes them up."""
-    from sweeps.ledger import Ledger  # optuna, which reading commands need not load
+    from sweeps.ledger import Ledger
 
     study = load_study(typed.study)
     wanted = dict(_condition(study, where) for where in typed.where)
@@ -128,20 +143,21 @@ def retry(typed: argparse.Namespace) -> int:
         point.slug
         for point in study.points
         if study.states[point.slug] == "failed"
-        and all(point.values[key] == value for key, value in wanted.items())
+        and all(text(point.values[key]) == value for key, value in wanted.items())
     ]
     Ledger(study).retry(slugs)
     print(f"{len(slugs)} failed point(s) queued again; go on with: {study.manifest.command}")
     return 0
 
 
-def _condition(study: Study, where: str) -> tuple[str, object]:
+def _condition(study: Study, where: str) -> tuple[str, str]:
+    """Return a key and the value wanted, as a point writes it: 4.0 is 4."""
     key, equals, value = where.partition("=")
     known = study.points[0].values
     if not equals or key not in known:
         raise ConfigError(f"--where {where}: expected KEY=VALUE with a key of {', '.join(known)}")
     try:
-        return key, canonical(float(value))
+        return key, text(canonical(float(value)))
     except ValueError:
         return key, value
 

@@ -1,6 +1,7 @@
 """A running study in the terminal: a live table, or plain lines where there is no terminal."""
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,11 @@ class Display:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    def abandon(self) -> None:
+        """Show the cursor again, before a process that is left at once; fits a signal handler."""
+        if self._live is not None:
+            os.write(2, b"\x1b[?25h\n")
 
     def say(self, message: str) -> None:
         """Print a line above the table."""

@@ -6,6 +6,7 @@ first cuts off what a dead writer left half-written: no living writer is within 
 """
 
 import fcntl
+import json
 import os
 from pathlib import Path
 
@@ -13,8 +14,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
-TAIL_BYTES = 65536
-"""How far back the last line break is sought; a journal line is a few hundred bytes long."""
+from bvae.exceptions import DataError
+
+TAIL_BYTES = 4096
+"""How far the last line break is sought at a time; a journal line has a few hundred bytes."""
+
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
+"""What Optuna may raise while it replays a journal that is not what it wrote."""
 
 
 class FlockLock(BaseJournalFileLock):
@@ -36,25 +42,64 @@ class FlockLock(BaseJournalFileLock):
     def release(self) -> None:
         """Give the lock back."""
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None  # before another thread may set it
+            os.close(file)
 
 
 def mend(journal: Path) -> int:
-    """Cut off an unfinished last line; return how many bytes were cut. Call under the lock."""
+    """Cut off a last line that is no whole record; return how many bytes were cut.
+
+    Call under the lock.
+    """
+    if not journal.exists():
+        return 0
     with journal.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        start = max(0, size - TAIL_BYTES)
-        file.seek(start)
-        tail = file.read()
-        if not tail or tail.endswith(b"\n"):
+        start = _last_line(file.fileno(), size)
+        if start == size or _is_record(os.pread(file.fileno(), size - start, start)):
             return 0
-        whole = start + tail.rfind(b"\n") + 1
-        file.truncate(whole)
-        return size - whole
+        file.truncate(start)
+        return size - start
+
+
+def _last_line(file: int, size: int) -> int:
+    """Return where the last line starts, whether or not it is ended by a line break."""
+    end = size - 1
+    while end > 0:
+        start = max(0, end - TAIL_BYTES)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """Open, or create, the journal of a study."""
+    """Open, or create, the journal of a study.
+
+    Raises:
+        DataError: its records cannot be replayed.
+    """
     absolute = path.resolve()
-    return JournalStorage(JournalFileBackend(str(absolute), lock_obj=FlockLock(absolute)))
+    lock = FlockLock(absolute)
+    lock.acquire()
+    lock.release()
+    try:
+        return JournalStorage(JournalFileBackend(str(absolute), lock_obj=lock))
+    except DAMAGE as error:
+        raise DataError(f"{path}: cannot be replayed ({type(error).__name__}: {error})") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Move a journal that cannot be read out of the way; return where it is now."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return path.rename(aside)

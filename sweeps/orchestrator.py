@@ -7,16 +7,17 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
 from bvae.exceptions import ConfigError
 from sweeps.display import Display, shown
+from sweeps.exits import Exit
 from sweeps.ledger import Ledger
 from sweeps.presence import AlreadyPresentError, Present, Watch, here, workers_at
+from sweeps.processes import descendants, kill
 from sweeps.progress import Progress
-from sweeps.study import Study
+from sweeps.study import Study, StudyFolder
 from sweeps.worker import log_to
 
 log = logging.getLogger("sweeps")
@@ -24,21 +25,14 @@ log = logging.getLogger("sweeps")
 POLL_S = 0.5
 RECONCILE_S = 5.0
 
+LEAVE_WITHIN_S = 6.0
+"""How long workers may take to save and leave after Ctrl-C; those still there are killed."""
+
 MAX_IDLE_STARTS = 6
-"""Workers that may end in a row without an attempt's end between, before the sweep gives up."""
+"""Workers that may end in a row without taking a point, before the sweep gives up."""
 
 BREAKER = 5
 """Different points that may fail in a row with the same cause before the sweep stops."""
-
-
-class Exit(IntEnum):
-    """Exit codes of the commands that run a study."""
-
-    COMPLETE = 0
-    FAILED = 1
-    USAGE = 2
-    LEFT = 3
-    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,38 @@ class Settings:
     max_minutes: float | None = None
 
 
+@dataclass(frozen=True)
+class Ending:
+    """Why a sweep ends before all is done; a hopeless one has failed."""
+
+    reason: str
+    hopeless: bool = False
+
+
+@contextlib.contextmanager
+def running(folder: StudyFolder) -> Iterator[None]:
+    """Be the one command that runs a study.
+
+    Raises:
+        ConfigError: if another command runs it, or its folder cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(Present(folder.orchestrator, name="orchestrator"))
+        except AlreadyPresentError as error:
+            raise ConfigError(
+                f"{folder.name} is being run already by process {error}; "
+                "`sweeps status` shows it, `sweeps stop` ends it"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"{folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
+            ) from error
+        yield
+
+
 class Orchestrator:
-    """Runs a study through worker loops; blocks until they have ended.
+    """Runs a study through worker loops; blocks until they have ended. Use inside `running`.
 
     Args:
         study: on disk already.
@@ -70,92 +94,123 @@ class Orchestrator:
         self._ledger = Ledger(study)
         self._watch = Watch(study.folder.workers)
         self._progress = Progress(study)
-        self._ending = threading.Event()
-        self._interrupted = False
+        self._stopping = threading.Event()
+        self._ending: Ending | None = None
+        self._interrupted_at: float | None = None
         self._idle_starts = 0
-        self._reason: str | None = None
         self._last_death = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
 
     def run(self) -> Exit:
-        """Run to the end, an interruption, the end of the budget, or until it is hopeless.
-
-        Raises:
-            ConfigError: if another command runs the study already.
-        """
-        try:
-            with (
-                Present(self._folder.orchestrator, name="orchestrator"),
-                log_to(self._folder.logs / "orchestrator.log"),
-            ):
-                self._run()
-        except AlreadyPresentError as error:
-            raise ConfigError(
-                f"{self._study.name} is being run already by process {error}; "
-                "`sweeps status` shows it, `sweeps stop` ends it"
-            ) from error
+        """Run to the end, an interruption, the end of the budget, or until it is hopeless."""
+        with log_to(self._folder.logs / "orchestrator.log"):
+            self._folder.stop.unlink(missing_ok=True)
+            self._reconcile()
+            self._progress.look()
+            with self._interruptible(), self._display:
+                self._attend(self._start())
+            self._reconcile()
+            self._progress.look()
         return self._verdict()
 
-    def _run(self) -> None:
-        self._folder.stop.unlink(missing_ok=True)
-        self._ledger.reconcile(self._watch)
-        self._progress.look()
-        workers = min(self._settings.n_workers, self._progress.left)
-        slots = [threading.Thread(target=self._keep, args=(index,)) for index in range(workers)]
-        with self._interruptible(), self._display:
-            with _sigint_blocked():
-                for slot in slots:
-                    slot.start()
-            self._attend(slots)
-        self._ledger.reconcile(self._watch)
+    def _start(self) -> list[threading.Thread]:
+        """Start a thread for each worker to keep, taking over those of a command that was killed.
 
-    def _attend(self, slots: list[threading.Thread]) -> None:
+        SIGINT is blocked in what is started: only the orchestrator reacts to the terminal.
+        submitit's own controller would kill its worker one second after Ctrl-C.
+        """
+        number = min(self._settings.n_workers, self._progress.left)
+        present = [said.name for said in workers_at(self._folder.workers) if said.launched]
+        slots = [
+            threading.Thread(target=self._keep, args=(index, present[index::number]), daemon=True)
+            for index in range(number)
+        ]
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for slot in slots:
+                slot.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        return slots
+
+    def _attend(self, slots: Sequence[threading.Thread]) -> None:
         """Look, show and reconcile for as long as workers are kept."""
         reconciled_at = time.monotonic()
-        while any(slot.is_alive() for slot in slots):
-            time.sleep(POLL_S)
+        while kept := [slot for slot in slots if slot.is_alive()]:
+            kept[0].join(POLL_S)
             self._progress.look()
             self._display.show(self._progress.snapshot())
             if time.monotonic() - reconciled_at > RECONCILE_S:
-                self._ledger.reconcile(self._watch)
+                self._reconcile()
                 reconciled_at = time.monotonic()
             self._judge()
+            if self._is_overdue():
+                _kill_workers(self._study)
+                for slot in kept:
+                    slot.join(POLL_S / len(kept))
+                return
 
     def _judge(self) -> None:
-        """End the sweep if its budget is spent or it is hopeless."""
+        """End the sweep if it was asked to end, its budget is spent, or it is hopeless."""
         cause = self._progress.same_cause_in_a_row(BREAKER)
-        if cause is not None:
-            self._end(f"{BREAKER} points failed in a row with the same cause: {cause}")
+        if self._interrupted_at is not None:
+            self._end(Ending("interrupted; running points are saved (again: at once)"))
+        elif self._folder.stop.exists():
+            self._end(Ending("asked to by `sweeps stop`"))
+        elif cause is not None:
+            self._end(
+                Ending(f"{BREAKER} points failed in a row with the same cause: {cause}", True)
+            )
         elif time.monotonic() > self._deadline:
-            self._end(f"the budget of {self._settings.max_minutes:g} minutes is spent")
+            self._end(Ending(f"the budget of {self._settings.max_minutes:g} minutes is spent"))
         elif self._idle_starts >= MAX_IDLE_STARTS:
             self._end(
-                f"workers die before a point ends ({self._last_death}); see "
-                f"{shown(self._folder.logs / 'orchestrator.log')}"
+                Ending(
+                    f"workers end before they take a point ({self._last_death}); see "
+                    f"{shown(self._folder.logs / 'orchestrator.log')}",
+                    hopeless=True,
+                )
             )
 
-    def _end(self, reason: str) -> None:
-        if self._reason is None:
-            self._reason = reason
-            self._display.say(f"stopping: {reason}")
-            self._folder.stop.write_text(reason)
-        self._ending.set()
+    def _end(self, ending: Ending) -> None:
+        if self._ending is None:
+            self._ending = ending
+            self._display.say(f"stopping: {ending.reason}")
+        self._stop()
 
-    def _keep(self, index: int) -> None:
+    def _stop(self) -> None:
+        self._stopping.set()
+        # Where nothing can be written, workers see that the orchestrator is gone.
+        with contextlib.suppress(OSError):
+            self._folder.stop.write_text("leave\n")
+
+    def _keep(self, index: int, present: Sequence[str]) -> None:
         """Keep a worker in one slot, until nothing is left or the sweep is ending."""
-        while not self._ending.is_set():
-            ended = self._progress.finished
+        while any(self._watch.lives(name) for name in present):
+            time.sleep(POLL_S)
+        while self._progress.left and not self._stopping.is_set():
+            claims = self._ledger.claims()
             try:
                 self._launch(index)
             except Exception as error:  # whatever a launcher raises means: its worker has died
                 log.warning("worker %d ended: %s", index, error)
                 self._last_death = _gist(error)
             self._progress.look()
-            if not self._progress.left:
-                return
-            self._idle_starts = 0 if self._progress.finished > ended else self._idle_starts + 1
-            self._ledger.reconcile(self._watch)
-            self._ending.wait(min(0.1 * 2**self._idle_starts, 10.0))
+            self._idle_starts = 0 if self._ledger.claims() > claims else self._idle_starts + 1
+            self._reconcile()
+            if self._progress.left:
+                self._stopping.wait(min(0.1 * 2**self._idle_starts, 10.0))
+
+    def _reconcile(self) -> None:
+        try:
+            changes = self._ledger.reconcile(self._watch)
+        except OSError as error:
+            self._end(Ending(f"the study cannot be written: {error}", hopeless=True))
+            return
+        for note in changes.notes:
+            self._display.say(note)
+        for slug in changes.died:
+            log.warning("the worker at %s has died", slug)
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -163,42 +218,33 @@ class Orchestrator:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        old = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
-            for number in old:
-                signal.signal(number, self._interrupt)
             yield
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
     def _interrupt(self, *_: object) -> None:
-        if self._interrupted:
+        if self._interrupted_at is not None:
             _kill_workers(self._study)
+            self._display.abandon()
             os._exit(Exit.INTERRUPTED)
-        self._interrupted = True
-        self._end("interrupted; running points are saved (again: at once)")
+        self._interrupted_at = time.monotonic()
+        self._stop()
+
+    def _is_overdue(self) -> bool:
+        since = self._interrupted_at
+        return since is not None and time.monotonic() - since > LEAVE_WITHIN_S
 
     def _verdict(self) -> Exit:
         counts = self._progress.snapshot().counts
-        if self._interrupted:
+        if self._interrupted_at is not None:
             return Exit.INTERRUPTED
-        if counts["failed"]:
+        if counts["failed"] or (self._ending is not None and self._ending.hopeless):
             return Exit.FAILED
         return Exit.LEFT if self._progress.left else Exit.COMPLETE
-
-
-@contextlib.contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """Block SIGINT in what is started meanwhile: only the orchestrator reacts to the terminal.
-
-    submitit's own controller would kill its worker one second after Ctrl-C.
-    """
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 def _gist(error: Exception) -> str:
@@ -209,7 +255,7 @@ def _gist(error: Exception) -> str:
 
 
 def _kill_workers(study: Study) -> None:
-    for said in workers_at(study.folder.workers):
-        if said.place == here() and said.pid != os.getpid():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(said.pid, signal.SIGKILL)
+    """Kill what this command has started, and this machine's workers of one that was killed."""
+    kill(descendants(os.getpid()))
+    said = [who for who in workers_at(study.folder.workers) if who.launched]
+    kill(who.pid for who in said if who.place == here() and who.pid != os.getpid())

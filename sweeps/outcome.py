@@ -1,9 +1,11 @@
 """How a study stands when the command that ran it ends: tables, report, and what to say."""
 
+import math
+
 from bvae.files import write_atomically
 from sweeps.curve import Cell, best_cells
 from sweeps.display import Display, shown
-from sweeps.orchestrator import Exit
+from sweeps.exits import Exit
 from sweeps.report.page import write_report
 from sweeps.study import Study, load_study
 
@@ -12,17 +14,18 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
     study = load_study(study.folder.root)
     write_atomically(study.folder.table, study.frame().to_csv(index=False))
-    report = write_report(study)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} points complete"]
     summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
     display.say(", ".join(summary))
-    for line in failures(study):
+    for line in study.failures:
         display.say(f"  {line}")
-    if code is Exit.LEFT or code is Exit.INTERRUPTED:
+    if counts["running"] + counts["pending"]:
         display.say("type the same command again to go on")
+    if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
+        return
     display.say(best_line(study))
-    display.say(f"report: {shown(report)}")
+    display.say(f"report: {shown(write_report(study))}")
 
 
 def best_line(study: Study) -> str:
@@ -38,14 +41,9 @@ def described(cell: Cell) -> str:
     """Say a cell in one line: coordinates, mean of the score, interval and seeds."""
     where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
     where += [f"{name}={value}" for name, value in cell.axes]
-    return (
-        f"{' '.join(where)}  {cell.score} {cell.mean:.3f} "
-        f"(95 % interval {cell.low:.3f} to {cell.high:.3f}, {cell.n} seeds)"
-    )
-
-
-def failures(study: Study) -> list[str]:
-    """Return a line for each point that failed for good, with its reason."""
-    failed = [slug for slug, state in study.states.items() if state == "failed"]
-    reasons = {slug: (study.results[slug].error or "").partition("\n")[0] for slug in failed}
-    return [f"{slug}: {reason}" for slug, reason in reasons.items()]
+    how_sure = f"{cell.n} seeds"
+    if math.isfinite(cell.low):
+        how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
+    elif cell.n == 1:
+        how_sure = "one seed: no interval"
+    return f"{' '.join(where)}  {cell.score} {cell.mean:.3f} ({how_sure})"

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from bvae import config
+from bvae.config import Config
 from bvae.exceptions import ConfigError
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment")
@@ -46,14 +49,19 @@ def check(lines: Sequence[str]) -> None:
     Raises:
         ConfigError: naming all mistakes, each with the nearest valid name or what it must be.
     """
-    mistakes = [mistake for override in parse(lines) for mistake in _mistakes(override)]
+    mistakes: list[str] = []
+    for override in parse(lines):
+        try:
+            mistakes += _mistakes(override)
+        except ConfigError as error:  # a sweep that cannot be written out as values
+            mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
 
 def _mistakes(override: Override) -> Iterable[str]:
     key = override.key_or_group
-    if key == "hydra" or key.startswith("hydra."):
+    if override.is_hydra_override() or key == "hydra":
         return  # Hydra's own schema checks these
     if override.type is not OverrideType.CHANGE:
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
@@ -78,16 +86,33 @@ def _mistakes(override: Override) -> Iterable[str]:
 
 def elements(override: Override) -> list[object]:
     """Return the values an override stands for, one if it is not swept."""
+    key = override.key_or_group
+    value: Any = override.value()
     if not override.is_sweep_override():
-        return [override.value()]
-    if isinstance(override.value(), IntervalSweep):
+        return [value]
+    if isinstance(value, IntervalSweep):
         raise ConfigError(
             f"{override.input_line}: an interval is searched, not swept; "
-            f"give values, for example {override.key_or_group}=1,4,16"
+            f"give values, for example {key}=1,4,16"
         )
+    if isinstance(value, Glob):
+        names: list[object] = list(value.filter(config.groups().get(key, [])))
+        if not names:
+            raise ConfigError(f"{override.input_line}: matches no choice of a config group")
+        return names
     texts = override.sweep_string_iterator()
     parser = OverridesParser.create()
-    return [parser.parse_override(f"{override.key_or_group}={line}").value() for line in texts]
+    return [parser.parse_override(f"{key}={line}").value() for line in texts]
+
+
+def typed(key: str, value: object) -> object:
+    """Return a checked value of a key as the key's type has it: 1.0 for '1', where it is a β."""
+    if key in config.groups():
+        return value
+    schema = OmegaConf.structured(Config)
+    OmegaConf.update(schema, key, value, merge=True)
+    found = OmegaConf.select(schema, key)
+    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
 
 
 def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
@@ -95,17 +120,17 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
 
     What is typed beats `params`, as in Hydra's Optuna sweeper.
     """
-    typed = parse(lines)
-    named = {override.key_or_group for override in typed}
+    given = parse(lines)
+    named = {override.key_or_group for override in given}
     rest = [f"{key}={value}" for key, value in params.items() if key not in named]
     check(rest)
     result = Overrides()
-    for override in [*typed, *parse(rest)]:
+    for override in [*given, *parse(rest)]:
         key = override.key_or_group
         if override.is_hydra_override():
             continue
         if override.is_sweep_override() or key in config.COORDINATES:
-            result.axes[key] = elements(override)
+            result.axes[key] = [typed(key, value) for value in elements(override)]
         else:
             result.fixed.append(override.input_line or "")
     return result

@@ -19,7 +19,7 @@ from bvae.config import COORDINATES, Config
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
 from bvae.trial import now
-from bvae.versions import code_version, versions
+from bvae.versions import code_version, sources, versions
 from sweeps.overrides import Overrides, split
 from sweeps.points import Point, grid, in_order
 from sweeps.study import Manifest, Study, StudyFolder, combination, load_study
@@ -39,20 +39,31 @@ class Plan:
     notes: tuple[str, ...]
 
     def write(self) -> Study:
-        """Put the study on disk.
+        """Put the study on disk; call while no other command can.
 
         Raises:
-            ConfigError: if its folder cannot be written.
+            ConfigError: if its folder cannot be written, or the study was begun otherwise since.
         """
-        base = nested(self.manifest.base)
+        manifest = self.manifest
+        if self.folder.manifest.exists():
+            manifest = extended(Manifest.read(self.folder.manifest), manifest)
         try:
-            self.manifest.write(self.folder.manifest)
-            write_atomically(self.folder.base, OmegaConf.to_yaml(base))
+            manifest.write(self.folder.manifest)
+            write_atomically(self.folder.base, OmegaConf.to_yaml(nested(manifest.base)))
         except OSError as error:
             raise ConfigError(
                 f"{self.folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
             ) from error
         return load_study(self.folder.root)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How often a point may fail, how often its worker may die, and what runs its trials."""
+
+    max_attempts: int = 3
+    max_deaths: int = 10
+    trial: str = "bvae.train.run_trial"
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,19 @@ class Composition:
         return combination({group: self.choices[group] for group in groups})
 
 
-def plan(arguments: Sequence[str], *, params: Mapping[str, str], compose: Compose) -> Plan:
+def plan(
+    arguments: Sequence[str],
+    *,
+    params: Mapping[str, str],
+    compose: Compose,
+    terms: Terms | None = None,
+) -> Plan:
     """Plan the study a command asks for, and check all of it; nothing is written.
 
     Raises:
         ConfigError: naming all mistakes, or what differs from the study of the same name.
     """
+    terms = terms or Terms()
     typed = split(arguments, params=params)
     compositions = list(_compositions(typed, compose))
     first = compositions[0]
@@ -102,11 +120,17 @@ def plan(arguments: Sequence[str], *, params: Mapping[str, str], compose: Compos
         command=_command(),
         created_at=now(),
         code_version=code_version(),
+        sources=sources(),
         versions=versions(),
+        trial=terms.trial,
+        max_attempts=terms.max_attempts,
+        max_deaths=terms.max_deaths,
     )
+    _check_cells(manifest, points)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     if known is not None:
         manifest = extended(known, manifest)
+        _check_sources(known, manifest, folder)
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(points), tuple(notes))
 
@@ -129,6 +153,38 @@ def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     return configs
+
+
+def _check_cells(manifest: Manifest, points: Sequence[Point]) -> None:
+    """Check what further swept values amount to together; one by one they were checked as typed."""
+    cells = {tuple(point.values[axis] for axis in manifest.axes): point for point in points}
+    parsed = [config.parse(manifest.configuration(point)) for point in cells.values()]
+    mistakes = [mistake for one in parsed for mistake in preflight.mistakes(one)]
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def _check_sources(known: Manifest, new: Manifest, folder: StudyFolder) -> None:
+    """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
+    if known.code_version == new.code_version:
+        return
+    study = Study(folder, new)
+    if study.counts["running"] + study.counts["pending"] == 0:
+        return
+    paths = sorted({*known.sources, *new.sources})
+    changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]
+    raise ConfigError(
+        f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
+        "be compared with new ones:\n"
+        + "\n".join(f"  {path}: {_change(path, known, new)}" for path in changed)
+        + "\ngive the new study a name of its own (study=…), or put the old sources back"
+    )
+
+
+def _change(path: str, known: Manifest, new: Manifest) -> str:
+    if path not in known.sources:
+        return "new"
+    return "changed" if path in new.sources else "gone"
 
 
 def _values(
@@ -177,8 +233,6 @@ def extended(known: Manifest, new: Manifest) -> Manifest:
         created_at=known.created_at,
         points=[point.values for point in in_order(points)],
         configurations=known.configurations | new.configurations,
-        max_attempts=known.max_attempts,
-        max_deaths=known.max_deaths,
     )
 
 

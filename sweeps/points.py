@@ -23,9 +23,9 @@ def canonical(value: object) -> Value:
     >>> canonical(4.0), canonical(0.1 + 0.2), canonical("mlp"), canonical([1, 2.0])
     (4, 0.3, 'mlp', (1, 2))
     """
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool | int) or value is None:
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         rounded = float(f"{value:.12g}")
         return int(rounded) if rounded.is_integer() else rounded
     if isinstance(value, list | tuple):

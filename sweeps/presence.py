@@ -1,10 +1,12 @@
 """Who is at work on a study: a file per process, locked for as long as the process lives.
 
-On one machine the lock decides, at once and exactly: it dies with its holder. From another machine,
-where such a lock may not be seen, the heartbeat decides: whoever watches must have seen the same
-heartbeat for the whole grace time by its own monotonic clock, so that clocks need not agree.
+On one machine a free lock means death, at once and exactly: it dies with its holder. From another
+machine, where such a lock may not be seen, the heartbeat decides: whoever watches must have seen
+the same heartbeat for the whole grace time by its own monotonic clock, so that clocks need not
+agree. A process that is stopped rather than dead is taken for dead after the grace time, too.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +15,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -49,22 +50,27 @@ class Presence:
     name: str
     place: str
     pid: int
+    launched: bool = False
     beat: int = 0
     slug: str | None = None
     step: int = 0
     total: int = 0
-    beat_at: float = 0.0
 
 
 class Present:
     """Holds a presence file, and keeps its heart beating, while the process lives.
 
     Used as a context manager; the file is removed on leaving.
+
+    Args:
+        path: the presence file.
+        name: the name the process goes by.
+        launched: whether the command that runs the study has started this process.
     """
 
-    def __init__(self, path: Path, *, name: str) -> None:
+    def __init__(self, path: Path, *, name: str, launched: bool = False) -> None:
         self._path = path
-        self._record = Presence(name=name, place=here(), pid=os.getpid())
+        self._record = Presence(name=name, place=here(), pid=os.getpid(), launched=launched)
         self._change = threading.Lock()
         self._leaving = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -76,10 +82,7 @@ class Present:
 
     def __enter__(self) -> "Present":
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _locks(self._file):
-            os.close(self._file)
-            raise AlreadyPresentError(_holder(self._path))
+        self._file = _open_locked(self._path)
         self.say()
         self._heart.start()
         return self
@@ -105,14 +108,37 @@ class Present:
     def say(self) -> None:
         """Write the record, one beat further."""
         with self._change:
-            beat = self._record.beat + 1
-            self._record = replace(self._record, beat=beat, beat_at=time.time())
+            self._record = replace(self._record, beat=self._record.beat + 1)
             content = json.dumps(asdict(self._record)).encode()
             os.pwrite(self._file, content.ljust(RECORD_BYTES), 0)
 
     def _beat(self) -> None:
         while not self._leaving.wait(HEARTBEAT_S):
-            self.say()
+            with contextlib.suppress(OSError):  # a full disk must not stop the heart
+                self.say()
+
+
+def _open_locked(path: Path) -> int:
+    """Open a presence file and take its lock.
+
+    Raises:
+        AlreadyPresentError: a living process holds it.
+    """
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _locks(file):
+            os.close(file)
+            raise AlreadyPresentError(_holder(path))
+        if _is_at(file, path):
+            return file
+        os.close(file)  # its last holder removed it between our opening and our locking
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _locks(file: int) -> bool:
@@ -157,16 +183,34 @@ def is_locked(path: Path) -> bool:
 
 
 def workers_at(folder: Path) -> list[Presence]:
-    """Return the workers that seem alive: their lock is held or, elsewhere, their beat is young."""
+    """Return the workers that seem alive: their lock is held or, elsewhere, their beat is young.
+
+    Young by the clock: this is for showing. What is decided, a `Watch` decides.
+    """
     alive = []
     for path in sorted(folder.glob("*.json")):
         said = read(path)
         if said is None:
             continue
-        young = time.time() - said.beat_at < GRACE_S
-        if is_locked(path) if said.place == here() else young:
+        if is_locked(path) if said.place == here() else _is_young(path):
             alive.append(said)
     return alive
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.stat().st_mtime) < GRACE_S
+    except FileNotFoundError:
+        return False
+
+
+def clear(folder: Path) -> None:
+    """Remove the presence files that killed workers of this machine have left."""
+    for path in folder.glob("*.json"):
+        said = read(path)
+        is_ours = said.place == here() if said is not None else not _is_young(path)
+        if is_ours and not is_locked(path):
+            path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -181,11 +225,13 @@ class Watch:
     grace_s: float = GRACE_S
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def dead(self, names: set[str]) -> set[str]:
-        """Return those of the named workers that are dead."""
-        return {name for name in names if not self._lives(name)}
+    def at_work(self) -> dict[str, str]:
+        """Return the names of the living workers by the slug of the point they are at."""
+        said = [read(path) for path in sorted(self.folder.glob("*.json"))]
+        return {who.slug: who.name for who in said if who and who.slug and self.lives(who.name)}
 
-    def _lives(self, name: str) -> bool:
+    def lives(self, name: str) -> bool:
+        """Return whether the named worker is alive, as far as can be known here and now."""
         path = self.folder / f"{name}.json"
         said = read(path)
         if said is None:
@@ -207,7 +253,7 @@ def new_worker_name() -> str:
     return f"worker-{socket.gethostname().split('.')[0]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file's lock; it is released when the block ends or the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)

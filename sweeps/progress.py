@@ -1,5 +1,7 @@
 """How far a running study is: counts, who is at what, time left, the best cell so far."""
 
+import os
+import re
 import statistics
 import threading
 import time
@@ -7,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bvae.trial import TrialResult
 from sweeps.points import Point, text
 from sweeps.presence import Presence, workers_at
+from sweeps.results import Ended, Results
 from sweeps.study import Study
 
 
@@ -37,14 +39,15 @@ class Snapshot:
 
 
 class Progress:
-    """Looks at the result files again and again; reads each final one once."""
+    """Looks at the result files again and again, and reads those that have changed."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._open = {point.slug: point for point in study.points}
-        self._final: dict[str, TrialResult] = {}
+        self._results = Results(study)
+        self._open = {point.slug for point in study.points}
+        self._final: dict[str, Ended] = {}
+        self._last: dict[str, Ended | None] = {}
         self._ended: list[tuple[str, str | None]] = []
-        self._seen_failures: set[tuple[str, int]] = set()
         self._looking = threading.Lock()
         self._started = time.monotonic()
         self._final_at_start: int | None = None
@@ -59,32 +62,35 @@ class Progress:
         """How many attempts have been seen to end."""
         return len(self._ended)
 
-    @property
-    def results(self) -> dict[str, TrialResult]:
-        """The final results, by slug."""
-        return dict(self._final)
-
     def look(self) -> None:
-        """Read the results that have come since the last look."""
+        """Read the results that have come, or gone to be tried again, since the last look."""
         with self._looking:
-            for slug in list(self._open):
-                result = TrialResult.read(self._study.folder.trial(slug).result)
-                if result is not None:
-                    self._note(slug, result)
+            failed = {slug for slug, ended in self._final.items() if ended.state == "failed"}
+            for slug in self._begun() & (self._open | failed):
+                ended = self._results.read(slug)
+                if ended is not self._last.get(slug):
+                    self._note(slug, ended)
             if self._final_at_start is None:
                 self._final_at_start = len(self._final)
                 self._ended.clear()
 
-    def _note(self, slug: str, result: TrialResult) -> None:
-        final = self._study.is_final(result)
-        if final:
-            self._final[slug] = result
-            del self._open[slug]
-        attempt = (slug, result.attempt)
-        if attempt not in self._seen_failures:
-            self._seen_failures.add(attempt)
-            cause = result.error.splitlines()[0] if result.error else None
-            self._ended.append((slug, cause))
+    def _begun(self) -> set[str]:
+        """Return the names of the folders of trials; a large study has few new ones to look at."""
+        try:
+            return {entry.name for entry in os.scandir(self._study.folder.trials)}
+        except FileNotFoundError:
+            return set()
+
+    def _note(self, slug: str, ended: Ended | None) -> None:
+        self._last[slug] = ended
+        if ended is not None:
+            self._ended.append((slug, ended.cause))
+        if ended is not None and self._study.is_final(ended):
+            self._final[slug] = ended
+            self._open.discard(slug)
+        else:
+            self._final.pop(slug, None)
+            self._open.add(slug)
 
     def same_cause_in_a_row(self, number: int) -> str | None:
         """Return the cause if the last points to end, so many different ones, failed with it."""
@@ -132,11 +138,10 @@ class Progress:
 
     def _best(self) -> BestCell | None:
         cells: dict[str, list[float]] = defaultdict(list)
-        objective = self._study.manifest.objective
         for point in self._study.points:
             result = self._final.get(point.slug)
-            if result is not None and objective in result.scores:
-                cells[_cell(point)].append(result.scores[objective])
+            if result is not None and result.value is not None:
+                cells[_cell(point)].append(result.value)
         if not cells:
             return None
         cell, values = max(cells.items(), key=lambda item: statistics.fmean(item[1]))
@@ -144,8 +149,8 @@ class Progress:
 
     def _failures(self) -> Iterator[str]:
         for slug, result in self._final.items():
-            if result.state == "failed" and result.error:
-                yield f"{slug}: {result.error.splitlines()[0]}"
+            if result.state == "failed" and result.cause:
+                yield f"{slug}: {result.cause}"
 
 
 def _cell(point: Point) -> str:
@@ -153,5 +158,5 @@ def _cell(point: Point) -> str:
 
 
 def _kind(cause: str) -> str:
-    """Return the type of an error: its message may name a step or a number."""
-    return cause.partition(":")[0]
+    """Return an error without its numbers: they may name a step, or a value that was swept."""
+    return re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\b(nan|inf)\b", "#", cause)

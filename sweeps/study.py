@@ -21,6 +21,8 @@ from sweeps.presence import workers_at
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweeps.results import Ended
+
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
 
@@ -86,14 +88,29 @@ class StudyFolder:
         """The report's folder."""
         return self.root / "report"
 
+    @property
+    def trials(self) -> Path:
+        """A folder per point that was begun."""
+        return self.root / "trials"
+
     def trial(self, slug: str) -> TrialFolder:
         """The folder of one point."""
-        return TrialFolder(self.root / "trials" / slug)
+        return TrialFolder(self.trials / slug)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a study consists of, and under which conditions it was made."""
+    """What a study consists of, and under which conditions it was made.
+
+    Attributes:
+        axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
+        base: the flat configuration all points share, as far as it can change numbers.
+        configurations: what was composed for each choice among the swept groups.
+        code_version: hash of the sources of `bvae/`; `sources` has one for each file.
+        trial: dotted name of the function that runs a trial.
+        max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
+            worker may die without progress.
+    """
 
     study_id: str
     name: str
@@ -112,7 +129,9 @@ class Manifest:
     command: str
     created_at: str
     code_version: str
+    sources: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    trial: str = "bvae.train.run_trial"
     max_attempts: int = 3
     max_deaths: int = 10
     schema: int = SCHEMA
@@ -142,17 +161,19 @@ class Manifest:
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            if content.get("schema", 0) > SCHEMA:
+                raise ConfigError(
+                    f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
+                )
+            names = {entry.name for entry in dataclasses.fields(cls)}
+            return cls(**{key: value for key, value in content.items() if key in names})
+        except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
                 f"{path.parent}: not a study (no manifest.json); "
                 "give the folder of a study, for example runs/quick"
             ) from None
-        if content.get("schema", 0) > SCHEMA:
-            raise ConfigError(
-                f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
-            )
-        names = {entry.name for entry in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in names})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path}: not a manifest this version can read ({error})") from None
 
 
 def combination(choices: Mapping[str, object]) -> str:
@@ -198,7 +219,7 @@ class Study:
             return result.state
         return "running" if slug in busy else "pending"
 
-    def is_final(self, result: TrialResult) -> bool:
+    def is_final(self, result: "TrialResult | Ended") -> bool:
         """Whether the point needs no further attempt."""
         return result.state != "failed" or result.attempt >= self.manifest.max_attempts
 
@@ -208,6 +229,19 @@ class Study:
         states = list(self.states.values())
         names = ("complete", "failed", "pruned", "running", "pending")
         return {"expected": len(states)} | {name: states.count(name) for name in names}
+
+    @property
+    def failures(self) -> list[str]:
+        """A line for each point whose last attempt failed, with its reason."""
+        most = self.manifest.max_attempts
+        lines = []
+        for slug, result in self.results.items():
+            reason = (result.error or "no reason given").partition("\n")[0]
+            if self.states[slug] == "failed":
+                lines.append(f"failed {slug}: {reason}")
+            elif result.state == "failed":
+                lines.append(f"attempt {result.attempt} of {most} at {slug}: {reason}")
+        return lines
 
     @functools.cached_property
     def score_names(self) -> tuple[str, ...]:

@@ -5,11 +5,11 @@ by; `register` puts this one there. Launchers are used as they are: what is laun
 but a worker loop, so that a launcher's failure costs no more than a worker.
 """
 
-import os
+import math
 import sys
 import threading
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,10 +22,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bvae import preflight
 from bvae.exceptions import ConfigError
+from sweeps import devices
 from sweeps.display import Display, shown
-from sweeps.orchestrator import Exit, Orchestrator, Settings
+from sweeps.exits import Exit
+from sweeps.orchestrator import Orchestrator, Settings, running
 from sweeps.outcome import conclude
-from sweeps.plan import Plan, plan
+from sweeps.plan import Plan, Terms, plan
+from sweeps.preview import preview
 from sweeps.single import run_here
 from sweeps.study import Study
 from sweeps.worker import WorkerLoop
@@ -44,7 +47,48 @@ class SweeperConf:
     n_workers: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
     max_minutes: float | None = None
+    max_attempts: int = 3
+    max_deaths: int = 10
+    dry_run: bool = False
     trial: str = "bvae.train.run_trial"
+    direction: str = "maximize"
+    sampler: Any = None
+    n_trials: int | None = None
+    storage: str | None = None
+    study_name: str | None = None
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: naming all mistakes.
+        """
+        mistakes = [f"hydra.sweeper.{mistake}" for mistake in self._mistakes()]
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
+
+    def _mistakes(self) -> Iterator[str]:
+        for name in ("n_workers", "max_attempts", "max_deaths"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                yield f"{name}: expected an integer of at least 1, but got {number}"
+        minutes = self.max_minutes
+        if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+            yield f"max_minutes: expected a finite number above 0, but got {minutes:g}"
+        if self.direction != "maximize":
+            yield f"direction: expected maximize, since scores are, but got {self.direction}"
+        if self.study_name is not None:
+            yield "study_name: a study is named by study=…; leave this key out"
+        if self.storage is not None:
+            yield "storage: not supported yet; the queue is study.journal in the study's folder"
+        for name in ("sampler", "n_trials"):
+            if getattr(self, name) is not None:
+                yield f"{name}: searches are not supported yet; give values, as in beta=1,4,16"
+
+    @property
+    def terms(self) -> Terms:
+        """What the study's manifest holds of these."""
+        return Terms(self.max_attempts, self.max_deaths, self.trial)
 
 
 class BvaeSweeper(Sweeper):
@@ -53,12 +97,8 @@ class BvaeSweeper(Sweeper):
     exit_code: ClassVar[Exit] = Exit.COMPLETE
     """Of the last sweep; Hydra drops what `sweep` returns."""
 
-    def __init__(
-        self, *, n_workers: int | None, params: Any, max_minutes: float | None, trial: str
-    ) -> None:
-        self._settings = Settings(n_workers=n_workers or available_cores(), max_minutes=max_minutes)
-        self._params = {str(key): str(value) for key, value in params.items()}
-        self._trial = trial
+    def __init__(self, **keys: object) -> None:
+        del keys  # Hydra hands them over one by one; `setup` gets them as one record
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -67,35 +107,55 @@ class BvaeSweeper(Sweeper):
         del task_function
         self._context = hydra_context
         self._config = config
+        self._conf = conf_of(config.hydra.sweeper)
+        self._launcher = str(config.hydra.launcher._target_).rpartition(".")[2]
         self._launching = threading.Lock()
 
     def sweep(self, arguments: list[str]) -> Exit:
         """Run the study that the arguments ask for."""
-        if self._settings.n_workers < 1:
-            raise ConfigError("hydra.sweeper.n_workers: expected an integer of at least 1")
-        planned = plan(arguments, params=self._params, compose=self._compose)
+        self._conf.check()
+        params = {str(key): str(value) for key, value in self._conf.params.items()}
+        planned = plan(arguments, params=params, compose=self._compose, terms=self._conf.terms)
         display = Display()
-        study = begin(planned, display)
-        with open_dict(self._config):
-            self._config.hydra.sweep.dir = str(study.folder.root)
-        orchestrator = Orchestrator(
-            study,
-            launch=lambda index: self._launch(study, index, arguments=arguments),
-            settings=self._settings,
-            display=display,
-        )
-        code = orchestrator.run()
-        conclude(study, display, code)
+        gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
+        settings = Settings(self._n_workers(gpus), max_minutes=self._conf.max_minutes)
+        if self._conf.dry_run:
+            preview(planned, n_workers=settings.n_workers, display=display)
+            return self._leave(Exit.COMPLETE)
+        prepare(planned)
+        with running(planned.folder):
+            study = begin(planned, display)
+            with open_dict(self._config):
+                self._config.hydra.sweep.dir = str(study.folder.root)
+            orchestrator = Orchestrator(
+                study,
+                launch=lambda index: self._launch(study, index, gpus),
+                settings=settings,
+                display=display,
+            )
+            code = orchestrator.run()
+            conclude(study, display, code)
+        return self._leave(code)
+
+    def _leave(self, code: Exit) -> Exit:
         type(self).exit_code = code
         return code
+
+    def _n_workers(self, gpus: Sequence[str]) -> int:
+        if self._launcher == "BasicLauncher":
+            return 1  # it runs what it launches in this process, whose globals there are once
+        return self._conf.n_workers or min(devices.cores(), len(gpus) or devices.cores())
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
         return as_mapping(loader.load_sweep_config(self._config, list(overrides)))
 
-    def _launch(self, study: Study, index: int, *, arguments: Sequence[str]) -> None:
-        name = str(self._config.hydra.launcher._target_).rpartition(".")[2]
-        loop = WorkerLoop(study.folder.root, trial=self._trial, drains=name not in LOCAL_LAUNCHERS)
+    def _launch(self, study: Study, index: int, gpus: Sequence[str]) -> None:
+        loop = WorkerLoop(
+            study.folder.root,
+            drains=self._launcher not in LOCAL_LAUNCHERS,
+            gpu=gpus[index % len(gpus)] if gpus and self._launcher == "LocalLauncher" else None,
+        )
         with self._launching:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=loop, config=self._config
@@ -105,15 +165,31 @@ class BvaeSweeper(Sweeper):
             _ = returned.return_value  # raises what the worker raised
 
 
+def conf_of(node: DictConfig) -> SweeperConf:
+    """Return the keys below `hydra.sweeper` as one record."""
+    conf = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweeperConf), node))
+    if not isinstance(conf, SweeperConf):  # OmegaConf's return type does not say so
+        raise TypeError(f"expected a SweeperConf, but got {type(conf).__name__}")
+    return conf
+
+
 def run_one(composed: DictConfig) -> Exit:
     """Run a study of one point in this process."""
     settings = HydraConfig.get()
+    conf = conf_of(settings.sweeper)
+    conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
-    planned = plan(list(settings.overrides.task), params={}, compose=lambda _: whole)
+    typed = list(settings.overrides.task)
+    planned = plan(typed, params={}, compose=lambda _: whole, terms=conf.terms)
     display = Display()
-    study = begin(planned, display)
-    code = run_here(study, planned.asked, trial=settings.sweeper.trial, display=display)
-    conclude(study, display, code)
+    if conf.dry_run:
+        preview(planned, n_workers=1, display=display)
+        return Exit.COMPLETE
+    prepare(planned)
+    with running(planned.folder):
+        study = begin(planned, display)
+        code = run_here(study, planned.asked, display=display)
+        conclude(study, display, code)
     return code
 
 
@@ -124,10 +200,14 @@ def as_mapping(composed: object) -> DictConfig:
     return composed
 
 
-def begin(planned: Plan, display: Display) -> Study:
-    """Build the data, put the study on disk, and say what is about to happen."""
+def prepare(planned: Plan) -> None:
+    """Build the data of every configuration, as far as they are not in the cache."""
     for config in planned.configs:
         preflight.prepare(config)
+
+
+def begin(planned: Plan, display: Display) -> Study:
+    """Put the study on disk, and say what is about to happen."""
     study = planned.write()
     counts = study.counts
     for note in planned.notes:
@@ -137,14 +217,10 @@ def begin(planned: Plan, display: Display) -> Study:
     if done:
         message += f", {done} already done, {counts['expected'] - done} to run"
     display.say(message)
+    if counts["failed"]:
+        command = f"sweeps retry {shown(study.folder.root)}"
+        display.say(f"{counts['failed']} have failed and stay so; run them again with: {command}")
     return study
-
-
-def available_cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def register() -> None:

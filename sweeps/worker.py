@@ -4,34 +4,48 @@ import contextlib
 import hashlib
 import importlib
 import logging
+import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bvae.tracking import RunIdentity
 from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
 from bvae import config
-from bvae.trial import Assignment, Interrupted, Monitor, TrialResult
+from bvae.exceptions import ConfigError
+from bvae.tracking import RunIdentity
+from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, now
+from bvae.versions import code_version, versions
+from sweeps.exits import Exit
 from sweeps.ledger import Claim, ClaimLostError, Ledger
 from sweeps.points import Point, text
-from sweeps.presence import Present, Watch, is_locked, new_worker_name, workers_at
+from sweeps.presence import Present, Watch, is_locked, new_worker_name
 from sweeps.study import Manifest, Study, StudyFolder, load_study
 
 log = logging.getLogger("sweeps")
 
-IDLE_S = 1.0
+IDLE_S = 0.5
 """How often an idle worker looks whether a point has become free."""
+
+RECONCILE_S = 5.0
+"""How often an idle worker looks whether a worker with a point has died."""
 
 LOOK_S = 0.5
 """How often a worker in training looks whether it is to leave."""
 
 HOLD_S = 10.0
 """How often a worker in training looks whether its claim still stands."""
+
+LEAVE_WITHIN_S = 8.0
+"""How long a process that was told to leave by Ctrl-C may take to save and to say goodbye."""
+
+COMMIT_TRIES = 5
+"""How often a result is written when the disk is full, the pauses doubling from half a second."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +54,25 @@ class WorkerLoop:
 
     Attributes:
         root: the study's folder.
-        trial: dotted name of the function that turns an `Assignment` into a `TrialResult`.
         drains: whether the worker goes on when the orchestrator is gone, as on a cluster.
+        gpu: the one device the worker may see; None leaves the environment as it is.
     """
 
     root: Path
-    trial: str
     drains: bool = False
+    gpu: str | None = None
 
     def __call__(self, composed: DictConfig) -> None:
         """Work; the composed configuration of the launcher's job is not needed."""
         del composed
+        if self.gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu  # before torch is imported
         name = new_worker_name()
         folder = StudyFolder(self.root)
-        with log_to(folder.logs / f"{name}.log"):
-            Worker(load_study(self.root), name=name, trial=self.trial, drains=self.drains).work()
+        leave = Leave(folder)
+        with log_to(folder.logs / f"{name}.log"), leaving_on(leave, signal.SIGTERM):
+            study = load_study(self.root)
+            Worker(study, name=name, drains=self.drains, launched=True, leave=leave).work()
 
 
 class Rarely:
@@ -81,8 +99,13 @@ class Leave:
         self._told = threading.Event()
         self._stopped = Rarely(folder.stop.exists, every_s=LOOK_S)
 
-    def tell(self, *_: object) -> None:
-        """Leave as soon as the running step is done; fits as a signal handler."""
+    @property
+    def told(self) -> bool:
+        """Whether a signal asked to leave."""
+        return self._told.is_set()
+
+    def tell(self) -> None:
+        """Leave as soon as the running step is done."""
         self._told.set()
 
     def wait(self, seconds: float) -> None:
@@ -94,88 +117,165 @@ class Leave:
         return self._told.is_set() or self._stopped()
 
 
+@contextlib.contextmanager
+def leaving_on(
+    leave: Leave, *numbers: signal.Signals, within_s: float | None = None
+) -> Iterator[None]:
+    """Leave on one of these signals, within a time if one is given; on a second one at once."""
+
+    def handle(number: int, _: object) -> None:
+        if leave.told:
+            os._exit(Exit.INTERRUPTED)
+        leave.tell()
+        if within_s is not None:
+            last = threading.Timer(within_s, os._exit, [Exit.INTERRUPTED])
+            last.daemon = True
+            last.start()
+
+    # Only the main thread may; under the basic launcher the orchestrator has it and asks by folder.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
 class Worker:
-    """One process at work on a study."""
+    """One process at work on a study.
+
+    Args:
+        study: on disk already.
+        name: unlike any other worker's.
+        drains: whether to go on when no command runs the study.
+        launched: whether the command that runs the study has started this process.
+        leave: whether to leave; asked again and again.
+        among: the slugs to take; all if None.
+        at: told of every step of every point.
+
+    Raises:
+        ConfigError: the sources of `bvae/` here are not those the study is made with.
+    """
 
     def __init__(
         self,
         study: Study,
         *,
         name: str,
-        trial: str,
         drains: bool,
+        launched: bool = False,
         leave: Leave | None = None,
         among: Collection[str] | None = None,
         at: Callable[[Point, int, int], None] | None = None,
     ) -> None:
-        self._study = study
+        if code_version() != study.manifest.code_version:
+            raise ConfigError(
+                f"the sources of bvae/ have changed since {study.name} was begun; "
+                "type the command again to see which, and what to do"
+            )
         self._folder = study.folder
         self._drains = drains
         self._among = among
         self._at = at
-        self._train = _function(trial)
         self._ledger = Ledger(study)
         self._watch = Watch(study.folder.workers)
         self._leave = leave or Leave(study.folder)
-        self._present = Present(study.folder.workers / f"{name}.json", name=name)
+        self._reconciled_at = -RECONCILE_S
+        self._present = Present(study.folder.workers / f"{name}.json", name=name, launched=launched)
 
     def work(self) -> None:
         """Take points until none is left for anyone, or it is time to leave."""
-        _on_sigterm(self._leave.tell)
-        threads = self._study.manifest.threads
-        with self._present, threadpool_limits(threads):
-            while not self._leave() and not self._is_orphan():
-                claim = self._ledger.claim(self._present.name, among=self._among)
-                if claim is not None:
-                    self._attempt(claim)
-                elif not self._find_more():
-                    break
-        log.info("no point is left" if not self._leave() else "told to leave")
+        manifest = self._ledger.study.manifest
+        with self._present:
+            if self._is_to_end():
+                return
+            self._train = _function(manifest.trial)
+            with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
+                self._take_points()
+        log.info("told to leave" if self._leave() else "no point is left")
 
-    def _find_more(self) -> bool:
-        """Queue what dead workers left, or wait while others are at work; False: all is done."""
-        wanted = self._among
-        queued = self._ledger.reconcile(self._watch).queued
-        if any(wanted is None or slug in wanted for slug in queued):
-            return True
-        others = [
-            said.slug
-            for said in workers_at(self._folder.workers)
-            if said.slug and (wanted is None or said.slug in wanted)
-        ]
-        if others:
+    def _take_points(self) -> None:
+        while not self._is_to_end():
+            claim = self._ledger.claim(
+                self._present.name, among=self._among, announce=self._present.at
+            )
+            if claim is not None:
+                self._attempt(claim)
+            elif not self._is_more():
+                return
+
+    def _is_to_end(self) -> bool:
+        is_orphan = not self._drains and not is_locked(self._folder.orchestrator)
+        return self._leave() or is_orphan
+
+    def _is_more(self) -> bool:
+        """Wait while others are at work, whose points may become free; False: all is done."""
+        is_due = time.monotonic() - self._reconciled_at > RECONCILE_S
+        if not is_due and self._wanted(self._ledger.open_slugs()):
             self._leave.wait(IDLE_S)
-        return bool(others)
+            return True
+        self._reconciled_at = time.monotonic()
+        self._ledger.reconcile(self._watch)
+        return bool(self._wanted(self._ledger.open_slugs()))
 
-    def _is_orphan(self) -> bool:
-        return not self._drains and not is_locked(self._folder.orchestrator)
+    def _wanted(self, slugs: set[str]) -> set[str]:
+        return slugs if self._among is None else slugs.intersection(self._among)
 
     def _attempt(self, claim: Claim) -> None:
         slug = claim.point.slug
         log.info("attempt %d at %s", claim.attempt, slug)
-        self._present.at(slug)
         try:
-            result = self._train(self._assignment(claim))
-            self._commit(claim, result)
-        except Interrupted as interruption:
-            log.info("interrupted %s", interruption)
-            self._ledger.release(claim)
+            self._end(claim)
+        except ClaimLostError:
+            log.warning("%s was taken over; this attempt is dropped", slug)
+            self._ledger.tidy(slug)
         finally:
             self._present.at(None)
 
-    def _commit(self, claim: Claim, result: TrialResult) -> None:
-        folder = self._folder.trial(claim.point.slug)
+    def _end(self, claim: Claim) -> None:
+        """Run the attempt, and commit its result or give the point back."""
         try:
-            self._ledger.commit(claim, result)
-        except ClaimLostError:
-            log.warning("%s was taken over; this attempt is dropped", claim.point.slug)
+            result = self._result(claim)
+        except Interrupted as interruption:
+            log.info("interrupted %s", interruption)
+            self._ledger.release(claim)
             return
-        if result.state == "complete":
-            folder.resume.unlink(missing_ok=True)
+        self._commit(claim, result)
         log.info("%s: %s", claim.point.slug, result.state)
 
+    def _result(self, claim: Claim) -> TrialResult:
+        try:
+            return self._train(self._assignment(claim))
+        except Interrupted:
+            raise
+        except (Exception, SystemExit) as error:  # failure is data, whatever a trial raises
+            return TrialResult(
+                point=claim.point.values,
+                state="failed",
+                attempt=claim.attempt,
+                threads=self._ledger.study.manifest.threads,
+                started_at=now(),
+                error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
+                versions=versions(),
+            )
+
+    def _commit(self, claim: Claim, result: TrialResult) -> None:
+        """Commit, again and again for a while if the disk is full: a result is worth waiting."""
+        for tried in range(1, COMMIT_TRIES):
+            try:
+                self._ledger.commit(claim, result)
+            except OSError as error:
+                log.error("%s: the result cannot be written (%s)", claim.point.slug, error)
+                self._leave.wait(0.25 * 2**tried)
+            else:
+                return
+        self._ledger.commit(claim, result)
+
     def _assignment(self, claim: Claim) -> Assignment:
-        manifest = self._study.manifest
+        manifest = self._ledger.study.manifest
         return Assignment(
             config=config.parse(manifest.configuration(claim.point)),
             folder=self._folder.trial(claim.point.slug),
@@ -217,12 +317,6 @@ def _function(dotted: str) -> Callable[[Assignment], TrialResult]:
     module, _, name = dotted.rpartition(".")
     found: Callable[[Assignment], TrialResult] = getattr(importlib.import_module(module), name)
     return found
-
-
-def _on_sigterm(handler: Callable[..., None]) -> None:
-    # Only the main thread may; under the basic launcher the orchestrator has it and asks by folder.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager

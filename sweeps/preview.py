@@ -1,0 +1,48 @@
+"""What a command would run: its points, what is done already, how long the rest may take."""
+
+from collections.abc import Sequence
+
+from bvae import config
+from sweeps.display import Display, duration, shown
+from sweeps.plan import Plan
+from sweeps.points import Point
+from sweeps.study import Study
+
+
+def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
+    """Say it; nothing is written."""
+    study = Study(planned.folder, planned.manifest)
+    for note in planned.notes:
+        display.say(note)
+    for point in study.points:
+        display.say(f"  {study.states[point.slug]:9} {point.overrides}")
+    left = [point for point in study.points if study.states[point.slug] in ("pending", "running")]
+    done = len(study.points) - len(left)
+    display.say(
+        f"{study.name}: {len(study.points)} points in {shown(study.folder.root)}, "
+        f"{done} already done, {len(left)} to run"
+    )
+    if left:
+        display.say(_estimate(study, left, n_workers=n_workers))
+
+
+def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
+    """Say how long the points may train, from one timed step for each cell but β and seed."""
+    from bvae.pace import step_time_s  # torch, which only this needs
+
+    times: dict[tuple[object, ...], float] = {}
+    steps = 0
+    total_s = 0.0
+    for point in left:
+        kind = tuple(pair for pair in point.coordinates if pair[0] not in ("beta", "seed"))
+        parsed = config.parse(study.manifest.configuration(point))
+        if kind not in times:
+            times[kind] = step_time_s(parsed)
+        steps += parsed.trainer.max_steps
+        total_s += parsed.trainer.max_steps * times[kind]
+    workers = min(n_workers, len(left))
+    longest = f"{1000 * min(times.values()):.3g} to {1000 * max(times.values()):.3g} ms a step"
+    return (
+        f"about {duration(total_s / workers)} of training on {workers} worker(s): "
+        f"{steps} steps, {longest}, timed here; scoring comes on top"
+    )

@@ -1,0 +1,59 @@
+"""The results of a running study, looked at again and again: a file is read when it has changed."""
+
+from dataclasses import dataclass
+
+from bvae.trial import State, TrialResult
+from sweeps.study import Study
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the engine needs to know of an attempt that has ended; the rest stays on disk.
+
+    Attributes:
+        value: the objective, if the attempt got that far.
+        cause: the first line of the error, if there was one.
+    """
+
+    state: State
+    attempt: int
+    value: float | None
+    cause: str | None
+    wall_time_s: float
+
+
+class Results:
+    """Reads the result files of a study; the same object comes back until the file changes."""
+
+    def __init__(self, study: Study) -> None:
+        self._folder = study.folder
+        self._objective = study.manifest.objective
+        self._known: dict[str, tuple[tuple[int, int], Ended]] = {}
+
+    def read(self, slug: str) -> Ended | None:
+        """Return how the point's last attempt ended; None if none has, or it cannot be read."""
+        path = self._folder.trial(slug).result
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            self._known.pop(slug, None)
+            return None
+        stamp = (stat.st_ino, stat.st_mtime_ns)
+        known = self._known.get(slug)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        result = TrialResult.read(path)
+        if result is None:
+            return None
+        ended = self._brief(result)
+        self._known[slug] = (stamp, ended)
+        return ended
+
+    def _brief(self, result: TrialResult) -> Ended:
+        return Ended(
+            state=result.state,
+            attempt=result.attempt,
+            value=result.scores.get(self._objective),
+            cause=result.error.splitlines()[0] if result.error else None,
+            wall_time_s=result.wall_time_s,
+        )

@@ -1,0 +1,100 @@
+"""Stand-ins for training: what `hydra.sweeper.trial` may name, quick and without torch.
+
+Each turns an `Assignment` into a `TrialResult`, as `bvae.train.run_trial` does.
+"""
+
+import math
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from bvae.files import write_atomically
+from bvae.trial import Assignment, Interrupted, TrialResult, now
+
+BASE = TrialResult(point={}, state="complete", attempt=1, threads=1, started_at="")
+
+
+def instant(task: Assignment) -> TrialResult:
+    """Complete at once, with a score that is an inverted U over β; say so in the folder."""
+    _note(task, "ran")
+    beta, seed = float(str(task.point["beta"])), int(str(task.point["seed"]))
+    score = 0.5 - 0.05 * abs(math.log2(beta / 4)) + 0.001 * seed
+    return replace(
+        BASE,
+        point=dict(task.point),
+        attempt=task.attempt,
+        threads=task.config.threads,
+        started_at=now(),
+        beta_norm=beta * task.config.latent_dim / 1024,
+        wall_time_s=0.01,
+        device="cpu",
+        scores={"mig": score, "beta_vae": score + 0.3},
+        scoring={"protocol": "fast"},
+        losses={"recon": 40.0, "kl": 5.0, "loss": 40.0 + beta * 5.0},
+        kl_per_latent=[5.0] + [0.0] * (task.config.latent_dim - 1),
+        active_latents=1,
+        images_seen=1000,
+    )
+
+
+def stepping(task: Assignment) -> TrialResult:
+    """Go 0.01 s a step for `trainer.max_steps` steps, on from the step saved when interrupted."""
+    done = int(task.folder.resume.read_text()) if task.folder.resume.exists() else 0
+    _note(task, f"from {done}")
+    total = task.config.trainer.max_steps
+    for step in range(done + 1, total + 1):
+        time.sleep(0.01)
+        task.monitor.at(step, total)
+        if task.monitor.stopping():
+            write_atomically(task.folder.resume, str(step))
+            raise Interrupted(f"at step {step} of {total}")
+    return instant(task)
+
+
+def failing(task: Assignment) -> TrialResult:
+    """Raise, for every β above 1."""
+    if float(str(task.point["beta"])) > 1:
+        _note(task, "raised")
+        raise ValueError(f"no luck at beta={task.point['beta']}\nsecond line")
+    return instant(task)
+
+
+def failing_once(task: Assignment) -> TrialResult:
+    """Raise at the first attempt at each point."""
+    if task.attempt == 1:
+        raise ValueError("no luck yet")
+    return instant(task)
+
+
+def deadly(task: Assignment) -> TrialResult:
+    """Kill the process that works on a β above 1."""
+    if float(str(task.point["beta"])) > 1:
+        _note(task, "died")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(task)
+
+
+def deadly_once(task: Assignment) -> TrialResult:
+    """Kill the process that first works on a point."""
+    if not (task.folder.root / "runs.txt").exists():
+        _note(task, "died")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(task)
+
+
+def stubborn(task: Assignment) -> TrialResult:
+    """Take a minute, whatever the monitor asks."""
+    task.monitor.at(1, 2)
+    _note(task, "began")
+    time.sleep(60)
+    return instant(task)
+
+
+def _note(task: Assignment, text: str) -> None:
+    """Add a line to `runs.txt` of the trial's folder: how often it was run can be counted."""
+    path: Path = task.folder.root / "runs.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(f"{text}\n")

@@ -1,0 +1,94 @@
+"""Kills a process at the n-th boundary of its life: claim, write, fsync, rename, tell.
+
+Every call of these functions is two boundaries, before and after it. `armed(n)` counts them and
+kills the process at the n-th; with a log, it also writes down which one that was.
+"""
+
+import contextlib
+import fcntl
+import functools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from bvae import files
+
+appended = JournalFileBackend.append_logs
+written = files._write_synced
+builtin_open = open
+
+BOUNDARIES: tuple[tuple[Any, str], ...] = (
+    (fcntl, "flock"),
+    (os, "open"),
+    (os, "fsync"),
+    (os, "pwrite"),
+    (os, "replace"),
+    (os, "unlink"),
+    (Path, "replace"),
+    (Path, "unlink"),
+    (Path, "rename"),
+    (JournalStorage, "create_new_trial"),
+    (JournalStorage, "set_trial_state_values"),
+    (JournalStorage, "set_trial_user_attr"),
+)
+
+
+@contextlib.contextmanager
+def armed(number: int, log: Path) -> Iterator[None]:
+    """Kill this process at the `number`-th boundary, counted from 1, of the calls in the block."""
+    reached = 0
+    main = os.getpid()
+
+    def boundary(name: str, spoil: Callable[[], object] = int) -> None:
+        nonlocal reached
+        if os.getpid() != main:
+            return
+        reached += 1
+        if reached == number:
+            spoil()
+            with builtin_open(log, "a") as file:
+                file.write(f"{number} {name}\n")
+            os.kill(main, signal.SIGKILL)
+
+    def append_logs(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        path = Path(journal._file_path)
+        boundary("in a journal record", lambda: path.write_bytes(path.read_bytes() + b'{"op_co'))
+        appended(journal, logs)
+
+    def write_synced(path: Path, data: bytes) -> None:
+        boundary("in a write", lambda: path.write_bytes(data[: len(data) // 2]))
+        written(path, data)
+
+    def wrapped(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> Any:
+            boundary(f"before {name}")
+            try:
+                return function(*arguments, **options)
+            finally:
+                boundary(f"after {name}")
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for owner, name in BOUNDARIES:
+            replacement = wrapped(getattr(owner, name), f"{owner.__name__}.{name}")
+            stack.enter_context(mock.patch.object(owner, name, replacement))
+        stack.enter_context(mock.patch.object(JournalFileBackend, "append_logs", append_logs))
+        stack.enter_context(mock.patch.object(files, "_write_synced", write_synced))
+        yield
+
+
+def killed_worker(root: Path, number: int, log: Path) -> None:
+    """Work on a study, killed at the `number`-th boundary."""
+    from sweeps.study import load_study
+    from sweeps.worker import Worker
+
+    with armed(number, log):
+        Worker(load_study(root), name=f"worker-{number}", drains=True).work()

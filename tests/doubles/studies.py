@@ -1,0 +1,104 @@
+"""Studies on disk for tests, made without Hydra."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bvae.trial import TrialResult
+from bvae.versions import code_version
+from sweeps.points import Point, grid
+from sweeps.study import Manifest, Study, StudyFolder, load_study
+
+CONFIGURATION: dict[str, Any] = {
+    "beta": 4.0,
+    "latent_dim": 5,
+    "seed": 0,
+    "study": None,
+    "runs_dir": "runs",
+    "objective": "mig",
+    "protocol": "fast",
+    "threads": 1,
+    "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2]},
+    "model": {"name": "mlp"},
+    "optimizer": {"name": "adam", "lr": 1e-3},
+    "trainer": {
+        "max_steps": 10,
+        "batch_size": 64,
+        "accelerator": "cpu",
+        "precision": "32-true",
+        "log_every_n_steps": 50,
+        "val_every_n_steps": 500,
+    },
+    "checkpoint": {"keep": "last", "interval_s": 30.0},
+    "tracker": {"name": "none", "mode": "offline", "project": "tests"},
+}
+
+
+def points(beta: Sequence[float] = (1, 4), seed: Sequence[int] = (0, 1)) -> list[Point]:
+    """Return a grid of one latent size, in the order to run."""
+    return grid({"beta": list(beta), "latent_dim": [5], "seed": list(seed)})[0]
+
+
+def manifest(listed: Sequence[Point], **changes: Any) -> Manifest:
+    """Return the manifest of a study of these points."""
+    made = Manifest(
+        study_id="0" * 32,
+        name="tested",
+        axes=[],
+        groups=[],
+        points=[point.values for point in listed],
+        base={"threads": 1},
+        configurations={"": CONFIGURATION},
+        objective="mig",
+        protocol="fast",
+        lattice="3x6x40x16x16",
+        data="dsprites32",
+        model="mlp",
+        image_size=1024,
+        threads=1,
+        command="bvae -m beta=1,4",
+        created_at="2026-01-01T00:00:00+00:00",
+        code_version=code_version(),
+        trial="fakes.instant",
+    )
+    return replace(made, **changes)
+
+
+def make_study(root: Path, listed: Sequence[Point] | None = None, **changes: Any) -> Study:
+    """Write the manifest of a study into the folder `root`."""
+    made = manifest(points() if listed is None else listed, **changes)
+    made.write(StudyFolder(root).manifest)
+    return load_study(root)
+
+
+def result(point: Point, **changes: Any) -> TrialResult:
+    """Return a complete result of a point."""
+    made = TrialResult(
+        point=point.values,
+        state="complete",
+        attempt=1,
+        threads=1,
+        started_at="2026-01-01T00:00:00+00:00",
+        beta_norm=0.01,
+        wall_time_s=2.0,
+        device="cpu",
+        scores={"mig": 0.25},
+        losses={"recon": 40.0, "kl": 5.0, "loss": 60.0},
+        kl_per_latent=[5.0],
+        active_latents=1,
+        images_seen=640,
+    )
+    return replace(made, **changes)
+
+
+def write_result(study: Study, point: Point, **changes: Any) -> TrialResult:
+    """Write a result into its point's folder."""
+    made = result(point, **changes)
+    made.write(study.folder.trial(point.slug).result)
+    return made
+
+
+def slugs(study: Study) -> list[str]:
+    """Return the slugs of a study, in the order to run."""
+    return [point.slug for point in study.points]

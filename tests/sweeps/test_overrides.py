@@ -1,0 +1,111 @@
+import pytest
+
+from bvae.exceptions import ConfigError
+from sweeps import overrides
+from sweeps.overrides import check, parse, split
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "beta=1,4,16",
+            "beta=range(1,4)",
+            "model=mlp,conv",
+            "model=glob(*)",
+            "experiment=quick",
+            "experiment=null",
+            "data.path='/a=b/c.npz'",
+            "optimizer.lr=1e-4,1e-3",
+            "data.score_every=[1,1,1,2,2]",
+            "hydra/launcher=basic",
+            "hydra.sweeper.n_workers=2",
+            "+hydra.launcher.extra=1",
+        ],
+    )
+    def test_what_may_be_typed(self, line: str) -> None:
+        """Values and sweeps of known keys pass, and Hydra's own keys are left to Hydra."""
+        check([line])
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("betta=4", "betta: no such key; did you mean beta?"),
+            ("model=cnov", "model=cnov: no such model; did you mean conv?"),
+            ("experiment=quik", "experiment=quik: no such experiment; did you mean quick?"),
+            ("beta=0", "beta: expected a finite number above 0, but got 0"),
+            ("beta=nan", "beta: expected a finite number above 0"),
+            ("latent_dim=4.5", "latent_dim: expected an integer of at least 1, but got 4.5"),
+            ("beta=", "beta: an empty value; write beta=value"),
+            ("beta=1,,4", "beta=1,,4: not an override; write key=value"),
+            ("+new=1", "keys are neither added nor removed; write new=value"),
+            ("~beta", "keys are neither added nor removed"),
+            ("study=a,b", "study: cannot be swept"),
+            ("runs_dir=a,b", "runs_dir: cannot be swept"),
+            ("experiment=quick,quick", "experiment: cannot be swept"),
+            ("beta=interval(1,2)", "an interval is searched, not swept"),
+            ("beta=glob(*)", "matches no choice of a config group"),
+        ],
+    )
+    def test_mistakes(self, line: str, message: str) -> None:
+        """Every mistake is named, with the nearest valid name or what is expected."""
+        with pytest.raises(ConfigError) as raised:
+            check([line])
+
+        assert message in str(raised.value)
+
+    def test_all_mistakes_come_at_once(self) -> None:
+        """Mistakes of several overrides are told together, each once."""
+        with pytest.raises(ConfigError) as raised:
+            check(["betta=4", "latent_dim=0,0", "beta=interval(1,2)", "seed=-1"])
+
+        assert 4 == len(str(raised.value).splitlines())
+
+
+class TestElements:
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("beta=4", [4]),
+            ("beta=1,4", [1, 4]),
+            ("beta=range(1,4)", [1, 2, 3]),
+            ("beta=choice(1,4)", [1, 4]),
+            ("model=mlp,conv", ["mlp", "conv"]),
+            ("model=glob(*)", ["conv", "higgins", "mlp"]),
+            ("model=glob(*,exclude=h*)", ["conv", "mlp"]),
+            ("data.path=null,a", [None, "a"]),
+        ],
+    )
+    def test_a_sweep_is_written_out(self, line: str, expected: list[object]) -> None:
+        """Every way Hydra has to sweep over values gives these values."""
+        assert expected == overrides.elements(parse([line])[0])
+
+
+class TestSplit:
+    def test_coordinates_are_axes_also_with_one_value(self) -> None:
+        """β, latent size and seed are axes; another key is one when it is swept."""
+        found = split(["beta=4", "optimizer.lr=1e-4,1e-3", "trainer.max_steps=10"], params={})
+
+        assert {"beta": [4.0], "optimizer.lr": [1e-4, 1e-3]} == found.axes
+        assert ["trainer.max_steps=10"] == found.fixed
+
+    def test_typed_values_beat_params(self) -> None:
+        """The sweeper's params fill in what was not typed."""
+        found = split(["beta=2"], params={"beta": "1,4", "seed": "0,1"})
+
+        assert {"beta": [2.0], "seed": [0, 1]} == found.axes
+
+    def test_params_are_checked_like_typed_overrides(self) -> None:
+        """A wrong key in params is no less a mistake."""
+        with pytest.raises(ConfigError, match="betta: no such key"):
+            split([], params={"betta": "1,4"})
+
+    def test_values_have_the_type_of_their_key(self) -> None:
+        """A quoted number is the number: '1' and 1.0 are one β."""
+        assert {"beta": [1.0, 1.0]} == split(["beta='1',1.0"], params={}).axes
+
+    def test_hydra_overrides_are_left_out(self) -> None:
+        """What is Hydra's is no part of the task."""
+        found = split(["hydra.sweeper.n_workers=2", "hydra/launcher=basic"], params={})
+
+        assert ([], {}) == (found.fixed, found.axes)
