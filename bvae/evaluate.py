@@ -3,6 +3,7 @@
 Shapes: n scored images, M latents, K factors, [C, H, W] one image.
 """
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.files import replace_atomically
-from bvae.losses import bernoulli_nll, kl_per_latent
-from bvae.metrics.score import Score, score_table
+from bvae.losses import bernoulli_nll
+from bvae.metrics.families import Score
+from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
+from bvae.metrics.score import score_table
 from bvae.model import BetaVAE
 
 ENCODE_BATCH = 1024
@@ -27,9 +30,6 @@ LOSS_IMAGES = 4096
 
 PROBE_IMAGES = 2048
 """Scored images, drawn once, that a model in training is looked at with."""
-
-ACTIVE_VARIANCE = 0.01
-"""A latent is active if the variance of its mean over the data exceeds this (Burda et al. 2016)."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,26 @@ class Codes:
     @property
     def kl_nats(self) -> NDArray[np.float64]:
         """KL of each latent in nats, [M], mean over the images."""
-        terms = kl_per_latent(torch.from_numpy(self.mu), torch.from_numpy(self.logvar))
-        return terms.double().mean(0).numpy()
+        return kl_per_latent(self.mu, self.logvar)
 
     @property
     def active_latents(self) -> int:
         """How many latents have Var(mu) > 0.01."""
-        return int((self.mu.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+        return int(active_units(self.mu).sum())
+
+    @functools.cached_property
+    def factor_map(self) -> LatentMap | None:
+        """What each latent knows of each factor, if the data set has factors."""
+        factors = self.factors
+        return None if factors is None else latent_map(self.mu, factors, logvar=self.logvar)
+
+    @property
+    def assigned(self) -> list[str]:
+        """The name of the factor each latent follows; empty for a latent that follows none."""
+        if self.factor_map is None or self.lattice is None:
+            return [""] * self.mu.shape[1]
+        names = self.lattice.names
+        return ["" if factor is None else names[factor] for factor in self.factor_map.assigned]
 
     def write(self, path: Path) -> None:
         """Write `codes.npz`: mu, logvar as float16, rows of the data, the lattice."""
@@ -203,4 +216,17 @@ def _circumstances(score: Score) -> dict[str, object]:
         "chance": score.chance,
         "chance_corrected": score.chance_corrected,
         "per_factor": list(score.per_factor),
+    }
+
+
+def factor_record(codes: Codes) -> dict[str, object] | None:
+    """Return the latent x factor map as the result holds it; None without factors."""
+    if codes.factor_map is None or codes.lattice is None:
+        return None
+    return {
+        "factors": list(codes.lattice.names),
+        "information": [
+            [round(x, 4) for x in row] for row in codes.factor_map.information.tolist()
+        ],
+        "assigned": [name or None for name in codes.assigned],
     }

@@ -43,8 +43,10 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
     visuals.save_png(drawn.reconstructions, visuals.reconstruction_grid(inputs, outputs))
     frames = traverse(model, codes.mu[len(codes.mu) // 2])
     kl_nats = codes.kl_nats
-    visuals.save_png(drawn.traversal, visuals.traversal_grid(frames, kl_nats=kl_nats))
-    visuals.save_gif(drawn.traversal_gif, visuals.traversal_gif(frames, kl_nats=kl_nats), fps=8)
+    grid = visuals.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
+    visuals.save_png(drawn.traversal, grid)
+    film = visuals.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
+    visuals.save_gif(drawn.traversal_gif, film, fps=8)
     return drawn
 
 

@@ -110,6 +110,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         losses=losses,
         kl_per_latent=[float(f"{kl:.6g}") for kl in codes.kl_nats],
         active_latents=codes.active_latents,
+        latent_factor_map=evaluate.factor_record(codes),
         images_seen=trainer.global_step * config.trainer.batch_size,
         timings=watch.seconds,
     )

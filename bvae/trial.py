@@ -84,6 +84,7 @@ class TrialResult:
     losses: Mapping[str, float] = field(default_factory=dict)
     kl_per_latent: list[float] = field(default_factory=list)
     active_latents: int | None = None
+    latent_factor_map: Mapping[str, Any] | None = None
     images_seen: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
     tracking: str | None = None

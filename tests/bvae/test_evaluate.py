@@ -128,7 +128,7 @@ class TestScoredPart:
 
 class TestScore:
     def test_perfect_codes_score_one(self, codes: Codes) -> None:
-        """Codes that are the factors get a Higgins score of 1; the details say by which protocol."""
+        """Codes that are the factors get a Higgins score of 1; details say by which protocol."""
         assert codes.factors is not None
         ideal = codes.factors.astype(np.float32)
         sharp = replace(codes, mu=ideal, logvar=np.full_like(ideal, -4.0))

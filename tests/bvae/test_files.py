@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bvae.files import replace_atomically, write_atomically
+from bvae.files import remove_leftovers, replace_atomically, write_atomically
 
 
 def test_text_and_bytes_are_written(tmp_path: Path) -> None:
@@ -76,3 +76,27 @@ def test_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
 
     assert -signal.SIGKILL == killed.returncode
     assert "old" == path.read_text()
+
+
+def test_leftovers_go_and_nothing_else(tmp_path: Path) -> None:
+    """What killed writers left is removed, in every folder below; a user's hidden file is not."""
+    (tmp_path / "checkpoints").mkdir()
+    left = [tmp_path / f".{'0' * 32}.json", tmp_path / "checkpoints" / f".{'a' * 32}"]
+    kept = [tmp_path / ".notes", tmp_path / "result.json", tmp_path / f".{'g' * 32}.json"]
+    for path in left + kept:
+        path.touch()
+
+    remove_leftovers(tmp_path)
+
+    assert set(kept) == {path for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_leftovers_of_a_killed_writer_are_known_by_their_name(tmp_path: Path) -> None:
+    """The name under which a file is written is one that is removed."""
+    seen: list[Path] = []
+    replace_atomically(tmp_path / "a.npz", lambda path: (seen.append(path), path.touch()))
+    seen[0].touch()
+
+    remove_leftovers(tmp_path)
+
+    assert not seen[0].exists()

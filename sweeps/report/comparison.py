@@ -1,0 +1,243 @@
+"""Writes two studies side by side: how they differ, their curves, and every cell's difference."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bvae.files import write_atomically
+from sweeps.curve import intervals
+from sweeps.report import charts
+from sweeps.report.digest import Cell, Digest, digest
+from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_line, seen
+from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text
+from sweeps.report.marks import HALF
+from sweeps.report.templates import template
+from sweeps.study import Manifest, Study
+
+RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
+Place = tuple[str, int]
+"""A facet and a latent size."""
+
+
+@dataclass(frozen=True)
+class KeyDifference:
+    """A configuration key, or what else was recorded, that is not the same in both."""
+
+    key: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """A cell that both studies have: means of each, and second − first over the seeds of both."""
+
+    facet: str
+    latent_dim: int
+    beta: str
+    first: str
+    second: str
+    difference: str
+    interval: str
+    n_shared: int
+    is_clear: bool
+
+
+@dataclass(frozen=True)
+class DifferenceTable:
+    """The differences by one score."""
+
+    score: str
+    shown: bool
+    rows: list[CellDifference]
+
+
+def write_comparison(first: Study, second: Study) -> Path:
+    """Write the page that compares two studies into the second one's report folder.
+
+    Returns:
+        The path of the page.
+    """
+    both = digest(first), digest(second)
+    path = second.folder.report / f"against-{first.folder.root.name}.html"
+    write_atomically(path, render(*both))
+    return path
+
+
+def render(first: Digest, second: Digest) -> str:
+    """Return the page as text."""
+    scores = [name for name in first.score_names if name in second.score_names]
+    comparable = first.study.manifest.image_size == second.study.manifest.image_size
+    axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
+    objective = first.objective if first.objective in scores else next(iter(scores), "")
+    return template("comparison.html").render(
+        title=f"{first.study.name} and {second.study.name}",
+        first=first,
+        second=second,
+        keys=key_differences(first.study.manifest, second.study.manifest),
+        scores=[(name, score_label(name)) for name in scores],
+        objective=objective,
+        axes=[(name, label.split(" ")[0]) for name, label in axes.items()],
+        comparable=comparable,
+        same_protocol=_protocol(first) == _protocol(second),
+        facets=first.facets != [""],
+        curves=[
+            _choice(first, second, score=score, x=x, shown=score == objective and i == 0)
+            for score in scores
+            for i, x in enumerate(axes)
+        ],
+        tables=[
+            DifferenceTable(score, score == objective, cell_differences(first, second, score=score))
+            for score in scores
+            if comparable and not score.endswith(tuple(VARIANTS))
+        ],
+    )
+
+
+def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
+    """Return what differs: keys of the base configuration first, then what else was recorded."""
+    pairs: list[tuple[str, Any, Any]] = [
+        (key, first.base.get(key), second.base.get(key))
+        for key in sorted({*first.base, *second.base})
+    ]
+    pairs += [(name, getattr(first, name), getattr(second, name)) for name in RECORDED]
+    pairs += [
+        (f"version of {name}", first.versions.get(name), second.versions.get(name))
+        for name in sorted({*first.versions, *second.versions})
+    ]
+    return [KeyDifference(key, _said(a), _said(b)) for key, a, b in pairs if a != b]
+
+
+def cell_differences(first: Digest, second: Digest, *, score: str) -> list[CellDifference]:
+    """Return second − first for every cell that both have, line by line.
+
+    The interval is that of the curve, of the seeds' paired differences: their variance is pooled
+    over the cells of a line, collapsed cells apart.
+    """
+    rows: list[CellDifference] = []
+    for place in _shared_places(first, second, score):
+        pairs = _pairs(first, second, place, score)
+        if pairs:
+            rows += _line_differences(pairs, _paired(first, second, pairs, score))
+    return rows
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Scores of both studies on shared seeds [C, S], NaN where a seed is not shared."""
+
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+
+def _line_differences(pairs: Sequence[tuple[Cell, Cell]], scores: _Paired) -> list[CellDifference]:
+    collapsed = np.array([a.collapsed or b.collapsed for a, b in pairs])
+    found = intervals(scores.second - scores.first, collapsed=collapsed)
+    shared = np.isfinite(scores.first).sum(axis=1)
+    return [
+        CellDifference(
+            facet=cell.facet,
+            latent_dim=cell.latent_dim,
+            beta=number(cell.beta),
+            first=score_text(_mean(scores.first[i])),
+            second=score_text(_mean(scores.second[i])),
+            difference=_signed(float(found.mean[i])),
+            interval=interval(float(found.low[i]), float(found.high[i])),
+            n_shared=int(shared[i]),
+            is_clear=bool(found.low[i] > 0 or found.high[i] < 0),
+        )
+        for i, (cell, _) in enumerate(pairs)
+    ]
+
+
+def _protocol(read: Digest) -> tuple[str, str | None]:
+    return read.study.manifest.protocol, read.study.manifest.lattice
+
+
+def _pairs(first: Digest, second: Digest, place: Place, score: str) -> list[tuple[Cell, Cell]]:
+    """Return the cells of a line that both have, by β."""
+    own = {cell.beta: cell for cell in _line(second, place, score)}
+    return [(cell, own[cell.beta]) for cell in _line(first, place, score) if cell.beta in own]
+
+
+def _paired(
+    first: Digest, second: Digest, pairs: Sequence[tuple[Cell, Cell]], score: str
+) -> _Paired:
+    by_seed = [(_by_seed(first, a, score), _by_seed(second, b, score)) for a, b in pairs]
+    seeds = sorted({seed for both in by_seed for own in both for seed in own})
+    a = np.array([[own.get(seed, math.nan) for seed in seeds] for own, _ in by_seed])
+    b = np.array([[own.get(seed, math.nan) for seed in seeds] for _, own in by_seed])
+    shared = np.isfinite(a) & np.isfinite(b)
+    return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
+
+
+def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
+    return {
+        trial.seed: trial.values[score]
+        for trial in read.trials_of(cell)
+        if trial.state == "complete" and math.isfinite(trial.values[score])
+    }
+
+
+def _choice(first: Digest, second: Digest, *, score: str, x: str, shown: bool) -> Choice:
+    """Draw a chart for every line that both studies have, A and B on it."""
+    return Choice(
+        label=f"{score_label(score)} against {AXES[x]}",
+        score=score,
+        x=x,
+        shown=shown,
+        drawings=[
+            Drawing(
+                facet=", ".join(part for part in (facet, f"{latent_dim} latents") if part),
+                shape="half",
+                svg=as_markup(
+                    _overlay(first, second, (facet, latent_dim), score=score, x=x),
+                    name=f"{score}-{x}-{i}",
+                ),
+            )
+            for i, (facet, latent_dim) in enumerate(_shared_places(first, second, score))
+        ],
+    )
+
+
+def _overlay(first: Digest, second: Digest, place: Place, *, score: str, x: str) -> Any:
+    lines = [
+        curve_line(read, _line(read, place, score), label=label, score=score, x=x)
+        for label, read in (("A", first), ("B", second))
+    ]
+    return charts.curve_figure(
+        lines,
+        title=score_label(score),
+        x_label=AXES[x],
+        ticks=sorted({mark.x for line in lines for mark in line.marks}),
+        canvas=HALF,
+    )
+
+
+def _shared_places(first: Digest, second: Digest, score: str) -> list[Place]:
+    own = {(c.facet, c.latent_dim) for f in second.facets for c in seen(second, f, score)}
+    places = [(c.facet, c.latent_dim) for f in first.facets for c in seen(first, f, score)]
+    return [place for place in dict.fromkeys(places) if place in own]
+
+
+def _line(read: Digest, place: Place, score: str) -> list[Cell]:
+    facet, latent_dim = place
+    return [cell for cell in seen(read, facet, score) if cell.latent_dim == latent_dim]
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}" if math.isfinite(value) else score_text(value)
+
+
+def _said(value: object) -> str:
+    return "–" if value is None else str(value)

@@ -1,0 +1,245 @@
+"""Every chart of the page, drawn from a digest: which cells go where."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from bvae.files import replace_atomically
+from sweeps.report import charts
+from sweeps.report.digest import Cell, Digest, digest
+from sweeps.report.labels import score_label
+from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
+from sweeps.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart of one facet as SVG; `shape` is wide, narrow (instead of wide on a phone) or half."""
+
+    facet: str
+    shape: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The charts to show for one score (any if empty) and one axis (any if empty)."""
+
+    label: str
+    score: str
+    x: str
+    shown: bool
+    drawings: list[Drawing]
+
+
+def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
+    """Write the inverted-U chart of a study as PNG or SVG, by the path's suffix.
+
+    Args:
+        study: as it stands on disk.
+        path: where to; its folder is made.
+        score: the objective by default. With further axes, the facet of the best cell is drawn.
+    """
+    read = digest(study)
+    facet = read.overall.facet if read.overall else read.facets[0]
+    figure = _curve(read, facet, score=score or read.objective, x="beta", canvas=WIDE)
+    replace_atomically(path, lambda temporary: charts.save(figure, temporary))
+    return path
+
+
+def charted(read: Digest) -> list[str]:
+    """Return the scores that have charts, the one shown first in front.
+
+    Of a single cell only one has a chart. The objective is shown if any training has it: without
+    factors it may be a score that cannot be computed.
+    """
+    names = [name for name in read.score_names if any(score.n for score in read.scores[name])]
+    return names if len(read.cells) > 1 else names[:1]
+
+
+def curves(read: Digest) -> list[Choice]:
+    """Draw the curve of every score over β and β_norm; several facets stand side by side."""
+    shapes = {"wide": WIDE, "narrow": HALF}
+    if len(read.facets) > 1:
+        shapes = {"half": HALF}
+    return [
+        Choice(
+            label=f"{score_label(score)} against {AXES[x]}",
+            score=score,
+            x=x,
+            shown=i == 0 and x == "beta",
+            drawings=[
+                Drawing(facet, shape, as_markup(figure, name=f"c{i}.{j}.{k}{shape[0]}"))
+                for k, facet in enumerate(read.facets)
+                for shape, canvas in shapes.items()
+                for figure in [_curve(read, facet, score=score, x=x, canvas=canvas)]
+            ],
+        )
+        for i, score in enumerate(charted(read))
+        for j, x in enumerate(AXES)
+    ]
+
+
+def heat_maps(read: Digest) -> list[Choice]:
+    """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
+    return [
+        Choice(
+            label=f"{score_label(name)} by β and latent size",
+            score="" if name == "recon" else name,
+            x="",
+            shown=i == 0 or name == "recon",
+            drawings=[
+                Drawing(facet, "half", as_markup(_heat(read, facet, score=name), name=f"h{i}.{k}"))
+                for k, facet in enumerate(read.facets)
+                if seen(read, facet, name)
+            ],
+        )
+        for i, name in enumerate([*charted(read), "recon"])
+    ]
+
+
+def tradeoffs(read: Digest) -> list[Choice]:
+    """Draw every score against the reconstruction."""
+    return [
+        Choice(
+            label=f"{score_label(score)} against reconstruction",
+            score=score,
+            x="",
+            shown=i == 0,
+            drawings=[
+                Drawing(
+                    facet, "half", as_markup(_tradeoff(read, facet, score=score), name=f"t{i}.{k}")
+                )
+                for k, facet in enumerate(read.facets)
+                if seen(read, facet, score, "recon")
+            ],
+        )
+        for i, score in enumerate(charted(read))
+    ]
+
+
+def as_markup(figure: "Figure", *, name: str) -> Markup:
+    """Return a figure for the page as it is: no text in it comes from a user."""
+    return Markup(charts.to_svg(figure, name=name))
+
+
+def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
+    """Return the line of some cells of one latent size, with their single seeds."""
+    return Line(
+        label,
+        [_mark(read, cell, score=score, x=getattr(cell, x)) for cell in cells],
+        [
+            (getattr(cell, x), trial.values[score])
+            for cell in cells
+            for trial in read.trials_of(cell)
+            if trial.state == "complete" and math.isfinite(trial.values[score])
+        ],
+    )
+
+
+def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
+    """Return the facet's cells that have these scores."""
+    return [
+        cell
+        for cell in read.cells
+        if cell.facet == facet and all(read.scores[name][cell.number].n for name in scores)
+    ]
+
+
+def _curve(read: Digest, facet: str, *, score: str, x: str, canvas: Canvas) -> "Figure":
+    return charts.curve_figure(
+        [
+            curve_line(read, cells, label=label, score=score, x=x)
+            for label, cells in _by_latent_dim(seen(read, facet, score))
+        ],
+        title=score_label(score),
+        x_label=AXES[x],
+        ticks=sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet}),
+        canvas=canvas,
+    )
+
+
+def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
+    found = read.scores[score][cell.number]
+    return Mark(
+        cell=cell.number,
+        x=x,
+        y=found.mean,
+        low=found.low,
+        high=found.high,
+        hollow=cell.collapsed,
+        ringed=score == read.objective and cell in read.best,
+    )
+
+
+def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """Group cells into lines; the first line's label says what the numbers are."""
+    for latent_dim in (sizes := sorted({cell.latent_dim for cell in cells})):
+        label = f"{latent_dim} latents" if latent_dim == sizes[0] else str(latent_dim)
+        yield label, [cell for cell in cells if cell.latent_dim == latent_dim]
+
+
+def _heat(read: Digest, facet: str, *, score: str) -> "Figure":
+    own = [cell for cell in read.cells if cell.facet == facet]
+    betas = sorted({cell.beta for cell in own})
+    latent_dims = sorted({cell.latent_dim for cell in own})
+    boxes = [
+        Box(
+            cell.number,
+            betas.index(cell.beta),
+            latent_dims.index(cell.latent_dim),
+            read.scores[score][cell.number].mean,
+        )
+        for cell in own
+    ]
+    return charts.heat_figure(
+        boxes,
+        betas=betas,
+        latent_dims=latent_dims,
+        title=score_label(score),
+        low_is_good=score == "recon",
+        digits=0 if score == "recon" else 2,
+    )
+
+
+def _tradeoff(read: Digest, facet: str, *, score: str) -> "Figure":
+    cells = seen(read, facet, score, "recon")
+    recon = {cell.number: read.scores["recon"][cell.number].mean for cell in cells}
+    lines = [
+        Line(
+            label,
+            [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own],
+        )
+        for label, own in _by_latent_dim(cells)
+    ]
+    return charts.tradeoff_figure(
+        lines,
+        betas={cell.number: cell.beta for cell in cells},
+        front=pareto_front([(m.cell, m.x, m.y) for line in lines for m in line.marks]),
+        title=f"{score_label(score)} against reconstruction",
+        y_label=score_label(score),
+    )
+
+
+def pareto_front(points: Sequence[tuple[int, float, float]]) -> list[int]:
+    """Return the names of the points (name, cost, score) that no other beats in both, by cost.
+
+    >>> pareto_front([(0, 10, 0.1), (1, 20, 0.3), (2, 30, 0.2)])
+    [0, 1]
+    """
+    front: list[int] = []
+    highest = -math.inf
+    for name, _, score in sorted(points, key=lambda point: (point[1], -point[2])):
+        if score > highest:
+            front.append(name)
+            highest = score
+    return front

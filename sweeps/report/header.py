@@ -1,0 +1,99 @@
+"""The head of the report: what the study is, how far it is, and what it was made with."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from sweeps.report.digest import Digest
+from sweeps.report.labels import duration, score_label
+
+STATES = ("complete", "failed", "pruned", "running", "pending")
+
+
+@dataclass(frozen=True)
+class StateShare:
+    """How many points are in a state, and which part of all that is, in percent."""
+
+    name: str
+    count: int
+    percent: float
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the header."""
+
+    name: str
+    value: str
+    is_code: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything above the first chart."""
+
+    states: list[StateShare]
+    expected: int
+    unfinished: str
+    facts: list[Fact]
+
+
+def header(read: Digest, *, command: str) -> Header:
+    """Describe a study as it stands."""
+    counts = read.study.counts
+    expected = counts["expected"]
+    states = [
+        StateShare(name, counts[name], 100 * counts[name] / expected)
+        for name in STATES
+        if counts[name]
+    ]
+    return Header(states, expected, _unfinished(counts), _facts(read, command))
+
+
+def _unfinished(counts: dict[str, int]) -> str:
+    """Say what is missing, nothing when every point has ended well."""
+    missing = [
+        f"{counts[name]} {name}" for name in ("running", "pending", "failed") if counts[name]
+    ]
+    if not missing:
+        return ""
+    return f"{counts['complete']} of {counts['expected']} trainings complete; {', '.join(missing)}."
+
+
+def _facts(read: Digest, command: str) -> list[Fact]:
+    manifest = read.study.manifest
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    lattice = f", scored on {manifest.lattice}" if manifest.lattice else ""
+    return [
+        Fact("data", "swept" if "data" in manifest.axes else f"{manifest.data}{lattice}"),
+        Fact("model", "swept" if "model" in manifest.axes else manifest.model),
+        Fact("objective", f"{score_label(manifest.objective)}, protocol {manifest.protocol}"),
+        Fact("seeds a cell", _seeds_a_cell(read)),
+        Fact("training time", _training_time(read)),
+        Fact("made with", versions or "versions unknown"),
+        Fact("started", manifest.created_at),
+        Fact("command", command, is_code=True),
+    ]
+
+
+def _seeds_a_cell(read: Digest) -> str:
+    expected = [cell.n_expected for cell in read.cells]
+    complete = Counter(trial.cell for trial in read.trials if trial.state == "complete")
+    done = [complete[cell.number] for cell in read.cells]
+    return _span(expected) if done == expected else f"{_span(done)} of {_span(expected)}"
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _training_time(read: Digest) -> str:
+    seconds = [t.wall_time_s for t in read.trials if math.isfinite(t.wall_time_s)]
+    if not seconds:
+        return "none yet"
+    threads = read.study.manifest.threads
+    words = f"{threads} thread{'s' if threads > 1 else ''}"
+    return f"{duration(sum(seconds))} in all, {duration(median(seconds))} a training ({words})"

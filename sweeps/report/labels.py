@@ -1,0 +1,83 @@
+"""How scores and numbers are written for people."""
+
+import math
+
+SCORES = {
+    "beta_vae": "Higgins (β-VAE) score",
+    "factor_vae": "FactorVAE score",
+    "mig": "MIG",
+    "sap": "SAP",
+    "dci_disentanglement": "DCI disentanglement",
+    "dci_completeness": "DCI completeness",
+    "dci_informativeness": "DCI informativeness",
+    "modularity": "Modularity",
+    "explicitness": "Explicitness",
+    "udr": "UDR",
+    "recon": "Reconstruction (nats)",
+    "kl": "KL (nats)",
+    "loss": "Loss (nats)",
+}
+VARIANTS = {"_sampled": "sampled codes", "_active": "active latents only"}
+NOTHING = "–"
+
+
+def score_label(name: str) -> str:
+    """Return a score's name as people write it.
+
+    >>> score_label("mig_sampled"), score_label("my_score")
+    ('MIG, sampled codes', 'my_score')
+    """
+    for suffix, words in VARIANTS.items():
+        stem = name.removesuffix(suffix)
+        if stem != name and stem in SCORES:
+            return f"{SCORES[stem]}, {words}"
+    return SCORES.get(name, name)
+
+
+def number(value: object, *, digits: int = 3) -> str:
+    """Write a number in so many significant digits, never in powers of ten unless it must.
+
+    >>> number(0.123456), number(1234.5), number(4.0), number(float("nan"))
+    ('0.123', '1234', '4', '–')
+    """
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return NOTHING
+    if abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def score_text(value: float) -> str:
+    """Write a score with three decimals, so that columns of scores can be compared.
+
+    >>> score_text(0.5), score_text(float("nan"))
+    ('0.500', '–')
+    """
+    return f"{value:.3f}" if math.isfinite(value) else NOTHING
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval of a score, nothing when it has no ends.
+
+    >>> interval(0.1, 0.25), interval(float("nan"), float("nan"))
+    ('0.100 to 0.250', '–')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NOTHING
+    return f"{low:.3f} to {high:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the two units that matter.
+
+    >>> duration(42.4), duration(125), duration(7384), duration(float("nan"))
+    ('42 s', '2 min 5 s', '2 h 3 min', '–')
+    """
+    if not math.isfinite(seconds):
+        return NOTHING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,148 @@
+"use strict";
+const cells = JSON.parse(one("#cells").textContent);
+const embedded = JSON.parse(one("#embedded").textContent);
+const viewer = one("#viewer");
+const tip = one("#tip");
+const KINDS = {
+  reconstructions: ["Input over output", "reconstructions.png"],
+  animation: ["Every latent moving", "traversal.gif"],
+  traversal: ["One latent a row, by KL", "traversal.png"],
+};
+
+function make(name, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+// Marks of cells: a group with the id ...cells-3-7 holds the marks of the cells 3 and 7
+
+function wakeShown() {
+  for (const chart of all(".charts:not([hidden])")) wakeMarks(chart);
+}
+
+function wakeMarks(chart) {
+  if (chart.dataset.awake) return;
+  chart.dataset.awake = "yes";
+  for (const group of all('g[id*="-cells-"]', chart)) {
+    const numbers = group.id.split("-cells-")[1].split("-").map(Number);
+    all("use, path", group).filter((mark) => !mark.closest("defs")).forEach((mark, index) => wake(mark, cells[numbers[index]], chart));
+  }
+}
+
+function wake(mark, cell, chart) {
+  if (!cell) return;
+  const said = () => `${cell.title}\n${cell.scores[chart.dataset.score || one('[data-choice="score"]').value]}\n${cell.note}`;
+  mark.classList.add("mark");
+  mark.setAttribute("tabindex", "0");
+  mark.setAttribute("role", "button");
+  mark.setAttribute("aria-label", cell.title);
+  mark.addEventListener("mousemove", (event) => showTip(said(), event.clientX, event.clientY));
+  mark.addEventListener("mouseleave", () => { tip.hidden = true; });
+  mark.addEventListener("click", () => view(cell));
+  mark.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // or the same key presses the viewer's first button
+    view(cell);
+  });
+}
+
+function showTip(text, x, y) {
+  tip.textContent = text;
+  tip.hidden = false;
+  const left = Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8));
+  const top = y + 18 + tip.offsetHeight < innerHeight ? y + 18 : y - tip.offsetHeight - 10;
+  Object.assign(tip.style, { left: `${left}px`, top: `${top}px` });
+}
+
+// The viewer: pictures of any training, from this page or from the study's folder beside it
+
+function view(cell, slug) {
+  tip.hidden = true;
+  one("#viewer-title").textContent = cell.title;
+  one('[data-part="scores"]').textContent = `${cell.summary} · ${cell.note}`;
+  one('[data-part="seeds"]').replaceChildren(...cell.trials.map((trial) => make("button", {
+    type: "button", textContent: trial.state === "complete" ? `seed ${trial.seed}: ${trial.score}` : `seed ${trial.seed}: ${trial.state}`,
+    onclick: () => viewTrial(cell, trial),
+  })));
+  viewTrial(cell, cell.trials.find((trial) => trial.slug === slug) || cell.trials[0]);
+  if (!viewer.open) viewer.showModal();
+}
+
+function viewTrial(cell, trial) {
+  all('[data-part="seeds"] button').forEach((button, index) => button.setAttribute("aria-pressed", String(cell.trials[index] === trial)));
+  const shown = trial.state === "complete"
+    ? Object.keys(KINDS).map((kind) => picture(trial, kind))
+    : [make("p", { className: "empty", textContent: `This training is ${trial.state}; it has no pictures.` })];
+  one('[data-part="pictures"]').replaceChildren(...shown);
+}
+
+function picture(trial, kind) {
+  const [caption, file] = KINDS[kind];
+  const path = `../trials/${encodeURIComponent(trial.slug)}/media/${file}`;
+  const image = make("img", { alt: `${caption}, ${trial.slug}`, src: address(trial.slug, kind) || path });
+  const figure = make("figure", { className: kind }, make("figcaption", { textContent: caption }), make("div", { className: "window" }, image));
+  image.onerror = () => image.replaceWith(make("p", {
+    className: "empty",
+    textContent: `Not found: ${path}. The page reads it from the study’s folder; keep the page there, or write it with --embed-all.`,
+  }));
+  return figure;
+}
+
+function address(slug, kind) {
+  const article = all("article[data-slug]").find((entry) => entry.dataset.slug === slug);
+  const image = article && one(`img[data-kind="${kind}"]`, article);
+  return image ? image.dataset.src || image.src : (embedded[slug] || {})[kind];
+}
+
+// The table
+
+function sortBy(head) {
+  const descending = head.getAttribute("aria-sort") === "ascending";
+  const index = all("th", head.parentElement).indexOf(head);
+  const body = one("#trials tbody");
+  const value = (row) => row.cells[index].dataset.value ?? row.cells[index].textContent;
+  const compare = (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === "" || y === "") return (x === "") - (y === ""); // what is missing comes last
+    return (descending ? -1 : 1) * (x - y || x.localeCompare(y, undefined, { numeric: true }));
+  };
+  for (const other of all("#trials th")) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  body.replaceChildren(...all("tr", body).sort(compare));
+}
+
+function filter() {
+  const words = one("[data-filter]").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = all("#trials tbody tr");
+  for (const row of rows) {
+    const text = `${row.dataset.slug} ${row.cells[1].textContent}`.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+  }
+  one("[data-count]").textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+}
+
+// Small things
+
+function play(button) {
+  const image = one("img", button.parentElement);
+  image.src = image.dataset.src;
+  image.hidden = false;
+  button.hidden = true;
+}
+
+for (const choice of all("[data-choice]")) choice.addEventListener("change", wakeShown);
+for (const button of all("[data-play]")) button.addEventListener("click", () => play(button));
+for (const button of all("button[data-cell]")) button.addEventListener("click", () => view(cells[button.dataset.cell], button.closest("article").dataset.slug));
+for (const head of all("#trials th")) {
+  const button = make("button", { type: "button" }, ...head.childNodes);
+  button.addEventListener("click", () => sortBy(head));
+  head.append(button);
+}
+one("#trials tbody").addEventListener("click", (event) => {
+  const row = event.target.closest("tr");
+  if (!getSelection().toString()) view(cells[row.dataset.cell], row.dataset.slug);
+});
+one("[data-filter]").addEventListener("input", filter);
+viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
+wakeShown();

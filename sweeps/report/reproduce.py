@@ -1,0 +1,64 @@
+"""Commands for the reader to paste: train one point again, or add cells to a study."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from sweeps.points import Point, text
+
+PLAIN_VALUE = re.compile(r"[\w.+\-\[\],]+")
+
+
+def reproduce(point: Point, *, command: str, study: str) -> str:
+    """Return the command that trains one point of a study again, as a study of its own.
+
+    The study's command loses `-m`, the sweep's settings and every swept key; the point's values
+    take their place. Quoted for a POSIX shell.
+
+    >>> point = Point.of({"beta": 4, "latent_dim": 10, "seed": 0})
+    >>> reproduce(point, command="bvae -m experiment=quick beta=1,4", study="quick")
+    'bvae experiment=quick beta=4 latent_dim=10 seed=0 study=quick-again'
+    """
+    words = without_multirun(_without(_words(command), {*point.values, "study"}))
+    values = {key: [text(value)] for key, value in point.coordinates}
+    return shlex.join([*words, *_overrides(values | {"study": [f"{study}-again"]})])
+
+
+def extend(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
+    """Return the study's command for other values of its swept keys.
+
+    >>> extend("bvae -m experiment=quick", values={"beta": ["128"], "seed": ["0", "1"]})
+    'bvae -m experiment=quick beta=128 seed=0,1'
+    """
+    return shlex.join([*_without(_words(command), set(values)), *_overrides(values)])
+
+
+def without_multirun(words: Sequence[str]) -> list[str]:
+    """Drop `-m` or `--multirun`, but not the `-m` of `python -m bvae`."""
+    return [
+        word
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+        if word != "--multirun" and (word != "-m" or after == "bvae")
+    ]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote without its partner: a person wrote it down
+        return command.split()
+
+
+def _without(words: Sequence[str], keys: set[str]) -> list[str]:
+    return [
+        word for word in words if word.split("=")[0] not in keys and not word.startswith("hydra.")
+    ]
+
+
+def _overrides(values: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{key}={','.join(map(_hydra, given))}" for key, given in values.items()]
+
+
+def _hydra(value: str) -> str:
+    """Quote a value for Hydra's grammar where it needs it."""
+    return value if PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "\\'") + "'"

@@ -1,0 +1,167 @@
+"""The charts: what is drawn where, and the same each time."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sweeps.report import charts
+from sweeps.report.marks import HALF, WIDE, Box, Line, Mark
+
+LINE = Line(
+    "5 latents",
+    [
+        Mark(0, 1.0, 0.2, 0.1, 0.3),
+        Mark(1, 4.0, 0.4, 0.3, 0.5, ringed=True),
+        Mark(2, 16.0, 0.1, hollow=True),
+    ],
+    [(1.0, 0.15), (1.0, 0.25), (4.0, 0.4)],
+)
+
+
+def curve(*lines: Line) -> Figure:
+    """Return the inverted-U chart of some lines."""
+    return charts.curve_figure(lines, title="MIG", x_label="β", ticks=[1.0, 4.0, 16.0], canvas=WIDE)
+
+
+def texts(svg: str) -> list[str]:
+    """Return the texts of a chart, in order."""
+    return re.findall(r"<text [^>]*>([^<]*)</text>", svg)
+
+
+def test_curve_says_what_it_shows() -> None:
+    """Title, legend, both axes and every β are there as text."""
+    found = texts(charts.to_svg(curve(LINE, Line("10", [Mark(3, 1.0, 0.3)])), name="c"))
+    assert {"MIG", "5 latents", "10", "β", "1", "4", "16", "0.0", "0.4"} <= set(found)
+
+
+def test_every_cell_has_its_mark() -> None:
+    """The group of a line's marks lists the cells, and has as many marks."""
+    svg = charts.to_svg(curve(LINE), name="c")
+    group = re.search(r'<g id="c-cells-0-1-2">.*?</g> </g>', svg)
+    assert group is not None
+    assert group[0].count("<use ") == 3
+
+
+def test_axis_is_logarithmic() -> None:
+    """Equal ratios of β are equal steps."""
+    axes = curve(LINE).axes[0]
+    left, middle, right = (axes.transData.transform((beta, 0.1))[0] for beta in (1, 4, 16))
+    assert middle - left == pytest.approx(right - middle)
+
+
+def test_axis_begins_at_zero_and_holds_every_seed() -> None:
+    """The scale does not exaggerate."""
+    low, high = curve(LINE).axes[0].get_ylim()
+    assert low == 0
+    assert high > 0.5
+
+
+def test_wide_intervals_do_not_press_the_curve_flat() -> None:
+    """With two seeds an interval may be ten times the score; it runs off the chart."""
+    wild = Line("5", [Mark(0, 1.0, 0.2, -4.0, 4.4), Mark(1, 4.0, 0.3)])
+    assert curve(wild).axes[0].get_ylim()[1] < 0.5
+
+
+def test_negative_scores_are_seen() -> None:
+    """The axis goes below zero when a score does."""
+    assert curve(Line("5", [Mark(0, 1.0, -0.2)])).axes[0].get_ylim()[0] < -0.2
+
+
+def test_single_cell_can_be_drawn() -> None:
+    """One point, no interval, no range of β."""
+    figure = charts.curve_figure(
+        [Line("5", [Mark(0, 4.0, 0.3)])], title="MIG", x_label="β", ticks=[4.0], canvas=HALF
+    )
+    assert "cells-0" in charts.to_svg(figure, name="c")
+
+
+def test_latent_sizes_stand_side_by_side() -> None:
+    """Marks of two latent sizes at one β do not hide each other."""
+    figure = curve(Line("5", [Mark(0, 4.0, 0.3)]), Line("10", [Mark(1, 4.0, 0.3)]))
+    places = [float(group.get_offsets()[0][0]) for group in figure.axes[0].collections]
+    assert places[0] < 4.0 < places[1]
+
+
+def test_many_betas_have_readable_ticks() -> None:
+    """With dozens of β, only some have a tick."""
+    betas = [2.0**i for i in range(-10, 20)]
+    line = Line("5", [Mark(i, beta, 0.1) for i, beta in enumerate(betas)])
+    figure = charts.curve_figure([line], title="MIG", x_label="β", ticks=betas, canvas=WIDE)
+    assert len(texts(charts.to_svg(figure, name="c"))) < 25
+
+
+def test_same_figure_gives_the_same_bytes() -> None:
+    """No date and no random id."""
+    assert charts.to_svg(curve(LINE), name="c") == charts.to_svg(curve(LINE), name="c")
+
+
+BOXES = [Box(0, 0, 0, 0.1), Box(1, 1, 0, 0.3), Box(2, 0, 1, math.nan), Box(3, 1, 1, 0.2)]
+
+
+def heat(*, low_is_good: bool = False) -> Figure:
+    """Return a heat map of two β and two latent sizes, one cell empty."""
+    return charts.heat_figure(
+        BOXES, betas=[1, 4], latent_dims=[5, 10], title="MIG", low_is_good=low_is_good
+    )
+
+
+def test_heat_map_writes_its_values() -> None:
+    """The known values, every β and every latent size stand there."""
+    found = texts(charts.to_svg(heat(), name="h"))
+    assert {"0.10", "0.30", "0.20", "1", "4", "5", "10"} <= set(found)
+    assert "nan" not in found
+
+
+def test_heat_map_leaves_unknown_cells_empty() -> None:
+    """Only known cells are drawn."""
+    assert "h-cells-0-1-3" in charts.to_svg(heat(), name="h")
+
+
+@pytest.mark.parametrize(("low_is_good", "brighter"), [(False, 1), (True, 0)])
+def test_heat_map_is_bright_where_good(*, low_is_good: bool, brighter: int) -> None:
+    """High scores are bright, and so are low errors."""
+    faces = heat(low_is_good=low_is_good).axes[0].collections[0].get_facecolor()
+    light = [sum(face[:3]) for face in faces[:2]]
+    assert light[brighter] == max(light)
+
+
+def test_tradeoff_marks_cells_and_front() -> None:
+    """Every cell has a mark; the front runs through its cells."""
+    figure = charts.tradeoff_figure(
+        [Line("5 latents", [Mark(0, 40, 0.1), Mark(1, 60, 0.3), Mark(2, 90, 0.2)])],
+        betas={0: 1.0, 1: 4.0, 2: 16.0},
+        front=[0, 1],
+        title="MIG against reconstruction",
+        y_label="MIG",
+    )
+    front = figure.axes[0].lines[0]
+    assert list(front.get_xdata()) == [40, 60]
+    assert "t-cells-0-1-2" in charts.to_svg(figure, name="t")
+
+
+def test_kl_is_sorted_and_active_latents_marked() -> None:
+    """The largest KL comes first; so many bars have the strong colour."""
+    figure = charts.kl_figure([0.1, 2.0, 1.0], n_active=2, title="3 latents")
+    bars = [float(bar.get_height()) for bar in figure.axes[0].patches]
+    assert bars == [2.0, 1.0, 0.1]
+    colours = [bar.get_facecolor() for bar in figure.axes[0].patches]
+    assert colours[0] == colours[1] != colours[2]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_saved_pictures_are_pictures(tmp_path: Path, suffix: str) -> None:
+    """PNG has two pixels for each CSS pixel; SVG is text."""
+    path = tmp_path / f"curve{suffix}"
+    charts.save(curve(LINE), path)
+    if suffix == ".png":
+        with Image.open(path) as picture:
+            assert picture.size == (2 * WIDE.width, 2 * WIDE.height)
+    else:
+        text = path.read_text(encoding="utf-8")
+        assert "</svg>" in text
+        assert "<dc:date>" not in text  # or every sweep would change the committed picture

@@ -1,0 +1,111 @@
+"""Two studies side by side."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sweeps.report.comparison import cell_differences, key_differences, render, write_comparison
+from sweeps.report.digest import digest
+
+
+@pytest.fixture
+def pair(make_study: Any, points_of: Any, result_of: Any) -> Any:
+    """Two studies of the same grid; the second scores 0.1 more, give or take."""
+    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1, 2))
+
+    def better(point: Any) -> Any:
+        result = result_of(point)
+        more = 0.1 + 0.01 * point.values["seed"] * (-1 if point.values["beta"] == 4 else 1)
+        return result | {"scores": {k: v + more for k, v in result["scores"].items()}}
+
+    return (
+        make_study(points, folder="a", base={"optimizer.lr": 0.001, "model.name": "mlp"}),
+        make_study(
+            points, folder="b", base={"optimizer.lr": 0.0003, "model.name": "mlp"},
+            results={point.slug: better(point) for point in points}, threads=2,
+        ),
+    )  # fmt: skip
+
+
+def test_only_what_differs_is_listed(pair: Any) -> None:
+    """Keys of the configuration first."""
+    found = key_differences(pair[0].manifest, pair[1].manifest)
+    assert [(entry.key, entry.first, entry.second) for entry in found] == [
+        ("optimizer.lr", "0.001", "0.0003"),
+        ("threads", "1", "2"),
+    ]
+
+
+def test_differences_are_paired_by_seed(pair: Any) -> None:
+    """The mean of the differences, with a t interval of their variance pooled over the cells."""
+    rows = cell_differences(digest(pair[0]), digest(pair[1]), score="mig")
+    assert [row.difference for row in rows] == ["+0.110", "+0.090"]
+    assert [row.n_shared for row in rows] == [3, 3]
+    # both cells deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
+    # where the seeds deviate together
+    half = float(rows[0].interval.split(" to ")[1]) - 0.11
+    bounds = [stats.t.ppf(0.975, df) * 0.01 / np.sqrt(3) for df in (4, 2)]
+    assert bounds[0] - 1e-3 <= half <= bounds[1] + 1e-3
+    assert all(row.is_clear for row in rows)
+
+
+def test_seeds_of_one_study_only_do_not_count(make_study: Any, points_of: Any) -> None:
+    """Where seeds differ, only the shared ones are compared; without any there is a dash."""
+    first = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
+    second = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
+    third = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
+    (row,) = cell_differences(digest(first), digest(second), score="mig")
+    assert (row.n_shared, row.difference) == (1, "+0.000")
+    (row,) = cell_differences(digest(first), digest(third), score="mig")
+    assert (row.n_shared, row.difference) == (0, "–")
+
+
+def test_page_is_written_beside_the_second_report(pair: Any) -> None:
+    """Names of both, a chart for each latent size, bold where it is clear."""
+    path = write_comparison(*pair)
+    text = path.read_text(encoding="utf-8")
+    assert path == pair[1].folder.report / "against-a.html"
+    assert "A: a" in text
+    assert "B: b" in text
+    assert text.count('class="clear"') == 4
+
+
+def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, points_of: Any) -> None:
+    """With other images one β means another; only β_norm is shown."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    studies = [
+        make_study(points, folder=name, image_size=size)
+        for name, size in (("a", 1024), ("b", 4096))
+    ]
+    text = render(*(digest(study) for study in studies))
+    assert "only β_norm is compared" in text
+    assert 'data-x="beta"' not in text
+    assert "cell by cell" not in text
+
+
+@pytest.mark.parametrize("protocol", ["locatello2019", "fast"])
+def test_other_protocol_is_a_warning(make_study: Any, points_of: Any, protocol: str) -> None:
+    """Scores of two protocols are not the same score."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    first = make_study(points, folder="a")
+    second = make_study(points, folder="b", protocol=protocol)
+    warned = "different protocols" in render(digest(first), digest(second))
+    assert warned == (protocol == "fast")
+
+
+def test_nothing_in_common_is_said(make_study: Any, points_of: Any) -> None:
+    """Studies of different latent sizes share no line."""
+    studies = [
+        make_study(points_of(betas=(4,), latent_dims=(size,), seeds=(0,)), folder=str(size))
+        for size in (5, 10)
+    ]
+    assert "in common" in render(*(digest(study) for study in studies))
+
+
+def test_names_are_escaped(make_study: Any, points_of: Any) -> None:
+    """Here too."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    studies = [make_study(points, folder=name, name="<script>x") for name in ("a", "b")]
+    assert "<script>x" not in render(*(digest(study) for study in studies))

@@ -1,0 +1,113 @@
+"""Which charts there are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sweeps.report.digest import digest
+from sweeps.report.drawings import (
+    Choice,
+    curve_line,
+    curves,
+    draw_curve,
+    heat_maps,
+    pareto_front,
+    tradeoffs,
+)
+
+
+def shown(choices: Sequence[Choice]) -> list[tuple[str, str]]:
+    """Return the scores and axes that are shown at first."""
+    return [(choice.score, choice.x) for choice in choices if choice.shown]
+
+
+def test_objective_over_beta_is_shown_first(make_study: Any) -> None:
+    """Every score over both axes can be chosen; the objective over β is there at once."""
+    choices = curves(digest(make_study(objective="beta_vae")))
+    assert len(choices) == 4
+    assert shown(choices) == [("beta_vae", "beta")]
+    assert [drawing.shape for drawing in choices[0].drawings] == ["wide", "narrow"]
+
+
+def test_facets_stand_side_by_side(make_study: Any, points_of: Any) -> None:
+    """A chart for each value of a further axis, small enough to compare."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    choice = curves(digest(make_study(points)))[0]
+    assert [(d.facet, d.shape) for d in choice.drawings] == [
+        ("model=conv", "half"),
+        ("model=mlp", "half"),
+    ]
+
+
+def test_reconstruction_stands_beside_every_score(make_study: Any) -> None:
+    """The heat map of the reconstruction goes with any chosen score."""
+    choices = heat_maps(digest(make_study()))
+    assert shown(choices) == [("mig", ""), ("", "")]
+    assert "Reconstruction" in choices[-1].drawings[0].svg
+
+
+def test_tradeoffs_follow_the_score(make_study: Any) -> None:
+    """One for each score."""
+    choices = tradeoffs(digest(make_study()))
+    assert [choice.score for choice in choices] == ["mig", "beta_vae"]
+    assert shown(choices) == [("mig", "")]
+
+
+def test_unknown_objective_gives_way_to_a_known_score(make_study: Any) -> None:
+    """Where the objective could not be computed, another score is shown."""
+    assert shown(curves(digest(make_study(objective="sap")))) == [("beta_vae", "beta")]
+
+
+def test_single_cell_has_one_chart(make_study: Any, points_of: Any) -> None:
+    """A run is not drawn twenty times."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    assert {choice.score for choice in curves(digest(make_study(points)))} == {"mig"}
+
+
+def test_only_complete_trainings_are_dots(make_study: Any, points_of: Any, result_of: Any) -> None:
+    """A pruned training has a score, of a model that was not finished."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
+    pruned = result_of(points[1], state="pruned")
+    read = digest(make_study(points, results={points[1].slug: pruned}))
+    line = curve_line(read, read.cells, label="5", score="mig", x="beta")
+    assert line.seeds == [(4.0, read.trials[0].values["mig"])]
+    assert line.marks[0].y == read.trials[0].values["mig"]
+
+
+def test_ids_of_charts_differ(make_study: Any) -> None:
+    """No two charts of a page share an id."""
+    read = digest(make_study())
+    choices = [*curves(read), *heat_maps(read), *tradeoffs(read)]
+    names = [
+        drawing.svg.partition(' id="')[2].partition("-")[0]
+        for choice in choices
+        for drawing in choice.drawings
+    ]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("score", [None, "beta_vae"])
+def test_curve_is_written_as_a_picture(make_study: Any, tmp_path: Path, score: str | None) -> None:
+    """The chart of the README, into a folder that is made for it."""
+    path = draw_curve(make_study(), tmp_path / "docs" / "curve.png", score=score)
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(0, 10, 0.1), (1, 20, 0.3), (2, 30, 0.2), (3, 40, 0.4)], [0, 1, 3]),
+        ([(0, 10, 0.1), (1, 10, 0.2)], [1]),
+        ([(0, 20, 0.2), (1, 10, 0.2)], [1]),
+        ([], []),
+    ],
+)
+def test_front_holds_what_nothing_beats(
+    points: list[tuple[int, float, float]], front: list[int]
+) -> None:
+    """A point stays if no other is at least as cheap and as good, and better in one."""
+    assert pareto_front(points) == front

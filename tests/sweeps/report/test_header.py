@@ -1,0 +1,55 @@
+"""The head of the report."""
+
+from typing import Any
+
+from sweeps.report.digest import digest
+from sweeps.report.header import header
+
+
+def facts(study: Any) -> dict[str, str]:
+    """Return the facts of a study by name."""
+    found = header(digest(study), command="bvae -m beta=1,4")
+    return {fact.name: fact.value for fact in found.facts}
+
+
+def test_states_are_counted(make_study: Any, points_of: Any) -> None:
+    """Shares add up, and what is missing is said."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    head = header(digest(make_study(points, results={points[0].slug: None})), command="bvae")
+    assert [(state.name, state.count) for state in head.states] == [("complete", 3), ("pending", 1)]
+    assert sum(state.percent for state in head.states) == 100
+    assert head.unfinished == "3 of 4 trainings complete; 1 pending."
+
+
+def test_finished_study_has_nothing_missing(make_study: Any) -> None:
+    """No word about an unfinished study where there is none."""
+    assert header(digest(make_study()), command="bvae").unfinished == ""
+
+
+def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
+    """Data, model, objective, versions and command are there."""
+    found = facts(make_study())
+    assert found["data"] == "dsprites32, scored on 3x6x40x8x8"
+    assert found["objective"] == "MIG, protocol locatello2019"
+    assert found["made with"] == "bvae-sweeps 0.1.0, torch 2.13.0"
+    assert found["command"] == "bvae -m beta=1,4"
+    assert found["seeds a cell"] == "2"
+
+
+def test_seeds_of_an_unfinished_study(make_study: Any, points_of: Any) -> None:
+    """How many seeds the cells have, of how many they will."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    found = facts(make_study(points, results={points[0].slug: None}))
+    assert found["seeds a cell"] == "1 to 2 of 2"
+
+
+def test_swept_model_is_not_named(make_study: Any, points_of: Any) -> None:
+    """With two models, the base configuration's would mislead."""
+    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    assert facts(make_study(points))["model"] == "swept"
+
+
+def test_no_training_yet(make_study: Any, points_of: Any) -> None:
+    """A study that has just begun has taken no time."""
+    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
+    assert facts(make_study(points, results={points[0].slug: None}))["training time"] == "none yet"

@@ -1,0 +1,75 @@
+"""What single latents hold."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweeps.report.digest import digest
+from sweeps.report.latents import factor_map, latent_table, latent_views
+
+SIZES = (3, 4, 1)
+
+
+def write_codes(path: Path, mu: np.ndarray, sizes: tuple[int, ...] = SIZES) -> Path:
+    """Write codes as a trial leaves them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [f"factor {k}" for k in range(len(sizes))]
+    logvar = np.where(mu.std(axis=0) > 0.1, -8, 0) * np.ones_like(mu)
+    np.savez(
+        path,
+        mu=mu.astype(np.float16),
+        logvar=logvar.astype(np.float16),
+        factor_names=names,
+        factor_sizes=np.array(sizes),
+    )
+    return path
+
+
+def test_latent_that_copies_a_factor_knows_all_of_it(tmp_path: Path) -> None:
+    """Share 1 for the copy, 0 for what says nothing; a factor of one class is left out."""
+    first, second = np.indices((3, 4)).reshape(2, -1)
+    path = write_codes(tmp_path / "codes.npz", np.stack([second, 0 * first, first], axis=1))
+    names, shares = factor_map(path)
+    assert names == ["factor 0", "factor 1"]
+    assert shares == pytest.approx(np.array([[0, 1], [0, 0], [1, 0]]), abs=1e-9)
+
+
+def test_data_without_factors_have_no_map(tmp_path: Path) -> None:
+    """Neither have trials whose codes are gone or broken."""
+    path = write_codes(tmp_path / "codes.npz", np.zeros((4, 2)), sizes=())
+    (tmp_path / "broken.npz").write_bytes(path.read_bytes()[:100])
+    assert [factor_map(tmp_path / name)[0] for name in ("codes.npz", "gone.npz", "broken.npz")] == [
+        [], [], [],
+    ]  # fmt: skip
+
+
+def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
+    """The map has a row for each active latent, that of the highest KL first."""
+    study = make_study()
+    read = digest(study)
+    trial = read.best_trial(read.best[0])
+    mu = np.random.default_rng(0).normal(size=(12, 5))
+    write_codes(study.trial_folder(trial.slug) / "codes.npz", mu)
+    view = latent_views(read)[0]
+    result = study.result(trial.slug)
+    by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents]
+    assert [row.latent for row in view.rows] == by_kl.tolist()
+    assert "KL, nats" in view.kl
+
+
+def test_informative_latents_are_told_from_the_others(make_study: Any) -> None:
+    """By a sample: a passive latent whose mean moves by a thousandth is not informative."""
+    study = make_study()
+    assert latent_table(digest(study)) is None
+    read = digest(study)
+    trial = read.best_trial(read.best[0])
+    factors = np.indices((30, 40, 20)).reshape(3, -1)
+    mu = np.stack([factors[0], 0.001 * factors[1], factors[1], *(0 * factors[:2])], axis=1)
+    write_codes(study.trial_folder(trial.slug) / "codes.npz", mu, sizes=(30, 40, 20))
+    table = latent_table(read)
+    assert table is not None
+    assert table["informative"].tolist() == [True, False, True, False, False]
+    assert table["kl_nats"].tolist() == study.result(trial.slug).kl_per_latent
+    assert set(table["seed"]) == {trial.seed}

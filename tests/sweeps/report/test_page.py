@@ -1,0 +1,178 @@
+"""The report as a file."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sweeps.report.page import write_report
+
+COLUMNS = (
+    "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
+    "n_failed", "n_pruned", "active_latents",
+)  # fmt: skip
+HOSTILE = "<script>alert('β')</script>\"&{{ 7*7 }}"
+
+
+class Elements(HTMLParser):
+    """Collects elements and texts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.texts.append(data)
+
+
+def page_of(study: Any, **options: Any) -> str:
+    """Return the page of a study."""
+    return write_report(study, **options).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_study: Any, points_of: Any) -> Any:
+    """A finished study with pictures."""
+    points = points_of(betas=(0.25, 4, 64), seeds=(0, 1))
+    return write_study(tmp_path_factory.mktemp("runs") / "quick", points)
+
+
+@pytest.fixture(scope="module")
+def page(finished: Any) -> str:
+    """The page of the finished study."""
+    return page_of(finished)
+
+
+def test_page_needs_no_network(page: str) -> None:
+    """Whatever is loaded is in the page itself, or in the study's folder beside it."""
+    loaded = [
+        value
+        for _, attributes in Elements(page).elements
+        for name in ("src", "href", "data-src", "xlink:href")
+        if (value := attributes.get(name))
+    ]
+    assert loaded
+    assert all(re.match(r"data:|#|\.\./trials/", value) for value in loaded)
+    assert not re.search(r"@import|url\((?!#)", page)
+
+
+def test_main_curve_is_readable_without_script(page: str) -> None:
+    """The objective's chart is not hidden, and all other charts are."""
+    charts = [a for _, a in Elements(page).elements if "charts" in (a.get("class") or "").split()]
+    shown = [(a["data-score"], a["data-x"]) for a in charts if "hidden" not in a]
+    assert shown == [("mig", "beta"), ("mig", ""), ("", ""), ("mig", "")]
+
+
+def test_answer_stands_on_the_page(page: str) -> None:
+    """Best β, its score, the command and the weights can be read."""
+    text = " ".join(Elements(page).texts)
+    assert "The best cell" in text
+    assert re.search(r"bvae experiment=quick beta=4 latent_dim=\d+ seed=\d study=quick-again", text)
+    assert "checkpoints/last.ckpt" in text
+    assert "Unfinished" not in text
+
+
+def test_pictures_of_the_best_are_embedded(page: str) -> None:
+    """Reconstructions, traversal and animation for each latent size."""
+    kinds = [a["data-kind"] for tag, a in Elements(page).elements if tag == "img"]
+    assert kinds == 2 * ["reconstructions", "animation", "traversal"]
+
+
+def test_curve_is_written_beside_the_page(finished: Any, page: str) -> None:
+    """The contract's columns, a row for each cell and score."""
+    assert page
+    table = pd.read_csv(finished.folder.report / "curve.csv")
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == 6 * 2
+
+
+def test_same_study_gives_the_same_page(finished: Any, page: str) -> None:
+    """No date, no random id."""
+    assert page_of(finished) == page
+
+
+def test_user_texts_are_escaped(make_study: Any, points_of: Any, result_of: Any) -> None:
+    """Names, values, commands and errors come out as they were typed, never as markup."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(HOSTILE,))
+    failed = result_of(points[1], state="failed", scores={}, attempt=3, error=HOSTILE)
+    study = make_study(
+        points, results={points[1].slug: failed}, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
+        data=HOSTILE, versions={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    text = page_of(study)
+    parsed = Elements(text)
+    assert HOSTILE in parsed.texts
+    assert "<script>alert" not in text
+    assert "49" not in [piece.strip() for piece in parsed.texts]
+    assert sum(tag == "script" for tag, _ in parsed.elements) == 5
+
+
+def test_half_finished_study_says_so(make_study: Any, points_of: Any) -> None:
+    """The counts, and that the best is the best so far."""
+    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
+    study = make_study(points, results={point.slug: None for point in points[2:]})
+    text = " ".join(Elements(page_of(study)).texts)
+    assert "2 of 4 trainings complete; 2 pending." in text
+    assert "The best cell so far" in text
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_study_of_one_point_has_a_page(make_study: Any, points_of: Any, *, complete: bool) -> None:
+    """One training makes no curve; none makes an empty page."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    study = make_study(points, results={} if complete else {points[0].slug: None})
+    text = " ".join(Elements(page_of(study)).texts)
+    expected = "One training makes no curve" if complete else "there is no curve to draw"
+    assert expected in text
+
+
+def test_given_command_is_shown(make_study: Any, points_of: Any) -> None:
+    """The command may be given in place of the recorded one."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    assert "bvae -m tracker=none" in page_of(make_study(points), command="bvae -m tracker=none")
+
+
+@pytest.mark.parametrize("embed_all", [False, True])
+def test_all_pictures_are_embedded_on_demand(
+    make_study: Any, points_of: Any, *, embed_all: bool
+) -> None:
+    """Without it the others are loaded from the study's folder."""
+    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0,))
+    text = page_of(make_study(points, pictures=True), embed_all=embed_all)
+    found = re.search(r'id="embedded">(.*?)</script>', text)
+    assert found is not None
+    assert set(json.loads(found[1])) == ({p.slug for p in points} if embed_all else set())
+
+
+def test_claims_are_answered_in_words(page: str) -> None:
+    """Each claim has an answer; scores have the names people use."""
+    text = " ".join(Elements(page).texts)
+    assert "Larger latent layers want larger β" in text
+    assert "MIG lost by taking" in text
+
+
+def test_report_imports_neither_torch_nor_hydra_nor_optuna() -> None:
+    """Reading a study stays quick."""
+    code = (
+        "import sys; import sweeps.report.page, sweeps.report.comparison; "
+        "print([name for name in ('torch', 'hydra', 'optuna', 'matplotlib.pyplot') "
+        "if name in sys.modules])"
+    )
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert done.stdout.strip() == "[]"

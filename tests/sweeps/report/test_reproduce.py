@@ -1,0 +1,47 @@
+"""Commands that a reader pastes into a shell."""
+
+import shlex
+
+import pytest
+
+from sweeps.points import Point
+from sweeps.report.reproduce import extend, reproduce, without_multirun
+
+POINT = Point.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("bvae -m experiment=quick", "bvae experiment=quick"),
+        ("python -m bvae -m experiment=quick", "python -m bvae experiment=quick"),
+        ("bvae --multirun beta=1,4 seed=0,1 data=dsprites", "bvae data=dsprites"),
+        ("bvae -m note=it's", "bvae note=it's"),
+        ("bvae -m hydra.sweeper.n_workers=2 study=old model=conv", "bvae model=conv"),
+    ],
+)
+def test_sweep_becomes_a_single_run(command: str, expected: str) -> None:
+    """What makes it a sweep goes, the point's own values come, in a study of its own."""
+    again = reproduce(POINT, command=command, study="quick")
+    added = ["beta=0.5", "latent_dim=10", "seed=2", "study=quick-again"]
+    assert shlex.split(again) == [*expected.split(), *added]
+
+
+def test_hostile_values_stay_one_word() -> None:
+    """A name with blanks, quotes and shell syntax reaches Hydra as one quoted value."""
+    point = Point.of({"beta": 1, "latent_dim": 2, "seed": 0, "model": "it's $(rm -rf /)"})
+    words = shlex.split(reproduce(point, command="bvae -m", study="a b"))
+    assert words[-2:] == ["model='it\\'s $(rm -rf /)'", "study='a b-again'"]
+
+
+def test_extension_replaces_the_values_of_swept_keys() -> None:
+    """The study's own command, for other values."""
+    command = "bvae -m experiment=quick beta=1,4 trainer.max_steps=100"
+    extended = extend(command, values={"beta": ["16"], "seed": ["0", "1"]})
+    assert extended == "bvae -m experiment=quick trainer.max_steps=100 beta=16 seed=0,1"
+
+
+def test_only_the_multirun_flag_is_dropped() -> None:
+    """Python's own -m is not Hydra's."""
+    words = ["python", "-m", "bvae", "-m", "beta=1"]
+    assert without_multirun(words) == ["python", "-m", "bvae", "beta=1"]

@@ -1,0 +1,28 @@
+"""What the page's script knows."""
+
+from typing import Any
+
+from sweeps.report.digest import digest
+from sweeps.report.viewer import viewer_data
+
+
+def test_cells_are_in_the_order_of_their_numbers(make_study: Any) -> None:
+    """The script finds a cell by its number."""
+    read = digest(make_study())
+    titles = [cell["title"] for cell in viewer_data(read)]
+    assert titles[0] == "β 0.25, 5 latents"
+    assert len(titles) == len(read.cells)
+
+
+def test_scores_are_said_with_interval_and_seeds(make_study: Any) -> None:
+    """What is shown on hovering over a mark."""
+    said = viewer_data(digest(make_study()))[1]["scores"]["mig"]
+    assert said.startswith("MIG 0.")
+    assert said.endswith("; 2 seeds)")
+
+
+def test_complete_trainings_come_first(make_study: Any, points_of: Any) -> None:
+    """A click on a cell opens a training that has pictures."""
+    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
+    (cell,) = viewer_data(digest(make_study(points, results={points[0].slug: None})))
+    assert [(t["seed"], t["state"]) for t in cell["trials"]] == [(1, "complete"), (0, "pending")]
