@@ -1,12 +1,14 @@
 """The command `sweeps`: look at studies, and act on them, while they run or after."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bvae.exceptions import BvaeError
 from sweeps import commands
+from sweeps.exits import Exit
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -17,12 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run: Command = typed.run
     try:
         code = run(typed)
-    except BvaeError as error:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `sweeps status | head` is no mistake; nobody reads what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.COMPLETE
+    except (BvaeError, OSError) as error:  # a folder that cannot be read or written
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # `sweeps status | head` is no mistake
-        sys.stderr.close()
-        sys.exit(0)
+        code = Exit.USAGE
     sys.exit(code)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from bvae.exceptions import ConfigError
+from bvae.exceptions import BvaeError, ConfigError
 from bvae.files import write_atomically
 from sweeps.display import duration, shown
 from sweeps.exits import Exit
@@ -32,7 +32,8 @@ def status(typed: argparse.Namespace) -> int:
     console = Console(highlight=False)
     counts = study.counts
     parts = [f"{counts[name]} {name}" for name in counts if name != "expected" and counts[name]]
-    console.print(f"[bold]{study.name}[/bold]  {counts['expected']} points: {', '.join(parts)}")
+    head = f"{study.name}: {counts['expected']} points: {', '.join(parts)}"
+    console.print(head, markup=False, soft_wrap=True)
     for worker in workers_at(study.folder.workers):
         at = f"{worker.slug}  step {worker.step} of {worker.total}" if worker.slug else "idle"
         console.print(f"  {worker.name}: {at}", markup=False)
@@ -145,8 +146,8 @@ def retry(typed: argparse.Namespace) -> int:
         if study.states[point.slug] == "failed"
         and all(text(point.values[key]) == value for key, value in wanted.items())
     ]
-    Ledger(study).retry(slugs)
-    print(f"{len(slugs)} failed point(s) queued again; go on with: {study.manifest.command}")
+    queued = Ledger(study).retry(slugs)
+    print(f"{len(queued)} failed point(s) queued again; go on with: {study.manifest.command}")
     return 0
 
 
@@ -172,11 +173,18 @@ def list_studies(typed: argparse.Namespace) -> int:
     for heading in ("study", "complete", "failed", "left", "created"):
         table.add_column(heading, justify="left" if heading in ("study", "created") else "right")
     for path in manifests:
-        study = load_study(path.parent)
-        counts = study.counts
-        complete = f"{counts['complete']}/{counts['expected']}"
-        left = counts["running"] + counts["pending"]
-        created = study.manifest.created_at
-        table.add_row(study.name, complete, str(counts["failed"]), str(left), created)
-    Console(highlight=False).print(table)
+        table.add_row(*_in_brief(path.parent))
+    Console(highlight=False).print(table, markup=False)
     return 0
+
+
+def _in_brief(folder: Path) -> list[str]:
+    """Return the cells of a study's row; one that cannot be read says so."""
+    try:
+        study = load_study(folder)
+        counts = study.counts
+    except BvaeError as error:
+        return [folder.name, "", "", "", str(error)]
+    complete = f"{counts['complete']}/{counts['expected']}"
+    left = counts["running"] + counts["pending"]
+    return [study.name, complete, str(counts["failed"]), str(left), study.manifest.created_at]

@@ -103,3 +103,12 @@ def set_aside(path: Path) -> Path:
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
     return path.rename(aside)
+
+
+def head(path: Path) -> bytes | None:
+    """Return the first record of a journal, which holds a random number: no other has the same."""
+    try:
+        with path.open("rb") as file:
+            return file.readline()
+    except FileNotFoundError:
+        return None

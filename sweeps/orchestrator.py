@@ -176,9 +176,6 @@ class Orchestrator:
         if self._ending is None:
             self._ending = ending
             self._display.say(f"stopping: {ending.reason}")
-        self._stop()
-
-    def _stop(self) -> None:
         self._stopping.set()
         # Where nothing can be written, workers see that the orchestrator is gone.
         with contextlib.suppress(OSError):
@@ -231,8 +228,8 @@ class Orchestrator:
             _kill_workers(self._study)
             self._display.abandon()
             os._exit(Exit.INTERRUPTED)
+        # All else is for the main loop: a handler may have interrupted whatever holds a lock.
         self._interrupted_at = time.monotonic()
-        self._stop()
 
     def _is_overdue(self) -> bool:
         since = self._interrupted_at

@@ -129,8 +129,8 @@ def plan(
     _check_cells(manifest, points)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     if known is not None:
-        manifest = extended(known, manifest)
-        _check_sources(known, manifest, folder)
+        fresh, manifest = manifest, extended(known, manifest)
+        _check_sources(known, fresh, Study(folder, manifest))
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(points), tuple(notes))
 
@@ -164,11 +164,10 @@ def _check_cells(manifest: Manifest, points: Sequence[Point]) -> None:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
 
-def _check_sources(known: Manifest, new: Manifest, folder: StudyFolder) -> None:
+def _check_sources(known: Manifest, new: Manifest, study: Study) -> None:
     """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
     if known.code_version == new.code_version:
         return
-    study = Study(folder, new)
     if study.counts["running"] + study.counts["pending"] == 0:
         return
     paths = sorted({*known.sources, *new.sources})
@@ -216,6 +215,8 @@ def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) 
 def extended(known: Manifest, new: Manifest) -> Manifest:
     """Return the study on disk with the points of both; a smaller grid never shrinks it.
 
+    It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
+
     Raises:
         ConfigError: if the two do not share their base configuration.
     """
@@ -231,6 +232,8 @@ def extended(known: Manifest, new: Manifest) -> Manifest:
         new,
         study_id=known.study_id,
         created_at=known.created_at,
+        code_version=known.code_version,
+        sources=known.sources,
         points=[point.values for point in in_order(points)],
         configurations=known.configurations | new.configurations,
     )

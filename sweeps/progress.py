@@ -57,11 +57,6 @@ class Progress:
         """How many points need another attempt."""
         return len(self._open)
 
-    @property
-    def finished(self) -> int:
-        """How many attempts have been seen to end."""
-        return len(self._ended)
-
     def look(self) -> None:
         """Read the results that have come, or gone to be tried again, since the last look."""
         with self._looking:
@@ -83,7 +78,7 @@ class Progress:
 
     def _note(self, slug: str, ended: Ended | None) -> None:
         self._last[slug] = ended
-        if ended is not None:
+        if ended is not None and not ended.is_given_up:
             self._ended.append((slug, ended.cause))
         if ended is not None and self._study.is_final(ended):
             self._final[slug] = ended
@@ -93,14 +88,17 @@ class Progress:
             self._open.add(slug)
 
     def same_cause_in_a_row(self, number: int) -> str | None:
-        """Return the cause if the last points to end, so many different ones, failed with it."""
+        """Return the last cause if the last points to end, so many different ones, failed alike.
+
+        Points whose workers died do not count: a death says nothing of the points that follow.
+        """
         causes: dict[str, str] = {}
         for slug, cause in reversed(self._ended):
             if cause is None or (causes and _kind(cause) not in map(_kind, causes.values())):
                 return None
             causes[slug] = cause
             if len(causes) >= number:
-                return cause
+                return next(iter(causes.values()))
         return None
 
     def snapshot(self) -> Snapshot:

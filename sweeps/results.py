@@ -1,9 +1,13 @@
 """The results of a running study, looked at again and again: a file is read when it has changed."""
 
+import math
 from dataclasses import dataclass
 
 from bvae.trial import State, TrialResult
 from sweeps.study import Study
+
+GIVEN_UP = "its worker died"
+"""How the error of a point begins whose workers died again and again: no trial has raised it."""
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,7 @@ class Ended:
     """What the engine needs to know of an attempt that has ended; the rest stays on disk.
 
     Attributes:
-        value: the objective, if the attempt got that far.
+        value: the objective, if the attempt got that far and it is a number.
         cause: the first line of the error, if there was one.
     """
 
@@ -20,6 +24,11 @@ class Ended:
     value: float | None
     cause: str | None
     wall_time_s: float
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was not the attempt that failed, but one worker at it after another."""
+        return self.cause is not None and self.cause.startswith(GIVEN_UP)
 
 
 class Results:
@@ -50,10 +59,11 @@ class Results:
         return ended
 
     def _brief(self, result: TrialResult) -> Ended:
+        value = result.scores.get(self._objective)
         return Ended(
             state=result.state,
             attempt=result.attempt,
-            value=result.scores.get(self._objective),
+            value=None if value is None or math.isnan(value) else value,
             cause=result.error.splitlines()[0] if result.error else None,
             wall_time_s=result.wall_time_s,
         )

@@ -36,12 +36,13 @@ def run_here(study: Study, points: Sequence[Point], *, display: Display) -> Exit
     leave = Leave(folder)
     with leaving_on(leave, signal.SIGINT, signal.SIGTERM, within_s=LEAVE_WITHIN_S):
         _train(study, slugs, leave)
-    states = [load_study(folder.root).states[slug] for slug in slugs]
+    reached = load_study(folder.root).states
+    states = {reached[slug] for slug in slugs}
     if leave.told:
         return Exit.INTERRUPTED
     if "failed" in states:
         return Exit.FAILED
-    return Exit.LEFT if {"running", "pending"} & set(states) else Exit.COMPLETE
+    return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
 
 
 def _train(study: Study, slugs: Sequence[str], leave: Leave) -> None:

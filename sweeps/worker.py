@@ -32,6 +32,9 @@ log = logging.getLogger("sweeps")
 IDLE_S = 0.5
 """How often an idle worker looks whether a point has become free."""
 
+NAP_S = 0.1
+"""A signal is heeded so soon by a worker that waits."""
+
 RECONCILE_S = 5.0
 """How often an idle worker looks whether a worker with a point has died."""
 
@@ -96,25 +99,28 @@ class Leave:
     """Whether a worker is to leave: it got a signal, or the study's folder says so."""
 
     def __init__(self, folder: StudyFolder) -> None:
-        self._told = threading.Event()
+        # No threading.Event: a signal handler that sets one may wait for the lock it interrupted.
+        self._told = False
         self._stopped = Rarely(folder.stop.exists, every_s=LOOK_S)
 
     @property
     def told(self) -> bool:
         """Whether a signal asked to leave."""
-        return self._told.is_set()
+        return self._told
 
     def tell(self) -> None:
-        """Leave as soon as the running step is done."""
-        self._told.set()
+        """Leave as soon as the running step is done; fits a signal handler."""
+        self._told = True
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not longer than it takes to be told."""
-        self._told.wait(seconds)
+        """Wait, but hardly longer than it takes to be told."""
+        until = time.monotonic() + seconds
+        while not self._told and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, NAP_S))
 
     def __call__(self) -> bool:
         """Return whether to leave."""
-        return self._told.is_set() or self._stopped()
+        return self._told or self._stopped()
 
 
 @contextlib.contextmanager

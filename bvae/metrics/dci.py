@@ -5,7 +5,6 @@ Shapes: n rows, M latents, K factors, C classes.
 
 from typing import Any, NamedTuple
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -126,5 +125,7 @@ def _importance(
 
 
 def _boosted(codes: Floats, classes: Ints, *, n_classes: int) -> Any:
+    import lightgbm  # a second, which who only names a protocol need not wait
+
     data = lightgbm.Dataset(codes, classes, free_raw_data=False)
     return lightgbm.train({**_TREES, "num_class": n_classes}, data, num_boost_round=_N_ROUNDS)

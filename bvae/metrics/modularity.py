@@ -5,7 +5,6 @@ Shapes: n rows, M latents, K factors, C classes.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from bvae.metrics.mutual_information import N_BINS, mutual_information
 from bvae.metrics.reading import Reading
@@ -88,6 +87,8 @@ def areas_under_roc(scores: Floats, y: Ints) -> NDArray[np.float64]:
     The probability that a row of the class scores higher than a row of another, ties counting
     half (Mann & Whitney): (R_c - n_c (n_c + 1)/2) / (n_c (n - n_c)), R_c the sum of its ranks.
     """
+    from scipy.stats import rankdata  # half a second, as in bvae.metrics.softmax
+
     n_class = np.bincount(y, minlength=scores.shape[1])
     present = (n_class > 0) & (n_class < len(y))
     member = y[:, None] == np.flatnonzero(present)

@@ -7,8 +7,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from bvae.metrics.table import Floats, Ints
 
@@ -18,6 +16,10 @@ def fitted(features: Floats, classes: Ints, *, C: float, tol: float = 1e-4) -> A
 
     Like the reference implementations it may stop before it has converged: no warning is given.
     """
+    # Imported here: a second, which who only names a protocol need not wait.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=C, tol=tol).fit(features, classes)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bvae import config, evaluate, preflight, tracking, train
+from bvae import config, preflight, tracking, train
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.trial import Assignment, TrialFolder

@@ -1,7 +1,7 @@
 import dataclasses
 import errno
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from studies import make_study, points, result, slugs, write_result
 
 from bvae import files
+from sweeps.attempts import deaths_without_progress
 from sweeps.journal import open_journal
-from sweeps.ledger import Claim, ClaimLostError, Ledger, deaths_without_progress
+from sweeps.ledger import Claim, ClaimLostError, Ledger
 from sweeps.points import Point
 from sweeps.presence import Present, Watch
 from sweeps.study import Study, load_study
@@ -116,6 +117,13 @@ class TestCommit:
         """Data without factors has no objective; the point is complete all the same."""
         mine = claim(ledger)
         ledger.commit(mine, result(mine.point, scores={}))
+
+        assert [float("-inf")] == [t.value for t in trials(study) if t.values]
+
+    def test_a_score_that_is_no_number_is_the_worst(self, study: Study, ledger: Ledger) -> None:
+        """Optuna would refuse NaN, and the worker would die of its own result."""
+        mine = claim(ledger)
+        ledger.commit(mine, result(mine.point, scores={"mig": float("nan")}))
 
         assert [float("-inf")] == [t.value for t in trials(study) if t.values]
 
@@ -394,31 +402,14 @@ class TestRetry:
         assert [] == ledger.reconcile(watch(study)).given_up
         assert 1 == claim(ledger).attempt
 
+    def test_a_point_that_has_failed_no_more_is_left_alone(self, study: Study) -> None:
+        """Asked for twice at once, the second time there is nothing to do."""
+        first = study.points[0]
+        self.fail(study, first)
+        ledger = Ledger(study)
 
-class TestDeaths:
-    @staticmethod
-    def ended(*ends: tuple[str, int]) -> Sequence[FrozenTrial]:
-        """Return finished trials that ended so, at these steps."""
-        return [
-            optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={"end": end, "step": step})
-            for end, step in ends
-        ]
-
-    @pytest.mark.parametrize(
-        ("ends", "expected"),
-        [
-            ([], 0),
-            ([("death", 0)], 1),
-            ([("death", 0)] * 4, 4),
-            ([("death", 10), ("death", 20), ("death", 30)], 1),
-            ([("death", 10), ("death", 20), ("death", 20), ("death", 5)], 3),
-            ([("death", 0), ("death", 0), ("retried", 0), ("death", 0)], 1),
-            ([("death", 0), ("death", 0), ("interrupted", 0)], 0),
-        ],
-    )
-    def test_progress_resets_the_count(self, ends: list[tuple[str, int]], expected: int) -> None:
-        """Deaths count from the last one that got further than all before it."""
-        assert expected == deaths_without_progress(self.ended(*ends))
+        assert [first.slug] == ledger.retry([first.slug])
+        assert [] == ledger.retry([first.slug])
 
 
 def test_records_are_frozen() -> None:
