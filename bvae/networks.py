@@ -58,8 +58,8 @@ def _mistakes(name: str, *, image_shape: ImageShape, latent_dim: int) -> list[st
 
 
 def _mlp(image_shape: ImageShape, latent_dim: int) -> Networks:
-    """N-256-256 at 32 pixels, N-512-256 at 64, and its mirror image; ReLU."""
-    hidden = {32: (256, 256), 64: (512, 256)}[image_shape[1]]
+    """N-128-128 at 32 pixels, N-512-256 at 64, and its mirror image; ReLU."""
+    hidden = {32: (128, 128), 64: (512, 256)}[image_shape[1]]
     N = prod(image_shape)
     encoder = [nn.Flatten(), *_dense((N, *hidden, 2 * latent_dim), nn.ReLU)]
     decoder = [*_dense((latent_dim, *hidden[::-1], N), nn.ReLU), nn.Unflatten(1, image_shape)]

@@ -25,12 +25,12 @@ class TestBuildNetworks:
         assert decoder(torch.randn(2, latent_dim)).shape == (2, *shape)
 
     def test_mlp_layers(self) -> None:
-        """`mlp` is 1024-256-256 at 32 pixels and 4096-512-256 at 64, mirrored in the decoder."""
+        """`mlp` is 1024-128-128 at 32 pixels and 4096-512-256 at 64, mirrored in the decoder."""
         small = build_networks("mlp", image_shape=(1, 32, 32), latent_dim=5)
         large = build_networks("mlp", image_shape=(1, 64, 64), latent_dim=5)
 
-        assert sizes(small.encoder, nn.Linear) == [(256, 1024), (256, 256), (10, 256)]
-        assert sizes(small.decoder, nn.Linear) == [(256, 5), (256, 256), (1024, 256)]
+        assert sizes(small.encoder, nn.Linear) == [(128, 1024), (128, 128), (10, 128)]
+        assert sizes(small.decoder, nn.Linear) == [(128, 5), (128, 128), (1024, 128)]
         assert sizes(large.encoder, nn.Linear) == [(512, 4096), (256, 512), (10, 256)]
         assert sizes(large.decoder, nn.Linear) == [(256, 5), (512, 256), (4096, 512)]
 
