@@ -41,7 +41,7 @@ def _device(accelerator: str) -> str:
 
 def _step(model: BetaVAE, optimizer: torch.optim.Optimizer, batch: torch.Tensor) -> None:
     optimizer.zero_grad()
-    torch.autograd.backward(model.training_step(batch, 0))
+    torch.autograd.backward(model.losses(batch).loss)
     optimizer.step()
     if batch.device.type == "cuda":
         torch.cuda.synchronize()
