@@ -60,6 +60,7 @@ class SaveEvery(pl.Callback):
         self.every = every
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Save when it is time."""
         step = trainer.global_step
         if step % self.every == 0:
             trainer.save_checkpoint(self.folder / f"step={step}.ckpt")

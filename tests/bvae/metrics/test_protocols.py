@@ -30,12 +30,13 @@ def test_published_settings_are_as_published() -> None:
     assert (10_000, 5_000) == (LOCATELLO_2019.n_train_votes, LOCATELLO_2019.n_eval_votes)
 
 
-def test_fast_is_locatello_with_fewer_points() -> None:
-    """Only the number of points and the choice of scores differ."""
+def test_fast_is_locatello_with_fewer_points_and_pairs() -> None:
+    """Only the number of points and pairs and the choice of scores differ."""
     restored = replace(
         FAST,
         name="locatello2019",
         scores=SCORE_NAMES,
+        n_pairs=64,
         n_train=10_000,
         n_eval=5_000,
         n_train_votes=10_000,
