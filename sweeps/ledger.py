@@ -209,7 +209,8 @@ class Ledger:
     def _settle_all(self, watch: Watch) -> Changes:
         changes = Changes()
         by_slug: dict[str, list[FrozenTrial]] = {slug: [] for slug in self._points}
-        for trial in self._attempts.trials():
+        trials = self._attempts.trials()
+        for trial in trials:
             by_slug.setdefault(slug_of(trial), []).append(trial)
         at_work = watch.at_work()
         for slug in self._points:
@@ -220,6 +221,9 @@ class Ledger:
                 self._settle(slug, ended, by_slug[slug], watch, changes)
             if changes.queued[-1:] == [slug] and slug in at_work:
                 self._return_to(at_work[slug], slug)
+        if changes.adopted and not trials and not self._attempts.notes:
+            name = self._folder.journal.name
+            self._attempts.note(f"{name} was lost; rebuilt from the result files")
         return changes
 
     def _settle(

@@ -6,7 +6,6 @@ from bvae.files import write_atomically
 from sweeps.curve import Cell, best_cells
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
-from sweeps.report.page import write_report
 from sweeps.study import Study, load_study
 
 
@@ -24,6 +23,8 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
         display.say("type the same command again to go on")
     if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
         return
+    from sweeps.report.page import write_report  # matplotlib, which `sweeps best` does not need
+
     display.say(best_line(study))
     display.say(f"report: {shown(write_report(study))}")
 

@@ -41,8 +41,10 @@ def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
         steps += parsed.trainer.max_steps
         total_s += parsed.trainer.max_steps * times[kind]
     workers = min(n_workers, len(left))
-    longest = f"{1000 * min(times.values()):.3g} to {1000 * max(times.values()):.3g} ms a step"
+    ms = dict.fromkeys(
+        f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))
+    )
     return (
         f"about {duration(total_s / workers)} of training on {workers} worker(s): "
-        f"{steps} steps, {longest}, timed here; scoring comes on top"
+        f"{steps} steps, {' to '.join(ms)} ms a step, timed here; scoring comes on top"
     )

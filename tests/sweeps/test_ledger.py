@@ -335,6 +335,20 @@ class TestLostJournal:
         assert 1 == load_study(study.folder.root).counts["complete"]
         assert 1 == sum(trial.state is TrialState.COMPLETE for trial in trials(study))
 
+    def test_one_that_was_lost_meanwhile_is_told(self, study: Study) -> None:
+        """Removed while no command ran: results are adopted, and it is said, once."""
+        write_result(study, study.points[0])
+        ledger = Ledger(study)
+
+        assert ["study.journal was lost; rebuilt from the result files"] == (
+            ledger.reconcile(watch(study)).notes
+        )
+        assert [] == ledger.reconcile(watch(study)).notes
+
+    def test_a_new_study_has_lost_nothing(self, study: Study) -> None:
+        """It has no journal because it is new."""
+        assert [] == Ledger(study).reconcile(watch(study)).notes
+
     def test_a_journal_cut_off_is_rebuilt(self, study: Study, ledger: Ledger) -> None:
         """Emptied in place, under a ledger that has it open."""
         study.folder.journal.write_bytes(b"")

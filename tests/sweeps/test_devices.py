@@ -1,0 +1,45 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from sweeps import devices
+
+
+def test_cores_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's share, not the machine's number."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7})
+
+    assert 3 == devices.cores()
+
+
+def test_cores_where_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All there are, and one at least."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+
+    assert 1 == devices.cores()
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [("0,2", ["0", "2"]), (" GPU-ab , 1", ["GPU-ab", "1"]), ("", []), ("-1", []), ("0,-1", ["0"])],
+)
+def test_gpus_are_those_that_are_visible(
+    monkeypatch: pytest.MonkeyPatch, listed: str, expected: list[str]
+) -> None:
+    """What CUDA_VISIBLE_DEVICES says is believed."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+
+    assert expected == devices.gpus()
+
+
+def test_gpus_are_counted_by_their_device_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """nvidia0, nvidia1 …; nvidiactl is none."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+
+    assert ["0", "1"] == devices.gpus(tmp_path)

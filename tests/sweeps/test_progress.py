@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+from studies import make_study, points, slugs, write_result
+
+from sweeps.ledger import Ledger
+from sweeps.points import Point
+from sweeps.presence import Present
+from sweeps.progress import Progress
+from sweeps.results import GIVEN_UP
+from sweeps.study import Study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study of six points: three cells, two seeds."""
+    return make_study(tmp_path / "tested", points(beta=[1, 4, 16]))
+
+
+@pytest.fixture
+def progress(study: Study) -> Progress:
+    """Its progress, looked at before anything has ended."""
+    progress = Progress(study)
+    progress.look()
+    return progress
+
+
+def fail(study: Study, point: Point, error: str = "ValueError: no", attempt: int = 3) -> None:
+    """Make an attempt at a point fail."""
+    write_result(study, point, state="failed", attempt=attempt, error=error, scores={})
+
+
+class TestLook:
+    def test_results_are_counted_as_they_come(self, study: Study, progress: Progress) -> None:
+        """Complete and failed points need no further attempt; a failed attempt does."""
+        write_result(study, study.points[0])
+        fail(study, study.points[1])
+        fail(study, study.points[2], attempt=1)
+        progress.look()
+
+        counts = progress.snapshot().counts
+        assert (1, 1, 4) == (counts["complete"], counts["failed"], counts["pending"])
+        assert 4 == progress.left
+
+    def test_it_is_what_the_study_says(self, study: Study, progress: Progress) -> None:
+        """Seen from outside, a study is counted the same."""
+        write_result(study, study.points[0])
+        fail(study, study.points[1])
+        with Present(study.folder.workers / "w.json", name="w") as worker:
+            worker.at(slugs(study)[3])
+            progress.look()
+
+            assert study.counts == progress.snapshot().counts
+
+    def test_a_failed_point_that_is_retried_is_open_again(
+        self, study: Study, progress: Progress
+    ) -> None:
+        """`sweeps retry` may be typed while the study runs."""
+        fail(study, study.points[0])
+        progress.look()
+        Ledger(study).retry([slugs(study)[0]])
+        progress.look()
+
+        assert 6 == progress.left
+        assert () == progress.snapshot().failures
+
+
+class TestBreaker:
+    def failing(self, study: Study, *errors: str) -> Progress:
+        """Return the progress of a study in which points failed one after another."""
+        progress = Progress(study)
+        progress.look()
+        for point, error in zip(study.points, errors, strict=False):
+            fail(study, point, error)
+            progress.look()
+        return progress
+
+    def test_different_points_with_one_cause(self, study: Study) -> None:
+        """Numbers in the message do not make another cause; the last one is told."""
+        progress = self.failing(study, "E: step 1", "E: step 2.5e-3", "E: step nan", "E: step -7")
+
+        assert "E: step -7" == progress.same_cause_in_a_row(4)
+        assert progress.same_cause_in_a_row(5) is None
+
+    def test_another_cause_breaks_the_row(self, study: Study) -> None:
+        """Two causes are two stories."""
+        assert self.failing(study, "A: x", "B: x", "B: x").same_cause_in_a_row(3) is None
+
+    def test_a_success_breaks_the_row(self, study: Study) -> None:
+        """Where something works, all is not lost."""
+        progress = self.failing(study, "A: x", "A: x")
+        write_result(study, study.points[2])
+        progress.look()
+        fail(study, study.points[3], "A: x")
+        progress.look()
+
+        assert progress.same_cause_in_a_row(2) is None
+        assert "A: x" == progress.same_cause_in_a_row(1)
+
+    def test_attempts_at_one_point_are_one(self, study: Study, progress: Progress) -> None:
+        """A point that fails three times says nothing about the others."""
+        for attempt in (1, 2, 3):
+            fail(study, study.points[0], "A: x", attempt)
+            progress.look()
+
+        assert progress.same_cause_in_a_row(2) is None
+
+    def test_deaths_do_not_count(self, study: Study) -> None:
+        """A point that was given up for its deaths neither breaks a row nor makes one."""
+        dead = f"{GIVEN_UP} 10 times"
+
+        assert self.failing(study, dead, dead, dead).same_cause_in_a_row(1) is None
+        assert "A: x" == self.failing(study, "A: x", dead, "A: x").same_cause_in_a_row(2)
+
+    def test_what_failed_before_is_no_failure_now(self, study: Study) -> None:
+        """A study with failed points can be gone on with."""
+        for point in study.points[:4]:
+            fail(study, point)
+        progress = Progress(study)
+        progress.look()
+
+        assert progress.same_cause_in_a_row(1) is None
+
+
+class TestSnapshot:
+    def test_time_left(self, study: Study, progress: Progress) -> None:
+        """Median time of a point × points left ÷ workers, what is half done counted half."""
+        assert progress.snapshot().eta_s is None
+        for point, seconds in zip(study.points[:3], (2.0, 8.0, 100.0), strict=True):
+            write_result(study, point, wall_time_s=seconds)
+        progress.look()
+        with (
+            Present(study.folder.workers / "a.json", name="a") as one,
+            Present(study.folder.workers / "b.json", name="b") as two,
+        ):
+            one.at(slugs(study)[3], step=1, total=2)
+            two.at(slugs(study)[4], step=0, total=0)
+
+            assert (3 - 0.5) * 8.0 / 2 == progress.snapshot().eta_s
+
+    def test_no_time_is_left_when_all_is_done(self, study: Study, progress: Progress) -> None:
+        """Zero, not unknown."""
+        for point in study.points:
+            write_result(study, point)
+        progress.look()
+
+        assert 0.0 == progress.snapshot().eta_s
+
+    def test_the_best_cell_by_its_mean(self, study: Study, progress: Progress) -> None:
+        """One lucky seed is not a cell's mean; points without the score are left out."""
+        scores = [[0.3, 0.1], [0.2, 0.25], [0.1]]
+        for cell, values in zip((1, 4, 16), scores, strict=True):
+            for seed, value in enumerate(values):
+                point = Point.of({"beta": cell, "latent_dim": 5, "seed": seed})
+                write_result(study, point, scores={"mig": value})
+        write_result(study, Point.of({"beta": 16, "latent_dim": 5, "seed": 1}), scores={})
+        progress.look()
+
+        best = progress.snapshot().best
+        assert best is not None
+        assert ("beta=4 latent_dim=5", 2) == (best.cell, best.seeds)
+        assert best.mean == pytest.approx(0.225)
+
+    def test_failures_name_point_and_cause(self, study: Study, progress: Progress) -> None:
+        """Only points that are failed for good."""
+        fail(study, study.points[0], "ValueError: no\nTraceback")
+        fail(study, study.points[1], "ValueError: yet", attempt=1)
+        progress.look()
+
+        assert (f"{slugs(study)[0]}: ValueError: no",) == progress.snapshot().failures
+
+    def test_before_anything_has_begun(self, progress: Progress) -> None:
+        """A study without a folder of trials has one to come."""
+        snapshot = progress.snapshot()
+
+        assert (6, None, ()) == (snapshot.counts["pending"], snapshot.best, snapshot.failures)

@@ -1,0 +1,112 @@
+import io
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from studies import make_study, points, slugs
+
+from bvae.trial import Assignment, TrialResult
+from sweeps import worker
+from sweeps.display import Display
+from sweeps.exits import Exit
+from sweeps.orchestrator import running
+from sweeps.single import run_here
+from sweeps.study import Study, load_study
+
+
+def run(study: Study, *slugs: str) -> tuple[Exit, str]:
+    """Run these points, or all, in this process; returns exit code and what is said."""
+    out = io.StringIO()
+    asked = [point for point in study.points if not slugs or point.slug in slugs]
+    with running(study.folder):
+        code = run_here(study, asked, display=Display(Console(file=out)))
+    return code, out.getvalue()
+
+
+def states(study: Study) -> list[str]:
+    """Return the states of the points as they are now."""
+    return list(load_study(study.folder.root).states.values())
+
+
+def test_what_was_asked_for_is_run(tmp_path: Path) -> None:
+    """One of four: the others wait for whoever asks for them."""
+    study = make_study(tmp_path / "tested")
+
+    assert Exit.COMPLETE is run(study, slugs(study)[1])[0]
+    assert ["pending", "complete", "pending", "pending"] == states(study)
+
+
+def test_a_failure_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    """Code 1 if what was asked for failed; another point's failure does not count."""
+    study = make_study(tmp_path / "tested", trial="fakes.failing")
+
+    assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
+    assert Exit.FAILED is run(study, "beta=4,latent_dim=5,seed=0")[0]
+    assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
+
+
+@pytest.fixture
+def at_the_first_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something happen at the first step of a stepping trial."""
+
+    def install(happen: Callable[[], object]) -> None:
+        stepping = worker._function("fakes.stepping")
+
+        def watched(task: Assignment) -> TrialResult:
+            happen()
+            return stepping(task)
+
+        monkeypatch.setattr(worker, "_function", lambda _: watched)
+
+    return install
+
+
+def test_interrupted_it_saves_and_leaves(
+    tmp_path: Path, at_the_first_step: Callable[[Callable[[], object]], None]
+) -> None:
+    """Code 130; typed again it goes on from there."""
+    study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
+    interrupts = iter([lambda: os.kill(os.getpid(), signal.SIGINT), lambda: None])
+    at_the_first_step(lambda: next(interrupts)())
+
+    assert Exit.INTERRUPTED is run(study)[0]
+    assert ["pending"] == states(study)
+    assert Exit.COMPLETE is run(study)[0]
+    runs = (study.folder.trial(slugs(study)[0]).root / "runs.txt").read_text().split("\n")
+    assert "from 1" in runs
+
+
+def test_stopped_from_outside_something_is_left(
+    tmp_path: Path,
+    at_the_first_step: Callable[[Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`sweeps stop` ends a single run with code 3."""
+    monkeypatch.setattr(worker, "LOOK_S", 0.0)
+    study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
+    at_the_first_step(study.folder.stop.touch)
+
+    assert Exit.LEFT is run(study)[0]
+
+
+def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+    """It is rebuilt, and whoever looks is told."""
+    study = make_study(tmp_path / "tested")
+    study.folder.journal.write_text('nonsense\n{"op_code": 0}\n')
+
+    code, said = run(study)
+
+    assert Exit.COMPLETE is code
+    assert "study.journal.damaged-1, rebuilt from the result files" in said
+
+
+def test_the_log_is_in_the_studys_folder(tmp_path: Path) -> None:
+    """As that of any worker."""
+    study = make_study(tmp_path / "tested")
+    run(study)
+
+    (log,) = study.folder.logs.glob("worker-*.log")
+    assert 4 == log.read_text().count(": complete")

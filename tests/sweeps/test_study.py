@@ -1,0 +1,236 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from studies import CONFIGURATION, make_study, manifest, points, slugs, write_result
+
+from bvae.exceptions import ConfigError, DataError
+from sweeps.points import Point, grid
+from sweeps.presence import Present
+from sweeps.study import SCHEMA, Manifest, Study, StudyFolder, combination, load_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """One point of each state: complete, failed, pruned, to be tried again, running, untouched."""
+    made = make_study(tmp_path / "tested", points(beta=[1, 4, 16], seed=[0, 1]))
+    one, two, three, four = made.points[:4]
+    write_result(made, one, scores={"mig": 0.5, "beta_vae": 0.9}, losses={"recon": 40.0})
+    write_result(made, two, state="failed", attempt=3, error="ValueError: no\nTraceback", scores={})
+    write_result(made, three, state="pruned", scores={"mig": 0.1})
+    write_result(made, four, state="failed", attempt=1, error="OSError: once", scores={})
+    return load_study(made.folder.root)
+
+
+class TestManifest:
+    def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        """Nothing is lost on the way to disk and back."""
+        made = manifest(points(), axes=["optimizer.lr"], versions={"torch": "2"})
+        made.write(tmp_path / "manifest.json")
+
+        assert made == Manifest.read(tmp_path / "manifest.json")
+
+    @pytest.mark.parametrize("folder", ["nowhere", "file"])
+    def test_a_folder_without_one_is_no_study(self, tmp_path: Path, folder: str) -> None:
+        """The message says what to give."""
+        (tmp_path / "file").touch()
+
+        with pytest.raises(ConfigError, match=r"not a study .*; give the folder of a study"):
+            load_study(tmp_path / folder)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "a"}'])
+    def test_a_damaged_one_is_told(self, tmp_path: Path, content: str) -> None:
+        """It is not taken for a study without points."""
+        (tmp_path / "manifest.json").write_text(content)
+
+        with pytest.raises(ConfigError, match="not a manifest this version can read"):
+            load_study(tmp_path)
+
+    def test_a_newer_schema_is_told(self, tmp_path: Path) -> None:
+        """A manifest that may mean something else is not guessed at."""
+        content = dataclasses.asdict(manifest(points())) | {"schema": SCHEMA + 1}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+
+        with pytest.raises(ConfigError, match="written by a newer version"):
+            load_study(tmp_path)
+
+    def test_keys_of_later_versions_are_left_out(self, tmp_path: Path) -> None:
+        """A key that is new within the same schema does no harm."""
+        content = dataclasses.asdict(manifest(points())) | {"new": 1}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+
+        assert manifest(points()) == Manifest.read(tmp_path / "manifest.json")
+
+
+class TestConfiguration:
+    def test_swept_values_are_set(self) -> None:
+        """Coordinates and dotted keys have the point's values; all else is as composed."""
+        (point,) = grid(
+            {
+                "beta": [0.5],
+                "latent_dim": [7],
+                "seed": [3],
+                "optimizer.lr": [1e-4],
+                "data.score_every": [[1, 2, 1, 2, 2]],
+            }
+        )[0]
+        made = manifest([point], axes=["optimizer.lr", "data.score_every"])
+
+        found = made.configuration(point)
+
+        assert (0.5, 7, 3) == (found["beta"], found["latent_dim"], found["seed"])
+        assert {"name": "adam", "lr": 1e-4} == found["optimizer"]
+        assert [1, 2, 1, 2, 2] == found["data"]["score_every"]
+        assert CONFIGURATION["trainer"] == found["trainer"]
+
+    def test_a_swept_group_has_what_was_composed_for_its_choice(self) -> None:
+        """A choice among config groups may change any number of keys."""
+        chosen = {"model=conv": {"model": {"name": "conv"}}, "model=mlp": {"model": {"name": "m"}}}
+        listed = grid({"beta": [1], "latent_dim": [2], "seed": [0], "model": ["mlp", "conv"]})[0]
+        made = manifest(listed, axes=["model"], groups=["model"], configurations=chosen)
+
+        assert {"name": "conv"} == made.configuration(listed[1])["model"]
+
+    def test_the_manifest_is_not_changed(self) -> None:
+        """What one point sets the next does not see."""
+        made = manifest(points(beta=[1, 4]))
+        made.configuration(made_point := points(beta=[1])[0])["trainer"]["max_steps"] = 0
+
+        assert CONFIGURATION["trainer"] == made.configuration(made_point)["trainer"]
+
+    @pytest.mark.parametrize(
+        ("choices", "expected"), [({}, ""), ({"model": "mlp", "data": "x"}, "data=x,model=mlp")]
+    )
+    def test_a_choice_has_one_name(self, choices: dict[str, str], expected: str) -> None:
+        """Whatever the order in which groups were swept."""
+        assert expected == combination(choices)
+
+
+class TestStates:
+    def test_each_point_has_one(self, study: Study) -> None:
+        """A failed attempt that is not the last leaves the point pending."""
+        with Present(study.folder.workers / "w.json", name="w") as worker:
+            worker.at(slugs(study)[4])
+            states = list(load_study(study.folder.root).states.values())
+
+        assert ["complete", "failed", "pruned", "pending", "running", "pending"] == states
+
+    def test_counts_sum_to_expected(self, study: Study) -> None:
+        """Every point is counted, once."""
+        counts = study.counts
+
+        assert {
+            "expected": 6,
+            "complete": 1,
+            "failed": 1,
+            "pruned": 1,
+            "running": 0,
+            "pending": 3,
+        } == counts
+        assert counts["expected"] == sum(counts.values()) - counts["expected"]
+
+    def test_a_worker_at_a_finished_point_runs_nothing(self, study: Study) -> None:
+        """A result decides, whatever a slow worker is still at."""
+        with Present(study.folder.workers / "w.json", name="w") as worker:
+            worker.at(slugs(study)[0])
+
+            assert "complete" == load_study(study.folder.root).states[slugs(study)[0]]
+
+    def test_a_damaged_result_is_pending(self, study: Study) -> None:
+        """What cannot be read is run again."""
+        study.folder.trial(slugs(study)[0]).result.write_text('{"state": "comp')
+
+        assert "pending" == load_study(study.folder.root).states[slugs(study)[0]]
+
+    def test_a_result_of_a_newer_version_is_told(self, study: Study) -> None:
+        """It must not be taken for a damaged one, and run again."""
+        write_result(study, study.points[0], schema=99)
+
+        with pytest.raises(DataError, match="newer version"):
+            _ = load_study(study.folder.root).counts
+
+    def test_failures_have_reasons(self, study: Study) -> None:
+        """Failed points and failed attempts, each with the first line of the error."""
+        assert [
+            f"failed {slugs(study)[1]}: ValueError: no",
+            f"attempt 1 of 3 at {slugs(study)[3]}: OSError: once",
+        ] == study.failures
+
+
+class TestFrame:
+    def test_a_row_for_each_point(self, study: Study) -> None:
+        """In the order to run, with states and coordinates as numbers."""
+        frame = study.frame()
+
+        assert slugs(study) == list(frame["slug"])
+        assert list(study.states.values()) == list(frame["state"])
+        assert [1.0, 16.0, 4.0] * 2 == list(frame["beta"])
+
+    def test_scores_stand_where_a_result_is_final(self, study: Study) -> None:
+        """The objective first; nothing of an attempt that will be repeated."""
+        frame = study.frame()
+
+        assert ("mig", "beta_vae") == study.score_names
+        assert [0.5, 0.1] == list(frame["mig"].dropna())
+        assert [0.9] == list(frame["beta_vae"].dropna())
+        assert pd.isna(frame["attempt"][3])
+        assert "OSError: once" == frame["error"][3]
+
+    def test_beta_norm_is_known_before_a_result(self, study: Study) -> None:
+        """β·M/N of every point: 16 · 5 / 1024 = 0.078125."""
+        assert 0.078125 == study.frame()["beta_norm"][1]
+
+    def test_the_columns_that_curve_and_report_read(self, study: Study) -> None:
+        """Their names and order are an interface."""
+        assert [
+            *("slug", "beta", "latent_dim", "seed", "state", "beta_norm", "mig", "beta_vae"),
+            *("recon", "kl", "loss", "active_latents", "images_seen", "wall_time_s", "attempt"),
+            *("device", "threads", "protocol", "error"),
+        ] == list(study.frame().columns)
+
+    def test_further_axes_are_columns(self, tmp_path: Path) -> None:
+        """Any key may be swept."""
+        values: dict[str, Any] = {"beta": [1], "latent_dim": [2], "seed": [0]}
+        listed = grid(values | {"optimizer.lr": [1e-4, 1e-3]})[0]
+        made = make_study(tmp_path / "tested", listed, axes=["optimizer.lr"])
+
+        assert [1e-4, 1e-3] == list(made.frame()["optimizer.lr"])
+
+
+def test_one_result_can_be_had_by_its_slug(study: Study) -> None:
+    """None where there is none."""
+    first = study.result(slugs(study)[0])
+
+    assert first is not None
+    assert {"mig": 0.5, "beta_vae": 0.9} == first.scores
+    assert study.result(slugs(study)[5]) is None
+    assert study.folder.trials / slugs(study)[0] == study.trial_folder(slugs(study)[0])
+
+
+def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
+    """A study can be moved, or removed, as one folder."""
+    folder = StudyFolder(tmp_path / "quick")
+    names = (
+        *("manifest", "base", "journal", "logs", "workers", "orchestrator"),
+        *("guard", "stop", "table", "report", "trials"),
+    )
+    paths = [getattr(folder, name) for name in names]
+
+    assert "quick" == folder.name
+    assert all(folder.root in path.parents for path in paths)
+    assert len(paths) == len(set(paths))
+
+
+def test_points_are_those_of_the_manifest(tmp_path: Path) -> None:
+    """A β of 4.0 in the file is the point of β = 4."""
+    made = make_study(tmp_path / "tested")
+    content = json.loads(made.folder.manifest.read_text())
+    content["points"] = [{"beta": 4.0, "latent_dim": 5, "seed": 0}]
+    made.folder.manifest.write_text(json.dumps(content))
+
+    assert (Point.of({"beta": 4, "latent_dim": 5, "seed": 0}),) == load_study(
+        made.folder.root
+    ).points

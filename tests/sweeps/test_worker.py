@@ -1,0 +1,484 @@
+import errno
+import logging
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pytest
+from omegaconf import OmegaConf
+from studies import make_study, points, slugs, write_result
+
+from bvae import files
+from bvae.exceptions import ConfigError
+from bvae.trial import Assignment, Interrupted, TrialResult
+from sweeps import worker as module
+from sweeps.ledger import Ledger
+from sweeps.points import Point, grid
+from sweeps.presence import Present, Watch, new_worker_name, workers_at
+from sweeps.study import Study, load_study
+from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, identity, leaving_on, log_to
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study of four points that complete at once."""
+    return make_study(tmp_path / "tested")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for nothing longer than a test may take."""
+    monkeypatch.setattr(module, "IDLE_S", 0.01)
+    monkeypatch.setattr(module, "RECONCILE_S", 0.05)
+    monkeypatch.setattr(module, "LOOK_S", 0.0)
+    monkeypatch.setattr(module, "HOLD_S", 0.0)
+
+
+Trains = Callable[[Callable[[Assignment], TrialResult]], None]
+
+
+@pytest.fixture
+def trains(monkeypatch: pytest.MonkeyPatch) -> Trains:
+    """Let workers run this function instead of the one the manifest names."""
+
+    def trains(function: Callable[[Assignment], TrialResult]) -> None:
+        monkeypatch.setattr(module, "_function", lambda _: function)
+
+    return trains
+
+
+def work(study: Study, **options: Any) -> None:
+    """Work on a study in this process until nothing is left."""
+    Worker(study, name=new_worker_name(), drains=True, **options).work()
+
+
+def counts(study: Study) -> dict[str, int]:
+    """Return how far the study is, by state, without what there is none of."""
+    found = load_study(study.folder.root).counts
+    return {name: number for name, number in found.items() if number and name != "expected"}
+
+
+def runs(study: Study, slug: str) -> list[str]:
+    """Return what the fake trial has noted of its runs."""
+    return (study.folder.trial(slug).root / "runs.txt").read_text().splitlines()
+
+
+class TestWork:
+    def test_every_point_once(self, study: Study) -> None:
+        """Point after point, until none is left; then the worker is gone without a trace."""
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        assert {("ran",)} == {tuple(runs(study, slug)) for slug in slugs(study)}
+        assert [] == list(study.folder.workers.glob("*.json"))
+
+    def test_some_points_only(self, study: Study) -> None:
+        """`bvae` without -m runs what was typed, in a study that may hold more."""
+        work(study, among=slugs(study)[2:3])
+
+        assert ["pending", "pending", "complete", "pending"] == list(
+            load_study(study.folder.root).states.values()
+        )
+
+    def test_failure_is_data(self, tmp_path: Path) -> None:
+        """Three attempts, then the point is failed with its reason; the others go on."""
+        study = make_study(tmp_path / "tested", trial="fakes.failing")
+        work(study)
+
+        assert {"complete": 2, "failed": 2} == counts(study)
+        failed = load_study(study.folder.root).result("beta=4,latent_dim=5,seed=0")
+        assert failed is not None
+        assert 3 == failed.attempt
+        assert failed.error is not None
+        assert failed.error.startswith("ValueError: no luck at beta=4\nsecond line\nTraceback")
+        assert ["raised"] * 3 == runs(study, "beta=4,latent_dim=5,seed=0")
+
+    @pytest.mark.parametrize("error", [SystemExit(1), MemoryError("no memory")])
+    def test_whatever_a_trial_raises_fails_it(
+        self, study: Study, trains: Trains, error: BaseException
+    ) -> None:
+        """Lightning leaves by SystemExit on some signals."""
+
+        def broken(task: Assignment) -> TrialResult:
+            raise error
+
+        trains(broken)
+        work(study)
+
+        assert {"failed": 4} == counts(study)
+        assert type(error).__name__ in load_study(study.folder.root).failures[0]
+
+    def test_what_a_trial_gets(self, study: Study, trains: Trains) -> None:
+        """The point's own configuration, folder, attempt, and a name for the tracker."""
+        seen: list[Assignment] = []
+
+        def watched(task: Assignment) -> TrialResult:
+            seen.append(task)
+            return fakes.instant(task)
+
+        trains(watched)
+        work(study)
+
+        first = seen[0]
+        assert (1, 5, 0) == (first.config.beta, first.config.latent_dim, first.config.seed)
+        assert {"beta": 1, "latent_dim": 5, "seed": 0} == dict(first.point)
+        assert study.folder.trial(slugs(study)[0]) == first.folder
+        assert (1, "b1-m5-s0") == (first.attempt, first.identity.name)
+        assert study.folder.root == first.tracker_folder
+
+    def test_each_step_is_told(self, tmp_path: Path) -> None:
+        """To whoever asked; the presence file says it with the next beat."""
+        study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
+        told: list[tuple[str, int, int]] = []
+        work(study, at=lambda point, step, total: told.append((point.slug, step, total)))
+
+        assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == told
+
+    def test_other_sources_are_refused(self, tmp_path: Path) -> None:
+        """A worker started after an edit would mix numbers of two versions."""
+        study = make_study(tmp_path / "tested", code_version="0" * 12)
+
+        with pytest.raises(ConfigError, match="sources of bvae/ have changed since tested"):
+            Worker(study, name="w", drains=True)
+
+
+class TestLeaving:
+    def stepping(self, tmp_path: Path) -> Study:
+        """A study of one point of ten steps."""
+        return make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
+
+    def test_asked_by_a_signal_it_saves_and_gives_back(self, tmp_path: Path) -> None:
+        """The next worker goes on where it was; the attempt does not count."""
+        study = self.stepping(tmp_path)
+        leave = Leave(study.folder)
+        work(study, leave=leave, at=lambda _, step, __: leave.tell() if step == 4 else None)
+
+        assert {"pending": 1} == counts(study)
+        work(study)
+        (result,) = load_study(study.folder.root).results.values()
+        assert ["from 0", "from 4", "ran"] == runs(study, slugs(study)[0])
+        assert 1 == result.attempt
+
+    def test_asked_by_the_studys_folder(self, tmp_path: Path) -> None:
+        """`sweeps stop` reaches workers on any machine."""
+        study = self.stepping(tmp_path)
+
+        def stop(_: Point, step: int, __: int) -> None:
+            if step == 2:
+                study.folder.stop.touch()
+
+        work(study, at=stop)
+
+        assert {"pending": 1} == counts(study)
+        assert "2" == study.folder.trial(slugs(study)[0]).resume.read_text()
+
+    def test_told_before_it_began_it_takes_nothing(self, study: Study) -> None:
+        """A worker that starts while the sweep is being stopped leaves at once."""
+        study.folder.stop.touch()
+        work(study)
+
+        assert {"pending": 4} == counts(study)
+
+    def test_an_orphan_finishes_its_point_and_stops(self, study: Study, trains: Trains) -> None:
+        """A local worker whose orchestrator was killed takes no further point."""
+        with Present(study.folder.orchestrator, name="orchestrator") as orchestrator:
+
+            def lonely(task: Assignment) -> TrialResult:
+                os.close(orchestrator._file)  # as its death would
+                orchestrator._file = os.open(os.devnull, os.O_RDWR)
+                return fakes.instant(task)
+
+            trains(lonely)
+            Worker(study, name="w", drains=False).work()
+
+        assert {"complete": 1, "pending": 3} == counts(study)
+
+    def test_without_an_orchestrator_it_does_not_begin(self, study: Study) -> None:
+        """It was killed while its worker was starting."""
+        Worker(study, name="w", drains=False).work()
+
+        assert {"pending": 4} == counts(study)
+
+
+class TestClaims:
+    def test_a_lost_claim_ends_the_attempt(self, study: Study, trains: Trains) -> None:
+        """A slow worker that was taken for dead notices, and drops what it has."""
+
+        def slow(task: Assignment) -> TrialResult:
+            if task.point == study.points[0].values:
+                Ledger(study).reconcile(Watch(study.folder.root / "nobody"))
+                quick = Ledger(study).claim("quick", among=[slugs(study)[0]])
+                assert quick is not None
+                Ledger(study).commit(quick, fakes.instant(task))
+                assert task.monitor.stopping()
+                raise Interrupted("its claim is lost")
+            return fakes.instant(task)
+
+        trains(slow)
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+
+    def test_a_late_result_is_dropped(self, study: Study, trains: Trains) -> None:
+        """The one that was committed first stands, and no training state is left beside it."""
+
+        def late(task: Assignment) -> TrialResult:
+            if task.point == study.points[0].values:
+                write_result(study, study.points[0], scores={"mig": 0.75})
+                Ledger(study).reconcile(Watch(study.folder.workers))
+                task.folder.checkpoints.mkdir()
+                task.folder.resume.touch()
+            return fakes.instant(task)
+
+        trains(late)
+        work(study)
+
+        first = load_study(study.folder.root).result(slugs(study)[0])
+        assert first is not None
+        assert {"mig": 0.75} == first.scores
+        assert not study.folder.trial(slugs(study)[0]).resume.exists()
+
+    def test_a_dead_workers_point_is_taken_over(self, study: Study) -> None:
+        """Whoever is idle looks for the dead."""
+        ledger = Ledger(study)
+        ledger.reconcile(Watch(study.folder.workers))
+        assert ledger.claim("dead") is not None
+
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+
+    def test_it_waits_for_points_that_may_become_free(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While another is at work it stays; given back, the point is taken."""
+        ledger = Ledger(study)
+        with Present(study.folder.workers / "other.json", name="other") as other:
+            ledger.reconcile(Watch(study.folder.workers))
+            claim = ledger.claim("other", announce=other.at)
+            assert claim is not None
+            naps: list[float] = []
+
+            def nap(self: Leave, seconds: float) -> None:
+                naps.append(seconds)
+                if len(naps) == 2:
+                    ledger.release(claim)
+
+            monkeypatch.setattr(Leave, "wait", nap)
+            work(study)
+
+        assert len(naps) >= 2
+        assert {"complete": 4} == counts(study)
+
+
+class TestFullDisk:
+    def fill(self, monkeypatch: pytest.MonkeyPatch, times: int) -> list[Path]:
+        """Let this many results fail to be written; returns the tries."""
+        write, tried = files._write_synced, []
+
+        def full(path: Path, data: bytes) -> None:
+            if b'"state"' in data:
+                tried.append(path)
+                if len(tried) <= times:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            write(path, data)
+
+        monkeypatch.setattr(files, "_write_synced", full)
+        monkeypatch.setattr(Leave, "wait", lambda *_: None)
+        return tried
+
+    def test_a_result_is_worth_waiting(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Room that is made in time saves the training."""
+        tried = self.fill(monkeypatch, times=module.COMMIT_TRIES - 1)
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        assert module.COMMIT_TRIES + 3 == len(tried)
+        assert ["ran"] == runs(study, slugs(study)[0])
+
+    def test_at_last_the_worker_gives_up(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The point is run again by whoever comes when there is room."""
+        self.fill(monkeypatch, times=module.COMMIT_TRIES)
+        with pytest.raises(OSError, match="No space left"):
+            work(study)
+
+        assert {"pending": 4} == counts(study)
+        work(study)
+        assert {"complete": 4} == counts(study)
+
+
+class TestWorkerLoop:
+    def test_it_travels_to_another_process(self, study: Study) -> None:
+        """Launchers pickle what they launch."""
+        loop = WorkerLoop(study.folder.root, drains=True, gpu="1")
+
+        assert loop == pickle.loads(pickle.dumps(loop))
+
+    def test_it_works_and_leaves_a_log(self, study: Study) -> None:
+        """Under a name of its own, in the study's folder."""
+        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+
+        (log,) = study.folder.logs.glob("worker-*.log")
+        assert 4 == log.read_text().count(": complete")
+        assert "no point is left" in log.read_text()
+
+    def test_it_says_that_a_command_started_it(self, study: Study, trains: Trains) -> None:
+        """A command typed again takes such workers over, and kills them when it must."""
+        launched: list[bool] = []
+
+        def watched(task: Assignment) -> TrialResult:
+            launched.extend(said.launched for said in workers_at(study.folder.workers))
+            return fakes.instant(task)
+
+        trains(watched)
+        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+
+        assert {True} == set(launched)
+
+    def test_it_sees_one_device(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Set before torch is imported, over what submitit has blanked."""
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        WorkerLoop(study.folder.root, gpu="3")(OmegaConf.create())
+
+        assert "3" == os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+class TestRarely:
+    def test_it_looks_up_when_the_answer_is_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Asked at every step, looked up every few seconds."""
+        now, looks = [100.0], iter([False, False, True])
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        asked = Rarely(lambda: next(looks), every_s=10)
+
+        answers = []
+        for seconds in (100, 105, 109, 111, 120, 122, 200):
+            now[0] = seconds
+            answers.append(asked())
+
+        assert [False, False, False, False, False, True, True] == answers
+        assert [] == list(looks)
+
+
+class TestLeave:
+    def test_waiting_ends_when_told(self, study: Study) -> None:
+        """A signal is heeded by a worker that waits."""
+        leave = Leave(study.folder)
+        threading.Timer(0.05, leave.tell).start()
+        leave.wait(60)
+
+        assert leave.told
+        assert leave()
+
+    def test_waiting_ends_in_time(self, study: Study) -> None:
+        """Nobody has to tell."""
+        leave = Leave(study.folder)
+        leave.wait(0.01)
+
+        assert not leave.told
+
+
+class TestLeavingOn:
+    @pytest.fixture
+    def exits(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+        """Codes this process would have been left with."""
+        codes: list[int] = []
+        monkeypatch.setattr(module.os, "_exit", codes.append)
+        return codes
+
+    def test_once_cleanly_twice_at_once(self, study: Study, exits: list[int]) -> None:
+        """The first signal asks, the second does not; afterwards all is as before."""
+        before = signal.getsignal(signal.SIGTERM)
+        leave = Leave(study.folder)
+        with leaving_on(leave, signal.SIGTERM):
+            signal.raise_signal(signal.SIGTERM)
+            assert (True, []) == (leave.told, exits)
+            signal.raise_signal(signal.SIGTERM)
+            assert [130] == exits
+
+        assert before is signal.getsignal(signal.SIGTERM)
+
+    def test_in_time_whatever_holds_it(
+        self, study: Study, exits: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A trial that does not ask the monitor cannot hold up Ctrl-C."""
+        started: list[tuple[float, object, list[int]]] = []
+
+        class Timer(threading.Thread):
+            def __init__(self, seconds: float, function: object, arguments: list[int]) -> None:
+                super().__init__()
+                started.append((seconds, function, arguments))
+
+        monkeypatch.setattr(module.threading, "Timer", Timer)
+        with leaving_on(Leave(study.folder), signal.SIGINT, within_s=8):
+            signal.raise_signal(signal.SIGINT)
+
+        assert [(8, module.os._exit, [130])] == started
+
+    def test_only_the_main_thread_can(self, study: Study) -> None:
+        """Under the basic launcher a worker is a thread of the orchestrator's process."""
+        before = signal.getsignal(signal.SIGTERM)
+        seen: list[object] = []
+
+        def inside() -> None:
+            with leaving_on(Leave(study.folder), signal.SIGTERM):
+                seen.append(signal.getsignal(signal.SIGTERM))
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+
+        assert [before] == seen
+
+
+class TestIdentity:
+    def test_a_name_for_people_and_an_id_of_its_own(self, study: Study) -> None:
+        """The id is the same for each attempt, and no other study has it."""
+        manifest, point = study.manifest, study.points[0]
+        other = make_study(study.folder.root, study_id="1" * 32).manifest
+
+        found = identity(manifest, point)
+        assert ("tested", "b1-m5-s0") == (found.study, found.name)
+        assert ("dsprites32", "mlp", "fast") == found.tags
+        assert found == identity(manifest, point)
+        assert found.run_id != identity(other, point).run_id
+        assert found.run_id != identity(manifest, study.points[1]).run_id
+
+    def test_further_axes_are_in_the_name(self, tmp_path: Path) -> None:
+        """Runs that differ in them only are told apart."""
+        values: dict[str, Any] = {"beta": [0.5], "latent_dim": [2], "seed": [0]}
+        (point,) = grid(values | {"optimizer.lr": [1e-4]})[0]
+        study = make_study(tmp_path / "tested", [point], axes=["optimizer.lr"])
+
+        assert "b0.5-m2-s0-optimizer.lr=0.0001" == identity(study.manifest, point).name
+
+
+def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:
+    """What both packages log, and nothing afterwards."""
+    with log_to(tmp_path / "logs" / "w.log"):
+        logging.getLogger("sweeps").info("one")
+        logging.getLogger("bvae").info("two")
+    logging.getLogger("sweeps").warning("three")
+
+    lines = (tmp_path / "logs" / "w.log").read_text().splitlines()
+    assert ["INFO one", "INFO two"] == [line.split(" ", 2)[2] for line in lines]
+
+
+def test_a_worker_is_seen_at_its_point(study: Study, trains: Trains) -> None:
+    """From anywhere, from the moment it has taken it."""
+    seen: list[str | None] = []
+
+    def watched(task: Assignment) -> TrialResult:
+        seen.extend(said.slug for said in workers_at(study.folder.workers))
+        return fakes.instant(task)
+
+    trains(watched)
+    work(study)
+
+    assert slugs(study) == seen
