@@ -37,6 +37,21 @@ class Row(NamedTuple):
     space_above_px: int = SEPARATOR_PX
 
 
+class Origins(NamedTuple):
+    """Images [n, C, H, W] that a latent is moved from, and a name for each."""
+
+    names: Sequence[str]
+    images: NDArray[np.floating]
+
+
+class Sweep(NamedTuple):
+    """One latent moved over a range: its values [S] and the images drawn [n, S, C, H, W]."""
+
+    name: str
+    values: NDArray[np.floating]
+    frames: NDArray[np.floating]
+
+
 def reconstruction_grid(
     inputs: NDArray[np.floating], reconstructions: NDArray[np.floating]
 ) -> Picture:
@@ -98,6 +113,79 @@ def traversal_gif(
     return forth + forth[-2:0:-1]
 
 
+def latent_grid(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> Picture:
+    """One latent over its ranges: a block for each range, in it a row for each image it starts at.
+
+    The images themselves stand in the first column, the latent's values above the others.
+    """
+    inputs = _tiles(origins.images)
+    n, height, width = inputs.shape[:3]
+    x_input = MARGIN_PX + max(map(_text_width, origins.names)) + MARGIN_PX
+    x_steps = x_input + width + 2 * MARGIN_PX
+    y_rows = [
+        MARGIN_PX + 4 * LINE_PX + i * (n * (height + SEPARATOR_PX) + 3 * LINE_PX)
+        for i in range(len(sweeps))
+    ]
+    n_steps = max(len(sweep.values) for sweep in sweeps)
+    page = _blank(
+        y_rows[-1] + n * (height + SEPARATOR_PX) + MARGIN_PX,
+        x_steps + n_steps * (width + SEPARATOR_PX) + MARGIN_PX,
+    )
+    words = [(title, MARGIN_PX, MARGIN_PX)]
+    for y, sweep in zip(y_rows, sweeps, strict=True):
+        y_line = y - LINE_PX - SEPARATOR_PX
+        words += [(sweep.name, x_steps, y_line - LINE_PX), ("input", x_input, y_line)]
+        for s, number in enumerate(_numbers(sweep.values)):
+            x = x_steps + s * (width + SEPARATOR_PX) + (width - _text_width(number)) // 2
+            words.append((number, x, y_line))
+        for i, frames in enumerate(_tiles(sweep.frames)):
+            y_row = y + i * (height + SEPARATOR_PX)
+            line = _side_by_side(frames)
+            page[y_row : y_row + height, x_input : x_input + width] = inputs[i]
+            page[y_row : y_row + height, x_steps : x_steps + line.shape[1]] = line
+            words.append((origins.names[i], MARGIN_PX, y_row + (height - LINE_PX) // 2))
+    return _write(page, words)
+
+
+def latent_film(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> list[Picture]:
+    """The pictures of a film of what `latent_grid` shows: a column for each range, forth and back.
+
+    Returns 2S - 2 pictures, which make a smooth loop.
+    """
+    inputs = _tiles(origins.images)
+    n, height, width = inputs.shape[:3]
+    heads = ["input", *(sweep.name for sweep in sweeps)]
+    columns = [max(width, _text_width(head)) + 2 * MARGIN_PX for head in heads]
+    left = MARGIN_PX + max(map(_text_width, origins.names)) + MARGIN_PX
+    x_columns = [left + sum(columns[:i]) for i in range(len(columns))]
+    y_rows = [MARGIN_PX + 4 * LINE_PX + i * (height + SEPARATOR_PX) for i in range(n)]
+    blank = _blank(y_rows[-1] + height + MARGIN_PX, left + sum(columns))
+    words = [(title, MARGIN_PX, MARGIN_PX)]
+    y_line = y_rows[0] - LINE_PX - SEPARATOR_PX
+    words += [(head, x, y_line - LINE_PX) for head, x in zip(heads, x_columns, strict=True)]
+    words += [
+        (name, MARGIN_PX, y + (height - LINE_PX) // 2)
+        for name, y in zip(origins.names, y_rows, strict=True)
+    ]
+    numbers = [_numbers(sweep.values) for sweep in sweeps]
+    tiles = [np.broadcast_to(inputs[:, None], (n, len(numbers[0]), *inputs.shape[1:]))]
+    tiles += [_tiles(sweep.frames) for sweep in sweeps]
+
+    def picture(s: int) -> Picture:
+        values = [
+            (f"z = {column[s]}", x, y_line)
+            for column, x in zip(numbers, x_columns[1:], strict=True)
+        ]
+        page = _write(blank, words + values)
+        for column, x in zip(tiles, x_columns, strict=True):
+            for tile, y in zip(column[:, s], y_rows, strict=True):
+                page[y : y + height, x : x + width] = tile
+        return page
+
+    forth = [picture(s) for s in range(len(numbers[0]))]
+    return forth + forth[-2:0:-1]
+
+
 def save_png(path: Path, picture: Picture) -> None:
     """Write a picture as PNG; a reader sees the whole file or none."""
     image = Image.fromarray(picture)
@@ -134,6 +222,13 @@ def _texts(kl_nats: NDArray[np.floating], labels: Sequence[str] | None) -> list[
     if labels is None:
         return names
     return [f"{label}\n{name}".strip() for name, label in zip(names, labels, strict=True)]
+
+
+def _numbers(values: NDArray[np.floating]) -> list[str]:
+    """Values in steps, with as many decimals as show that the steps are even."""
+    step = max(float(np.ptp(values)) / (len(values) - 1), 1e-3)
+    digits = max(1, int(np.ceil(0.3 - np.log10(step))))
+    return [f"{round(float(value), digits) + 0.0:.{digits}f}" for value in values]  # no -0.0
 
 
 def _tiles(images: NDArray[np.floating]) -> Picture:
@@ -207,7 +302,7 @@ def _write(page: Picture, words: Sequence[tuple[str, int, int]]) -> Picture:
     for text, x, y in words:
         for i, line in enumerate(text.splitlines()):
             draw.text((x, y + i * LINE_PX), line, fill=INK, font=font)
-    return np.asarray(image)
+    return np.array(image)
 
 
 def _with_palette(film: Picture) -> Image.Image:

@@ -49,7 +49,13 @@ def parser() -> argparse.ArgumentParser:
     best = add_for_study("best", commands.best, "Say which cell is best for each latent size.")
     best.add_argument("--score", help="by this score instead of the study's objective")
     best.add_argument("--json", action="store_true", help="print one JSON object")
-    add_for_study("report", commands.report, "Write report/index.html and report/curve.csv anew.")
+    report = add_for_study(
+        "report", commands.report, "Write the report anew; of two studies, put them side by side."
+    )
+    report.add_argument("other", type=Path, metavar="DIR", nargs="?", help="a second study")
+    report.add_argument(
+        "--embed-all", action="store_true", help="every cell's pictures in the page itself"
+    )
     logs = add_for_study("logs", commands.logs, "Print the log of a point, and why it failed.")
     logs.add_argument("point", help="a point's name, or enough of it to be the only one")
     add_for_study("stop", commands.stop, "Ask all workers to save what they run and leave.")

@@ -82,12 +82,16 @@ def _plain(cell: "Cell") -> dict[str, object]:
 
 
 def report(typed: argparse.Namespace) -> int:
-    """Write the report, and the table of trials, as the study stands now."""
+    """Write the report and the table of trials as the study stands now, or compare two studies."""
+    from sweeps.report.comparison import write_comparison
     from sweeps.report.page import write_report
 
     study = load_study(typed.study)
+    if typed.other is not None:
+        print(shown(write_comparison(study, load_study(typed.other))))
+        return 0
     write_atomically(study.folder.table, study.frame().to_csv(index=False))
-    print(shown(write_report(study)))
+    print(shown(write_report(study, embed_all=typed.embed_all)))
     return 0
 
 

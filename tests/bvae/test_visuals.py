@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bvae.visuals import (
+    Origins,
     Picture,
+    Sweep,
+    latent_film,
+    latent_grid,
     reconstruction_grid,
     save_gif,
     save_png,
@@ -322,3 +326,62 @@ class TestAtomicity:
         assert [p.name for p in tmp_path.iterdir()] == ["picture"]
         with Image.open(path) as image:
             assert image.size == (4, 4)
+
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def coloured(*shape: int, colour: tuple[int, int, int]) -> Images:
+    """Images [*shape, 3, 32, 32] of one colour."""
+    return np.broadcast_to(np.array(colour)[:, None, None] / 255, (*shape, 3, 32, 32))
+
+
+class TestOneLatent:
+    ORIGINS = Origins(["square", "heart"], coloured(2, colour=RED))
+    SWEEPS = (
+        Sweep("-3 to 3", np.linspace(-3, 3, 5), coloured(2, 5, colour=BLUE)),
+        Sweep("its own", np.linspace(0, 0.1, 5), coloured(2, 5, colour=BLUE)),
+    )
+
+    def test_grid(self) -> None:
+        """A block for each range: in each row an image, then its steps in one line."""
+        picture = latent_grid(self.ORIGINS, self.SWEEPS, title="z3")
+        images, steps = boxes(picture, RED), boxes(picture, BLUE)
+
+        assert 4 == len(images)
+        assert 20 == len(steps)
+        assert {(96, 96)} == {box[2:] for box in images + steps}
+        assert sorted({box[0] for box in images}) == sorted({box[0] for box in steps})
+        assert 1 == len({box[1] for box in images})
+        assert max(box[1] for box in images) + 96 < min(box[1] for box in steps)
+
+    def test_grid_shows_steps_in_order(self) -> None:
+        """Step s of image i stands in row i, at place s."""
+        frames = coloured(2, 5, colour=BLUE).copy()
+        frames[1, 3] = np.array(RED)[:, None, None] / 255
+        origins = Origins(["a", "b"], coloured(2, colour=BLUE))
+        sweep = Sweep("own", np.linspace(0, 1, 5), frames)
+        picture = latent_grid(origins, [sweep], title="z3")
+        ((y, x, _, _),) = boxes(picture, RED)
+        places = boxes(picture, BLUE)
+
+        assert max(box[0] for box in places) == y
+        assert 3 == len({box[1] for box in places if box[1] < x}) - 1  # one is the image itself
+
+    def test_film(self) -> None:
+        """A column for the images and one for each range; forth and back without a repeat."""
+        film = latent_film(self.ORIGINS, self.SWEEPS, title="z3")
+
+        assert 2 * 5 - 2 == len(film)
+        assert 2 == len(boxes(film[0], RED))
+        assert 4 == len(boxes(film[0], BLUE))
+        assert (film[1] == film[7]).all()
+        assert not (film[0] == film[1]).all()  # the values above the columns change
+
+    def test_film_shows_the_step(self) -> None:
+        """In picture s every column shows step s, the images stay."""
+        frames = coloured(2, 3, colour=BLUE).copy()
+        frames[:, 2] = 0
+        film = latent_film(self.ORIGINS, [Sweep("own", np.linspace(0, 1, 3), frames)], title="z3")
+        assert [2, 2, 0, 2] == [len(boxes(picture, BLUE)) for picture in film]
+        assert [2, 2, 2, 2] == [len(boxes(picture, RED)) for picture in film]
