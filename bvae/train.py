@@ -269,13 +269,19 @@ def load(trial_folder: Path | str) -> BetaVAE:
     """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
 
     Raises:
-        DataError: the folder holds no weights.
+        DataError: the folder holds no weights, or those of other networks.
     """
     folder = TrialFolder(Path(trial_folder))
     for name in ("last.ckpt", "best.ckpt"):
         path = folder.checkpoints / name
         if path.exists():
-            model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            try:
+                model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            except RuntimeError as error:
+                raise DataError(
+                    f"{path}: not the weights of this version's networks; "
+                    f"load them with the sources they were trained with ({error})"
+                ) from error
             return model.eval()
     raise DataError(
         f"{folder.root}: no weights; expected checkpoints/last.ckpt of a complete trial "

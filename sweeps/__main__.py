@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bvae.exceptions import BvaeError
-from sweeps import commands
+from sweeps import baselines, commands, rescore, traverse
 from sweeps.exits import Exit
 
 Command = Callable[[argparse.Namespace], int]
@@ -67,6 +67,15 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="KEY=VALUE",
         help="only points with this value, for example beta=4; may be repeated",
+    )
+    rescore.add_arguments(
+        add_for_study("rescore", rescore.run, "Score a study anew from its stored codes.")
+    )
+    traverse.add_arguments(
+        add_for_study("traverse", traverse.run, "Draw one latent of a model over its range.")
+    )
+    baselines.add_arguments(
+        add("baselines", baselines.run, "Score codes that need no training, beside the paper's.")
     )
     runs = add("list", commands.list_studies, "List the studies of a folder.")
     runs.add_argument("runs", type=Path, nargs="?", default=Path("runs"), metavar="RUNS")

@@ -57,6 +57,7 @@ def _remaining(study: Study) -> str:
 def best(typed: argparse.Namespace) -> int:
     """Print the best complete cell of each latent size, and of all."""
     from sweeps.curve import best_cells
+    from sweeps.flags import flags
     from sweeps.outcome import described
 
     study = load_study(typed.study)
@@ -74,6 +75,8 @@ def best(typed: argparse.Namespace) -> int:
         print(("* " if cell == found.overall else "  ") + described(cell))
     if not found.by_line:
         print("no cell is complete yet")
+    for flag in flags(study.frame(), score_names=[score], axes=study.manifest.axes):
+        print(f"! {flag}")
     return 0
 
 
@@ -98,12 +101,7 @@ def report(typed: argparse.Namespace) -> int:
 def logs(typed: argparse.Namespace) -> int:
     """Print a point's log, and its error if it has failed."""
     study = load_study(typed.study)
-    matching = [point.slug for point in study.points if typed.point in point.slug]
-    exact = [slug for slug in matching if slug == typed.point]
-    if len(exact or matching) != 1:
-        some = "\n".join(f"  {slug}" for slug in matching[:10])
-        raise ConfigError(f"{typed.point}: names {len(matching)} points\n{some}".rstrip())
-    slug = (exact or matching)[0]
+    slug = study.slug_of(typed.point)
     log = study.folder.trial(slug).log
     print(log.read_text(encoding="utf-8") if log.exists() else "(no log yet)")
     result = study.result(slug)

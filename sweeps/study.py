@@ -249,6 +249,19 @@ class Study:
         names = {name for result in self.results.values() for name in result.scores}
         return tuple(sorted(names, key=lambda name: (name != self.manifest.objective, name)))
 
+    def slug_of(self, part: str) -> str:
+        """Return the slug that is named, or the only one with this part in it.
+
+        Raises:
+            ConfigError: if none or several are meant.
+        """
+        matching = [point.slug for point in self.points if part in point.slug]
+        exact = [slug for slug in matching if slug == part]
+        if len(exact or matching) != 1:
+            some = "\n".join(f"  {slug}" for slug in matching[:10])
+            raise ConfigError(f"{part}: names {len(matching)} points\n{some}".rstrip())
+        return (exact or matching)[0]
+
     def result(self, slug: str) -> TrialResult | None:
         """Return the result of one point, if there is one."""
         return self.results.get(slug)
@@ -282,7 +295,8 @@ class Study:
             "threads",
         ):
             row[name] = getattr(final, name) if final else None
-        row["protocol"] = self.manifest.protocol
+        # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
+        row["protocol"] = (final.scoring if final else {}).get("protocol", self.manifest.protocol)
         row["error"] = result.error.splitlines()[0] if result and result.error else None
         return row
 

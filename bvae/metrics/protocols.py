@@ -26,8 +26,8 @@ kim2018        factor_vae  0    .65  .66   0    .52  .68   0    .62  .76
 
 `higgins2017`, the β-VAE score of `kim2018`, MIG, modularity and explicitness do not move, DCI only
 by rounding. `fast` moves as `locatello2019` does (β-VAE score at L = 12: .54 .56 .52, .55 .59 .60
-and .60 .75 .77 at β = .25, 8, 16). The β-VAE score moves by its penalty and its 100 steps, FactorVAE by its threshold,
-SAP by its penalty.
+and .60 .75 .77 at β = .25, 8, 16). The β-VAE score moves by its penalty and its 100 steps,
+FactorVAE by its threshold, SAP by its penalty.
 """
 
 from dataclasses import dataclass

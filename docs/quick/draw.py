@@ -35,10 +35,7 @@ def table(curve: pd.DataFrame, study: Study) -> list[str]:
     lines.append("| --- " * (len(SCORES) + 3) + "|")
     for (latent_dim, beta), cell in curve.groupby(["latent_dim", "beta"], sort=True):
         rows = cell.set_index("score")
-        shown = [
-            f"{rows.loc[name, 'mean']:.2f} ({rows.loc[name, 'low']:.2f} to {rows.loc[name, 'high']:.2f})"
-            for name in SCORES
-        ]
+        shown = ["{mean:.2f} ({low:.2f} to {high:.2f})".format(**rows.loc[name]) for name in SCORES]
         active = f"{rows['active_latents'].iloc[0]:.1f}"
         lines.append(f"| {latent_dim} | {beta:g} | " + " | ".join(shown) + f" | {active} |")
     seconds = study.frame()["wall_time_s"].sum()

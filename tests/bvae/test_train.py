@@ -306,3 +306,16 @@ def test_other_networks_train_too(assign: Assign, network: str, optimizer: str, 
     )
 
     assert "complete" == train.run_trial(task).state
+
+
+def test_weights_of_other_networks_are_told(assign: Assign) -> None:
+    """Weights that do not fit this version's networks end in a message, not in torch's own."""
+    task = assign(trainer={"max_steps": 1})
+    train.run_trial(task)
+    path = task.folder.checkpoints / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"].popitem()
+    torch.save(checkpoint, path)
+
+    with pytest.raises(DataError, match="not the weights of this version's networks"):
+        bvae.load(task.folder.root)
