@@ -112,8 +112,8 @@ class BetaVAE(pl.LightningModule):
             self._check_finite(self.latest, step=self.global_step + 1)
         return losses
 
-    def training_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Take one step of the optimiser on a batch [B, C, H, W] in 0..1.
+    def training_step(self, batches: list[Tensor], batch_idx: int) -> None:
+        """Take one step of the optimiser on each of the batches [B, C, H, W] in 0..1.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
@@ -121,10 +121,11 @@ class BetaVAE(pl.LightningModule):
         optimizer = self.optimizers()
         if isinstance(optimizer, list):  # Lightning's return type allows for several
             raise TypeError(f"expected one optimizer, but got {len(optimizer)}")
-        loss = self.losses(batch).loss
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        for batch in batches:
+            loss = self.losses(batch).loss
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
 
     def on_train_end(self) -> None:
         """Check the last loss, which a GPU may not have been asked for."""

@@ -32,6 +32,10 @@ from bvae.versions import versions
 
 log = logging.getLogger("bvae")
 
+STEPS_A_TURN = 10
+"""Steps between two turns of Lightning's loop, when no row of history is due: a trial can be
+stopped, and its state saved, at each turn."""
+
 
 class Stopwatch:
     """Seconds spent in the parts of a trial."""
@@ -164,7 +168,10 @@ def fit(
         enable_model_summary=False,
         default_root_dir=task.folder.root,
     )
-    batches = ImageBatches(dataset, batch_size=config.trainer.batch_size, seed=config.seed)
+    pauses = (STEPS_A_TURN, pace.log_every, pace.probe_every)
+    batches = ImageBatches(
+        dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
+    )
     trainer.fit(model, datamodule=batches, ckpt_path=_resumable(task.folder.resume, model))
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")

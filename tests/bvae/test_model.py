@@ -45,10 +45,10 @@ class StepStream:
     def __init__(self, trainer: pl.Trainer) -> None:
         self.trainer = trainer
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[list[torch.Tensor]]:
         step = self.trainer.global_step
         while True:
-            yield make_batch(step)
+            yield [make_batch(step)]
             step += 1
 
 

@@ -1,5 +1,8 @@
 """Image i of the data set of these tests holds the number i in its 16 pixels."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -32,8 +35,9 @@ class Recorder(pl.LightningModule):
         self.layer = torch.nn.Linear(16, 1)
         self.seen = []
 
-    def training_step(self, images):
-        """One step on images [b, 1, 4, 4]."""
+    def training_step(self, batches):
+        """One step on the one batch of images [b, 1, 4, 4]."""
+        (images,) = batches
         self.seen.append(numbers(images))
         return self.layer(images.flatten(1)).square().mean()
 
@@ -146,8 +150,20 @@ def test_batches_without_a_trainer():
     stream = batches.train_dataloader()
     for _ in range(2):
         first, second, *_ = zip(stream, range(2), strict=False)
-        assert numbers(first[0]) == batches.batch_indices(0).tolist()
-        assert numbers(second[0]) == batches.batch_indices(1).tolist()
+        assert numbers(first[0][0]) == batches.batch_indices(0).tolist()
+        assert numbers(second[0][0]) == batches.batch_indices(1).tolist()
+
+
+def test_lists_end_at_pauses_and_at_the_last_step():
+    """Batches come in lists up to the next pause, and none goes beyond the last step."""
+    batches = ImageBatches(numbered(), batch_size=BATCH, seed=0, pauses=(4, 6))
+    batches.trainer = SimpleNamespace(global_step=3, max_steps=14)
+    lists = itertools.islice(batches.train_dataloader(), 5)
+    taken = [[numbers(images) for images in listed] for listed in lists]
+    expected = [batches.batch_indices(step).tolist() for step in range(3, 14)]
+
+    assert [1, 2, 2, 4, 2] == [len(listed) for listed in taken]
+    assert expected == [images for listed in taken for images in listed]
 
 
 @pytest.mark.parametrize(
