@@ -89,13 +89,33 @@ class Judgement:
 def judge_all(
     frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
 ) -> list[Judgement]:
-    """Judge every line of the chart; the arguments are those of `curve`."""
-    found = lines(frame, score_names=score_names, axes=axes)
-    return [judge(line, other_scores=tuple(frame.columns)) for line in found]
+    """Judge every line of the chart; the arguments are those of `curve`.
+
+    A score that is saturated over all cells of the study is so on each of its lines.
+    """
+    found = list(lines(frame, score_names=score_names, axes=axes))
+    crowded = {
+        score: is_saturated([at for at in found if at.score == score]) for score in score_names
+    }
+    others = tuple(frame.columns)
+    return [judge(at, other_scores=others, saturated=crowded[at.score]) for at in found]
 
 
-def judge(line: Line, *, other_scores: Sequence[str] = ()) -> Judgement:
-    """Return the verdict on one line; `other_scores` are those a saturated one may be sent to."""
+def is_saturated(of_score: Sequence[Line]) -> bool:
+    """Whether more than a quarter of the complete cells of these lines have a mean above .97."""
+    means = [cell_means(line.values) for line in (at.finished() for at in of_score)]
+    cells = np.concatenate(means) if means else np.zeros(0)
+    return bool(cells.size and (cells > CEILING).mean() > CROWDED)
+
+
+def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = False) -> Judgement:
+    """Return the verdict on one line.
+
+    Args:
+        line: a score against β at one latent size.
+        other_scores: those a saturated one may be sent to.
+        saturated: whether the score is known to be, from the other lines of the study.
+    """
     done = line.finished()
     nothing = Judgement(
         axes=line.axes,
@@ -108,7 +128,7 @@ def judge(line: Line, *, other_scores: Sequence[str] = ()) -> Judgement:
     if len(done.betas) == 0:
         return nothing
     seen = evidence(done.values, done.collapsed)
-    verdict = Verdict(str(verdicts(seen)))
+    verdict = Verdict.SATURATED if saturated else Verdict(str(verdicts(seen)))
     more_seeds = _more_seeds(done, verdict)
     return replace(
         nothing,

@@ -248,6 +248,14 @@ class TestJudge:
         (found,) = judge_all(frame, score_names=["mig"])
         assert found.text.endswith("look at sap")
 
+    @pytest.mark.parametrize(("near", "verdict"), [(5, "saturated"), (4, "yes")])
+    def test_saturation_is_the_studys(self, near, verdict):
+        """More than a quarter of the cells of all latent sizes: every line is saturated."""
+        high = study([0.98] * near + [0.5] * (8 - near), sd=0.001)
+        low = study([0.2, 0.3, 0.5, 0.8, 0.6, 0.5, 0.4, 0.3], sd=0.001).assign(latent_dim=5)
+        found = judge_all(pd.concat([high, low]), score_names=["beta_vae"])
+        assert {at.latent_dim: str(at.verdict) for at in found}[5] == verdict
+
     def test_a_quarter_near_the_ceiling_is_not_saturated(self):
         """Two of eight cells may be that good."""
         assert judged(study([0.8, 0.98, 0.99, 0.9, 0.8, 0.7, 0.6, 0.5], sd=0.001)).verdict == "yes"
