@@ -7,6 +7,7 @@ from pathlib import Path
 from bvae.files import write_atomically
 from sweeps.claims import Claim, check_claims
 from sweeps.curve import write_curve
+from sweeps.flags import Flag, flags
 from sweeps.report.answer import best_model, gallery, in_words, line_answers
 from sweeps.report.digest import Digest, digest, facet_name
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
@@ -69,6 +70,7 @@ def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
         latents=latent_views(read),
         gallery=gallery(read, command=command),
         claims=claims(read) if scores else [],
+        flags=[str(flag) for flag in _flags(read)] if scores else [],
         columns=columns(read),
         rows=trial_rows(read),
         failures=failures(read),
@@ -99,6 +101,11 @@ def claims(read: Digest) -> list[ClaimView]:
         )
         for claim in found
     ]
+
+
+def _flags(read: Digest) -> tuple[Flag, ...]:
+    """Return the cells whose objective depends on how it is read."""
+    return flags(read.frame, score_names=[read.objective], axes=read.study.manifest.axes)
 
 
 def _about(claim: Claim) -> str:

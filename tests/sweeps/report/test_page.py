@@ -157,6 +157,20 @@ def test_all_pictures_are_embedded_on_demand(
     assert set(json.loads(found[1])) == ({p.slug for p in points} if embed_all else set())
 
 
+@pytest.mark.parametrize(("sampled", "shown"), [(0.35, True), (0.48, False)])
+def test_scores_that_depend_on_how_they_are_read_are_flagged(
+    make_study: Any, points_of: Any, result_of: Any, *, sampled: float, shown: bool
+) -> None:
+    """A cell whose score on samples differs by more than .05 is named under the curve."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    scores = {"mig": 0.5, "mig_sampled": sampled}
+    study = make_study(points, results={points[1].slug: result_of(points[1], scores=scores)})
+    text = " ".join(Elements(page_of(study)).texts)
+
+    assert shown == ("beta=4 latent_dim=5  mig 0.500, on samples 0.350 (-0.150)" in text)
+    assert shown == ("reading of MIG differs by more than 0.05" in text)
+
+
 def test_claims_are_answered_in_words(page: str) -> None:
     """Each claim has an answer; scores have the names people use."""
     text = " ".join(Elements(page).texts)
