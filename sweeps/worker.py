@@ -129,14 +129,16 @@ def leaving_on(
 ) -> Iterator[None]:
     """Leave on one of these signals, within a time if one is given; on a second one at once."""
 
+    ends: list[threading.Timer] = []
+
     def handle(number: int, _: object) -> None:
         if leave.told:
             os._exit(Exit.INTERRUPTED)
         leave.tell()
         if within_s is not None:
-            last = threading.Timer(within_s, os._exit, [Exit.INTERRUPTED])
-            last.daemon = True
-            last.start()
+            ends.append(threading.Timer(within_s, os._exit, [Exit.INTERRUPTED]))
+            ends[-1].daemon = True
+            ends[-1].start()
 
     # Only the main thread may; under the basic launcher the orchestrator has it and asks by folder.
     if threading.current_thread() is not threading.main_thread():
@@ -148,6 +150,8 @@ def leaving_on(
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+        for end in ends:  # what comes after the block may take its time
+            end.cancel()
 
 
 class Worker:
