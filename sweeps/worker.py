@@ -128,7 +128,6 @@ def leaving_on(
     leave: Leave, *numbers: signal.Signals, within_s: float | None = None
 ) -> Iterator[None]:
     """Leave on one of these signals, within a time if one is given; on a second one at once."""
-
     ends: list[threading.Timer] = []
 
     def handle(number: int, _: object) -> None:
