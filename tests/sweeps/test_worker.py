@@ -415,11 +415,17 @@ class TestLeavingOn:
                 super().__init__()
                 started.append((seconds, function, arguments))
 
+            def cancel(self) -> None:
+                cancelled.append(self)
+
+        cancelled: list[Timer] = []
         monkeypatch.setattr(module.threading, "Timer", Timer)
         with leaving_on(Leave(study.folder), signal.SIGINT, within_s=8):
             signal.raise_signal(signal.SIGINT)
+            assert [] == cancelled
 
         assert [(8, module.os._exit, [130])] == started
+        assert 1 == len(cancelled)  # or it would end the process while the report is written
 
     def test_only_the_main_thread_can(self, study: Study) -> None:
         """Under the basic launcher a worker is a thread of the orchestrator's process."""
