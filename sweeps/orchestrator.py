@@ -15,7 +15,7 @@ from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.ledger import Ledger
 from sweeps.presence import AlreadyPresentError, Present, Watch, here, workers_at
-from sweeps.processes import descendants, kill
+from sweeps.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.progress import Progress
 from sweeps.study import Study, StudyFolder
 from sweeps.worker import log_to
@@ -189,7 +189,8 @@ class Orchestrator:
             claims = self._ledger.claims()
             try:
                 self._launch(index)
-            except Exception as error:  # whatever a launcher raises means: its worker has died
+            # Whatever a launcher raises means: its worker has died, also a Ctrl-C that it got.
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
                 log.warning("worker %d ended: %s", index, error)
                 self._last_death = _gist(error)
             self._progress.look()
@@ -212,16 +213,8 @@ class Orchestrator:
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         """React to Ctrl-C and SIGTERM: once cleanly, twice at once."""
-        if threading.current_thread() is not threading.main_thread():
+        with handling(self._interrupt, signal.SIGINT, signal.SIGTERM):
             yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        old = {number: signal.signal(number, self._interrupt) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
 
     def _interrupt(self, *_: object) -> None:
         if self._interrupted_at is not None:
@@ -244,7 +237,7 @@ class Orchestrator:
         return Exit.LEFT if self._progress.left else Exit.COMPLETE
 
 
-def _gist(error: Exception) -> str:
+def _gist(error: BaseException) -> str:
     """Return the line of an error that says what happened; submitit wraps it in a traceback."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
@@ -253,6 +246,6 @@ def _gist(error: Exception) -> str:
 
 def _kill_workers(study: Study) -> None:
     """Kill what this command has started, and this machine's workers of one that was killed."""
-    kill(descendants(os.getpid()))
+    kill(pid for pid in descendants(os.getpid()) if not is_resource_tracker(pid))
     said = [who for who in workers_at(study.folder.workers) if who.launched]
     kill(who.pid for who in said if who.place == here() and who.pid != os.getpid())

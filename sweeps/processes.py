@@ -1,11 +1,13 @@
-"""Processes of this machine: who descends from whom, and how to end them."""
+"""Processes of this machine: who descends from whom, what they do on signals, how to end them."""
 
 import contextlib
 import os
 import signal
+import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 
 
 def descendants(pid: int) -> list[int]:
@@ -22,8 +24,38 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def is_resource_tracker(pid: int) -> bool:
+    """Whether a process only cleans up after joblib or multiprocessing, and ends by itself.
+
+    Killed before those it serves, it is started anew and complains of all it does not know.
+    """
+    try:
+        return b"resource_tracker import main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
+
+
 def kill(pids: Iterable[int]) -> None:
     """Kill these processes at once, as far as they are still there."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def handling(
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers, *numbers: signal.Signals
+) -> Iterator[None]:
+    """Handle these signals so while the block runs, if it runs in the main thread.
+
+    Only that thread may; under the basic launcher the orchestrator has it, and asks by folder.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, before in old.items():
+            signal.signal(number, before)

@@ -25,6 +25,7 @@ from sweeps.exits import Exit
 from sweeps.ledger import Claim, ClaimLostError, Ledger
 from sweeps.points import Point, text
 from sweeps.presence import Present, Watch, is_locked, new_worker_name
+from sweeps.processes import handling
 from sweeps.study import Manifest, Study, StudyFolder, load_study
 
 log = logging.getLogger("sweeps")
@@ -70,12 +71,19 @@ class WorkerLoop:
         del composed
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu  # before torch is imported
+        starter = os.getppid()
         name = new_worker_name()
         folder = StudyFolder(self.root)
         leave = Leave(folder)
-        with log_to(folder.logs / f"{name}.log"), leaving_on(leave, signal.SIGTERM):
+        with (
+            log_to(folder.logs / f"{name}.log"),
+            handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
+            leaving_on(leave, signal.SIGTERM),
+        ):
             study = load_study(self.root)
             Worker(study, name=name, drains=self.drains, launched=True, leave=leave).work()
+        if os.getppid() != starter:  # joblib's would wait for minutes to be given more work
+            os._exit(Exit.COMPLETE)
 
 
 class Rarely:
@@ -139,16 +147,10 @@ def leaving_on(
             ends[-1].daemon = True
             ends[-1].start()
 
-    # Only the main thread may; under the basic launcher the orchestrator has it and asks by folder.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield
+        with handling(handle, *numbers):
+            yield
     finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
         for end in ends:  # what comes after the block may take its time
             end.cancel()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.score import score_table
 
-Row = tuple[str, float, str]
+Row = tuple[str, str, str]
 
 SIZES = (3, 6, 40, 8, 8)
 CHEAP = ("beta_vae", "factor_vae", "mig", "sap", "modularity", "explicitness")
@@ -47,8 +47,14 @@ def seconds(table: Table, *, protocol: str, only: tuple[str, ...], variants: boo
     return time.process_time() - start
 
 
-def main() -> Iterator[Row]:
+def rows() -> Iterator[Row]:
     """Yield a row for each figure: name, value, goal."""
+    for figure, value, goal in measured():
+        yield figure, f"{value:.2f}", goal
+
+
+def measured() -> Iterator[tuple[str, float, str]]:
+    """Yield name, CPU seconds and goal of each figure."""
     table = plausible_table()
     seconds(table, protocol="fast", only=CHEAP)  # the first call loads libraries
     for protocol in PROTOCOLS:
@@ -63,5 +69,5 @@ def main() -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    for figure, value, goal in main():
-        print(f"{figure:<45}{value:6.2f}  {goal}", flush=True)
+    for figure, value, goal in rows():
+        print(f"{figure:<45}{value:>6}  {goal}", flush=True)

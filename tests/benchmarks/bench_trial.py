@@ -28,7 +28,8 @@ class Row(NamedTuple):
     bound: str
 
 
-STEPS = 1000
+STEPS = 3000  # of the quick study
+STEPS_TOGETHER = 1000
 ROUNDS = 3
 
 
@@ -118,11 +119,11 @@ def _timed(work: Callable[[], object], ready: Barrier, seconds: Any) -> None:
 
 
 def _raw() -> None:
-    raw_steps(settings(tracker="none"))
+    raw_steps(settings(tracker="none", steps=STEPS_TOGETHER))
 
 
 def _trial() -> None:
-    trial(settings(tracker="none"))
+    trial(settings(tracker="none", steps=STEPS_TOGETHER))
 
 
 def at_once(work: Callable[[], object], processes: int) -> float:

@@ -8,7 +8,9 @@ import optuna
 import pytest
 from processes import end, start
 from studies import make_study, points
+from sweeping import killed_command, run_alone
 
+from sweeps.exits import Exit
 from sweeps.journal import open_journal
 from sweeps.presence import new_worker_name
 from sweeps.study import Study, load_study
@@ -89,3 +91,21 @@ def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
         "before JournalStorage.set_trial_state_values",
         "after JournalStorage.set_trial_state_values",
     } <= reached
+
+
+@pytest.mark.slow
+def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
+    """Command and worker die together, whichever of them comes to the boundary."""
+    log = tmp_path / "log"
+    for number in range(1, 1000, 5):
+        root = tmp_path / f"{number}" / "tested"
+        study = make_study(root, points(seed=[0]), trial="fakes.failing_once")
+        code = end(start(killed_command, root, number, log))
+
+        assert Exit.COMPLETE == run_alone(root)
+        assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
+        if code != -9:
+            break
+
+    assert 0 == code
+    assert len(log.read_text().splitlines()) > 30

@@ -171,14 +171,17 @@ class TestEndings:
 
 
 class TestWorkersThatDie:
-    def test_one_is_replaced(self, study: Study) -> None:
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("exit code -9"), KeyboardInterrupt(), SystemExit(1)]
+    )
+    def test_one_is_replaced(self, study: Study, error: BaseException) -> None:
         """Whatever a launcher raises means: its worker has died."""
         deaths = iter([True, False])
 
         def launch(index: int) -> None:
             if next(deaths):
                 Ledger(study).claim("dead")
-                raise RuntimeError("exit code -9")
+                raise error
             worker(study)(index)
 
         assert Exit.COMPLETE is Run(study, launch).code
@@ -359,7 +362,8 @@ def test_the_telling_line_of_an_error(message: str, expected: str) -> None:
 def test_workers_of_this_machine_are_killed(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was started here, and what a killed command has left; not others' workers."""
     killed: list[int] = []
-    monkeypatch.setattr(module, "descendants", lambda _: [11, 12])
+    monkeypatch.setattr(module, "descendants", lambda _: [11, 12, 16])
+    monkeypatch.setattr(module, "is_resource_tracker", lambda pid: pid == 16)
     monkeypatch.setattr(module, "kill", killed.extend)
     said = Presence(name="w", place=here(), pid=13, launched=True)
     present = [said, replace(said, pid=14, launched=False), replace(said, pid=15, place="far")]

@@ -2,8 +2,11 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing import resource_tracker
 
-from sweeps.processes import descendants, kill
+from processes import wait_for
+
+from sweeps.processes import descendants, is_resource_tracker, kill
 
 PARENT = """
 import subprocess, sys
@@ -34,3 +37,15 @@ def test_one_that_is_gone_is_no_trouble() -> None:
 
     kill([ended.pid])
     assert [] == descendants(ended.pid)
+
+
+def test_the_resource_tracker_is_told_from_others() -> None:
+    """Python starts it, and loky one of its own."""
+    resource_tracker.ensure_running()
+
+    tracker = resource_tracker._resource_tracker._pid
+    wait_for(lambda: is_resource_tracker(tracker))  # forked first, then what it is
+    assert not is_resource_tracker(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    assert not is_resource_tracker(ended.pid)

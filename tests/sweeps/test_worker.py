@@ -17,6 +17,7 @@ from bvae import files
 from bvae.exceptions import ConfigError
 from bvae.trial import Assignment, Interrupted, TrialResult
 from sweeps import worker as module
+from sweeps.exits import Exit
 from sweeps.ledger import Ledger
 from sweeps.points import Point, grid
 from sweeps.presence import Present, Watch, new_worker_name, workers_at
@@ -341,6 +342,36 @@ class TestWorkerLoop:
         WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
 
         assert {True} == set(launched)
+
+    def test_it_ignores_the_terminal(self, study: Study, trains: Trains) -> None:
+        """Ctrl-C reaches joblib's processes, too; afterwards all is as it was before."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def pressed(task: Assignment) -> TrialResult:
+            os.kill(os.getpid(), signal.SIGINT)
+            return fakes.instant(task)
+
+        trains(pressed)
+        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+
+        assert 4 == load_study(study.folder.root).counts["complete"]
+        assert before is signal.getsignal(signal.SIGINT)
+
+    @pytest.mark.parametrize(("parents", "left"), [([5, 5], []), ([5, 1], [Exit.COMPLETE])])
+    def test_it_ends_a_process_whose_starter_is_gone(
+        self,
+        study: Study,
+        monkeypatch: pytest.MonkeyPatch,
+        parents: list[int],
+        left: list[Exit],
+    ) -> None:
+        """A pool's process would wait for minutes to be given more work."""
+        asked, codes = iter(parents), list[int]()
+        monkeypatch.setattr(module.os, "getppid", lambda: next(asked))
+        monkeypatch.setattr(module.os, "_exit", codes.append)
+        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+
+        assert left == codes
 
     def test_it_sees_one_device(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
         """Set before torch is imported, over what submitit has blanked."""
