@@ -1,0 +1,82 @@
+"""Whole studies whose processes are killed at random: nothing is lost, nothing is done again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from studies import CONFIGURATION, make_study, points
+from sweeping import Command
+
+from sweeps.curve import curve, write_curve
+from sweeps.journal import open_journal
+from sweeps.presence import workers_at
+from sweeps.study import Study, load_study
+
+pytestmark = pytest.mark.slow
+
+
+def of_steps(number: int) -> dict[str, Any]:
+    """Return configurations whose trials take so many hundredths of a second."""
+    return {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": number}}}
+
+
+def completed(study: Study) -> Counter[str]:
+    """Count the complete trials of each point in the journal."""
+    storage = open_journal(study.folder.journal)
+    trials = optuna.load_study(storage=storage, study_name=study.name).trials
+    return Counter(trial.user_attrs["slug"] for trial in trials if trial.state.name == "COMPLETE")
+
+
+def finished(study: Study) -> dict[str, int]:
+    """Return which file holds the result of each point that has one."""
+    results = study.folder.trials.glob("*/result.json")
+    return {path.parent.name: path.stat().st_ino for path in results}
+
+
+def test_forty_kills(tmp_path: Path) -> None:
+    """300 points, 4 workers, a SIGKILL every second: each ends up with one result, for good."""
+    listed = points(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
+    study = make_study(
+        tmp_path / "tested", listed, trial="fakes.stepping", configurations=of_steps(60)
+    )
+    command = Command(study.folder.root, n_workers=4)
+    first: dict[str, int] = {}
+
+    for _ in command.kills(40, every_s=0.8):
+        counts = load_study(study.folder.root).counts
+        assert 300 == counts.pop("expected") == sum(counts.values())
+        now = finished(study)
+        assert first.items() <= now.items()
+        first = now
+
+    assert (0, 40) == (command.code, len(command.killed))
+    assert {"orchestrator", "worker"} == set(command.killed)
+    assert {point.slug: 1 for point in listed} == completed(study)
+    assert 300 == load_study(study.folder.root).counts["complete"]
+    assert [] == workers_at(study.folder.workers)
+
+
+def curve_of(study: Study) -> bytes:
+    """Return the bytes of a study's curve.csv."""
+    study = load_study(study.folder.root)
+    write_curve(study.folder.report / "curve.csv", curve(study.frame(), score_names=["mig"]))
+    return (study.folder.report / "curve.csv").read_bytes()
+
+
+def test_the_curve_is_the_same_byte_for_byte(tmp_path: Path) -> None:
+    """Whether the study ran through, or was killed ten times at random."""
+    listed = points(beta=[1, 4, 16], seed=range(8))
+    curves = []
+    for kills, steps in ((0, 1), (10, 100)):
+        root = tmp_path / str(kills) / "tested"
+        make_study(root, listed, trial="fakes.stepping", configurations=of_steps(steps))
+        command = Command(root, n_workers=2)
+        for _ in command.kills(kills, every_s=0.8):
+            pass
+        assert (0, kills) == (command.code, len(command.killed))
+        curves.append(curve_of(load_study(root)))
+
+    assert curves[0] == curves[1]
+    assert 4 == len(curves[0].splitlines())
