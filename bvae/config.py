@@ -201,16 +201,26 @@ def _scratch() -> DictConfig:
     return schema
 
 
+def typed(key: str, value: object) -> Any:
+    """Return a value as the key's type has it: 1.0 for '1', where it is a β.
+
+    Raises:
+        OmegaConfBaseException, ValueError: it is not of that type.
+    """
+    schema = _scratch()
+    OmegaConf.update(schema, key, value, merge=True)
+    found = OmegaConf.select(schema, key)
+    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+
+
 def value_mistake(key: str, value: object) -> str | None:
     """Return what is wrong with one value of one key, or None."""
-    schema = _scratch()
+    rule = RULES.get(key)
     try:
-        OmegaConf.update(schema, key, value, merge=True)
+        found = typed(key, value)
     except (OmegaConfBaseException, ValueError):
         return f"{key}: expected {_expected(key)}, but got {value!r}"
-    rule = RULES.get(key)
-    typed = OmegaConf.select(schema, key)
-    if rule is None or rule.holds(typed):
+    if rule is None or rule.holds(found):
         return None
     return f"{key}: expected {rule.expected}, but got {value!r}"
 

@@ -176,7 +176,7 @@ class Probe:
         found["kl/active_units"] = codes.active_latents
         if self.factors is not None:
             table = score_table(codes.mu, self.factors, protocol="fast", only=("mig",))
-            found |= {f"scores/{name}": score.value for name, score in table.scores.items()}
+            found |= {f"scores/{name}": value for name, value in table.values().items()}
         return found
 
 
@@ -204,7 +204,7 @@ def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
     details["wall_time_s"] = round(time.perf_counter() - start, 3)
     details["missing"] = dict(table.missing)
     details["scores"] = {name: _circumstances(value) for name, value in table.scores.items()}
-    return Scored({name: value.value for name, value in table.scores.items()}, details)
+    return Scored(table.values(), details)
 
 
 def _circumstances(score: Score) -> dict[str, object]:

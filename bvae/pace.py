@@ -7,6 +7,7 @@ import torch
 from bvae.config import Config
 from bvae.data.datasets import describe
 from bvae.model import BetaVAE
+from bvae.train import build_model
 
 WARM_STEPS = 2
 """Steps before the timed one: the first ones allocate memory."""
@@ -16,14 +17,7 @@ def step_time_s(config: Config) -> float:
     """Return the seconds of one optimizer step of a batch, without loading the data."""
     torch.set_num_threads(config.threads)
     shape = describe(config.data.name).image_shape
-    model = BetaVAE(
-        network=config.model.name,
-        image_shape=shape,
-        latent_dim=config.latent_dim,
-        beta=config.beta,
-        optimizer=config.optimizer.name,
-        lr=config.optimizer.lr,
-    ).to(_device(config.trainer.accelerator))
+    model = build_model(config, shape).to(_device(config.trainer.accelerator))
     optimizer = model.configure_optimizers()
     batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()
     for _ in range(WARM_STEPS):

@@ -11,9 +11,6 @@ from bvae.data.datasets import Description, ImageDataset, describe, open_dataset
 from bvae.exceptions import ConfigError
 from bvae.metrics.protocols import PROTOCOLS
 
-VARIANTS = ("", "_sampled", "_active")
-"""Suffixes of a score: on means, on samples, on means of the active latents only."""
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -43,7 +40,7 @@ def _score_mistakes(config: Config) -> Iterator[str]:
     if config.protocol not in PROTOCOLS:
         yield f"protocol={config.protocol}: no such protocol; {nearest(config.protocol, PROTOCOLS)}"
         return
-    names = [name + suffix for name in PROTOCOLS[config.protocol].scores for suffix in VARIANTS]
+    names = PROTOCOLS[config.protocol].readings
     if config.objective not in names:
         yield (
             f"objective={config.objective}: not a score of protocol {config.protocol}; "

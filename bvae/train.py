@@ -7,7 +7,6 @@ the trial is still its own.
 import contextlib
 import logging
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +26,8 @@ from bvae.files import write_atomically
 from bvae.history import History, columns
 from bvae.losses import beta_norm
 from bvae.model import BetaVAE
-from bvae.trial import Assignment, Interrupted, TrialFolder, TrialResult, now
+from bvae.networks import ImageShape
+from bvae.trial import Assignment, Interrupted, TrialFolder, TrialResult, described, now
 from bvae.versions import versions
 
 log = logging.getLogger("bvae")
@@ -78,7 +78,7 @@ def run_trial(task: Assignment) -> TrialResult:
             raise
         except Exception as error:  # failure is data: whatever a trial raises is its result
             log.exception("the trial failed")
-            result = replace(result, error=_describe(error))
+            result = replace(result, error=described(error))
     tracker.finish(exit_code=0 if result.state == "complete" else 1)
     seconds = round(time.perf_counter() - start, 3)
     return replace(result, wall_time_s=seconds, tracking=tracker.lost)
@@ -88,10 +88,11 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     config, folder, watch = task.config, task.folder, Stopwatch()
     dataset = preflight.prepare(config)
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
-    model = build_model(config, dataset)
+    model = build_model(config, dataset.store.image_shape)
     with watch.part("train_s"):
         trainer = fit(task, model, dataset, tracker)
-    _keep_weights(trainer, folder, keep=config.checkpoint.keep)
+    if config.checkpoint.keep == "last":
+        save(trainer, folder.checkpoints / "last.ckpt", weights_only=True)
     with watch.part("encode_s"):
         codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
         losses = evaluate.losses(model, dataset, codes)
@@ -120,12 +121,12 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     )
 
 
-def build_model(config: Config, dataset: ImageDataset) -> BetaVAE:
+def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
     """Build the model, its first weights a function of the seed alone."""
     torch.manual_seed(config.seed)
     return BetaVAE(
         network=config.model.name,
-        image_shape=dataset.store.image_shape,
+        image_shape=image_shape,
         latent_dim=config.latent_dim,
         beta=config.beta,
         optimizer=config.optimizer.name,
@@ -194,12 +195,6 @@ def _resumable(path: Path, model: BetaVAE) -> Path | None:
     return None
 
 
-def _keep_weights(trainer: pl.Trainer, folder: TrialFolder, *, keep: str) -> None:
-    """Leave the weights that were asked for, and nothing to resume from."""
-    if keep == "last":
-        save(trainer, folder.checkpoints / "last.ckpt", weights_only=True)
-
-
 def _start_tracker(task: Assignment) -> tracking.Tracker:
     config = task.config
     return tracking.start(
@@ -265,11 +260,6 @@ def _log_file(path: Path) -> Iterator[None]:
         for logger, handlers in zip(loggers, before, strict=True):
             logger.handlers = handlers
         handler.close()
-
-
-def _describe(error: Exception) -> str:
-    """Return type and message on the first line, the traceback below."""
-    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
 def load(trial_folder: Path | str) -> BetaVAE:

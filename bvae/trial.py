@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,6 +96,11 @@ class TrialResult:
         """Write the record atomically."""
         write_atomically(path, json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False))
 
+    @property
+    def cause(self) -> str | None:
+        """Type and message of the error, without its traceback, if there was one."""
+        return self.error.partition("\n")[0] if self.error else None
+
     @classmethod
     def read(cls, path: Path) -> "TrialResult | None":
         """Return the record, or None where there is none or it cannot be read.
@@ -145,6 +151,11 @@ class Assignment:
     identity: RunIdentity
     tracker_folder: Path
     monitor: Monitor = field(default_factory=Monitor)
+
+
+def described(error: BaseException) -> str:
+    """Return type and message of an error being handled on the first line, its traceback below."""
+    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 
 def now() -> str:

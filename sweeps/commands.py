@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
-from bvae.files import write_atomically
 from sweeps.display import duration, shown
 from sweeps.exits import Exit
 from sweeps.points import canonical, text
@@ -65,7 +64,8 @@ def best(typed: argparse.Namespace) -> int:
     if score not in study.score_names:
         known = ", ".join(study.score_names) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
-    found = best_cells(study.frame(), score=score, axes=study.manifest.axes)
+    frame, axes = study.frame(), study.manifest.axes
+    found = best_cells(frame, score=score, axes=axes)
     if typed.json:
         cells = [_plain(cell) for cell in found.by_line]
         overall = None if found.overall is None else _plain(found.overall)
@@ -75,7 +75,7 @@ def best(typed: argparse.Namespace) -> int:
         print(("* " if cell == found.overall else "  ") + described(cell))
     if not found.by_line:
         print("no cell is complete yet")
-    for flag in flags(study.frame(), score_names=[score], axes=study.manifest.axes):
+    for flag in flags(frame, score_names=[score], axes=axes):
         print(f"! {flag}")
     return 0
 
@@ -86,6 +86,7 @@ def _plain(cell: "Cell") -> dict[str, object]:
 
 def report(typed: argparse.Namespace) -> int:
     """Write the report and the table of trials as the study stands now, or compare two studies."""
+    from sweeps.outcome import write_table
     from sweeps.report.comparison import write_comparison
     from sweeps.report.page import write_report
 
@@ -93,7 +94,7 @@ def report(typed: argparse.Namespace) -> int:
     if typed.other is not None:
         print(shown(write_comparison(study, load_study(typed.other))))
         return 0
-    write_atomically(study.folder.table, study.frame().to_csv(index=False))
+    write_table(study)
     print(shown(write_report(study, embed_all=typed.embed_all)))
     return 0
 

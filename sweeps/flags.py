@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bvae.metrics.protocols import ACTIVE, SAMPLED
 from sweeps.curve import Line, cell_means, lines
 
 TOLERANCE = 0.05
-SAMPLED, ACTIVE = "_sampled", "_active"
 WORDS = {SAMPLED: "on samples", ACTIVE: "of active latents alone"}
 
 

@@ -107,7 +107,7 @@ class Orchestrator:
             self._folder.stop.unlink(missing_ok=True)
             self._reconcile()
             self._progress.look()
-            with self._interruptible(), self._display:
+            with handling(self._interrupt, signal.SIGINT, signal.SIGTERM), self._display:
                 self._attend(self._start())
             self._reconcile()
             self._progress.look()
@@ -210,13 +210,8 @@ class Orchestrator:
         for slug in changes.died:
             log.warning("the worker at %s has died", slug)
 
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """React to Ctrl-C and SIGTERM: once cleanly, twice at once."""
-        with handling(self._interrupt, signal.SIGINT, signal.SIGTERM):
-            yield
-
     def _interrupt(self, *_: object) -> None:
+        """React to Ctrl-C and SIGTERM: once cleanly, twice at once."""
         if self._interrupted_at is not None:
             _kill_workers(self._study)
             self._display.abandon()

@@ -12,7 +12,7 @@ from sweeps.study import Study, load_study
 def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
     study = load_study(study.folder.root)
-    write_atomically(study.folder.table, study.frame().to_csv(index=False))
+    write_table(study)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} points complete"]
     summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
@@ -27,6 +27,11 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
 
     display.say(best_line(study))
     display.say(f"report: {shown(write_report(study))}")
+
+
+def write_table(study: Study) -> None:
+    """Write trials.csv, a row per point."""
+    write_atomically(study.folder.table, study.frame().to_csv(index=False))
 
 
 def best_line(study: Study) -> str:

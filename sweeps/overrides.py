@@ -7,10 +7,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 
 from bvae import config
-from bvae.config import Config
 from bvae.exceptions import ConfigError
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment")
@@ -105,16 +103,6 @@ def elements(override: Override) -> list[object]:
     return [parser.parse_override(f"{key}={line}").value() for line in texts]
 
 
-def typed(key: str, value: object) -> object:
-    """Return a checked value of a key as the key's type has it: 1.0 for '1', where it is a β."""
-    if key in config.groups():
-        return value
-    schema = OmegaConf.structured(Config)
-    OmegaConf.update(schema, key, value, merge=True)
-    found = OmegaConf.select(schema, key)
-    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
-
-
 def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
     """Split typed overrides and the sweeper's `params` into fixed ones and axes.
 
@@ -130,7 +118,13 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
         if override.is_hydra_override():
             continue
         if override.is_sweep_override() or key in config.COORDINATES:
-            result.axes[key] = [typed(key, value) for value in elements(override)]
+            result.axes[key] = _values(override)
         else:
             result.fixed.append(override.input_line or "")
     return result
+
+
+def _values(override: Override) -> list[object]:
+    """Return the checked values of an override; those of a key as the key's type has them."""
+    key, values = override.key_or_group, elements(override)
+    return values if key in config.groups() else [config.typed(key, value) for value in values]

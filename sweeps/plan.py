@@ -48,8 +48,7 @@ class Plan:
         if self.folder.manifest.exists():
             manifest = extended(Manifest.read(self.folder.manifest), manifest)
         try:
-            manifest.write(self.folder.manifest)
-            write_atomically(self.folder.base, OmegaConf.to_yaml(nested(manifest.base)))
+            write_manifest(self.folder, manifest)
         except OSError as error:
             raise ConfigError(
                 f"{self.folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
@@ -249,6 +248,12 @@ def differences(known: Manifest, new: Manifest) -> Iterator[str]:
         swept = any(key == axis or key.startswith(axis + ".") for axis in {*known.axes, *new.axes})
         if old != now_ and not swept:
             yield f"{key}: {old} in the study, {now_} now"
+
+
+def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
+    """Write what the points share for people to read, then the manifest, which is what counts."""
+    write_atomically(folder.base, OmegaConf.to_yaml(nested(manifest.base)))
+    manifest.write(folder.manifest)
 
 
 def nested(flat: Mapping[str, Any]) -> DictConfig:

@@ -16,7 +16,6 @@ from rich.progress import track
 
 from bvae.config import nearest
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
 from bvae.trial import TrialResult
 from bvae.versions import code_version
 from sweeps.display import Display
@@ -73,7 +72,6 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         ConfigError: naming every setting that is none, or a score the protocol does not have.
     """
     from bvae.metrics.protocols import protocol_named
-    from bvae.preflight import VARIANTS
 
     given = dict(setting.partition("=")[::2] for setting in settings)
     mistakes = [
@@ -89,7 +87,7 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         protocol=given.get("protocol", manifest.protocol),
         objective=given.get("objective", manifest.objective),
     )
-    names = [name + end for name in protocol_named(wanted.protocol).scores for end in VARIANTS]
+    names = protocol_named(wanted.protocol).readings
     if wanted.objective not in names:
         raise ConfigError(
             f"objective={wanted.objective}: not a score of protocol {wanted.protocol}; "
@@ -104,6 +102,8 @@ def rescore(study: Study, wanted: Request) -> int:
     Raises:
         ConfigError: a worker is at the study, or codes are missing or of another lattice.
     """
+    from sweeps.plan import write_manifest
+
     _refuse_workers(study.folder)
     codes = _checked_codes(study)
     console = Console(stderr=True)
@@ -122,7 +122,7 @@ def rescore(study: Study, wanted: Request) -> int:
         _refuse_workers(study.folder)
         for slug, result in results.items():
             result.write(study.folder.trial(slug).result)
-        _write_manifest(study.folder, rescored_manifest(study.manifest, wanted))
+        write_manifest(study.folder, rescored_manifest(study.manifest, wanted))
     return len(results)
 
 
@@ -160,15 +160,6 @@ def _command(manifest: Manifest, changes: Mapping[str, str]) -> str:
             words = [word for word in words if not word.startswith(f"{key}=")]
             words.append(f"{key}={value}")
     return shlex.join(words)
-
-
-def _write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
-    from omegaconf import OmegaConf
-
-    from sweeps.plan import nested
-
-    write_atomically(folder.base, OmegaConf.to_yaml(nested(manifest.base)))
-    manifest.write(folder.manifest)
 
 
 def _refuse_workers(folder: StudyFolder) -> None:

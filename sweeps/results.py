@@ -64,6 +64,6 @@ class Results:
             state=result.state,
             attempt=result.attempt,
             value=None if value is None or math.isnan(value) else value,
-            cause=result.error.splitlines()[0] if result.error else None,
+            cause=result.cause,
             wall_time_s=result.wall_time_s,
         )

@@ -236,7 +236,7 @@ class Study:
         most = self.manifest.max_attempts
         lines = []
         for slug, result in self.results.items():
-            reason = (result.error or "no reason given").partition("\n")[0]
+            reason = result.cause or "no reason given"
             if self.states[slug] == "failed":
                 lines.append(f"failed {slug}: {reason}")
             elif result.state == "failed":
@@ -297,7 +297,7 @@ class Study:
             row[name] = getattr(final, name) if final else None
         # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
         row["protocol"] = (final.scoring if final else {}).get("protocol", self.manifest.protocol)
-        row["error"] = result.error.splitlines()[0] if result and result.error else None
+        row["error"] = result.cause if result else None
         return row
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.tracking import RunIdentity
-from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, now
+from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
 from sweeps.exits import Exit
 from sweeps.ledger import Claim, ClaimLostError, Ledger
@@ -269,7 +268,7 @@ class Worker:
                 attempt=claim.attempt,
                 threads=self._ledger.study.manifest.threads,
                 started_at=now(),
-                error=f"{type(error).__name__}: {error}\n{traceback.format_exc()}",
+                error=described(error),
                 versions=versions(),
             )
 

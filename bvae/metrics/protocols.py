@@ -49,6 +49,10 @@ SCORE_NAMES = (
 )
 
 
+SAMPLED, ACTIVE = "_sampled", "_active"
+"""Ends of a score's name: read on samples of the posterior, or on the active latents alone."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Everything a score depends on besides the table and the seed.
@@ -86,6 +90,11 @@ class Protocol:
     n_evaluations: int = 1
     is_scale_free: bool = False
     dropped: int | None = None
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Name everything it gives where there are log-variances: each score, read three ways."""
+        return tuple(name + end for name in self.scores for end in ("", SAMPLED, ACTIVE))
 
 
 HIGGINS_2017 = Protocol(

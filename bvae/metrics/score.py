@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from bvae.exceptions import ConfigError
 from bvae.metrics.families import Readings, Score, read_families
 from bvae.metrics.latents import informative_latents
-from bvae.metrics.protocols import SCORE_NAMES, Protocol, protocol_named
+from bvae.metrics.protocols import ACTIVE, SAMPLED, SCORE_NAMES, Protocol, protocol_named
 from bvae.metrics.table import CodeTable, code_table
 
 _log = logging.getLogger(__name__)
@@ -168,6 +168,6 @@ def _representations(table: CodeTable, seed: int) -> dict[str, CodeTable]:
     kept = table.codes[:, active] if active.any() else np.zeros((table.n_rows, 1))
     return {
         "": table,
-        "_sampled": table.with_codes(sampled),
-        "_active": table if active.all() else table.with_codes(kept),
+        SAMPLED: table.with_codes(sampled),
+        ACTIVE: table if active.all() else table.with_codes(kept),
     }

@@ -2,6 +2,8 @@
 
 import math
 
+from bvae.metrics.protocols import ACTIVE, SAMPLED
+
 SCORES = {
     "beta_vae": "Higgins (β-VAE) score",
     "factor_vae": "FactorVAE score",
@@ -17,7 +19,7 @@ SCORES = {
     "kl": "KL (nats)",
     "loss": "Loss (nats)",
 }
-VARIANTS = {"_sampled": "sampled codes", "_active": "active latents only"}
+VARIANTS = {SAMPLED: "sampled codes", ACTIVE: "active latents only"}
 NOTHING = "–"
 
 

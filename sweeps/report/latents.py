@@ -13,12 +13,12 @@ from pandas import DataFrame
 
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
+from bvae.metrics.latents import MIN_SHARE, latent_map
 from sweeps.report import charts
 from sweeps.report.digest import Cell, Digest, Trial
 from sweeps.report.drawings import as_markup
 from sweeps.report.labels import number
 
-INFORMATIVE_SHARE = 0.05
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, DataError)
 
 
@@ -98,7 +98,7 @@ def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]
     shared = {"beta": cell.beta, "latent_dim": cell.latent_dim, "seed": trial.seed}
     axes = {axis: result.point[axis] for axis in read.study.manifest.axes}
     return [
-        {**shared, **axes, "kl_nats": kl, "informative": bool(own.max() >= INFORMATIVE_SHARE)}
+        {**shared, **axes, "kl_nats": kl, "informative": bool(own.max() >= MIN_SHARE)}
         for kl, own in zip(result.kl_per_latent, shares, strict=True)
     ]
 
@@ -110,10 +110,6 @@ def factor_map(path: Path, *, sampled: bool = False) -> FactorMap:
     has no entropy, and is left out. Nothing comes of a file that is not there, cannot be read or
     has no factors.
     """
-    # Imported here: scikit-learn comes with it and costs a second.
-    from bvae.metrics.mutual_information import entropies, mutual_information
-    from bvae.metrics.table import code_table
-
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             mu, names, sizes = (file[name] for name in ("mu", "factor_names", "factor_sizes"))
@@ -124,7 +120,7 @@ def factor_map(path: Path, *, sampled: bool = False) -> FactorMap:
         kept = np.flatnonzero(sizes > 1)
         lattice = FactorLattice(tuple(map(str, names)), tuple(map(int, sizes)))
         factors = lattice.factors(np.arange(len(mu)))[:, kept]
-        table = code_table(z, factors)
+        shares = latent_map(z, factors).information
     except UNREADABLE:
         return FactorMap([], np.empty((0, 0)))
-    return FactorMap([str(names[k]) for k in kept], mutual_information(table) / entropies(table))
+    return FactorMap([str(names[k]) for k in kept], shares)

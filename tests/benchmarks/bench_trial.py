@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from hydra import compose, initialize_config_dir
 
 from bvae import config, preflight, tracking, train
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.trial import Assignment, TrialFolder
+from sweeps import sweeper
 
 
 class Row(NamedTuple):
@@ -34,37 +36,17 @@ ROUNDS = 3
 
 
 def settings(*, tracker: str, steps: int = STEPS) -> Config:
-    """The configuration of a trial of the quick study, with fewer steps."""
-    values: dict[str, Any] = {
-        "beta": 4.0,
-        "latent_dim": 10,
-        "seed": 0,
-        "study": "bench",
-        "runs_dir": "runs",
-        "objective": "mig",
-        "protocol": "fast",
-        "threads": 1,
-        "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2]},
-        "model": {"name": "mlp"},
-        "optimizer": {"name": "adam", "lr": 2e-3},
-        "trainer": {
-            "max_steps": steps,
-            "batch_size": 128,
-            "accelerator": "cpu",
-            "precision": "32-true",
-            "log_every_n_steps": 50,
-            "val_every_n_steps": 500,
-        },
-        "checkpoint": {"keep": "last", "interval_s": 30.0},
-        "tracker": {"name": tracker, "mode": "offline", "project": "bench"},
-    }
-    return config.parse(values)
+    """The configuration of a trial of the quick study, on the CPU."""
+    sweeper.register()
+    typed = ["experiment=quick", f"tracker={tracker}", f"trainer.max_steps={steps}"]
+    with initialize_config_dir(str(config.directory()), version_base="1.3"):
+        return config.parse(compose("config", [*typed, "trainer.accelerator=cpu"]))
 
 
 def raw_steps(settings: Config) -> float:
     """Seconds of the same training steps in a plain loop over the same batches."""
     dataset = preflight.prepare(settings)
-    model = train.build_model(settings, dataset)
+    model = train.build_model(settings, dataset.store.image_shape)
     batches = ImageBatches(dataset, batch_size=settings.trainer.batch_size, seed=settings.seed)
     optimizer = model.configure_optimizers()
     start = time.perf_counter()
