@@ -59,6 +59,36 @@ class Record(pl.Callback):
             self._tracker.log(row | self.probed, step=trainer.global_step)
 
 
+class Extension(pl.Callback):
+    """Lets a complete trial be trained on: its last state is kept but for the optimiser's moments.
+
+    Adam's are twice the size of the weights. A trial that is trained on begins them anew, so it
+    does not end quite like one that was trained as long in one go; `continued_from` says so.
+    """
+
+    def __init__(self) -> None:
+        self.continued_from: list[int] = []
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave the moments out of what is saved at the last step."""
+        if trainer.global_step >= trainer.max_steps:
+            for state in checkpoint["optimizer_states"]:
+                state["state"] = {}
+        checkpoint["continued_from"] = self.continued_from
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the step that training goes on from without moments."""
+        self.continued_from = list(checkpoint.get("continued_from", []))
+        step = checkpoint["global_step"]
+        has_moments = any(state["state"] for state in checkpoint["optimizer_states"])
+        if not has_moments and step < trainer.max_steps:
+            self.continued_from.append(step)
+
+
 class Best(pl.Callback):
     """Keeps the weights of the step at which the model looked best."""
 

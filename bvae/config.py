@@ -83,6 +83,7 @@ class Config:
     objective: str = MISSING
     protocol: str = MISSING
     threads: int = MISSING
+    extend: bool = MISSING
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -98,6 +99,7 @@ NOT_IDENTITY = (
     "study",
     "runs_dir",
     "objective",
+    "extend",
     "tracker",
     "checkpoint",
     "trainer.accelerator",

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
 from bvae import evaluate, media, preflight, tracking
-from bvae.callbacks import Best, Pace, Record, Resume, save
+from bvae.callbacks import Best, Extension, Pace, Record, Resume, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset, describe
@@ -90,9 +90,9 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset.store.image_shape)
     with watch.part("train_s"):
-        trainer = fit(task, model, dataset, tracker)
+        trained = fit(task, model, dataset, tracker)
     if config.checkpoint.keep == "last":
-        save(trainer, folder.checkpoints / "last.ckpt", weights_only=True)
+        save(trained.trainer, folder.last, weights_only=False)
     with watch.part("encode_s"):
         codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
         losses = evaluate.losses(model, dataset, codes)
@@ -102,21 +102,23 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         codes.write(folder.codes)
         drawn = media.draw(model, dataset, codes, folder=folder.media)
     with watch.part("track_s"):
-        _track_outcome(tracker, scored.values, codes, drawn, step=trainer.global_step)
+        _track_outcome(tracker, scored.values, codes, drawn, step=trained.steps)
     return replace(
         result,
         state="complete",
         beta_norm=beta_norm(
             config.beta, latent_dim=config.latent_dim, image_shape=dataset.store.image_shape
         ),
-        device=str(trainer.strategy.root_device),
+        device=str(trained.trainer.strategy.root_device),
         scores=scored.values,
         scoring=scored.details,
         losses=losses,
         kl_per_latent=[float(f"{kl:.6g}") for kl in codes.kl_nats],
         active_latents=codes.active_latents,
         latent_factor_map=evaluate.factor_record(codes),
-        images_seen=trainer.global_step * config.trainer.batch_size,
+        images_seen=trained.steps * config.trainer.batch_size,
+        steps=trained.steps,
+        continued_from=trained.continued_from,
         timings=watch.seconds,
     )
 
@@ -134,10 +136,23 @@ def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
     )
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves: the trainer, and the steps that a complete trial was gone on from."""
+
+    trainer: pl.Trainer
+    continued_from: list[int]
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser, those before an interruption included."""
+        return self.trainer.global_step
+
+
 def fit(
     task: Assignment, model: BetaVAE, dataset: ImageDataset, tracker: tracking.Tracker
-) -> pl.Trainer:
-    """Train from the start, or from where an earlier attempt was interrupted.
+) -> Trained:
+    """Train from the start, from where an attempt was interrupted, or on from a shorter trial.
 
     Raises:
         Interrupted: the monitor asked to stop.
@@ -154,13 +169,19 @@ def fit(
     probe = evaluate.Probe.of(dataset, config.data.score_every)
     record = Record(history, tracker, probe, pace)
     resume = Resume(task.folder, task.monitor, interval_s=config.checkpoint.interval_s)
-    best = Best(record, task.folder.checkpoints / "best.ckpt")
+    best = Best(record, task.folder.best)
+    extension = Extension()
     trainer = pl.Trainer(
         max_steps=config.trainer.max_steps,
         accelerator=config.trainer.accelerator,
         devices=1,
         precision=config.trainer.precision,  # type: ignore[arg-type]
-        callbacks=[record, *([best] if config.checkpoint.keep == "best" else []), resume],
+        callbacks=[
+            record,
+            *([best] if config.checkpoint.keep == "best" else []),
+            extension,
+            resume,
+        ],
         # A trial is one process, also where SLURM would have Lightning think otherwise.
         plugins=[LightningEnvironment()],
         logger=False,
@@ -173,10 +194,15 @@ def fit(
     batches = ImageBatches(
         dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
     )
-    trainer.fit(model, datamodule=batches, ckpt_path=_resumable(task.folder.resume, model))
+    trainer.fit(model, datamodule=batches, ckpt_path=_furthest(task.folder, model))
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
-    return trainer
+    return Trained(trainer, extension.continued_from)
+
+
+def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:
+    """Return the checkpoint to go on with: of an interruption, else of a complete trial."""
+    return _resumable(folder.resume, model) or _resumable(folder.last, model)
 
 
 def _resumable(path: Path, model: BetaVAE) -> Path | None:
@@ -269,8 +295,7 @@ def load(trial_folder: Path | str) -> BetaVAE:
         DataError: the folder holds no weights, or those of other networks.
     """
     folder = TrialFolder(Path(trial_folder))
-    for name in ("last.ckpt", "best.ckpt"):
-        path = folder.checkpoints / name
+    for path in (folder.last, folder.best):
         if path.exists():
             try:
                 model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)

@@ -53,8 +53,18 @@ class TrialFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Weights: `last.ckpt` or `best.ckpt`."""
+        """What there is of the model."""
         return self.root / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The model after its last step, and what it takes to train on."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the step at which the model looked best."""
+        return self.checkpoints / "best.ckpt"
 
     @property
     def resume(self) -> Path:
@@ -69,7 +79,13 @@ class TrialFolder:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The outcome of one attempt at a point, as `result.json` holds it (losses, KL in nats)."""
+    """The outcome of one attempt at a point, as `result.json` holds it (losses, KL in nats).
+
+    Attributes:
+        steps: of the optimiser; None if what ran the trial does not say.
+        continued_from: the steps at which a complete trial was taken up again to be trained on;
+            the optimiser's moments began anew there.
+    """
 
     point: Mapping[str, Any]
     state: State
@@ -87,6 +103,8 @@ class TrialResult:
     active_latents: int | None = None
     latent_factor_map: Mapping[str, Any] | None = None
     images_seen: int = 0
+    steps: int | None = None
+    continued_from: list[int] = field(default_factory=list)
     timings: Mapping[str, float] = field(default_factory=dict)
     tracking: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

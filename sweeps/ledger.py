@@ -21,6 +21,7 @@ from bvae.files import remove_leftovers
 from bvae.trial import TrialResult, now
 from sweeps.attempts import (
     Attempts,
+    Queue,
     deaths_without_progress,
     is_orphan,
     slug_of,
@@ -90,11 +91,9 @@ class Ledger:
         """
         with self._exclusive():
             wanted = self._points if among is None else among
-            all_waiting = self._attempts.trials(TrialState.WAITING)
-            waiting = [trial for trial in all_waiting if slug_of(trial) in wanted]
-            if not waiting:
+            trial = self._queue.first(self._attempts.trials(), wanted)
+            if trial is None:
                 return None
-            trial = min(waiting, key=self._rank)
             announce(slug_of(trial))
             self._attempts.take(trial, worker)
             return Claim(self._points[slug_of(trial)], trial.user_attrs["attempt"], worker)
@@ -115,7 +114,7 @@ class Ledger:
             self._tidy(claim.point.slug, ended)
             self._attempts.tell(trial, ended)
             if not self._study.is_final(ended):
-                self._attempts.enqueue(claim.point, attempt=ended.attempt + 1)
+                self._attempts.enqueue(claim.point, attempt=self._study.next_attempt(ended))
 
     def release(self, claim: Claim) -> None:
         """Give an unfinished point back; it goes on from its checkpoint.
@@ -182,7 +181,7 @@ class Ledger:
 
     def _tidy(self, slug: str, ended: Ended | None) -> None:
         """Keep of a complete point what it is worth keeping: weights, no training state."""
-        if ended is not None and ended.state == "complete":
+        if ended is not None and ended.state == "complete" and self._study.is_final(ended):
             folder = self._folder.trial(slug)
             folder.resume.unlink(missing_ok=True)
             remove_leftovers(folder.root)
@@ -190,9 +189,12 @@ class Ledger:
     def _take_up(self, study: Study) -> None:
         self._study = study
         self._points = {point.slug: point for point in study.points}
-        self._order = {slug: order for order, slug in enumerate(self._points)}
+        self._queue = self._new_queue()
         self._results = Results(study)
         self._manifest_seen = _stamp(study.folder.manifest)
+
+    def _new_queue(self) -> Queue:
+        return Queue({slug: place for place, slug in enumerate(self._points)})
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -202,6 +204,7 @@ class Ledger:
                 self._take_up(load_study(self._folder.root))
             if not self._attempts.is_in_step():
                 self._attempts.open()
+                self._queue = self._new_queue()
                 self._settle_all(Watch(self._folder.workers))
             yield
             self._attempts.remember_size()
@@ -247,12 +250,12 @@ class Ledger:
             self._give_up(slug)
             changes.given_up.append(slug)
             return
-        self._attempts.enqueue(self._points[slug], attempt=ended.attempt + 1 if ended else 1)
+        self._attempts.enqueue(self._points[slug], attempt=self._study.next_attempt(ended))
         changes.queued.append(slug)
 
     def _bury(self, trial: FrozenTrial, ended: Ended | None) -> None:
         """End the trial of a dead worker; one that had ended its attempt only failed to say so."""
-        if ended is not None and ended.attempt >= trial.user_attrs["attempt"]:
+        if ended is not None and self._study.next_attempt(ended) > trial.user_attrs["attempt"]:
             self._attempts.tell(trial, ended)
             return
         said = read(self._folder.workers / f"{worker_of(trial)}.json")
@@ -295,9 +298,6 @@ class Ledger:
         if trial is None:
             raise ClaimLostError(claim.point.slug)
         return trial
-
-    def _rank(self, trial: FrozenTrial) -> tuple[int, int]:
-        return self._order.get(slug_of(trial), len(self._order)), trial.number
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from bvae import config
 from bvae.exceptions import ConfigError
 
-NEVER_SWEPT = ("study", "runs_dir", "experiment")
+NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend")
 
 
 @dataclass

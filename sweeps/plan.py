@@ -22,7 +22,7 @@ from bvae.trial import now
 from bvae.versions import code_version, sources, versions
 from sweeps.overrides import Overrides, split
 from sweeps.points import Point, grid, in_order
-from sweeps.study import Manifest, Study, StudyFolder, combination, load_study
+from sweeps.study import STEPS, Manifest, Study, StudyFolder, combination, load_study
 
 Compose = Callable[[Sequence[str]], DictConfig]
 """Composes the configuration of a list of overrides, Hydra's own part included."""
@@ -46,7 +46,8 @@ class Plan:
         """
         manifest = self.manifest
         if self.folder.manifest.exists():
-            manifest = extended(Manifest.read(self.folder.manifest), manifest)
+            known = Manifest.read(self.folder.manifest)
+            manifest = extended(known, manifest, longer=self.configs[0].extend)
         try:
             write_manifest(self.folder, manifest)
         except OSError as error:
@@ -128,8 +129,12 @@ def plan(
     _check_cells(manifest, points)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     if known is not None:
-        fresh, manifest = manifest, extended(known, manifest)
+        fresh, manifest = manifest, extended(known, manifest, longer=configs[0].extend)
         _check_sources(known, fresh, Study(folder, manifest))
+        if known.base.get(STEPS) != manifest.base.get(STEPS):
+            notes.append(
+                f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
+            )
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(points), tuple(notes))
 
@@ -211,20 +216,35 @@ def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) 
     return "+".join(str(name) for name in values.get(group, [otherwise]))
 
 
-def extended(known: Manifest, new: Manifest) -> Manifest:
+def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifest:
     """Return the study on disk with the points of both; a smaller grid never shrinks it.
 
     It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
 
+    Args:
+        known: on disk.
+        new: as typed now.
+        longer: whether more steps are taken by training on, not as another study.
+
     Raises:
         ConfigError: if the two do not share their base configuration.
     """
+    if longer and _trains_longer(known, new):
+        known = replace(
+            known,
+            base=known.base | {STEPS: new.base[STEPS]},
+            configurations={
+                choice: _with_steps(values, new.base[STEPS])
+                for choice, values in known.configurations.items()
+            },
+        )
     different = list(differences(known, new))
     if different:
         raise ConfigError(
             f"the study {known.name} was made with another configuration:\n"
             + "\n".join(f"  {line}" for line in different)
             + "\ngive the new one a name of its own (study=…), or type the old values"
+            + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
         )
     points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
     return replace(
@@ -236,6 +256,14 @@ def extended(known: Manifest, new: Manifest) -> Manifest:
         points=[point.values for point in in_order(points)],
         configurations=known.configurations | new.configurations,
     )
+
+
+def _trains_longer(known: Manifest, new: Manifest) -> bool:
+    return STEPS in known.base and new.base.get(STEPS, 0) > known.base[STEPS]
+
+
+def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    return {**values, "trainer": values["trainer"] | {"max_steps": steps}}
 
 
 def differences(known: Manifest, new: Manifest) -> Iterator[str]:

@@ -24,6 +24,7 @@ class Ended:
     value: float | None
     cause: str | None
     wall_time_s: float
+    steps: int | None = None
 
     @property
     def is_given_up(self) -> bool:
@@ -66,4 +67,5 @@ class Results:
             value=None if value is None or math.isnan(value) else value,
             cause=result.cause,
             wall_time_s=result.wall_time_s,
+            steps=result.steps,
         )

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sweeps.results import Ended
+
+STEPS = "trainer.max_steps"
+"""The one key of the base configuration that `extend=true` may change."""
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
@@ -82,6 +86,11 @@ class StudyFolder:
     def table(self) -> Path:
         """A row per point."""
         return self.root / "trials.csv"
+
+    @property
+    def floors(self) -> Path:
+        """What untrained encoders score."""
+        return self.root / "floors.json"
 
     @property
     def report(self) -> Path:
@@ -221,7 +230,20 @@ class Study:
 
     def is_final(self, result: "TrialResult | Ended") -> bool:
         """Whether the point needs no further attempt."""
-        return result.state != "failed" or result.attempt >= self.manifest.max_attempts
+        if result.state == "failed":
+            return result.attempt >= self.manifest.max_attempts
+        return not self.is_short(result)
+
+    def is_short(self, result: "TrialResult | Ended") -> bool:
+        """Whether the study was extended since: the trial is to be trained on."""
+        wanted = self.manifest.base.get(STEPS)  # none where it is swept
+        if result.state != "complete" or result.steps is None or wanted is None:
+            return False
+        return bool(result.steps < wanted)
+
+    def next_attempt(self, last: "TrialResult | Ended | None") -> int:
+        """Return the number of the attempt that follows; training on is a first attempt again."""
+        return 1 if last is None or self.is_short(last) else last.attempt + 1
 
     @property
     def counts(self) -> dict[str, int]:
@@ -276,13 +298,20 @@ class Study:
 
         return pd.DataFrame([self._row(point) for point in self.points])
 
+    def _image_size(self, point: Point) -> int:
+        if "data" not in self.manifest.axes:
+            return self.manifest.image_size
+        from bvae.data.datasets import describe
+
+        return math.prod(describe(str(point.values["data"])).image_shape)
+
     def _row(self, point: Point) -> dict[str, object]:
         values = point.values
         result = self.results.get(point.slug)
         row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
         beta, latent_dim = float(str(values["beta"])), int(str(values["latent_dim"]))
         row["beta"] = beta
-        row["beta_norm"] = float(f"{beta * latent_dim / self.manifest.image_size:.12g}")
+        row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point):.12g}")
         final = result if result is not None and self.is_final(result) else None
         row |= {name: final.scores.get(name) if final else None for name in self.score_names}
         row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}

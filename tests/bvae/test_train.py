@@ -13,9 +13,11 @@ from PIL import Image
 
 import bvae
 from bvae import config, tracking, train
+from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
 from bvae.exceptions import DataError
+from bvae.losses import beta_vae_loss
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
 
 VALUES: dict[str, Any] = {
@@ -27,6 +29,7 @@ VALUES: dict[str, Any] = {
     "objective": "mig",
     "protocol": "fast",
     "threads": 1,
+    "extend": False,
     "data": {"name": "dsprites32", "path": None, "score_every": [1, 3, 8, 4, 4]},
     "model": {"name": "mlp"},
     "optimizer": {"name": "adam", "lr": 1e-3},
@@ -73,6 +76,21 @@ def stop_at(step: int) -> Monitor:
     """Return a monitor that asks to stop once a step is reached."""
     reached = [0]
     return Monitor(stopping=lambda: reached[-1] >= step, at=lambda now, _: reached.append(now))
+
+
+def trained_with_forgetting(task: Assignment, *, at: int) -> dict[str, torch.Tensor]:
+    """Return the weights of a training whose Adam was replaced by a new one at a step."""
+    model = train.build_model(task.config, (1, 32, 32))
+    batches = ImageBatches(open_dataset("dsprites32"), batch_size=16, seed=task.config.seed)
+    for step in range(task.config.trainer.max_steps):
+        if step in (0, at):
+            optimizer = torch.optim.Adam(
+                model.parameters(), lr=task.config.optimizer.lr, fused=True
+            )
+        optimizer.zero_grad()
+        beta_vae_loss(batches.batch(step), *model(batches.batch(step)), beta=4.0).loss.backward()
+        optimizer.step()
+    return model.state_dict()
 
 
 def weights(folder: TrialFolder) -> dict[str, torch.Tensor]:
@@ -158,11 +176,13 @@ class TestCompleteTrial:
         np.testing.assert_allclose(codes.mu[:8], mu.numpy(), atol=2e-3)
 
     def test_only_weights_are_kept(self, done: tuple[Assignment, TrialResult]) -> None:
-        """The kept checkpoint has no optimiser state."""
+        """The kept checkpoint is as large as the weights: it has no moments of the optimiser."""
         task, _ = done
-        kept = torch.load(task.folder.checkpoints / "last.ckpt", weights_only=True)
+        kept = torch.load(task.folder.last, weights_only=True)
+        size = sum(value.numel() * value.element_size() for value in kept["state_dict"].values())
 
-        assert "optimizer_states" not in kept
+        assert [{}] == [state["state"] for state in kept["optimizer_states"]]
+        assert task.folder.last.stat().st_size < size + 50_000
 
     def test_log_has_lightnings_words(self, done: tuple[Assignment, TrialResult]) -> None:
         """What Lightning says goes to the trial's log, not to the terminal."""
@@ -203,6 +223,15 @@ class TestReproducibility:
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
+    def test_trial_killed_after_training_is_not_trained_again(self, assign: Assign) -> None:
+        """Where only the result is missing, the next attempt finds it from the kept model."""
+        task = assign()
+        expected = train.run_trial(task)
+        again = train.run_trial(task)
+
+        assert (expected.scores, expected.losses) == (again.scores, again.losses)
+        assert (12, []) == (again.steps, again.continued_from)
+
     def test_damaged_checkpoint_means_starting_again(self, assign: Assign) -> None:
         """A checkpoint that cannot be read is dropped, said so, and the trial starts anew."""
         task = assign()
@@ -221,6 +250,34 @@ class TestReproducibility:
 
         assert "complete" == train.run_trial(other).state
         assert "is of another model" in other.folder.log.read_text()
+
+
+class TestExtension:
+    def test_trained_on_is_as_if_only_the_moments_were_lost(self, assign: Assign) -> None:
+        """12 steps, then on to 24: batches and noise go on, and only Adam begins anew."""
+        long, parts = assign("long", trainer={"max_steps": 24}), assign("parts")
+        train.run_trial(parts)
+        extended = train.run_trial(replace(parts, config=long.config))
+
+        assert ("complete", 24, [12]) == (extended.state, extended.steps, extended.continued_from)
+        assert 24 * 16 == extended.images_seen
+        for name, value in trained_with_forgetting(long, at=12).items():
+            assert torch.equal(value, weights(parts.folder)[name])
+
+    def test_interruption_of_an_extension_changes_nothing(self, assign: Assign) -> None:
+        """An extension that is interrupted ends like one that is not, and says the same."""
+        longer = assign(trainer={"max_steps": 24}).config
+        whole, parts = assign("whole"), assign("parts")
+        for task in (whole, parts):
+            train.run_trial(task)
+        expected = train.run_trial(replace(whole, config=longer))
+        with pytest.raises(Interrupted, match="step 18 of 24"):
+            train.run_trial(replace(parts, config=longer, monitor=stop_at(16)))
+        resumed = train.run_trial(replace(parts, config=longer))
+
+        assert expected.scores == resumed.scores
+        assert [12] == expected.continued_from == resumed.continued_from
+        assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
 
 
 class TestFailure:

@@ -19,6 +19,7 @@ CONFIGURATION: dict[str, Any] = {
     "objective": "mig",
     "protocol": "fast",
     "threads": 1,
+    "extend": False,
     "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2]},
     "model": {"name": "mlp"},
     "optimizer": {"name": "adam", "lr": 1e-3},

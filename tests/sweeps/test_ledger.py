@@ -18,6 +18,8 @@ from sweeps.points import Point
 from sweeps.presence import Present, Watch
 from sweeps.study import Study, load_study
 
+STEPS_10, STEPS_20 = {"trainer.max_steps": 10}, {"trainer.max_steps": 20}
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
@@ -293,6 +295,50 @@ class TestReconcile:
 
         assert set(more) == taken
         assert set(more) == set(ledger.study.points)
+
+
+class TestExtension:
+    @pytest.fixture
+    def longer(self, tmp_path: Path) -> Study:
+        """A study of one complete point of 10 steps that was extended to 20."""
+        study = make_study(tmp_path / "tested", points(beta=[1], seed=[0]), base=STEPS_10)
+        write_result(study, study.points[0], steps=10)
+        Ledger(study).reconcile(watch(study))
+        dataclasses.replace(study.manifest, base=STEPS_20).write(study.folder.manifest)
+        return load_study(study.folder.root)
+
+    def test_a_shorter_trial_is_queued_again(self, longer: Study) -> None:
+        """Its result stays until there is one of more steps, and that is final."""
+        ledger = Ledger(longer)
+        assert slugs(longer) == ledger.reconcile(watch(longer)).queued
+        with present(longer):
+            mine = claim(ledger)
+            assert (1, 10) == (mine.attempt, longer.results[mine.point.slug].steps)
+            ledger.commit(mine, result(mine.point, steps=20))
+
+        assert [] == ledger.reconcile(watch(longer)).queued
+        assert 1 == load_study(longer.folder.root).counts["complete"]
+
+    def test_a_death_on_the_way_is_a_death(self, longer: Study) -> None:
+        """The shorter result does not pass for that of the attempt which was killed."""
+        ledger = Ledger(longer)
+        ledger.reconcile(watch(longer))
+        claim(ledger)
+
+        changes = ledger.reconcile(watch(longer))
+
+        assert slugs(longer) == changes.died == changes.queued
+        assert TrialState.FAIL in {trial.state for trial in trials(longer)}
+
+    def test_its_training_state_stays(self, longer: Study) -> None:
+        """What an attempt that came too late leaves is not tidied up while another is at it."""
+        folder = longer.folder.trial(slugs(longer)[0])
+        folder.checkpoints.mkdir(parents=True)
+        folder.resume.write_bytes(b"state")
+
+        Ledger(longer).tidy(slugs(longer)[0])
+
+        assert folder.resume.exists()
 
 
 class TestLostJournal:

@@ -226,6 +226,41 @@ class TestExtension:
             "give the new one a name of its own (study=…), or type the old values",
         ] == str(raised.value).splitlines()
 
+    def test_more_steps_are_another_study(self, planned: Planned, study: Study) -> None:
+        """Unless one asks for the models to be trained on, which the message says how to do."""
+        with pytest.raises(ConfigError, match=r"train its models on \(extend=true\)"):
+            planned("beta=1", "study=one", "trainer.max_steps=3000")
+
+    def test_more_steps_with_extend(self, planned: Planned, study: Study) -> None:
+        """The study goes on with more steps for all its points; what is shorter is to be run."""
+        for point in study.points:
+            write_result(study, point, steps=2000)
+        found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
+        longer = found.write()
+
+        assert ("models of 2000 steps are trained on to 3000",) == found.notes
+        assert study.manifest.study_id == longer.manifest.study_id
+        assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
+        assert [3000, 3000] == [
+            longer.manifest.configuration(point)["trainer"]["max_steps"] for point in longer.points
+        ]
+
+    def test_extend_takes_only_more_steps(self, planned: Planned, study: Study) -> None:
+        """Fewer steps, or another learning rate beside more of them, are another study."""
+        for typed in (["trainer.max_steps=7"], ["trainer.max_steps=3000", "optimizer.lr=1e-4"]):
+            with pytest.raises(ConfigError, match="made with another configuration"):
+                planned("beta=1", "study=one", "extend=true", *typed)
+
+    def test_once_extended_the_longer_command_is_the_same(
+        self, planned: Planned, study: Study
+    ) -> None:
+        """It need not say extend=true again."""
+        planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true").write()
+
+        assert (
+            study.points == planned("beta=1", "study=one", "trainer.max_steps=3000").write().points
+        )
+
     def test_a_further_axis_is_refused(self, planned: Planned, study: Study) -> None:
         """Its old points have no value for it."""
         with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.001 in the study, swept now"):
