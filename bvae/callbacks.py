@@ -14,6 +14,9 @@ from bvae.model import BetaVAE
 from bvae.tracking import Tracker
 from bvae.trial import Monitor, TrialFolder
 
+PROBED_SCORE = "scores/mig"
+"""What a model in training is judged by: its definition knows no β."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -89,20 +92,38 @@ class Extension(pl.Callback):
             self.continued_from.append(step)
 
 
+class Prune(pl.Callback):
+    """Tells the monitor every score on the way, and stops the training when told to give up."""
+
+    def __init__(self, record: Record, monitor: Monitor) -> None:
+        self._record = record
+        self._monitor = monitor
+        self.is_hopeless = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Ask; at the last step the answer comes too late to save anything."""
+        score = self._record.probed.get(PROBED_SCORE)
+        if score is None or not self._monitor.hopeless(trainer.global_step, score):
+            return
+        if trainer.global_step < trainer.max_steps:
+            self.is_hopeless = trainer.should_stop = True
+
+
 class Best(pl.Callback):
     """Keeps the weights of the step at which the model looked best."""
 
-    def __init__(self, record: Record, path: Path, *, score: str = "scores/mig") -> None:
+    def __init__(self, record: Record, path: Path) -> None:
         self._record = record
         self._path = path
-        self._score = score
         self._best = float("-inf")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Save when the last look was the best so far."""
-        value = self._record.probed.get(self._score, float("-inf"))
+        value = self._record.probed.get(PROBED_SCORE, float("-inf"))
         if value > self._best:
             self._best = value
             save(trainer, self._path, weights_only=True)
@@ -136,7 +157,7 @@ class Resume(pl.Callback):
         if stopping or time.monotonic() - self._saved_at > self._interval_s:
             save(trainer, self._path, weights_only=False)
             self._saved_at = time.monotonic()
-        trainer.should_stop = stopping
+        trainer.should_stop = trainer.should_stop or stopping
 
 
 def save(trainer: pl.Trainer, path: Path, *, weights_only: bool) -> None:

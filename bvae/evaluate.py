@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bvae.data.datamodule import tensor
 from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.files import replace_atomically
-from bvae.losses import bernoulli_nll
+from bvae.losses import nll
 from bvae.metrics.families import Score
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.score import score_table
@@ -24,6 +25,9 @@ from bvae.model import BetaVAE
 
 ENCODE_BATCH = 1024
 """Images a forward pass; larger ones are no faster on a CPU."""
+
+CODED_IMAGES = 20_000
+"""At most so many images without factors are coded, evenly spread."""
 
 LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""
@@ -107,15 +111,22 @@ class Codes:
 def scored_part(
     dataset: ImageDataset, every: Sequence[int] | None
 ) -> tuple[FactorLattice | None, NDArray[np.int64]]:
-    """Return the scored sub-lattice and its rows: every k-th class of each factor."""
-    if dataset.lattice is None or every is None:
+    """Return the scored sub-lattice and its rows: every k-th class of each factor.
+
+    Images without factors are coded up to `CODED_IMAGES` of them, evenly spread: all seeds code the
+    same ones, which is what UDR compares.
+    """
+    if dataset.lattice is None:
+        most = min(CODED_IMAGES, len(dataset))
+        return None, np.linspace(0, len(dataset) - 1, most).astype(np.int64)
+    if every is None:
         return dataset.lattice, np.arange(len(dataset))
     return dataset.lattice.every(every)
 
 
 def images(dataset: ImageDataset, rows: NDArray[np.int64], model: BetaVAE) -> torch.Tensor:
     """Return images [b, C, H, W] in 0..1 on the model's device."""
-    return torch.from_numpy(dataset.store.images(rows)).to(model.device).float()
+    return tensor(dataset.store, rows).to(model.device)
 
 
 @torch.inference_mode()
@@ -146,7 +157,8 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
         mu, logvar = torch.from_numpy(codes.mu[part]), torch.from_numpy(codes.logvar[part])
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
         logits = model.decode(z.to(model.device))
-        recon += bernoulli_nll(logits, images(dataset, codes.rows[part], model)).sum().item()
+        x = images(dataset, codes.rows[part], model)
+        recon += nll(logits, x, variance=model.variance).sum().item()
     recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
     return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
@@ -211,6 +223,7 @@ def _circumstances(score: Score) -> dict[str, object]:
     return {
         "spread": score.spread,
         "evaluations": score.n_evaluations,
+        "values": list(score.evaluations),
         "pairs": score.n_pairs,
         "factors": score.n_factors,
         "chance": score.chance,

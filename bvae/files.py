@@ -3,8 +3,9 @@
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
 """Names of files that are being written."""
@@ -40,6 +41,28 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(".*"):
         if TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def with_tilde(text: str) -> str:
+    """Return a text with the user's home folder written as `~`.
+
+    Whose account it was is nobody's business who reads a report or a shared run.
+    """
+    home = str(Path.home()).rstrip("/")
+    if not home:
+        return text
+    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
+
+
+def shortened(value: Any) -> Any:
+    """Return mappings and lists with every text in them `with_tilde`."""
+    if isinstance(value, str):
+        return with_tilde(value)
+    if isinstance(value, Mapping):
+        return {key: shortened(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(shortened(part) for part in value)
+    return value
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from bvae import visuals
 from bvae.data.datasets import ImageDataset
 from bvae.evaluate import Codes, images
 from bvae.model import BetaVAE
+from bvae.tracking import Tracker
 
 RECONSTRUCTIONS = 24
 """Images reconstructed, evenly spread over the scored ones."""
@@ -26,17 +27,33 @@ TRAVERSAL_STEPS = 11
 
 @dataclass(frozen=True)
 class Drawn:
-    """Where the pictures are."""
+    """Where the pictures are; data without factors have no map of them."""
 
     reconstructions: Path
     traversal: Path
     traversal_gif: Path
+    factor_map: Path | None = None
+
+    def track(self, tracker: Tracker, *, step: int) -> None:
+        """Log every picture."""
+        tracker.log_image("media/reconstructions", self.reconstructions, step=step)
+        tracker.log_image("media/traversal", self.traversal, step=step)
+        tracker.log_video("media/traversal_gif", self.traversal_gif, step=step)
+        if self.factor_map is not None:
+            tracker.log_image("media/factor_map", self.factor_map, step=step)
 
 
 def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
-    """Draw a reconstruction grid, a traversal grid and its animation, latents ordered by KL."""
+    """Draw reconstructions, traversals as a grid and as a film, and the latent x factor map.
+
+    Latents are ordered by KL.
+    """
+    shares = codes.factor_map
     drawn = Drawn(
-        folder / "reconstructions.png", folder / "traversal.png", folder / "traversal.gif"
+        folder / "reconstructions.png",
+        folder / "traversal.png",
+        folder / "traversal.gif",
+        None if shares is None else folder / "factor_map.png",
     )
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
@@ -47,6 +64,11 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
     visuals.save_png(drawn.traversal, grid)
     film = visuals.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
     visuals.save_gif(drawn.traversal_gif, film, fps=8)
+    if drawn.factor_map is not None and shares is not None and codes.lattice is not None:
+        table = visuals.factor_map(
+            shares.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
+        )
+        visuals.save_png(drawn.factor_map, table)
     return drawn
 
 

@@ -30,7 +30,7 @@ class Outputs(NamedTuple):
 
 
 class BetaVAE(pl.LightningModule):
-    """A β-VAE (Higgins et al. 2017) with Gaussian latents and Bernoulli pixels.
+    """A β-VAE (Higgins et al. 2017) with Gaussian latents and Bernoulli or Gaussian pixels.
 
     Args:
         network: a name among `bvae.networks.NETWORKS`.
@@ -39,6 +39,8 @@ class BetaVAE(pl.LightningModule):
         beta: weight of the KL term; `bvae.losses` says in which units.
         optimizer: a name among `OPTIMIZERS`.
         lr: learning rate.
+        variance: of Gaussian pixels; None: they are Bernoulli. `bvae.losses` says what that does
+            to β.
 
     Attributes:
         latest: the losses of the last training step, detached; None before the first. A callback
@@ -59,6 +61,7 @@ class BetaVAE(pl.LightningModule):
         beta: float,
         optimizer: str = "adam",
         lr: float = 1e-3,
+        variance: float | None = None,
     ) -> None:
         super().__init__()
         if optimizer not in OPTIMIZERS:
@@ -73,6 +76,7 @@ class BetaVAE(pl.LightningModule):
         # Convolutions on the CPU take 10 % less with the channels innermost.
         self.to(memory_format=torch.channels_last)
         self.beta = beta
+        self.variance = variance
         self.optimizer = optimizer
         self.lr = lr
         self.latest = None
@@ -90,7 +94,7 @@ class BetaVAE(pl.LightningModule):
         return mu + (0.5 * logvar).exp() * torch.randn_like(mu)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents [B, M] to the logits [B, C, H, W] of white pixels."""
+        """Latents [B, M] to logits [B, C, H, W], whose sigmoids are the means of the pixels."""
         logits: Tensor = self.decoder(z)
         return logits
 
@@ -105,7 +109,7 @@ class BetaVAE(pl.LightningModule):
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
         """
-        losses = beta_vae_loss(batch, *self(batch), beta=self.beta)
+        losses = beta_vae_loss(batch, *self(batch), beta=self.beta, variance=self.variance)
         self.latest = Losses(*(part.detach() for part in losses))
         every = 1 if self.device.type == "cpu" else CHECK_EVERY_N_STEPS_ON_GPU
         if self.global_step % every == 0:

@@ -1,8 +1,8 @@
 """Encoders and decoders, by name.
 
 An encoder maps images [B, C, H, W] to [B, 2M]: the means, then the log-variances, of M latents.
-A decoder maps latents [B, M] to the logits [B, C, H, W] of Bernoulli pixels.
-Images are square, of 32 or 64 pixels, with 1 or 3 channels; N = C * H * W.
+A decoder maps latents [B, M] to logits [B, C, H, W], whose sigmoids are the means of the pixels.
+Images are square, of 32, 64 or 128 pixels, with 1 or 3 channels; N = C * H * W.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from bvae.exceptions import ConfigError
 
 ImageShape = tuple[int, int, int]
 
-RESOLUTIONS = (32, 64)
+RESOLUTIONS = (32, 64, 128)
 CHANNELS = (1, 3)
 
 
@@ -49,7 +49,7 @@ def _mistakes(name: str, *, image_shape: ImageShape, latent_dim: int) -> list[st
     channels, height, width = image_shape
     if channels not in CHANNELS or height != width or height not in RESOLUTIONS:
         mistakes.append(
-            "expected images of 1 or 3 channels and 32x32 or 64x64 pixels, "
+            "expected images of 1 or 3 channels and 32x32, 64x64 or 128x128 pixels, "
             f"got (channels, height, width) = {tuple(image_shape)}; resize the images"
         )
     if latent_dim < 1:
@@ -58,8 +58,8 @@ def _mistakes(name: str, *, image_shape: ImageShape, latent_dim: int) -> list[st
 
 
 def _mlp(image_shape: ImageShape, latent_dim: int) -> Networks:
-    """N-128-128 at 32 pixels, N-512-256 at 64, and its mirror image; ReLU."""
-    hidden = {32: (128, 128), 64: (512, 256)}[image_shape[1]]
+    """N-128-128 at 32 pixels, N-512-256 at 64 and 128, and its mirror image; ReLU."""
+    hidden = {32: (128, 128), 64: (512, 256), 128: (512, 256)}[image_shape[1]]
     N = prod(image_shape)
     encoder = [nn.Flatten(), *_dense((N, *hidden, 2 * latent_dim), nn.ReLU)]
     decoder = [*_dense((latent_dim, *hidden[::-1], N), nn.ReLU), nn.Unflatten(1, image_shape)]
@@ -77,11 +77,11 @@ def _higgins(image_shape: ImageShape, latent_dim: int) -> Networks:
 def _conv(image_shape: ImageShape, latent_dim: int) -> Networks:
     """Four 4x4 convolutions of 32 channels and stride 2, two layers of 256; ReLU.
 
-    Burgess et al. (2018, appendix) use 64 pixels. At 32 pixels there are three convolutions, so
-    that the dense layers see 32 maps of 4x4 at either size.
+    Burgess et al. (2018, appendix) use 64 pixels. At 32 pixels there are three convolutions, at
+    128 five, so that the dense layers see 32 maps of 4x4 at any size.
     """
     channels, height, _ = image_shape
-    depth = {32: 3, 64: 4}[height]
+    depth = {32: 3, 64: 4, 128: 5}[height]
     maps = (32, 4, 4)
     encoder = [
         *_convolutions((channels, *[32] * depth), nn.Conv2d),

@@ -4,8 +4,8 @@ import time
 
 import torch
 
+from bvae import preflight
 from bvae.config import Config
-from bvae.data.datasets import describe
 from bvae.model import BetaVAE
 from bvae.train import build_model
 
@@ -16,7 +16,7 @@ WARM_STEPS = 2
 def step_time_s(config: Config) -> float:
     """Return the seconds of one optimizer step of a batch, without loading the data."""
     torch.set_num_threads(config.threads)
-    shape = describe(config.data.name).image_shape
+    shape = preflight.described(config).image_shape
     model = build_model(config, shape).to(_device(config.trainer.accelerator))
     optimizer = model.configure_optimizers()
     batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()

@@ -7,44 +7,93 @@ from pathlib import Path
 
 from bvae import tracking
 from bvae.config import Config, nearest
-from bvae.data.datasets import Description, ImageDataset, describe, open_dataset
-from bvae.exceptions import ConfigError
+from bvae.data.datasets import DRAWN, Description, ImageDataset, describe, open_dataset
+from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
+from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.udr import UDR
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a configuration amounts to: N input values an image, and the scored lattice."""
+    """What a configuration amounts to.
+
+    Attributes:
+        image_size: N input values an image.
+        lattice: name of the scored lattice, None for images without factors.
+        objective: the score that is maximised.
+        content: SHA-256 of the user's own images, None for a data set known by its name.
+    """
 
     image_size: int
     lattice: str | None
+    objective: str
+    content: str | None
 
 
 def facts(config: Config) -> Facts:
     """Return what is known of a checked configuration."""
-    data = describe(config.data.name)
+    data = described(config)
     lattice = data.lattice
     if lattice is not None and config.data.score_every is not None:
         lattice, _ = lattice.every(config.data.score_every)
-    return Facts(prod(data.image_shape), lattice.name if lattice else None)
+    objective = config.objective or ("mig" if lattice else UDR)
+    return Facts(prod(data.image_shape), lattice.name if lattice else None, objective, data.content)
+
+
+def described(config: Config) -> Description:
+    """Return what the configured data set holds.
+
+    Raises:
+        ConfigError: its path is missing.
+        DataError: the user's images are not what they must be.
+    """
+    data = config.data
+    return describe(
+        data.name, path=_path(config), resolution=data.resolution, channels=data.channels
+    )
+
+
+def _path(config: Config) -> Path | None:
+    return Path(config.data.path).expanduser() if config.data.path else None
 
 
 def mistakes(config: Config) -> list[str]:
     """Return what is wrong with a configuration each of whose values is allowed."""
-    data = describe(config.data.name)
-    found = (_score_mistakes(config), _data_mistakes(config, data), _tracker_mistakes(config))
-    return [mistake for mistakes in found for mistake in mistakes]
+    found = [*_path_mistakes(config), *_pixel_mistakes(config), *_tracker_mistakes(config)]
+    try:
+        data = described(config)
+    except (ConfigError, DataError) as error:
+        return [*_protocol_mistakes(config), *(found or [f"data.path: {error}"])]
+    return [*_score_mistakes(config, data), *_data_mistakes(config, data), *found]
 
 
-def _score_mistakes(config: Config) -> Iterator[str]:
+def _protocol_mistakes(config: Config) -> Iterator[str]:
     if config.protocol not in PROTOCOLS:
         yield f"protocol={config.protocol}: no such protocol; {nearest(config.protocol, PROTOCOLS)}"
+
+
+def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
+    if config.protocol not in PROTOCOLS:
+        yield from _protocol_mistakes(config)
         return
-    names = PROTOCOLS[config.protocol].readings
-    if config.objective not in names:
+    names = (*PROTOCOLS[config.protocol].readings, *UDR_NAMES)
+    if config.objective is None or config.objective in UDR_NAMES:
+        pass
+    elif config.objective not in names:
         yield (
             f"objective={config.objective}: not a score of protocol {config.protocol}; "
             f"{nearest(config.objective, names)}"
+        )
+    elif data.lattice is None:
+        yield (
+            f"objective={config.objective}: needs factors, which {data.name} has none of; "
+            f"give objective={UDR}, which compares the seeds of a cell"
+        )
+    if config.checkpoint.keep == "best" and data.lattice is None:
+        yield (
+            "checkpoint.keep=best: keeps the weights of the highest MIG, which needs factors; "
+            "give last"
         )
 
 
@@ -65,16 +114,38 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
                 f"data.score_every: expected a step for each factor, up to {list(sizes)}, "
                 f"but got {every}"
             )
-    if data.needs_path and not config.data.path:
-        yield f"data.path: {data.name} is read from a file; give data.path=…"
-    if config.data.path and not Path(config.data.path).expanduser().is_file():
-        yield f"data.path: no such file: {config.data.path}"
+    if config.data.content not in (None, data.content):
+        yield (
+            f"data.path: {config.data.path} does not hold the images the study was begun with; "
+            "put them back, or begin another study"
+        )
+
+
+def _path_mistakes(config: Config) -> Iterator[str]:
+    name, path = config.data.name, _path(config)
+    if path is None:
+        if name not in DRAWN:
+            yield f"data.path: {name} is read from a file or folder; give data.path=…"
+    elif name in DRAWN:
+        yield f"data.path: {name} is drawn and reads no file; leave it out"
+    elif name == "folder" and not path.is_dir():
+        yield f"data.path: no such folder: {path}"
+    elif name != "folder" and not path.is_file():
+        yield f"data.path: no such file: {path}"
+
+
+def _pixel_mistakes(config: Config) -> Iterator[str]:
+    data = config.data
+    if data.likelihood == "gaussian" and data.variance is None:
+        yield "data.variance: gaussian pixels need one; give data.variance=0.1"
+    if data.likelihood == "bernoulli" and data.variance is not None:
+        yield "data.variance: bernoulli pixels have none; give data.variance=null"
 
 
 def _tracker_mistakes(config: Config) -> Iterator[str]:
-    if config.tracker.name == "wandb":
+    if config.tracker.name == "wandb" and config.tracker.mode == "online":
         try:
-            tracking.check_key(mode=config.tracker.mode)
+            tracking.check_login()
         except ConfigError as error:
             yield str(error)
 
@@ -83,7 +154,18 @@ def prepare(config: Config) -> ImageDataset:
     """Open the data, after building what is not in the cache yet, with a progress bar.
 
     Raises:
-        DataError: if the data file is not what it should be, or the cache cannot be written.
+        ConfigError: fewer images than a batch takes could be read.
+        DataError: if the data are not what they should be, or the cache cannot be written.
     """
-    path = config.data.path
-    return open_dataset(config.data.name, path=Path(path).expanduser() if path else None)
+    data = config.data
+    dataset = open_dataset(
+        data.name, path=_path(config), resolution=data.resolution, channels=data.channels
+    )
+    if data.content not in (None, dataset.content):
+        raise DataError(f"the images in {data.path} have changed since the study was begun")
+    if len(dataset) < config.trainer.batch_size:
+        raise ConfigError(
+            f"trainer.batch_size: expected at most the {len(dataset)} images that can be read, "
+            f"but got {config.trainer.batch_size}"
+        )
+    return dataset

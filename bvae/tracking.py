@@ -2,19 +2,25 @@
 
 Tracking may never cost a trial. Every call into wandb is guarded: when one fails, the run is given
 up, `Tracker.lost` says why, and training goes on. `history.csv` and `media/` hold the same values.
+Where the server cannot be reached, runs are kept offline; `sweeps sync` uploads them.
 
 Everything wandb writes stays in `<folder>/wandb`: runs in `offline-run-*` (online: `run-*`), its
 own logs and staging in `.cache` and `.data` there. Nothing goes to the user's home.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+import http.client
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bvae.environ import environ
 from bvae.exceptions import ConfigError
+from bvae.files import shortened
 
 if TYPE_CHECKING:
     import wandb
@@ -24,6 +30,10 @@ STEP = "trainer/global_step"
 FLUSH_EVERY_S = 1.0  # what a killed trial may lose; wandb's own default is 15
 INIT_TIMEOUT_S = 20.0  # how long an unreachable server may hold up a trial; default 90
 FINISH_TIMEOUT_S = 60.0  # what is not uploaded by then stays on disk for a later sync
+ANSWER_TIMEOUT_S = 5.0  # how long the server may take to answer before anything is started
+
+_unreached: list[str] = []
+"""Why this process could not start a run online, if so: it waits for the server only once."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Tracker:
 
     @property
     def lost(self) -> str | None:
-        """Why the run was given up; None as long as all is well."""
+        """Why the run, or its way to the server, was given up; None as long as all is well."""
         return self._lost
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
@@ -83,6 +93,37 @@ class Tracker:
 
         self._guarded(add)
 
+    def log_bars(self, key: str, heights: Sequence[float], *, step: int) -> None:
+        """Add a bar for each of some numbers, bar i from i to i + 1.
+
+        As a histogram: for wandb's own bar chart every run would bring a table and an artifact.
+        """
+
+        def add(run: "wandb.Run") -> None:
+            import numpy as np
+
+            import wandb
+
+            edges = np.arange(len(heights) + 1)
+            bars = wandb.Histogram(np_histogram=(np.array(heights), edges))
+            run.log({STEP: step, key: bars})
+
+        self._guarded(add)
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, step: int
+    ) -> None:
+        """Add a table."""
+
+        def add(run: "wandb.Run") -> None:
+            import wandb
+
+            data: list[Iterable[object]] = [list(row) for row in rows]
+            table = wandb.Table(columns=list(columns), data=data, allow_mixed_types=True)
+            run.log({STEP: step, key: table})
+
+        self._guarded(add)
+
     def log_video(self, key: str, path_to_gif: Path, *, step: int) -> None:
         """Add a copy of a GIF file."""
 
@@ -93,7 +134,7 @@ class Tracker:
 
         self._guarded(add)
 
-    def summarise(self, values: Mapping[str, float]) -> None:
+    def summarise(self, values: Mapping[str, float | str]) -> None:
         """Set values that belong to the whole run, such as its scores."""
         self._guarded(lambda run: run.summary.update(dict(values)))
 
@@ -106,7 +147,7 @@ class Tracker:
         if self._run is None:
             return
         try:
-            with _environ(self._environment):
+            with environ(self._environment):
                 call(self._run)
         # When its service dies, wandb lets through whatever its sockets and queues raise; that
         # set is not documented, and none of it is worth a trial.
@@ -116,29 +157,101 @@ class Tracker:
             _forget_service(self._environment)
 
 
-def check_key(*, mode: str) -> None:
-    """Make sure that an online run could log in; asks no server and starts nothing.
-
-    Args:
-        mode: "offline" or "online".
+def check_login() -> None:
+    """Make sure that runs can go to a server: there is a key, and a server that takes it.
 
     Raises:
-        ConfigError: `mode` is "online" and no usable key is configured.
+        ConfigError: there is no usable key, or no server answers in time.
     """
-    if mode == "offline":
-        return
+    with speaking():
+        _find_key()
+        _require_server()
+        _entity()  # asks whose key it is; a second wandb.login would ask nothing
+
+
+def default_entity() -> str:
+    """Return the user or team that runs go to.
+
+    Raises:
+        ConfigError: there is no usable key, or the server does not say.
+    """
+    with speaking():
+        return _entity()
+
+
+def rows_uploaded(run_id: str, *, project: str) -> int:
+    """Return how many rows of a run the server has; 0 if it has no such run.
+
+    Raises:
+        ConfigError: there is no usable key, or the server does not say.
+    """
+    import wandb
+
+    with speaking():
+        _find_key()
+        try:
+            return int(wandb.Api().run(f"{project}/{run_id}").lastHistoryStep) + 1
+        except wandb.errors.CommError as error:
+            if "Could not find run" in str(error):
+                return 0
+            raise ConfigError(
+                f"expected the W&B server to tell of run {run_id}: {_reason(error)}"
+            ) from error
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Let wandb speak to a server, whatever the shell says; nothing it starts or writes stays."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = contained(Path(folder)) | {"WANDB_MODE": None}
+        try:
+            with environ(environment):
+                yield
+        finally:
+            _forget_service(environment)
+
+
+def _find_key() -> None:
+    """Find a key, in the environment or where `wandb login` keeps it; no server is asked."""
     import wandb
 
     try:
-        with _environ({"WANDB_MODE": None, "WANDB_SILENT": "true"}):
-            found = wandb.login(prompt=False, verify=False)
+        found = wandb.login(prompt=False, verify=False)
     except wandb.errors.AuthenticationError as error:
-        raise ConfigError(f"expected a valid W&B key for tracker.mode=online: {error}") from error
+        raise ConfigError(f"expected a valid W&B key: {error}") from error
     if not found:
         raise ConfigError(
-            "expected a W&B key for tracker.mode=online, found none; run `wandb login`, set "
-            "WANDB_API_KEY, or use tracker.mode=offline and upload later"
+            "expected a W&B key, found none; run `wandb login`, set WANDB_API_KEY, or stay with "
+            "tracker.mode=offline and upload later with `sweeps sync`"
         )
+
+
+def _entity() -> str:
+    import wandb
+
+    try:
+        return str(wandb.Api().default_entity)
+    except (wandb.errors.Error, ValueError) as error:
+        raise ConfigError(
+            f"expected the W&B server to know whose key it is, got: {_reason(error)}"
+        ) from error
+
+
+def _require_server() -> None:
+    """Wait for an answer, whatever it is; wandb itself would try for 11 s and blame its service."""
+    import wandb
+
+    url = wandb.setup().settings.base_url
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError:
+        pass
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ConfigError(
+            f"expected the W&B server at {url} to answer, got: {_reason(error)}; check the network "
+            "and WANDB_BASE_URL, or stay with tracker.mode=offline and upload later"
+        ) from error
 
 
 def start(
@@ -150,9 +263,9 @@ def start(
     identity: RunIdentity,
     config: Mapping[str, object],
 ) -> Tracker:
-    """Start a run.
+    """Start a run; one that cannot be online is kept offline, and `lost` says why.
 
-    Trouble with wandb or its server gives a tracker that is lost from the start, not an error.
+    Trouble with wandb itself gives a tracker that is lost from the start, not an error.
 
     Args:
         kind: "wandb", or "none" for a tracker that does nothing.
@@ -160,29 +273,32 @@ def start(
         project: the W&B project.
         folder: all files stay in its sub-folder `wandb`.
         identity: how the run is found again.
-        config: plain values, to group and filter runs by.
-
-    Raises:
-        ConfigError: `mode` is "online" and no usable key is configured.
+        config: plain values, to group and filter runs by; the user's home in them becomes `~`.
     """
     if kind == "none":
         return Tracker()
-    check_key(mode=mode)
-    environment = _contained(folder)
-    try:
-        with _environ(environment):
-            run = _open_run(
-                online=mode == "online",
-                project=project,
-                folder=folder,
-                identity=identity,
-                config=config,
-            )
-    # As in _guarded; and what a server may answer, and a disk.
-    except Exception as error:
-        _forget_service(environment)
-        return Tracker(lost=_reason(error))
-    return Tracker(run=run, environment=environment)
+
+    def started(*, online: bool, lost: str | None = None) -> Tracker:
+        environment = contained(folder)
+        try:
+            with environ(environment):
+                run = _open_run(
+                    online=online, project=project, folder=folder, identity=identity, config=config
+                )
+        # As in _guarded; and what a server may answer, and a disk.
+        except Exception as error:
+            _forget_service(environment)
+            return Tracker(lost=_reason(error))
+        return Tracker(run=run, environment=environment, lost=lost)
+
+    if mode == "offline":
+        return started(online=False)
+    if not _unreached:
+        tracker = started(online=True)
+        if tracker.lost is None:
+            return tracker
+        _unreached.append(tracker.lost)
+    return started(online=False, lost=f"kept offline for `sweeps sync`: {_unreached[0]}")
 
 
 def _open_run(
@@ -195,12 +311,15 @@ def _open_run(
 ) -> "wandb.Run":
     import wandb
 
+    if online:
+        with environ({"WANDB_MODE": None}):
+            _find_key()  # init would ask at a terminal
     folder.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         mode="online" if online else "offline",
         project=project,
         dir=folder,
-        config=dict(config),
+        config=shortened({**config, "study": identity.study}),
         group=identity.study,
         id=identity.run_id,
         name=identity.name,
@@ -239,8 +358,11 @@ def _settings() -> "wandb.Settings":
     )
 
 
-def _contained(folder: Path) -> dict[str, str | None]:
-    """The environment in which wandb writes nothing outside `folder`/wandb."""
+def contained(folder: Path) -> dict[str, str | None]:
+    """Return the environment in which wandb writes nothing outside `folder`/wandb.
+
+    A variable that is None is to be removed.
+    """
     root = folder.absolute() / "wandb"
     return {
         "WANDB_CACHE_DIR": str(root / ".cache"),
@@ -251,28 +373,9 @@ def _contained(folder: Path) -> dict[str, str | None]:
     }
 
 
-@contextmanager
-def _environ(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables, or remove those that are None, and put them back."""
-    before = {name: os.environ.get(name) for name in changes}
-    _set_environ(changes)
-    try:
-        yield
-    finally:
-        _set_environ(before)
-
-
-def _set_environ(changes: Mapping[str, str | None]) -> None:
-    for name, value in changes.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
 def _forget_service(environment: Mapping[str, str | None]) -> None:
     """Let go of a service that may be dead, so that the next run starts a new one."""
-    with _environ(environment), suppress(Exception):  # a dead service cannot be told to end
+    with environ(environment), suppress(Exception):  # a dead service cannot be told to end
         import wandb
 
         wandb.teardown()

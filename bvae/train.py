@@ -17,17 +17,26 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
 from bvae import evaluate, media, preflight, tracking
-from bvae.callbacks import Best, Extension, Pace, Record, Resume, save
+from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
-from bvae.data.datasets import ImageDataset, describe
+from bvae.data.datasets import ImageDataset
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.history import History, columns
+from bvae.logs import Lines
 from bvae.losses import beta_norm
 from bvae.model import BetaVAE
 from bvae.networks import ImageShape
-from bvae.trial import Assignment, Interrupted, TrialFolder, TrialResult, described, now
+from bvae.trial import (
+    Assignment,
+    Interrupted,
+    Pruned,
+    TrialFolder,
+    TrialResult,
+    described,
+    now,
+)
 from bvae.versions import versions
 
 log = logging.getLogger("bvae")
@@ -76,12 +85,20 @@ def run_trial(task: Assignment) -> TrialResult:
         except Interrupted:
             tracker.finish(exit_code=130)
             raise
+        except Pruned as end:
+            result = _pruned(result, task.config, step=end.step)
         except Exception as error:  # failure is data: whatever a trial raises is its result
             log.exception("the trial failed")
             result = replace(result, error=described(error))
-    tracker.finish(exit_code=0 if result.state == "complete" else 1)
+    tracker.finish(exit_code=1 if result.state == "failed" else 0)
     seconds = round(time.perf_counter() - start, 3)
     return replace(result, wall_time_s=seconds, tracking=tracker.lost)
+
+
+def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
+    log.info("given up at step %d: its cell is hopeless", step)
+    images_seen = step * config.trainer.batch_size
+    return replace(result, state="pruned", steps=step, images_seen=images_seen)
 
 
 def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
@@ -110,12 +127,14 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
             config.beta, latent_dim=config.latent_dim, image_shape=dataset.store.image_shape
         ),
         device=str(trained.trainer.strategy.root_device),
+        precision=config.trainer.precision,
         scores=scored.values,
         scoring=scored.details,
         losses=losses,
         kl_per_latent=[float(f"{kl:.6g}") for kl in codes.kl_nats],
         active_latents=codes.active_latents,
         latent_factor_map=evaluate.factor_record(codes),
+        data=_data_record(config, dataset),
         images_seen=trained.steps * config.trainer.batch_size,
         steps=trained.steps,
         continued_from=trained.continued_from,
@@ -133,7 +152,21 @@ def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
         beta=config.beta,
         optimizer=config.optimizer.name,
         lr=config.optimizer.lr,
+        variance=config.data.variance,
     )
+
+
+def _data_record(config: Config, dataset: ImageDataset) -> dict[str, object]:
+    """Return what the images are and what their pixels are taken for, as the result holds it."""
+    return {
+        "name": dataset.name,
+        "content": dataset.content,
+        "images": len(dataset),
+        "skipped": dataset.n_skipped,
+        "image_shape": list(dataset.store.image_shape),
+        "likelihood": config.data.likelihood,
+        "variance": config.data.variance,
+    }
 
 
 @dataclass(frozen=True)
@@ -156,6 +189,7 @@ def fit(
 
     Raises:
         Interrupted: the monitor asked to stop.
+        Pruned: the monitor called it hopeless.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     config = task.config
@@ -171,6 +205,7 @@ def fit(
     resume = Resume(task.folder, task.monitor, interval_s=config.checkpoint.interval_s)
     best = Best(record, task.folder.best)
     extension = Extension()
+    prune = Prune(record, task.monitor)
     trainer = pl.Trainer(
         max_steps=config.trainer.max_steps,
         accelerator=config.trainer.accelerator,
@@ -180,6 +215,7 @@ def fit(
             record,
             *([best] if config.checkpoint.keep == "best" else []),
             extension,
+            prune,
             resume,
         ],
         # A trial is one process, also where SLURM would have Lightning think otherwise.
@@ -195,6 +231,8 @@ def fit(
         dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
     )
     trainer.fit(model, datamodule=batches, ckpt_path=_furthest(task.folder, model))
+    if prune.is_hopeless:
+        raise Pruned(trainer.global_step)
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
     return Trained(trainer, extension.continued_from)
@@ -238,7 +276,7 @@ def _tracked_config(config: Config) -> dict[str, object]:
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     if not isinstance(plain, dict):  # OmegaConf's return type does not say so
         raise TypeError(f"expected a mapping, but got {type(plain).__name__}")
-    sizes = describe(config.data.name).image_shape
+    sizes = preflight.described(config).image_shape
     norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_shape=sizes)
     return {str(key): value for key, value in plain.items()} | {
         "beta_norm": norm,
@@ -258,9 +296,8 @@ def _track_outcome(
 ) -> None:
     values = {f"scores/{name}": value for name, value in scores.items()}
     tracker.log(values, step=step)
-    tracker.log_image("media/reconstructions", drawn.reconstructions, step=step)
-    tracker.log_image("media/traversal", drawn.traversal, step=step)
-    tracker.log_video("media/traversal_gif", drawn.traversal_gif, step=step)
+    tracker.log_bars("kl/per_latent", codes.kl_nats.tolist(), step=step)
+    drawn.track(tracker, step=step)
     tracker.summarise(values | {"active_latents": codes.active_latents})
 
 
@@ -272,7 +309,7 @@ def _log_file(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     names = ("bvae", "pytorch_lightning", "lightning_fabric", "py.warnings")
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.handlers for logger in loggers]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bvae.config import Config
 from bvae.exceptions import DataError
-from bvae.files import write_atomically
+from bvae.files import with_tilde, write_atomically
 from bvae.tracking import RunIdentity
 
 SCHEMA = 1
@@ -95,6 +95,7 @@ class TrialResult:
     beta_norm: float | None = None
     wall_time_s: float = 0.0
     device: str | None = None
+    precision: str | None = None
     error: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     scoring: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class TrialResult:
     kl_per_latent: list[float] = field(default_factory=list)
     active_latents: int | None = None
     latent_factor_map: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
     images_seen: int = 0
     steps: int | None = None
     continued_from: list[int] = field(default_factory=list)
@@ -142,7 +144,20 @@ class Interrupted(Exception):  # noqa: N818 - an event, not an error
     """The trial was asked to stop, and has saved where it was."""
 
 
+class Pruned(Exception):  # noqa: N818 - an event, not an error
+    """The trial was told that its cell is hopeless."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"at step {step}")
+        self.step = step
+
+
 def _never() -> bool:
+    return False
+
+
+def _hopeful(step: int, score: float) -> bool:
+    del step, score
     return False
 
 
@@ -152,10 +167,17 @@ def _unheard(step: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Monitor:
-    """How a trial and whoever runs it talk: must it stop, and how far is it?"""
+    """How a trial and whoever runs it talk.
+
+    Attributes:
+        stopping: must it save where it is, and stop?
+        at: hears the step and how many there are.
+        hopeless: hears a step and the score there; is it to be given up?
+    """
 
     stopping: Callable[[], bool] = _never
     at: Callable[[int, int], None] = _unheard
+    hopeless: Callable[[int, float], bool] = _hopeful
 
 
 @dataclass(frozen=True)
@@ -173,7 +195,7 @@ class Assignment:
 
 def described(error: BaseException) -> str:
     """Return type and message of an error being handled on the first line, its traceback below."""
-    return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+    return with_tilde(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
 
 
 def now() -> str:

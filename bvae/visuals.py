@@ -113,6 +113,29 @@ def traversal_gif(
     return forth + forth[-2:0:-1]
 
 
+def factor_map(
+    shares: NDArray[np.floating], *, factors: Sequence[str], kl_nats: NDArray[np.floating]
+) -> Picture:
+    """What each latent knows of each factor, [M, K] in 0..1, dark where much, with the numbers.
+
+    A row for each latent in order of KL, a column for each factor.
+    """
+    names = _texts(kl_nats, None)
+    left = 2 * MARGIN_PX + max(_text_width(name) for name in names)
+    cell_px = max(_text_width(name) for name in factors) + MARGIN_PX
+    page = _blank(2 * MARGIN_PX + LINE_PX * (len(names) + 1), left + cell_px * len(factors))
+    words = [(name, left + cell_px * k, MARGIN_PX) for k, name in enumerate(factors)]
+    for row, m in enumerate(_by_kl(kl_nats), start=1):
+        y = MARGIN_PX + LINE_PX * row
+        words.append((names[m], MARGIN_PX, y))
+        for k, share in enumerate(np.clip(shares[m], 0.0, 1.0)):
+            x = left + cell_px * k
+            # lightest 255, darkest 135: dark text stays readable
+            page[y : y + LINE_PX, x : x + cell_px - SEPARATOR_PX] = round(255 - 120 * share)
+            words.append((f"{share:.2f}", x, y))
+    return _write(page, words)
+
+
 def latent_grid(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> Picture:
     """One latent over its ranges: a block for each range, in it a row for each image it starts at.
 

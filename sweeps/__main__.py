@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bvae.exceptions import BvaeError
-from sweeps import baselines, commands, rescore, traverse
+from sweeps import baselines, commands, rescore, sync, traverse
 from sweeps.exits import Exit
 
 Command = Callable[[argparse.Namespace], int]
@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--embed-all", action="store_true", help="every cell's pictures in the page itself"
     )
+    confirm = add_for_study(
+        "confirm", commands.confirm, "Train the best β and its neighbours on fresh seeds."
+    )
+    confirm.add_argument("--dry-run", action="store_true", help="print the command, train nothing")
     logs = add_for_study("logs", commands.logs, "Print the log of a point, and why it failed.")
     logs.add_argument("point", help="a point's name, or enough of it to be the only one")
     add_for_study("stop", commands.stop, "Ask all workers to save what they run and leave.")
@@ -74,6 +78,18 @@ def parser() -> argparse.ArgumentParser:
     traverse.add_arguments(
         add_for_study("traverse", traverse.run, "Draw one latent of a model over its range.")
     )
+    add_for_study("sync", sync.run, "Upload to W&B what it does not have yet.")
+    workspace = add_for_study(
+        "workspace", commands.workspace, "Build a W&B workspace of a study, or of two side by side."
+    )
+    workspace.add_argument("other", type=Path, metavar="DIR", nargs="?", help="a second study")
+    workspace.add_argument(
+        "--push", action="store_true", help="write it to W&B, or change it there"
+    )
+    dashboard = add_for_study(
+        "dashboard", commands.dashboard, "Show a study in optuna-dashboard, on this machine only."
+    )
+    dashboard.add_argument("--port", type=int, default=8080, help="default: 8080; 0 for any")
     baselines.add_arguments(
         add("baselines", baselines.run, "Score codes that need no training, beside the paper's.")
     )

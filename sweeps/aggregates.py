@@ -1,8 +1,8 @@
 """Ways to sum up the seeds of a cell, by name, and what each does to the verdict.
 
-A mean has a t-test; the others have not, so their noise is found by a bootstrap of the whole
-recipe. Seeds of one cell are too few to draw from (three of them cover 69 % instead of 95 %):
-the deviations from the cell means are pooled over the cells of the line.
+A mean has a t-test and is read by it; the others have not, so their noise is found by a bootstrap
+of the whole recipe. Seeds of one cell are too few to draw from (three of them cover 69 % instead of
+95 %): the deviations from the cell means are pooled over the cells of the line.
 
 Shapes: C cells in order of β, S seeds, E evaluations of a seed (classifiers trained anew on the
 same codes), B bootstrap draws.
@@ -10,11 +10,12 @@ same codes), B bootstrap draws.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from sweeps.contrasts import Bools, Floats
-from sweeps.curve import CONFIDENCE, Line, pooled_spread
+from sweeps.curve import CONFIDENCE, Line, intervals, pooled_spread
 from sweeps.verdict import CEILING, CROWDED, LEVEL, Evidence, Verdict, evidence, parts, verdicts
 
 DRAWS = 2000
@@ -75,32 +76,51 @@ def summarise(line: Line, *, evaluations: Floats | None = None) -> tuple[Summary
     done = single[line.complete]
     shared = done[:, np.isfinite(done).all(axis=(0, 2))]
     collapsed = line.collapsed[line.complete]
-    if shared.shape[1] < 2 or collapsed.all():
-        return ()
+    if shared.shape[1] < 2 or (~collapsed).sum() < 2:
+        return ()  # a single cell of few seeds has too few deviations to draw from
     betas = line.betas[line.complete]
     return tuple(_summary(name, betas, shared, collapsed) for name in AGGREGATES)
 
 
+class _Reading(NamedTuple):
+    """The evidence of a line, and the interval of its best cell."""
+
+    evidence: Evidence
+    low: float
+    high: float
+
+
 def _summary(name: str, betas: Floats, values: Floats, collapsed: Bools) -> Summary:
     cells = AGGREGATES[name](_flat(values))  # [C]
-    scatter = _scatter(values, collapsed)
-    draws = _null_draws(values, collapsed, AGGREGATES[name])  # [B, C]
-    seen = (
-        evidence(values.mean(axis=-1), collapsed)  # the t-test of the line's own verdict
-        if name == "mean"
-        else _evidence(cells, collapsed, draws, float(scatter))
-    )
     best = int(np.argmax(cells))
-    tails = (1 + np.array([CONFIDENCE, -CONFIDENCE])) / 2
-    low, high = cells[best] - scatter * np.quantile(draws - draws.mean(), tails)
+    read = (
+        _by_t(values, collapsed, best)
+        if name == "mean"
+        else _by_bootstrap(AGGREGATES[name], values, collapsed, best)
+    )
     return Summary(
         aggregate=name,
         beta=float(betas[best]),
         value=float(cells[best]),
-        low=float(low),
-        high=float(high),
-        verdict=Verdict(str(verdicts(seen))),
+        low=read.low,
+        high=read.high,
+        verdict=Verdict(str(verdicts(read.evidence))),
     )
+
+
+def _by_t(values: Floats, collapsed: Bools, best: int) -> _Reading:
+    """Read a line as the curve and its verdict do: the report must not contradict itself."""
+    seeds = values.mean(axis=-1)  # [C, S]
+    found = intervals(seeds, collapsed=collapsed)
+    return _Reading(evidence(seeds, collapsed), float(found.low[best]), float(found.high[best]))
+
+
+def _by_bootstrap(aggregate: Aggregate, values: Floats, collapsed: Bools, best: int) -> _Reading:
+    cells, scatter = aggregate(_flat(values)), float(_scatter(values, collapsed))
+    draws = _null_draws(values, collapsed, aggregate)  # [B, C]
+    tails = (1 + np.array([CONFIDENCE, -CONFIDENCE])) / 2
+    low, high = cells[best] - scatter * np.quantile(draws - draws.mean(), tails)
+    return _Reading(_evidence(cells, collapsed, draws, scatter), float(low), float(high))
 
 
 def _evidence(cells: Floats, collapsed: Bools, draws: Floats, scatter: float) -> Evidence:
@@ -136,7 +156,10 @@ def _null_draws(values: Floats, collapsed: Bools, aggregate: Aggregate) -> Float
     pool = deviations[~collapsed].reshape(-1, evaluations)
     picks = np.random.default_rng(0).integers(len(pool), size=(DRAWS, cells, seeds))
     noise = pool[picks]  # [B, C, S, E]
-    return np.asarray(aggregate(_flat(noise)) / _scatter(noise, collapsed)[:, None])
+    scatter = _scatter(noise, collapsed)
+    # of few deviations a cell may draw one again and again, and then has no scatter to go by
+    known = scatter > 1e-6 * scatter.max()
+    return np.asarray(aggregate(_flat(noise[known])) / scatter[known, None])
 
 
 def _scatter(values: Floats, collapsed: Bools) -> Floats:

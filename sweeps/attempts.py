@@ -4,21 +4,26 @@ What Optuna calls a trial is one attempt: waiting in the queue, running in a wor
 ended. Nothing here takes the study's lock; the `Ledger` does, around all of it.
 """
 
+import heapq
 import logging
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from bvae.exceptions import DataError
-from sweeps.journal import DAMAGE, head, open_journal, set_aside
+from sweeps.journal import DAMAGE, JournalStore
 from sweeps.points import Point
 from sweeps.presence import Watch
 from sweeps.results import Ended
+from sweeps.study import Study
+
+if TYPE_CHECKING:
+    from sweeps.database import DatabaseStore
+
+    Store = JournalStore | DatabaseStore
 
 log = logging.getLogger("sweeps")
 
@@ -29,6 +34,15 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
 }
 
 
+def store_of(study: Study) -> "Store":
+    """Return where the attempts of a study are kept."""
+    if study.manifest.storage is None:
+        return JournalStore(study.folder)
+    from sweeps.database import DatabaseStore  # whose driver not everyone has
+
+    return DatabaseStore(study)
+
+
 class Attempts:
     """The attempts at the points of a study, in the order they were queued.
 
@@ -36,21 +50,18 @@ class Attempts:
         notes: what there is to say about a journal that was lost or damaged.
     """
 
-    def __init__(self, journal: Path, *, study_name: str) -> None:
+    def __init__(self, store: "Store", *, study_name: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._path = journal
+        self._store = store
         self._name = study_name
         self.notes: list[str] = []
         self.open()
 
     def open(self) -> None:
-        """Open the journal, or begin a new one after moving aside one that cannot be read."""
-        try:
-            self._storage = open_journal(self._path)
-        except DataError as error:
-            aside = set_aside(self._path).name
-            self.note(f"{error}; moved to {aside}, rebuilt from the result files")
-            self._storage = open_journal(self._path)
+        """Open the storage, and the study in it; a new one if there is none."""
+        self._storage, note = self._store.open()
+        if note is not None:
+            self.note(note)
         self._optuna = optuna.create_study(
             storage=self._storage,
             study_name=self._name,
@@ -60,23 +71,23 @@ class Attempts:
             load_if_exists=True,
         )
         self._study_id = self._storage.get_study_id_from_name(self._name)
-        self._head = head(self._path)
-        self.remember_size()
+        self._taken: FrozenTrial | None = None
+        self._store.remember()
 
-    def remember_size(self) -> None:
-        """Note how long the journal is: it never becomes shorter, unless it is damaged."""
-        self._size = self._path.stat().st_size
+    @property
+    def store(self) -> "Store":
+        """Where the attempts are kept."""
+        return self._store
 
     def is_in_step(self) -> bool:
-        """Whether the journal is the one that was opened, has only grown, and can be read."""
-        if head(self._path) != self._head or self._path.stat().st_size < self._size:
-            self.note(f"{self._path.name} was replaced or cut off; rebuilt from the result files")
+        """Whether the study is the one that was opened, and can be read."""
+        if not self._store.is_known():
+            self.note(f"{self._store.name} was replaced or cut off; rebuilt from the result files")
             return False
         try:
-            self._storage.get_study_id_from_name(self._name)
+            return self._storage.get_study_id_from_name(self._name) == self._study_id
         except DAMAGE:
             return False
-        return True
 
     def note(self, text: str) -> None:
         """Keep what there is to say, and log it."""
@@ -91,12 +102,27 @@ class Attempts:
         """Return an attempt as it is now."""
         return self._storage.get_trial(_id(trial))
 
+    def numbered(self, number: int) -> FrozenTrial | None:
+        """Return the attempt that was the `number`-th to be queued, from 0; None if none is yet."""
+        try:
+            key = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        except KeyError:
+            return None
+        return self._storage.get_trial(key)
+
+    def since(self, number: int) -> list[FrozenTrial]:
+        """Return the attempts from this number on; to learn that there is none costs little."""
+        return [] if self.numbered(number) is None else self.trials()[number:]
+
     def held(self, slug: str, worker: str) -> FrozenTrial | None:
-        """Return the attempt at a point that is in a worker's hands, if it is."""
-        for trial in self.trials(TrialState.RUNNING):
-            if slug_of(trial) == slug and worker_of(trial) == worker:
-                return trial
-        return None
+        """Return the attempt at a point that is in a worker's hands, if it is.
+
+        The one taken here last is most likely meant; only if it is not are all looked at.
+        """
+        if self._taken is not None and _is_held(last := self.again(self._taken), slug, worker):
+            return last
+        running = self.trials(TrialState.RUNNING)
+        return next((trial for trial in running if _is_held(trial, slug, worker)), None)
 
     def enqueue(self, point: Point, *, attempt: int) -> None:
         """Add a waiting attempt."""
@@ -107,6 +133,19 @@ class Attempts:
         """Put a waiting attempt into a worker's hands."""
         self._storage.set_trial_state_values(_id(trial), state=TrialState.RUNNING)
         self._storage.set_trial_user_attr(_id(trial), "worker", worker)
+        self._taken = trial
+
+    def report(self, trial: FrozenTrial, step: int, score: float) -> None:
+        """Note a score on the way."""
+        self._storage.set_trial_intermediate_value(_id(trial), step, score)
+
+    def reported(self) -> dict[str, dict[int, float]]:
+        """Return the scores on the way, by slug and step; a later attempt's count."""
+        found: dict[str, dict[int, float]] = {}
+        for trial in self.trials():
+            if trial.intermediate_values:
+                found.setdefault(slug_of(trial), {}).update(trial.intermediate_values)
+        return found
 
     def tell(self, trial: FrozenTrial, ended: Ended) -> None:
         """End an attempt as its result says."""
@@ -131,6 +170,47 @@ class Attempts:
         """Let the deaths before now count no more."""
         attrs = {"slug": point.slug, "end": "retried"}
         self._optuna.add_trial(_trial(point, TrialState.FAIL, attrs=attrs))
+
+
+class Queue:
+    """The waiting attempts at a study's points, in the order to run.
+
+    A claim that looked at all attempts would cost the more the larger the study. Attempts are only
+    added, at the end, and one that was taken never waits again: each is put in line when it is
+    new, and dropped when its turn has come and it no longer waits.
+
+    Args:
+        attempts: as long as their journal is not opened again.
+        order: the slugs of the points.
+    """
+
+    def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
+        self._attempts = attempts
+        self._place = {slug: place for place, slug in enumerate(order)}
+        self._line: list[tuple[int, int]] = []
+        self._seen = 0
+
+    def first(self, among: Collection[str]) -> FrozenTrial | None:
+        """Return the next waiting attempt at one of these points, by slug, if one waits."""
+        self._line_up()
+        passed: list[tuple[int, int]] = []
+        found = None
+        while self._line and found is None:
+            turn = heapq.heappop(self._line)
+            trial = self._attempts.numbered(turn[1])
+            if trial is not None and trial.state is TrialState.WAITING:
+                passed.append(turn)
+                found = trial if slug_of(trial) in among else None
+        for turn in passed:  # who is found stays in line until it is taken
+            heapq.heappush(self._line, turn)
+        return found
+
+    def _line_up(self) -> None:
+        for trial in self._attempts.since(self._seen):
+            self._seen = trial.number + 1
+            place = self._place.get(slug_of(trial))
+            if place is not None and trial.state is TrialState.WAITING:
+                heapq.heappush(self._line, (place, trial.number))
 
 
 def deaths_without_progress(trials: Sequence[FrozenTrial]) -> int:
@@ -159,6 +239,11 @@ def is_orphan(trial: FrozenTrial, watch: Watch) -> bool:
     # Under the lock no living worker is between taking a trial and signing it.
     worker = worker_of(trial)
     return worker is None or not watch.lives(worker)
+
+
+def _is_held(trial: FrozenTrial, slug: str, worker: str) -> bool:
+    is_running = trial.state is TrialState.RUNNING
+    return is_running and slug_of(trial) == slug and worker_of(trial) == worker
 
 
 def slug_of(trial: FrozenTrial) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bvae.data.datasets import NAMES, describe
+from bvae.data.datasets import DRAWN
 from sweeps.exits import Exit
 from sweeps.references import (
     GROUND_TRUTH,
@@ -126,8 +126,7 @@ def _compared(high: Baseline, low: Baseline) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps baselines` takes."""
-    drawn = [name for name in NAMES if not describe(name).needs_path]
-    parser.add_argument("--data", choices=drawn, default="dsprites32", help="default: dsprites32")
+    parser.add_argument("--data", choices=DRAWN, default="dsprites32", help="default: dsprites32")
     parser.add_argument("--protocol", default="higgins2017", help="default: higgins2017")
     parser.add_argument(
         "--latent-dims",

@@ -55,12 +55,16 @@ def _remaining(study: Study) -> str:
 
 def best(typed: argparse.Namespace) -> int:
     """Print the best complete cell of each latent size, and of all."""
+    from bvae.metrics.udr import NAMES as UDR_NAMES
     from sweeps.curve import best_cells
     from sweeps.flags import flags
     from sweeps.outcome import described
+    from sweeps.udr import refresh
 
     study = load_study(typed.study)
     score = typed.score or study.manifest.objective
+    if score in UDR_NAMES:
+        study = refresh(study)
     if score not in study.score_names:
         known = ", ".join(study.score_names) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
@@ -89,14 +93,22 @@ def report(typed: argparse.Namespace) -> int:
     from sweeps.outcome import write_table
     from sweeps.report.comparison import write_comparison
     from sweeps.report.page import write_report
+    from sweeps.udr import refresh
 
-    study = load_study(typed.study)
+    study = refresh(load_study(typed.study))
     if typed.other is not None:
-        print(shown(write_comparison(study, load_study(typed.other))))
+        print(shown(write_comparison(study, refresh(load_study(typed.other)))))
         return 0
     write_table(study)
     print(shown(write_report(study, embed_all=typed.embed_all)))
     return 0
+
+
+def confirm(typed: argparse.Namespace) -> int:
+    """Train the best β and its neighbours on fresh seeds, and say whether they agree."""
+    from sweeps.confirm import confirm
+
+    return confirm(load_study(typed.study), dry_run=typed.dry_run)
 
 
 def logs(typed: argparse.Namespace) -> int:
@@ -135,6 +147,30 @@ def worker(typed: argparse.Namespace) -> int:
     ):
         Worker(study, name=name, drains=True, leave=leave).work()
     return Exit.INTERRUPTED if leave.told else Exit.COMPLETE
+
+
+def dashboard(typed: argparse.Namespace) -> int:
+    """Serve the study's dashboard until Ctrl-C."""
+    from sweeps.dashboard import LOOPBACK, serving
+
+    with serving(load_study(typed.study), port=typed.port) as server:
+        print(f"http://{LOOPBACK}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return Exit.COMPLETE
+
+
+def workspace(typed: argparse.Namespace) -> int:
+    """Build a workspace and say what is in it; push it if asked to."""
+    from sweeps.workspace import build, outline, push
+
+    studies = [load_study(folder) for folder in (typed.study, typed.other) if folder is not None]
+    for line in outline(build(studies)):
+        print(line)
+    print(push(studies) if typed.push else "valid; --push writes it to W&B")
+    return Exit.COMPLETE
 
 
 def retry(typed: argparse.Namespace) -> int:

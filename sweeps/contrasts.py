@@ -45,10 +45,7 @@ def residual_noise(values: Floats, *, members: Bools) -> Noise:
     """
     seen = _seen(values) & members[:, None]
     cell, seed = np.nonzero(seen)
-    design = np.concatenate(
-        [np.eye(seen.shape[0])[cell], np.eye(seen.shape[1])[seed]], axis=1
-    )  # [N, C + S]
-    projector = np.eye(len(cell)) - design @ np.linalg.pinv(design)
+    projector = _residual_projector(seen.tobytes(), seen.shape)
     leverage = np.diag(projector)
     df = round(float(leverage.sum()))
     squares = (values[..., cell, seed] @ projector) ** 2  # [..., N]
@@ -102,6 +99,19 @@ def upper_bounds(values: Floats, noise: Noise, *, end: int, level: float) -> Flo
     """Return, for each cell alone, a bound that μ_c − μ_end exceeds with probability `level`."""
     mean, error = differences(values, noise, end=end)
     return mean + stats.t.ppf(1 - level, max(noise.df, 1)) * error
+
+
+@lru_cache(maxsize=16)
+def _residual_projector(seen: bytes, shape: tuple[int, int]) -> Floats:
+    """Return what takes the N values seen [C, S] to their residuals, [N, N].
+
+    Every score of a study has the same layout, and 50 β with 10 seeds take a fifth of a second.
+    """
+    cell, seed = np.nonzero(np.frombuffer(seen, dtype=np.bool_).reshape(shape))
+    design = np.concatenate([np.eye(shape[0])[cell], np.eye(shape[1])[seed]], axis=1)  # [N, C + S]
+    projector: Floats = np.eye(len(cell)) - design @ np.linalg.pinv(design)
+    projector.flags.writeable = False
+    return projector
 
 
 def _seen(values: Floats) -> Bools:

@@ -19,6 +19,8 @@ from scipy import stats
 
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
+from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.udr import as_independent
 
 COLUMNS = (
     "latent_dim",
@@ -43,7 +45,8 @@ class Line:
     """The cells of one latent size (and one value of each further axis) for one score.
 
     `values` is [C, S] and NaN where a seed has no score; `complete` [C] is true where every
-    expected seed of the cell has one; `active_latents` [C] is a mean over seeds.
+    expected seed of the cell has one; `active_latents` [C] is a mean over seeds. The UDR of seeds
+    are not independent: their `values` are pseudo-values, which have the same mean.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -87,7 +90,7 @@ class Line:
 class Cell:
     """One cell of the curve with the mean of a score over its seeds and the interval of the mean.
 
-    `n` counts seeds with a score.
+    `n` counts seeds with a score; two seeds have one UDR.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -278,13 +281,23 @@ def _line(group: pd.DataFrame, score: str, axes: tuple[tuple[str, Any], ...]) ->
         betas=values.index.to_numpy(np.float64),
         beta_norms=cells["beta_norm"].first().to_numpy(np.float64),
         seeds=tuple(int(seed) for seed in values.columns),
-        values=values.to_numpy(np.float64),
-        complete=cells["_score"].apply(lambda column: column.notna().all()).to_numpy(np.bool_),
-        n_failed=cells["state"].apply(lambda state: (state == "failed").sum()).to_numpy(np.int64),
-        n_pruned=cells["state"].apply(lambda state: (state == "pruned").sum()).to_numpy(np.int64),
+        values=_independent(score, values.to_numpy(np.float64)),
+        complete=(cells["_score"].count() == cells.size()).to_numpy(np.bool_),
+        n_failed=_count(group, "failed"),
+        n_pruned=_count(group, "pruned"),
         active_latents=_active(scored.loc[done], values.index),
-        protocols=tuple(cells["protocol"].apply(_protocol)),
+        protocols=_protocols(group, values.index),
     )
+
+
+def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of seeds [C, S]; those of UDR share pairs of seeds, which intervals must know."""
+    return as_independent(values) if score in UDR_NAMES else values
+
+
+def _count(group: pd.DataFrame, state: str) -> NDArray[np.int64]:
+    counted: pd.Series = (group["state"] == state).groupby(group["beta"], sort=True).sum()
+    return counted.to_numpy(np.int64)
 
 
 def _active(done: pd.DataFrame, betas: pd.Index) -> NDArray[np.float64]:
@@ -292,8 +305,13 @@ def _active(done: pd.DataFrame, betas: pd.Index) -> NDArray[np.float64]:
     return np.asarray(active.reindex(betas), dtype=np.float64)
 
 
-def _protocol(column: pd.Series) -> str:
-    return "|".join(sorted({str(name) for name in column.dropna()}))
+def _protocols(group: pd.DataFrame, betas: pd.Index) -> tuple[str, ...]:
+    """Return the protocols in each cell, joined; a function applied to each cell would be slow."""
+    pairs = group[["beta", "protocol"]].dropna().drop_duplicates()
+    found: dict[float, set[str]] = {beta: set() for beta in betas}
+    for beta, name in zip(pairs["beta"], pairs["protocol"], strict=True):
+        found[beta].add(str(name))
+    return tuple("|".join(sorted(names)) for names in found.values())
 
 
 def _line_rows(line: Line) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The processors and graphics cards that workers of this machine share."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -20,3 +21,17 @@ def gpus(nodes: Path = Path("/dev")) -> list[str]:
     if listed is not None:
         return [name.strip() for name in listed.split(",") if name.strip() not in ("", "-1")]
     return [str(number) for number, _ in enumerate(nodes.glob("nvidia[0-9]*"))]
+
+
+def workers(gpus: Sequence[str], *, per_device: int) -> int:
+    """Return how many workers a machine takes: so many per card, or one per processor."""
+    return len(gpus) * per_device or cores()
+
+
+def card(index: int, gpus: Sequence[str]) -> str | None:
+    """Return the card of worker number `index`, from 0; they take turns.
+
+    >>> [card(index, ["0", "3"]) for index in range(3)]
+    ['0', '3', '0']
+    """
+    return gpus[index % len(gpus)] if gpus else None

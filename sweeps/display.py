@@ -95,6 +95,7 @@ def line(snapshot: Snapshot) -> str:
         f"{snapshot.name}: {counts['complete']}/{counts['expected']} complete",
         f"{counts['running']} running",
         f"{counts['failed']} failed",
+        *([f"{counts['pruned']} pruned"] if counts["pruned"] else []),
         f"{counts['pending']} left",
         f"{duration(snapshot.elapsed_s)} elapsed",
         f"ETA {duration(snapshot.eta_s)}",

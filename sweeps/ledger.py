@@ -26,10 +26,12 @@ from sweeps.attempts import (
     is_orphan,
     slug_of,
     state_of,
+    store_of,
     worker_of,
 )
-from sweeps.points import Point
-from sweeps.presence import Watch, clear, locked, read
+from sweeps.points import Point, cells_of
+from sweeps.presence import Watch, clear, read
+from sweeps.pruning import is_hopeless, pruner_named
 from sweeps.results import GIVEN_UP, Ended, Results
 from sweeps.study import Study, load_study
 
@@ -69,9 +71,10 @@ class Ledger:
 
     def __init__(self, study: Study) -> None:
         self._folder = study.folder
+        store = store_of(study)
+        with store.exclusive():
+            self._attempts = Attempts(store, study_name=study.name)
         self._take_up(study)
-        with locked(self._folder.guard):
-            self._attempts = Attempts(study.folder.journal, study_name=study.name)
 
     @property
     def study(self) -> Study:
@@ -91,12 +94,38 @@ class Ledger:
         """
         with self._exclusive():
             wanted = self._points if among is None else among
-            trial = self._queue.first(self._attempts.trials(), wanted)
-            if trial is None:
-                return None
-            announce(slug_of(trial))
-            self._attempts.take(trial, worker)
-            return Claim(self._points[slug_of(trial)], trial.user_attrs["attempt"], worker)
+            while (trial := self._queue.first(wanted)) is not None:
+                slug = slug_of(trial)
+                if self._is_pruned(slug):
+                    self._prune(slug, trial)
+                    continue
+                announce(slug)
+                self._attempts.take(trial, worker)
+                return Claim(self._points[slug], trial.user_attrs["attempt"], worker)
+            return None
+
+    def judge(self, claim: Claim, *, step: int, score: float) -> bool:
+        """Note a score on the way; return whether the claim's cell is to be given up.
+
+        A cell is pruned as a whole: where one seed was, the others end at their next score.
+        """
+        manifest = self._study.manifest
+        if manifest.pruner is None:
+            return False
+        max_steps = manifest.configuration(claim.point)["trainer"]["max_steps"]
+        pruner = pruner_named(manifest.pruner, max_steps=max_steps)
+        with self._exclusive():
+            trial = self._attempts.held(claim.point.slug, claim.worker)
+            if trial is None:  # whoever has it now judges it
+                return False
+            self._attempts.report(trial, step, score)
+            scores = {
+                self._points[slug]: found
+                for slug, found in self._attempts.reported().items()
+                if slug in self._points
+            }
+            is_pruned = self._is_pruned(claim.point.slug)
+            return is_pruned or is_hopeless(claim.point, scores, pruner=pruner)
 
     def commit(self, claim: Claim, result: TrialResult) -> None:
         """Write the result, then tell the study.
@@ -107,10 +136,7 @@ class Ledger:
         """
         with self._exclusive():
             trial = self._held(claim)
-            result.write(self._folder.trial(claim.point.slug).result)
-            ended = self._results.read(claim.point.slug)
-            if ended is None:
-                raise OSError(f"{claim.point.slug}: the result just written cannot be read")
+            ended = self._write(claim.point.slug, result)
             self._tidy(claim.point.slug, ended)
             self._attempts.tell(trial, ended)
             if not self._study.is_final(ended):
@@ -170,6 +196,31 @@ class Ledger:
                 self._attempts.enqueue(self._points[slug], attempt=1)
         return failed
 
+    def _is_pruned(self, slug: str) -> bool:
+        """Whether a seed of the point's cell was pruned."""
+        results = (self._results.read(other) for other in self._cells[self._points[slug].cell])
+        return any(ended is not None and ended.state == "pruned" for ended in results)
+
+    def _prune(self, slug: str, trial: FrozenTrial) -> None:
+        """End a waiting attempt whose cell was pruned, without running it."""
+        result = TrialResult(
+            point=self._points[slug].values,
+            state="pruned",
+            attempt=trial.user_attrs["attempt"],
+            threads=self._study.manifest.threads,
+            started_at=now(),
+            steps=0,
+        )
+        self._attempts.tell(trial, self._write(slug, result))
+
+    def _write(self, slug: str, result: TrialResult) -> Ended:
+        """Write a result, and return what the engine makes of it."""
+        result.write(self._folder.trial(slug).result)
+        ended = self._results.read(slug)
+        if ended is None:
+            raise OSError(f"{slug}: the result just written cannot be read")
+        return ended
+
     def _has_failed(self, slug: str) -> bool:
         ended = self._results.read(slug)
         return ended is not None and ended.state == "failed" and self._study.is_final(ended)
@@ -180,8 +231,8 @@ class Ledger:
             self._tidy(slug, self._results.read(slug))
 
     def _tidy(self, slug: str, ended: Ended | None) -> None:
-        """Keep of a complete point what it is worth keeping: weights, no training state."""
-        if ended is not None and ended.state == "complete" and self._study.is_final(ended):
+        """Keep of a point that is done what is worth keeping: weights, no training state."""
+        if ended is not None and ended.state != "failed" and self._study.is_final(ended):
             folder = self._folder.trial(slug)
             folder.resume.unlink(missing_ok=True)
             remove_leftovers(folder.root)
@@ -189,25 +240,23 @@ class Ledger:
     def _take_up(self, study: Study) -> None:
         self._study = study
         self._points = {point.slug: point for point in study.points}
-        self._queue = self._new_queue()
+        self._cells = cells_of(study.points)
+        self._queue = Queue(self._attempts, self._points)
         self._results = Results(study)
         self._manifest_seen = _stamp(study.folder.manifest)
-
-    def _new_queue(self) -> Queue:
-        return Queue({slug: place for place, slug in enumerate(self._points)})
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Hold the study's lock, with manifest and journal as they are now."""
-        with locked(self._folder.guard):
+        with self._attempts.store.exclusive():
             if _stamp(self._folder.manifest) != self._manifest_seen:
                 self._take_up(load_study(self._folder.root))
             if not self._attempts.is_in_step():
                 self._attempts.open()
-                self._queue = self._new_queue()
+                self._queue = Queue(self._attempts, self._points)
                 self._settle_all(Watch(self._folder.workers))
             yield
-            self._attempts.remember_size()
+            self._attempts.store.remember()
 
     def _settle_all(self, watch: Watch) -> Changes:
         changes = Changes()
@@ -225,8 +274,9 @@ class Ledger:
             if changes.queued[-1:] == [slug] and slug in at_work:
                 self._return_to(at_work[slug], slug)
         if changes.adopted and not trials and not self._attempts.notes:
-            name = self._folder.journal.name
-            self._attempts.note(f"{name} was lost; rebuilt from the result files")
+            self._attempts.note(
+                f"{self._attempts.store.name} was lost; rebuilt from the result files"
+            )
         return changes
 
     def _settle(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bvae.exceptions import ConfigError
+from bvae.files import TEMPORARY
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.ledger import Ledger
@@ -27,6 +28,9 @@ RECONCILE_S = 5.0
 
 LEAVE_WITHIN_S = 6.0
 """How long workers may take to save and leave after Ctrl-C; those still there are killed."""
+
+LINGER_S = 10.0
+"""How long launchers may take to notice that their workers have left."""
 
 MAX_IDLE_STARTS = 6
 """Workers that may end in a row without taking a point, before the sweep gives up."""
@@ -70,7 +74,19 @@ def running(folder: StudyFolder) -> Iterator[None]:
             raise ConfigError(
                 f"{folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
             ) from error
+        _remove_leftovers(folder)
         yield
+
+
+def _remove_leftovers(folder: StudyFolder) -> None:
+    """Remove what killed commands have left half-written beside manifest, table and report.
+
+    What a trial's folder holds is its worker's, who may be alive.
+    """
+    for place in (folder.root, folder.report):
+        for path in place.glob(".*"):
+            if TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 class Orchestrator:
@@ -97,6 +113,7 @@ class Orchestrator:
         self._stopping = threading.Event()
         self._ending: Ending | None = None
         self._interrupted_at: float | None = None
+        self._over_since = time.monotonic()
         self._idle_starts = 0
         self._last_death = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
@@ -144,6 +161,8 @@ class Orchestrator:
                 self._reconcile()
                 reconciled_at = time.monotonic()
             self._judge()
+            if self._is_over():
+                return
             if self._is_overdue():
                 _kill_workers(self._study)
                 for slot in kept:
@@ -222,6 +241,16 @@ class Orchestrator:
     def _is_overdue(self) -> bool:
         since = self._interrupted_at
         return since is not None and time.monotonic() - since > LEAVE_WITHIN_S
+
+    def _is_over(self) -> bool:
+        """Whether there is nothing to wait for but launchers whose jobs are late, or were lost.
+
+        On a cluster a job may wait for hours still; it will find nothing to do.
+        """
+        is_ended = self._stopping.is_set() or not self._progress.left
+        if not is_ended or workers_at(self._folder.workers):
+            self._over_since = time.monotonic()
+        return time.monotonic() - self._over_since > LINGER_S
 
     def _verdict(self) -> Exit:
         counts = self._progress.snapshot().counts

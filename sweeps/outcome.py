@@ -1,32 +1,84 @@
 """How a study stands when the command that ran it ends: tables, report, and what to say."""
 
+import logging
 import math
+from collections import Counter
+from pathlib import Path
 
 from bvae.files import write_atomically
+from bvae.metrics.udr import NAMES as UDR_NAMES
 from sweeps.curve import Cell, best_cells
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.study import Study, load_study
+from sweeps.udr import refresh
+
+log = logging.getLogger("sweeps")
 
 
 def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
-    study = load_study(study.folder.root)
+    study = refresh(load_study(study.folder.root))
     write_table(study)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} points complete"]
     summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
     display.say(", ".join(summary))
-    for line in study.failures:
+    for line in [*study.failures, *untracked(study)]:
         display.say(f"  {line}")
     if counts["running"] + counts["pending"]:
         display.say("type the same command again to go on")
     if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
         return
+    display.say(best_line(study))
+    if counts["complete"]:
+        _find_floors(study, display)
+    if _is_drawn(study):
+        display.say(f"report: {shown(study.folder.page)}; nothing has changed since it was drawn")
+        return
     from sweeps.report.page import write_report  # matplotlib, which `sweeps best` does not need
 
-    display.say(best_line(study))
-    display.say(f"report: {shown(write_report(study))}")
+    page = write_report(study)
+    display.say(f"report: {shown(page)}")
+    _track(study, page, display)
+
+
+def _is_drawn(study: Study) -> bool:
+    """Whether a finished study has not changed since its report: 5,000 points take it seconds."""
+    counts = study.counts
+    if counts["running"] + counts["pending"] or not study.folder.page.exists():
+        return False
+    results = [study.folder.trial(slug).result for slug in study.results]
+    shown_in_it = [study.folder.manifest, study.folder.floors, study.folder.udr, *results]
+    drawn = study.folder.page.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns < drawn for path in shown_in_it if path.exists())
+
+
+def _find_floors(study: Study, display: Display) -> None:
+    """Score untrained encoders once; a report without them is better than none."""
+    from sweeps.floors import add_floors
+    from sweeps.worker import log_to
+
+    with log_to(study.folder.logs / "orchestrator.log"):
+        try:
+            add_floors(study, tell=display.say)
+        except Exception as error:  # whatever it is, it must not cost the report
+            log.exception("untrained encoders could not be scored")
+            display.say(f"the report has no floor: {type(error).__name__}: {error}")
+
+
+def _track(study: Study, page: Path, display: Display) -> None:
+    from sweeps.report_run import track_report
+
+    lost = track_report(study, page)
+    if lost is not None:
+        display.say(f"the run that tells of the whole study: {lost}")
+
+
+def untracked(study: Study) -> list[str]:
+    """Say why runs are not where they should be on W&B: a line for each reason."""
+    reasons = Counter(one.tracking for one in study.results.values() if one.tracking)
+    return [f"tracking of {number} trial(s): {reason}" for reason, number in reasons.items()]
 
 
 def write_table(study: Study) -> None:
@@ -38,7 +90,8 @@ def best_line(study: Study) -> str:
     """Say which cell is best; only one whose seeds are all complete can be."""
     objective = study.manifest.objective
     if objective not in study.score_names:
-        return f"no best cell: no point has the score {objective} yet"
+        why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
+        return f"no best cell: no point has the score {objective} yet{why}"
     best = best_cells(study.frame(), score=objective, axes=study.manifest.axes).overall
     return "no best cell: none is complete yet" if best is None else f"best: {described(best)}"
 
@@ -51,5 +104,6 @@ def described(cell: Cell) -> str:
     if math.isfinite(cell.low):
         how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
     elif cell.n == 1:
-        how_sure = "one seed: no interval"
+        seeds = "two seeds, which have one UDR" if cell.score in UDR_NAMES else "one seed"
+        how_sure = f"{seeds}: no interval"
     return f"{' '.join(where)}  {cell.score} {cell.mean:.3f} ({how_sure})"

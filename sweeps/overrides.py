@@ -1,8 +1,11 @@
 """What was typed: Hydra overrides, checked all at once and split into fixed values and axes."""
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
@@ -10,6 +13,11 @@ from hydra.errors import HydraException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+
+WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
+
+PASSWORD = "PGPASSWORD"
+"""Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend")
 
@@ -39,6 +47,21 @@ def parse(lines: Sequence[str]) -> list[Override]:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
+
+
+def without_password(arguments: Sequence[str]) -> list[str]:
+    """Take a password out of the URL of the storage, and hand it on in the environment.
+
+    So it gets into no manifest, log, or file that a launcher pickles.
+    """
+    found = [WITH_PASSWORD.fullmatch(argument) for argument in arguments]
+    for match in found:
+        if match is not None:
+            os.environ[PASSWORD] = unquote(match[2])
+    return [
+        argument if match is None else match[1] + match[3]
+        for argument, match in zip(arguments, found, strict=True)
+    ]
 
 
 def check(lines: Sequence[str]) -> None:

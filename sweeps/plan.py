@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from bvae import config, preflight
 from bvae.config import COORDINATES, Config
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
+from bvae.files import shortened, with_tilde, write_atomically
 from bvae.trial import now
 from bvae.versions import code_version, sources, versions
 from sweeps.overrides import Overrides, split
@@ -44,12 +44,13 @@ class Plan:
         Raises:
             ConfigError: if its folder cannot be written, or the study was begun otherwise since.
         """
-        manifest = self.manifest
+        known, manifest = None, self.manifest
         if self.folder.manifest.exists():
             known = Manifest.read(self.folder.manifest)
             manifest = extended(known, manifest, longer=self.configs[0].extend)
         try:
-            write_manifest(self.folder, manifest)
+            if manifest != known:  # who reads it again when it is new need not
+                write_manifest(self.folder, manifest)
         except OSError as error:
             raise ConfigError(
                 f"{self.folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
@@ -59,11 +60,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Terms:
-    """How often a point may fail, how often its worker may die, and what runs its trials."""
+    """How often a point may fail or its worker die, what runs trials, prunes and keeps them."""
 
     max_attempts: int = 3
     max_deaths: int = 10
     trial: str = "bvae.train.run_trial"
+    pruner: str | None = None
+    storage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,12 @@ def plan(
     """
     terms = terms or Terms()
     typed = split(arguments, params=params)
+    typed = replace(typed, axes=shortened(typed.axes))
     compositions = list(_compositions(typed, compose))
+    compositions = [
+        _settled(found, parsed, typed)
+        for found, parsed in zip(compositions, _checked(compositions), strict=True)
+    ]
     first = compositions[0]
     configs = _checked(compositions)
     folder = StudyFolder(_root(configs[0], typed, first))
@@ -102,6 +110,11 @@ def plan(
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
     facts = preflight.facts(configs[0])
+    if terms.pruner and facts.lattice is None:
+        raise ConfigError(
+            f"hydra.sweeper.pruner: judges by MIG, which {configs[0].data.name} has no factors for; "
+            "leave it out"
+        )
     manifest = Manifest(
         study_id=uuid.uuid4().hex,
         name=folder.name,
@@ -110,7 +123,7 @@ def plan(
         base=config.identity(first.values, axes=axes),
         groups=groups,
         configurations={found.name(groups): found.values for found in compositions},
-        objective=configs[0].objective,
+        objective=facts.objective,
         protocol=configs[0].protocol,
         lattice=facts.lattice,
         data=_joined("data", values, configs[0].data.name),
@@ -125,6 +138,8 @@ def plan(
         trial=terms.trial,
         max_attempts=terms.max_attempts,
         max_deaths=terms.max_deaths,
+        pruner=terms.pruner,
+        storage=terms.storage,
     )
     _check_cells(manifest, points)
     notes = [f"repeated values dropped from {line}" for line in repeated]
@@ -148,7 +163,23 @@ def _compositions(typed: Overrides, compose: Compose) -> Iterator[Composition]:
         choices = composed.hydra.runtime.choices
         task = OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
         plain: dict[str, Any] = OmegaConf.to_container(task, resolve=True)  # type: ignore[assignment]
+        for path in typed.axes.get("data.path", [])[:1]:  # which has no value to fall back on
+            plain["data"]["path"] = path
         yield Composition(plain, {key: choices[key] for key in config.groups()})
+
+
+def _settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
+    """Return the composition with what is left to the data: the objective, and which images.
+
+    The path is made absolute: workers may start in other folders.
+    """
+    facts = preflight.facts(parsed)
+    data = dict(found.values["data"])
+    if "data.path" not in typed.axes and data.get("path"):
+        data["path"] = str(Path(data["path"]).expanduser().absolute())
+        data |= {"content": facts.content} if facts.content else {}
+    values = found.values | {"objective": facts.objective, "data": data}
+    return replace(found, values=shortened(values))
 
 
 def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:
@@ -268,6 +299,8 @@ def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:
 
 def differences(known: Manifest, new: Manifest) -> Iterator[str]:
     """Say how two manifests of one name differ, a line for each key."""
+    if known.storage != new.storage:
+        yield f"hydra.sweeper.storage: {known.storage} in the study, {new.storage} now"
     for axis in sorted({*known.axes} ^ {*new.axes}):
         old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
         yield f"{axis}: {old} in the study, {now_} now"
@@ -303,4 +336,12 @@ def _check_writable(root: Path) -> None:
 def _command() -> str:
     program = Path(sys.argv[0]).name
     shown = "python -m bvae" if program == "__main__.py" else program
-    return shlex.join([*shown.split(), *sys.argv[1:]])
+    return shlex.join([*shown.split(), *map(_as_typed, sys.argv[1:])])
+
+
+def _as_typed(argument: str) -> str:
+    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
+    key, equals, value = argument.partition("=")
+    short = with_tilde(value)
+    plain = equals and short != value and not set(short) & set("\"',[]{}()")
+    return f'{key}="{short}"' if plain else with_tilde(argument)

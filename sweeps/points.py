@@ -1,9 +1,11 @@
 """Points of a study: a cell of the grid with a seed, its readable name, and the order to run in."""
 
+import functools
 import hashlib
 import itertools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +78,7 @@ class Point:
         """The coordinates as they are typed on the command line."""
         return " ".join(f"{key}={text(value)}" for key, value in self.coordinates)
 
-    @property
+    @functools.cached_property
     def slug(self) -> str:
         """The readable name of the point's folder.
 
@@ -89,6 +91,18 @@ class Point:
             return readable
         digest = hashlib.sha256(readable.encode()).hexdigest()[:12]
         return f"{safe[: MAX_SLUG - 13]}-{digest}"
+
+
+Cell = tuple[tuple[str, Value], ...]
+"""All coordinates of a point but the seed."""
+
+
+def cells_of(points: Iterable[Point]) -> dict[Cell, list[str]]:
+    """Return the slugs of the points of every cell."""
+    cells: dict[Cell, list[str]] = defaultdict(list)
+    for point in points:
+        cells[point.cell].append(point.slug)
+    return dict(cells)
 
 
 def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Point], list[str]]:

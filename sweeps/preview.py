@@ -26,6 +26,12 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
         display.say(_estimate(study, left, n_workers=n_workers))
 
 
+def _steps_left(study: Study, point: Point, max_steps: int) -> int:
+    shorter = study.results.get(point.slug)
+    trained = shorter.steps if shorter is not None and study.is_short(shorter) else 0
+    return max_steps - (trained or 0)
+
+
 def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
     """Say how long the points may train, from one timed step for each cell but β and seed."""
     from bvae.pace import step_time_s  # torch, which only this needs
@@ -38,8 +44,8 @@ def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
         parsed = config.parse(study.manifest.configuration(point))
         if kind not in times:
             times[kind] = step_time_s(parsed)
-        steps += parsed.trainer.max_steps
-        total_s += parsed.trainer.max_steps * times[kind]
+        steps += _steps_left(study, point, parsed.trainer.max_steps)
+        total_s += _steps_left(study, point, parsed.trainer.max_steps) * times[kind]
     workers = min(n_workers, len(left))
     ms = dict.fromkeys(
         f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))

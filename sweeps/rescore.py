@@ -72,6 +72,7 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         ConfigError: naming every setting that is none, or a score the protocol does not have.
     """
     from bvae.metrics.protocols import protocol_named
+    from bvae.metrics.udr import NAMES as UDR_NAMES
 
     given = dict(setting.partition("=")[::2] for setting in settings)
     mistakes = [
@@ -87,7 +88,7 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         protocol=given.get("protocol", manifest.protocol),
         objective=given.get("objective", manifest.objective),
     )
-    names = protocol_named(wanted.protocol).readings
+    names = (*protocol_named(wanted.protocol).readings, *UDR_NAMES)
     if wanted.objective not in names:
         raise ConfigError(
             f"objective={wanted.objective}: not a score of protocol {wanted.protocol}; "

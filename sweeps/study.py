@@ -30,6 +30,9 @@ STEPS = "trainer.max_steps"
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
 
+UDR_SCHEMA = 1
+"""Version of `udr.json`; it is computed anew where another one stands."""
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -93,9 +96,24 @@ class StudyFolder:
         return self.root / "floors.json"
 
     @property
+    def udr(self) -> Path:
+        """How well the seeds of each cell agree; `sweeps.udr` keeps it."""
+        return self.root / "udr.json"
+
+    @property
     def report(self) -> Path:
         """The report's folder."""
         return self.root / "report"
+
+    @property
+    def page(self) -> Path:
+        """The report's page."""
+        return self.report / "index.html"
+
+    @property
+    def wandb(self) -> Path:
+        """All that wandb writes: a folder for each attempt at a trial."""
+        return self.root / "wandb"
 
     @property
     def trials(self) -> Path:
@@ -119,6 +137,8 @@ class Manifest:
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
+        pruner: gives hopeless cells up early; None lets every trial end.
+        storage: URL of the database with the attempts, without password; None: `study.journal`.
     """
 
     study_id: str
@@ -143,6 +163,8 @@ class Manifest:
     trial: str = "bvae.train.run_trial"
     max_attempts: int = 3
     max_deaths: int = 10
+    pruner: str | None = None
+    storage: str | None = None
     schema: int = SCHEMA
 
     def write(self, path: Path) -> None:
@@ -267,9 +289,20 @@ class Study:
 
     @functools.cached_property
     def score_names(self) -> tuple[str, ...]:
-        """Every score that some result holds, the objective first."""
+        """Every score that some result holds, and UDR if it is known, the objective first."""
         names = {name for result in self.results.values() for name in result.scores}
+        names |= {name for scores in self.agreement.values() for name in scores}
         return tuple(sorted(names, key=lambda name: (name != self.manifest.objective, name)))
+
+    @functools.cached_property
+    def agreement(self) -> Mapping[str, Mapping[str, float]]:
+        """UDR of the points whose cell has other seeds, by slug, as `sweeps.udr` has left it."""
+        try:
+            content = json.loads(self.folder.udr.read_text("utf-8"))
+            cells = content["cells"] if content["schema"] == UDR_SCHEMA else []
+            return {slug: scores for cell in cells for slug, scores in cell["scores"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     def slug_of(self, part: str) -> str:
         """Return the slug that is named, or the only one with this part in it.
@@ -298,12 +331,16 @@ class Study:
 
         return pd.DataFrame([self._row(point) for point in self.points])
 
-    def _image_size(self, point: Point) -> int:
+    def _image_size(self, point: Point, result: TrialResult | None) -> int:
+        """N of a point's images, which differs between points where their data are swept."""
+        if result is not None and result.data:
+            return math.prod(result.data["image_shape"])
         if "data" not in self.manifest.axes:
             return self.manifest.image_size
-        from bvae.data.datasets import describe
+        from bvae.data.datasets import DRAWN, describe
 
-        return math.prod(describe(str(point.values["data"])).image_shape)
+        name = str(point.values["data"])
+        return math.prod(describe(name).image_shape) if name in DRAWN else self.manifest.image_size
 
     def _row(self, point: Point) -> dict[str, object]:
         values = point.values
@@ -311,9 +348,10 @@ class Study:
         row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
         beta, latent_dim = float(str(values["beta"])), int(str(values["latent_dim"]))
         row["beta"] = beta
-        row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point):.12g}")
+        row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point, result):.12g}")
         final = result if result is not None and self.is_final(result) else None
-        row |= {name: final.scores.get(name) if final else None for name in self.score_names}
+        scores = {**final.scores, **self.agreement.get(point.slug, {})} if final else {}
+        row |= {name: scores.get(name) for name in self.score_names}
         row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}
         for name in (
             "active_latents",

@@ -5,7 +5,9 @@ by; `register` puts this one there. Launchers are used as they are: what is laun
 but a worker loop, so that a launcher's failure costs no more than a worker.
 """
 
+import importlib.util
 import math
+import re
 import sys
 import threading
 import types
@@ -22,21 +24,20 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bvae import preflight
 from bvae.exceptions import ConfigError
-from sweeps import devices
+from sweeps import devices, launchers
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.orchestrator import Orchestrator, Settings, running
 from sweeps.outcome import conclude
+from sweeps.overrides import PASSWORD
 from sweeps.plan import Plan, Terms, plan
 from sweeps.preview import preview
+from sweeps.pruning import PERCENTILES
 from sweeps.single import run_here
 from sweeps.study import Study
 from sweeps.worker import WorkerLoop
 
 MODULE = "hydra_plugins.bvae_sweeper"
-
-LOCAL_LAUNCHERS = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
-"""Launchers whose workers end with the orchestrator; others' go on until the queue is empty."""
 
 
 @dataclass
@@ -45,12 +46,14 @@ class SweeperConf:
 
     _target_: str = f"{MODULE}.BvaeSweeper"
     n_workers: int | None = None
+    workers_per_device: int = 1
     params: dict[str, Any] = field(default_factory=dict)
     max_minutes: float | None = None
     max_attempts: int = 3
     max_deaths: int = 10
     dry_run: bool = False
     trial: str = "bvae.train.run_trial"
+    pruner: str | None = None
     direction: str = "maximize"
     sampler: Any = None
     n_trials: int | None = None
@@ -68,19 +71,22 @@ class SweeperConf:
             raise ConfigError("\n".join(mistakes))
 
     def _mistakes(self) -> Iterator[str]:
-        for name in ("n_workers", "max_attempts", "max_deaths"):
+        for name in ("n_workers", "workers_per_device", "max_attempts", "max_deaths"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 yield f"{name}: expected an integer of at least 1, but got {number}"
         minutes = self.max_minutes
         if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
             yield f"max_minutes: expected a finite number above 0, but got {minutes:g}"
+        if self.pruner not in (None, *PERCENTILES):
+            allowed = ", ".join(PERCENTILES)
+            yield f"pruner: expected one of {allowed}, or null, but got {self.pruner}"
         if self.direction != "maximize":
             yield f"direction: expected maximize, since scores are, but got {self.direction}"
         if self.study_name is not None:
             yield "study_name: a study is named by study=…; leave this key out"
         if self.storage is not None:
-            yield "storage: not supported yet; the queue is study.journal in the study's folder"
+            yield from (f"storage: {mistake}" for mistake in _storage_mistakes(self.storage))
         for name in ("sampler", "n_trials"):
             if getattr(self, name) is not None:
                 yield f"{name}: searches are not supported yet; give values, as in beta=1,4,16"
@@ -88,7 +94,41 @@ class SweeperConf:
     @property
     def terms(self) -> Terms:
         """What the study's manifest holds of these."""
-        return Terms(self.max_attempts, self.max_deaths, self.trial)
+        return Terms(self.max_attempts, self.max_deaths, self.trial, self.pruner, self.storage)
+
+
+def _storage_mistakes(url: str) -> Iterator[str]:
+    kind = url.partition("://")[0]
+    if kind == "sqlite":
+        yield (
+            "SQLite locks no rows: two workers would be handed one point. Leave the key out, for "
+            "the journal in the study's folder, or give postgresql://user@host/database"
+        )
+    elif kind != "postgresql":
+        yield f"expected postgresql://user@host/database, but got {url}"
+    elif re.search(r"//[^/@]*:[^/@]*@|[?&]password=", url):
+        yield f"a password has no place in a file; set {PASSWORD}, or write it into ~/.pgpass"
+    elif importlib.util.find_spec("psycopg") is None:
+        yield "PostgreSQL's driver is missing; pip install 'bvae-sweeps[postgresql]'"
+
+
+def _reach(storage: str | None) -> None:
+    """Connect to the database, if one is named.
+
+    Raises:
+        ConfigError: it cannot be reached.
+    """
+    if storage is None:
+        return
+    from sweeps import database  # whose driver not everyone has
+
+    try:
+        database.check(storage)
+    except OSError as error:
+        raise ConfigError(
+            f"hydra.sweeper.storage: {error}; is it running, and is the password in {PASSWORD} "
+            "or ~/.pgpass?"
+        ) from error
 
 
 class BvaeSweeper(Sweeper):
@@ -108,7 +148,7 @@ class BvaeSweeper(Sweeper):
         self._context = hydra_context
         self._config = config
         self._conf = conf_of(config.hydra.sweeper)
-        self._launcher = str(config.hydra.launcher._target_).rpartition(".")[2]
+        self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
     def sweep(self, arguments: list[str]) -> Exit:
@@ -122,7 +162,9 @@ class BvaeSweeper(Sweeper):
         if self._conf.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
             return self._leave(Exit.COMPLETE)
+        _reach(self._conf.storage)
         prepare(planned)
+        launchers.prepare(self._config.hydra.launcher)
         with running(planned.folder):
             study = begin(planned, display)
             with open_dict(self._config):
@@ -144,7 +186,8 @@ class BvaeSweeper(Sweeper):
     def _n_workers(self, gpus: Sequence[str]) -> int:
         if self._launcher == "BasicLauncher":
             return 1  # it runs what it launches in this process, whose globals there are once
-        return self._conf.n_workers or min(devices.cores(), len(gpus) or devices.cores())
+        per_device = self._conf.workers_per_device
+        return self._conf.n_workers or devices.workers(gpus, per_device=per_device)
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
@@ -153,8 +196,8 @@ class BvaeSweeper(Sweeper):
     def _launch(self, study: Study, index: int, gpus: Sequence[str]) -> None:
         loop = WorkerLoop(
             study.folder.root,
-            drains=self._launcher not in LOCAL_LAUNCHERS,
-            gpu=gpus[index % len(gpus)] if gpus and self._launcher == "LocalLauncher" else None,
+            drains=self._launcher not in launchers.LOCAL,
+            gpu=devices.card(index, gpus) if self._launcher == "LocalLauncher" else None,
         )
         with self._launching:
             launcher = Plugins.instance().instantiate_launcher(
@@ -185,6 +228,7 @@ def run_one(composed: DictConfig) -> Exit:
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
         return Exit.COMPLETE
+    _reach(conf.storage)
     prepare(planned)
     with running(planned.folder):
         study = begin(planned, display)

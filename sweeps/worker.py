@@ -1,7 +1,6 @@
 """A worker: takes point after point of a study, until none is left or it is told to leave."""
 
 import contextlib
-import hashlib
 import importlib
 import logging
 import os
@@ -17,15 +16,16 @@ from threadpoolctl import threadpool_limits
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from bvae.tracking import RunIdentity
+from bvae.logs import Lines
 from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
 from sweeps.exits import Exit
+from sweeps.identity import identity
 from sweeps.ledger import Claim, ClaimLostError, Ledger
-from sweeps.points import Point, text
+from sweeps.points import Point
 from sweeps.presence import Present, Watch, is_locked, new_worker_name
 from sweeps.processes import handling
-from sweeps.study import Manifest, Study, StudyFolder, load_study
+from sweeps.study import Study, StudyFolder, load_study
 
 log = logging.getLogger("sweeps")
 
@@ -46,6 +46,9 @@ HOLD_S = 10.0
 
 LEAVE_WITHIN_S = 8.0
 """How long a process that was told to leave by Ctrl-C may take to save and to say goodbye."""
+
+GRACE_S = 600.0
+"""How long a job that SLURM has told to end waits to be ended."""
 
 COMMIT_TRIES = 5
 """How often a result is written when the disk is full, the pauses doubling from half a second."""
@@ -77,7 +80,7 @@ class WorkerLoop:
         with (
             log_to(folder.logs / f"{name}.log"),
             handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
-            leaving_on(leave, signal.SIGTERM),
+            in_a_job(leave),
         ):
             study = load_study(self.root)
             Worker(study, name=name, drains=self.drains, launched=True, leave=leave).work()
@@ -152,6 +155,34 @@ def leaving_on(
     finally:
         for end in ends:  # what comes after the block may take its time
             end.cancel()
+
+
+@contextlib.contextmanager
+def in_a_job(leave: Leave) -> Iterator[None]:
+    """Leave on a job's signals, and have SLURM run the job again, if one was sent to this end.
+
+    SLURM sends SIGUSR2 ahead of a time limit, where submitit's handler would requeue the job in the
+    midst of a step: here it is called when the point is saved. SIGTERM comes both to a job that is
+    preempted, which SLURM requeues if it is still there when its grace is over, and to one that is
+    cancelled: having saved, the worker waits for what SLURM does.
+    """
+    requeue = signal.getsignal(signal.SIGUSR2)
+    if not callable(requeue):  # no job of submitit's
+        with leaving_on(leave, signal.SIGTERM):
+            yield
+        return
+    got: set[int] = set()
+
+    def handle(number: int, _: object) -> None:
+        got.add(number)
+        leave.tell()
+
+    with handling(handle, signal.SIGUSR2, signal.SIGTERM):
+        yield
+        if signal.SIGTERM in got and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+            time.sleep(GRACE_S)
+    if signal.SIGUSR2 in got:
+        requeue(signal.SIGUSR2, None)
 
 
 class Worker:
@@ -293,7 +324,11 @@ class Worker:
             attempt=claim.attempt,
             identity=identity(manifest, claim.point),
             tracker_folder=self._folder.root,
-            monitor=Monitor(stopping=self._stopping(claim), at=self._reporter(claim.point)),
+            monitor=Monitor(
+                stopping=self._stopping(claim),
+                at=self._reporter(claim.point),
+                hopeless=lambda step, score: self._ledger.judge(claim, step=step, score=score),
+            ),
         )
 
     def _stopping(self, claim: Claim) -> Callable[[], bool]:
@@ -309,20 +344,6 @@ class Worker:
         return at
 
 
-def identity(manifest: Manifest, point: Point) -> RunIdentity:
-    """Return how a point's run is known to the tracker; its id is unlike any other study's."""
-    digest = hashlib.sha256(f"{manifest.study_id}/{point.slug}".encode()).hexdigest()
-    values = point.values
-    name = "b{beta}-m{latent_dim}-s{seed}".format(**{k: text(v) for k, v in values.items()})
-    further = [f"{key}={text(values[key])}" for key in manifest.axes]
-    return RunIdentity(
-        study=manifest.name,
-        run_id=digest[:16],
-        name="-".join([name, *further]),
-        tags=(manifest.data, manifest.model, manifest.protocol),
-    )
-
-
 def _function(dotted: str) -> Callable[[Assignment], TrialResult]:
     module, _, name = dotted.rpartition(".")
     found: Callable[[Assignment], TrialResult] = getattr(importlib.import_module(module), name)
@@ -334,7 +355,7 @@ def log_to(path: Path) -> Iterator[None]:
     """Write what this project logs to a file, as long as the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("sweeps", "bvae")]
     for logger in loggers:
         logger.setLevel(logging.INFO)

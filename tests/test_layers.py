@@ -15,7 +15,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FENCES = {
     "wandb": {"bvae.tracking"},
     "matplotlib": {"sweeps.report.charts", "sweeps.report.drawings"},
-    "optuna": {"sweeps.attempts", "sweeps.journal", "sweeps.ledger"},
+    "wandb_workspaces": {"sweeps.workspace"},
+    "optuna": {
+        "sweeps.attempts",
+        "sweeps.dashboard",
+        "sweeps.database",
+        "sweeps.journal",
+        "sweeps.ledger",
+        "sweeps.pruning",
+    },
+    "optuna_dashboard": {"sweeps.dashboard"},
+    "psycopg": {"sweeps.database"},
+    "ray": {"sweeps.launchers"},
+    "submitit": {"sweeps.launchers"},
     "hydra": {"bvae.__main__", "sweeps.overrides", "sweeps.sweeper"},
     "hydra_plugins": {"sweeps.sweeper"},
 }

@@ -1,1 +1,1 @@
-"""Images and their factors: drawn or read once, kept bit-packed on disk, served as batches."""
+"""Images and their factors: drawn or read once, kept on disk, mapped, and served as batches."""

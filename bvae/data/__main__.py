@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         subparser = commands.add_parser(command, help=purpose)
         subparser.add_argument("name", nargs="?", default="dsprites", help=", ".join(NAMES))
-        subparser.add_argument("--path", type=Path, help="the official file, for dsprites_npz")
+        subparser.add_argument("--path", type=Path, help="the file or folder, where one is read")
     return parser
 
 

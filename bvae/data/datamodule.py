@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bvae.data.datasets import ImageDataset
+from bvae.data.store import ImageStore
 from bvae.exceptions import ConfigError
 
 
@@ -49,8 +50,8 @@ class ImageBatches(pl.LightningDataModule):
         return BatchStream(self)
 
     def batch(self, step: int) -> Tensor:
-        """Batch number step: float32 [B, C, H, W] of 0 and 1."""
-        return torch.from_numpy(self.dataset.store.images(self.batch_indices(step))).float()
+        """Batch number step: float32 [B, C, H, W] in 0..1."""
+        return tensor(self.dataset.store, self.batch_indices(step))
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
         """The B rows of batch number step >= 0."""
@@ -65,6 +66,12 @@ class ImageBatches(pl.LightningDataModule):
             generator = np.random.Generator(np.random.Philox(key=key))
             self._order = epoch, generator.permutation(len(self.dataset))
         return self._order[1]
+
+
+def tensor(store: ImageStore, rows: NDArray[np.int64]) -> Tensor:
+    """Images of a store at these rows [b]: float32 [b, C, H, W] in 0..1."""
+    images = torch.from_numpy(store.images(rows)).float()
+    return images if store.white == 1 else images.div_(store.white)
 
 
 class BatchStream:

@@ -1,6 +1,7 @@
 """The data sets by name: what each holds, and how to open it."""
 
 import difflib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import dsprites_npz, sprites
+from bvae.data import dsprites_npz, folder, images_npz, pixels, shapes3d, sprites
 from bvae.data.lattice import FactorLattice
-from bvae.data.store import ImageShape, ImageStore, cache_dir, open_store
-from bvae.exceptions import ConfigError
+from bvae.data.store import BYTES, ImageShape, ImageStore, cache_dir, open_store
+from bvae.exceptions import ConfigError, DataError
+from bvae.files import write_atomically
 
 DSPRITES = FactorLattice(sprites.FACTOR_NAMES, sprites.FACTOR_SIZES)
 """The factors of dSprites but its colour, which has one class."""
@@ -19,72 +21,150 @@ DSPRITES = FactorLattice(sprites.FACTOR_NAMES, sprites.FACTOR_SIZES)
 _POSITION_STRIDES = {"dsprites": 1, "dsprites32": 2}
 _NPZ = "dsprites_npz"
 _NPZ_VERSION = 1  # of the conversion, in the name of its store
+_OWN_VERSION = 1  # the same, for the user's images
 _CHUNK = 4096  # images drawn between two movements of the progress bar
 
-NAMES = (*_POSITION_STRIDES, _NPZ)
+DRAWN = tuple(_POSITION_STRIDES)
+"""Names of the data sets that need no file."""
+
+OWN = ("folder", "npz")
+"""Names of the user's own images, whose size is chosen."""
+
+NAMES = (*DRAWN, _NPZ, "shapes3d", *OWN)
 """Every name that can be opened."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a data set holds, known without opening it."""
+    """What a data set holds, known without opening it.
+
+    `number` of a folder is that of its image files, some of which may not be readable. `content`
+    is the SHA-256 of the user's own images, None where the name says it all.
+    """
 
     name: str
     number: int
     image_shape: ImageShape
     lattice: FactorLattice | None
-    needs_path: bool
+    content: str | None = None
 
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """Images, and the lattice of their factors: image i has combination i. None: no factors."""
+    """Images, and the lattice of their factors: image i has combination i. None: no factors.
+
+    `content` is the SHA-256 of the user's own images; `n_skipped`, how many files could not be
+    used.
+    """
 
     name: str
     store: ImageStore
     lattice: FactorLattice | None
+    content: str | None = None
+    n_skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.store)
 
 
-def describe(name: str) -> Description:
-    """Return what the named data set holds.
+def describe(
+    name: str,
+    *,
+    path: Path | None = None,
+    resolution: int | None = None,
+    channels: int | None = None,
+) -> Description:
+    """Return what the named data set holds; arguments as for `open_dataset`.
 
     Raises:
-        ConfigError: there is no such data set.
+        ConfigError: there is no such data set, or a path is missing.
+        DataError: the user's images are not what they must be.
     """
+    _check_name(name)
+    if name == "folder":
+        return _describe_folder(_given(name, path), resolution or 64, channels or 3)
+    if name == "npz":
+        return _describe_npz(_given(name, path), resolution, channels)
+    if name == "shapes3d":
+        return Description(name, len(shapes3d.LATTICE), shapes3d.IMAGE_SHAPE, shapes3d.LATTICE)
+    stride = _POSITION_STRIDES.get(name, 1)
+    lattice = FactorLattice(sprites.FACTOR_NAMES, (3, 6, 40, 32 // stride, 32 // stride))
+    side = 64 // stride
+    return Description(name, len(lattice), (1, side, side), lattice)
+
+
+def _check_name(name: str) -> None:
     if name not in NAMES:
         nearest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)[0]
         raise ConfigError(
             f"expected a data set among {', '.join(NAMES)}, but got {name!r}; "
             f"did you mean {nearest}?"
         )
-    stride = _POSITION_STRIDES.get(name, 1)
-    lattice = FactorLattice(sprites.FACTOR_NAMES, (3, 6, 40, 32 // stride, 32 // stride))
-    side = 64 // stride
-    return Description(name, len(lattice), (1, side, side), lattice, needs_path=name == _NPZ)
 
 
-def open_dataset(name: str, *, path: Path | None = None) -> ImageDataset:
+def _given(name: str, path: Path | None) -> Path:
+    if path is None:
+        wanted = {
+            _NPZ: dsprites_npz.URL.rpartition("/")[2],
+            "shapes3d": shapes3d.URL.rpartition("/")[2],
+            "folder": "a folder of images",
+            "npz": "an npz file with images",
+        }
+        raise ConfigError(f"{name} needs the path of {wanted[name]}")
+    return path
+
+
+def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
+    contents = folder.look(path)
+    shape = (channels, resolution, resolution)
+    return Description("folder", len(contents.names), shape, None, contents.sha256)
+
+
+def _describe_npz(path: Path, resolution: int | None, channels: int | None) -> Description:
+    contents = images_npz.look(path)
+    of_file = contents.image_shape
+    if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in pixels.RESOLUTIONS):
+        raise DataError(
+            f"expected images of 32x32, 64x64 or 128x128 pixels in {path}, but got "
+            f"{of_file[1]}x{of_file[2]}; give data.resolution=32, 64 or 128 to have them resized"
+        )
+    side = resolution or of_file[1]
+    shape = (channels or of_file[0], side, side)
+    return Description("npz", contents.number, shape, contents.lattice, contents.sha256)
+
+
+def open_dataset(
+    name: str,
+    *,
+    path: Path | None = None,
+    resolution: int | None = None,
+    channels: int | None = None,
+) -> ImageDataset:
     """Open a data set, whose store is built in the cache at the first time.
 
     Args:
-        name: `dsprites` (64 x 64), `dsprites32` (32 x 32, every second position) or `dsprites_npz`.
-        path: the official file, for `dsprites_npz` only.
+        name: `dsprites` (64 x 64), `dsprites32` (32 x 32, every second position), the official
+            `dsprites_npz` or `shapes3d`, or the user's own `folder` or `npz`.
+        path: the file or folder; not for what is drawn.
+        resolution: R of the user's own images, 32, 64 or 128. None: 64 for a folder, that of the
+            images for an npz.
+        channels: 1 for grey, 3 for colour. None: 3 for a folder, those of the images for an npz.
 
     Raises:
         ConfigError: there is no such data set, or the path is missing or not wanted.
-        DataError: the file is not the official one, or the cache cannot be written.
+        DataError: the file or folder is not what it must be, or the cache cannot be written.
     """
-    description = describe(name)
-    if description.needs_path and path is None:
-        raise ConfigError(f"{name} needs the path of {dsprites_npz.URL.rpartition('/')[2]}")
-    if not description.needs_path and path is not None:
+    _check_name(name)
+    if name in DRAWN and path is not None:
         raise ConfigError(f"{name} is drawn and reads no file, but got the path {path}")
-    if path is not None:
-        return open_npz(path)
-    return _open_sprites(description)
+    if name in DRAWN:
+        return _open_sprites(describe(name))
+    if name == _NPZ:
+        return open_npz(_given(name, path))
+    if name == "shapes3d":
+        return open_shapes3d(_given(name, path))
+    found = describe(name, path=path, resolution=resolution, channels=channels)
+    return _open_own(found, _given(name, path))
 
 
 def open_npz(
@@ -103,6 +183,57 @@ def open_npz(
         draw=lambda: (images[:, None] for images in dsprites_npz.read_images(path)),
     )
     return ImageDataset(_NPZ, store, lattice)
+
+
+def open_shapes3d(
+    path: Path, *, sha256: str = shapes3d.SHA256, lattice: FactorLattice = shapes3d.LATTICE
+) -> ImageDataset:
+    """Open a file of the layout of 3dshapes.h5, its rows in the order of the lattice.
+
+    Raises:
+        ConfigError: h5py is not installed.
+        DataError: the file is missing, has another checksum or is no such file.
+    """
+    shapes3d.check_sha256(path, sha256)
+    store = open_store(
+        cache_dir() / f"shapes3d-{sha256[:8]}-v{_NPZ_VERSION}.npy",
+        number=len(lattice),
+        image_shape=shapes3d.IMAGE_SHAPE,
+        draw=lambda: shapes3d.read_images(path, number=len(lattice)),
+        white=BYTES,
+    )
+    return ImageDataset("shapes3d", store, lattice)
+
+
+def _open_own(found: Description, path: Path) -> ImageDataset:
+    """Open the user's own images; a note beside the store lists the files that were skipped."""
+    channels, side, _ = found.image_shape
+    name = f"{found.name}-{(found.content or '')[:16]}-{side}x{channels}-v{_OWN_VERSION}.npy"
+    place = cache_dir() / name
+    note = place.with_suffix(".skipped.txt")
+    store = open_store(
+        place,
+        number=found.number,
+        image_shape=found.image_shape,
+        draw=lambda: _read_own(found, path, note),
+        white=BYTES,
+        may_lack=found.name == "folder",
+    )
+    skipped = note.read_text("utf-8").splitlines() if note.exists() else []
+    return ImageDataset(found.name, store, found.lattice, found.content, len(skipped))
+
+
+def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
+    channels, side, _ = found.image_shape
+    if found.name == "npz":
+        yield from images_npz.read(images_npz.look(path), resolution=side, channels=channels)
+        return
+    skipped: list[folder.Skipped] = []
+    yield from folder.read(folder.look(path), resolution=side, channels=channels, skipped=skipped)
+    if skipped:  # before the store has its name: with it, the note is there
+        write_atomically(note, folder.listed(skipped) + "\n")
+        first = folder.listed(skipped, most=10)
+        print(f"{len(skipped)} files are left out, listed in {note}\n{first}", file=sys.stderr)
 
 
 def _open_sprites(description: Description) -> ImageDataset:

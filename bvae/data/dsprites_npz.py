@@ -8,18 +8,15 @@ Shapes: n images in the file, b images of a chunk.
 """
 
 import hashlib
-import math
-import zipfile
-import zlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import sprites
+from bvae.data import npz, sprites
 from bvae.exceptions import DataError
 
 MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
@@ -27,8 +24,6 @@ URL = (
     "https://github.com/google-deepmind/dsprites-dataset/raw/master/"
     "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 )
-
-_CHUNK = 4096  # images read at once
 
 
 class Comparison(NamedTuple):
@@ -100,26 +95,14 @@ def _with_classes(path: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.in
 def _read(
     path: Path, name: str, dtype: np.dtype[Any], row_shape: tuple[int, ...]
 ) -> Iterator[NDArray[Any]]:
-    """Yield an array of an npz in chunks of rows; nothing is ever unpickled."""
+    """Yield an array of an npz in chunks of rows."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-            number = _number_of_rows(file, dtype, row_shape)
-            for start in range(0, number, _CHUNK):
-                rows = min(_CHUNK, number - start)
-                content = file.read(rows * dtype.itemsize * math.prod(row_shape))
-                yield np.frombuffer(content, dtype).reshape(rows, *row_shape)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        found = npz.header(path, name)
+        if found.dtype != dtype or found.shape[1:] != row_shape:
+            raise ValueError(f"found {found.dtype} {list(found.shape)}")
+        yield from npz.read(path, name)
+    except npz.ERRORS as error:
         raise DataError(
             f"expected {path} to be an npz with {name} {dtype} {['n', *row_shape]}, "
             f"but could not read that: {error}; download {URL} again"
         ) from error
-
-
-def _number_of_rows(file: IO[bytes], dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> int:
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"a header of version {version}")
-    shape, column_major, found = np.lib.format.read_array_header_1_0(file)
-    if column_major or found != dtype or shape[1:] != row_shape:
-        raise ValueError(f"found {found} {list(shape)}")
-    return int(shape[0])

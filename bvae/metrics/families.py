@@ -35,6 +35,7 @@ class Score:
         chance_corrected: (value - chance) / (1 - chance).
         per_factor: the part of each factor in it, as the score's own function says.
         wall_time_s: time for all evaluations; the three DCI scores share theirs.
+        evaluations: the value of each.
     """
 
     value: float
@@ -46,6 +47,7 @@ class Score:
     chance_corrected: float
     per_factor: tuple[float, ...]
     wall_time_s: float
+    evaluations: tuple[float, ...]
 
 
 class Readings(NamedTuple):
@@ -127,6 +129,7 @@ def _score(
         chance_corrected=(value - chance) / (1 - chance),
         per_factor=tuple(np.mean([reading.per_factor for reading in readings], axis=0).tolist()),
         wall_time_s=wall_time_s,
+        evaluations=tuple(values),
     )
 
 

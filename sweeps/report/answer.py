@@ -1,15 +1,19 @@
 """Which β: the best cell, its best model, and what can be said of every latent size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.curve import Line, lines
+from sweeps.flags import flags
 from sweeps.points import Point, text
+from sweeps.report.aggregation import Row, aggregation
 from sweeps.report.digest import Cell, Digest, Trial, facet_name
-from sweeps.report.labels import interval, number, score_text
+from sweeps.report.labels import interval, number, score_label, score_text
 from sweeps.report.pictures import Pictures, pictures_of
 from sweeps.report.reproduce import extend, reproduce
 from sweeps.study import Study
-from sweeps.verdict import Judgement, judge_all
+from sweeps.verdict import Judgement, is_saturated, judge
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Best:
 
 @dataclass(frozen=True)
 class LineAnswer:
-    """What is known of one latent size in one facet."""
+    """What is known of one latent size in one facet, by one score."""
 
     best: Best
     beta_range: str
@@ -49,6 +53,21 @@ class LineAnswer:
     text: str
     next_beta: str
     next_command: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class ScoreAnswer:
+    """What one score says of every latent size.
+
+    `flags` are the cells that score otherwise when their codes are read otherwise.
+    """
+
+    score: str
+    label: str
+    shown: bool
+    lines: list[LineAnswer]
+    flags: list[str]
 
 
 @dataclass(frozen=True)
@@ -60,18 +79,18 @@ class GalleryEntry:
     pictures: Pictures
 
 
-def in_words(read: Digest, cell: Cell) -> Best:
-    """Describe a cell by the objective."""
-    score = read.scores[read.objective][cell.number]
+def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
+    """Describe a cell by a score, the objective by default."""
+    found = read.scores[score or read.objective][cell.number]
     return Best(
         number=cell.number,
         facet=cell.facet,
         beta=number(cell.beta),
         latent_dim=cell.latent_dim,
         beta_norm=number(cell.beta_norm),
-        mean=score_text(score.mean),
-        interval=interval(score.low, score.high),
-        n=score.n,
+        mean=score_text(found.mean),
+        interval=interval(found.low, found.high),
+        n=found.n,
         active=number(cell.active_latents),
     )
 
@@ -88,13 +107,34 @@ def best_model(read: Digest, cell: Cell, *, command: str) -> Model:
     )
 
 
-def line_answers(read: Digest, *, command: str) -> list[LineAnswer]:
-    """Return the best β of every latent size, with the verdict on its curve."""
-    judged = judge_all(read.frame, score_names=[read.objective], axes=read.study.manifest.axes)
-    at = {(facet_name(one.axes), one.latent_dim): one for one in judged}
+def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
+    """Return the answer by every score; the first is shown until another one is chosen."""
     return [
-        _line_answer(read, cell, at[cell.facet, cell.latent_dim], command) for cell in read.best
+        ScoreAnswer(
+            score=score,
+            label=score_label(score),
+            shown=i == 0,
+            lines=line_answers(read, score=score, command=command),
+            flags=[
+                str(flag)
+                for flag in flags(read.frame, score_names=[score], axes=read.study.manifest.axes)
+            ],
+        )
+        for i, score in enumerate(scores)
     ]
+
+
+def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
+    """Return the best β of every latent size by a score, with the verdict on its curve."""
+    found = list(lines(read.frame, score_names=[score], axes=read.study.manifest.axes))
+    at = {(facet_name(line.axes), line.latent_dim): line for line in found}
+    saturated = is_saturated(found)
+    answers = []
+    for cell in read.best_by(score):
+        line = at[cell.facet, cell.latent_dim]
+        judged = judge(line, other_scores=tuple(read.frame.columns), saturated=saturated)
+        answers.append(_line_answer(read, cell, line, judged, command=command))
+    return answers
 
 
 def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
@@ -107,16 +147,19 @@ def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
     return entries
 
 
-def _line_answer(read: Digest, cell: Cell, judged: Judgement, command: str) -> LineAnswer:
+def _line_answer(
+    read: Digest, cell: Cell, line: Line, judged: Judgement, *, command: str
+) -> LineAnswer:
     beyond = judged.next_beta
     return LineAnswer(
-        best=in_words(read, cell),
+        best=in_words(read, cell, score=line.score),
         beta_range=_beta_range(judged),
         left_out=score_text(judged.left_out_score),
         verdict=str(judged.verdict),
         text=judged.text,
         next_beta=number(beyond),
         next_command="" if beyond is None else _next_command(read, cell, beyond, command),
+        rows=aggregation(read, line),
     )
 
 

@@ -34,6 +34,7 @@ INK, MUTED, RULE, QUIET, STRONG = "#1c2530", "#5b6775", "#dfe3e8", "#c3cad2", "#
 MARKERS = "osD^vPX*"
 MAX_TICKS = 12
 BAR_WIDTH = 7
+DOTS = (0, (1.2, 1.8))
 STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa4b0",
@@ -77,6 +78,8 @@ def curve_figure(
             shift = step ** (order - (len(lines) - 1) / 2)
             _draw_line(axes, line, colour=colour, marker=_marker(order), shift=shift)
         axes.set(xscale="log", xlabel=x_label, ylim=_score_limits(lines))
+        if any(math.isfinite(line.floor) for line in lines):
+            axes.plot([], [], color=MUTED, lw=1.6, ls=DOTS, label="untrained")
         _number_ticks(axes.xaxis, ticks)
         _legend(axes)
     return figure
@@ -217,6 +220,13 @@ def _draw_line(axes: Axes, line: Line, *, colour: object, marker: str, shift: fl
     # markevery: the legend shows the marker, the marks themselves are drawn apart
     axes.plot(*_columns(means), color=colour, lw=2, marker=marker, markevery=[], label=line.label)
     _draw_marks(axes, marks, colours=[colour] * len(marks), marker=marker)
+    if math.isfinite(line.floor):
+        axes.axhline(line.floor, color=colour, lw=1.6, ls=DOTS, zorder=1.5)
+        place = axes.get_yaxis_transform()  # the marker at the right end says whose floor it is
+        axes.plot(
+            [1], [line.floor], marker, color=colour, ms=5, mec="white", mew=0.6,
+            transform=place, clip_on=False, zorder=3,
+        )  # fmt: skip
 
 
 def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], marker: str) -> None:
@@ -276,6 +286,7 @@ def _score_limits(lines: Sequence[Line]) -> tuple[float, float]:
     """
     marks = [mark for line in lines for mark in line.marks]
     values = [mark.y for mark in marks] + [y for line in lines for _, y in line.seeds]
+    values += [line.floor for line in lines if math.isfinite(line.floor)]
     highest = max([*values, 1e-6])
     longest = max([mark.high for mark in marks if math.isfinite(mark.high)], default=highest)
     return 1.05 * min([*values, 0]), 1.07 * min(max(highest, longest), 1.3 * highest)

@@ -11,6 +11,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from sweeps.curve import MIN_ACTIVE, best_cells, curve
+from sweeps.floors import Floor, Level, Place, read_floors
 from sweeps.points import canonical, text
 from sweeps.study import Study
 
@@ -66,7 +67,8 @@ class Digest:
     """What every part of the report is made from.
 
     `scores` has a list for every score and loss, an entry a cell. A facet is one combination of
-    the further axes' values; `best` has a cell for each latent size of each facet.
+    the further axes' values; `best` has a cell for each latent size of each facet, by the
+    objective. `floors` has what untrained encoders score, by facet and latent size.
     """
 
     study: Study
@@ -77,6 +79,7 @@ class Digest:
     scores: Mapping[str, Sequence[CellScore]]
     best: tuple[Cell, ...]
     overall: Cell | None
+    floors: Mapping[tuple[str, int], Floor]
 
     @property
     def objective(self) -> str:
@@ -109,6 +112,21 @@ class Digest:
             found[trial.cell].append(trial)
         return found
 
+    def best_by(self, score: str) -> tuple[Cell, ...]:
+        """Return the best cell of every latent size of each facet by this score."""
+        if score not in self._best_by_score:
+            self._best_by_score[score] = _best(self.study, self.frame, self.cells, score).by_line
+        return self._best_by_score[score]
+
+    @functools.cached_property
+    def _best_by_score(self) -> dict[str, tuple[Cell, ...]]:
+        return {self.objective: self.best}
+
+    def floor(self, cell: Cell, score: str) -> Level | None:
+        """Return what an untrained encoder scores at a cell's latent size, if it is known."""
+        floor = self.floors.get((cell.facet, cell.latent_dim))
+        return None if floor is None else floor.scores.get(score)
+
     def best_trial(self, cell: Cell) -> Trial:
         """Return the complete point of a cell with the highest objective."""
         done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
@@ -124,8 +142,7 @@ def digest(study: Study) -> Digest:
     losses = curve(frame, score_names=LOSSES, axes=axes)
     cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    best = best_cells(_comparable(study, frame), score=objective, axes=axes)
-    chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in best.by_line]
+    best = _best(study, frame, cells, objective)
     return Digest(
         study=study,
         frame=frame,
@@ -133,8 +150,9 @@ def digest(study: Study) -> Digest:
         trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
         cells=cells,
         scores=_scores(table) | _scores(losses),
-        best=tuple(chosen),
-        overall=chosen[best.by_line.index(best.overall)] if best.overall else None,
+        best=best.by_line,
+        overall=best.overall,
+        floors=_floors(study, frame),
     )
 
 
@@ -174,6 +192,38 @@ def _comparable(study: Study, frame: DataFrame) -> DataFrame:
     no cell has all of its seeds until the end.
     """
     return frame[frame["state"] == "complete"] if _in_progress(study) else frame
+
+
+class _Best(NamedTuple):
+    """The best cell of every line, and of all."""
+
+    by_line: tuple[Cell, ...]
+    overall: Cell | None
+
+
+def _best(study: Study, frame: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
+    at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
+    found = best_cells(_comparable(study, frame), score=score, axes=study.manifest.axes)
+    chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
+    return _Best(
+        tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None
+    )
+
+
+def _floors(study: Study, frame: DataFrame) -> dict[tuple[str, int], Floor]:
+    """Return the floors that were computed by the protocol of the line's scores."""
+    axes = study.manifest.axes
+    protocols: dict[tuple[str, int], set[str]] = {}
+    for (facet, latent_dim, _), protocol in zip(_keys(frame, axes), frame["protocol"], strict=True):
+        protocols.setdefault((facet, latent_dim), set()).add(protocol)
+    floors = {_line(place, axes): one for place, one in read_floors(study.folder.floors).items()}
+    return {at: one for at, one in floors.items() if protocols.get(at) == {one.protocol}}
+
+
+def _line(place: Place, axes: Sequence[str]) -> tuple[str, int]:
+    values = dict(place)
+    facet = facet_name([(axis, values.get(axis)) for axis in axes])
+    return facet, int(str(values["latent_dim"]))
 
 
 def _cells(

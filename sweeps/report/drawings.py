@@ -56,6 +56,15 @@ def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
     return path
 
 
+def draw_heat_map(study: Study, path: Path, *, score: str | None = None) -> Path:
+    """Write a score by β and latent size as PNG or SVG; the arguments are those of `draw_curve`."""
+    read = digest(study)
+    facet = read.overall.facet if read.overall else read.facets[0]
+    figure = _heat(read, facet, score=score or read.objective)
+    replace_atomically(path, lambda temporary: charts.save(figure, temporary))
+    return path
+
+
 def charted(read: Digest) -> list[str]:
     """Return the scores that have charts, the one shown first in front.
 
@@ -133,7 +142,8 @@ def as_markup(figure: "Figure", *, name: str) -> Markup:
 
 
 def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
-    """Return the line of some cells of one latent size, with their single seeds."""
+    """Return the line of some cells of one latent size, with their single seeds and its floor."""
+    floor = read.floor(cells[0], score) if cells else None
     return Line(
         label,
         [_mark(read, cell, score=score, x=getattr(cell, x)) for cell in cells],
@@ -143,6 +153,7 @@ def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x
             for trial in read.trials_of(cell)
             if trial.state == "complete" and math.isfinite(trial.values[score])
         ],
+        floor=math.nan if floor is None else floor.mean,
     )
 
 
@@ -177,7 +188,7 @@ def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
         low=found.low,
         high=found.high,
         hollow=cell.collapsed,
-        ringed=score == read.objective and cell in read.best,
+        ringed=cell in read.best_by(score),
     )
 
 

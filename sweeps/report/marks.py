@@ -42,11 +42,15 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """The cells of one latent size in order of x, and its single seeds as (x, y)."""
+    """The cells of one latent size in order of x, and its single seeds as (x, y).
+
+    `floor` is what an untrained encoder scores.
+    """
 
     label: str
     marks: Sequence[Mark]
     seeds: Sequence[tuple[float, float]] = ()
+    floor: float = math.nan
 
 
 class Box(NamedTuple):

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from sweeps.points import Point, text
 
-PLAIN_VALUE = re.compile(r"[\w.+\-\[\],]+")
+PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
+GRID = (
+    "hydra.sweeper.params",
+    "hydra.sweeper.dry_run",
+    "hydra.sweeper.pruner",
+    "hydra.sweeper.max_minutes",
+    "extend=",
+)
+"""What says how a study was swept, not what of; another sweep has its own."""
 
 
 def reproduce(point: Point, *, command: str, study: str) -> str:
@@ -31,6 +39,32 @@ def extend(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
     'bvae -m experiment=quick beta=128 seed=0,1'
     """
     return shlex.join([*_without(_words(command), set(values)), *_overrides(values)])
+
+
+def sweep(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
+    """Return the study's command for other points under another name, workers and launcher kept.
+
+    >>> sweep("bvae -m experiment=quick", values={"beta": ["8", "16"], "study": ["again"]})
+    'bvae -m experiment=quick beta=8,16 study=again'
+    """
+    kept = [
+        word
+        for word in without_multirun(_words(command))
+        if word.lstrip("+").partition("=")[0] not in values
+        and not word.lstrip("+").startswith(GRID)
+    ]
+    at = kept.index("bvae") + 1 if "bvae" in kept else 1
+    return shlex.join([*kept[:at], "-m", *kept[at:], *_overrides(values)])
+
+
+def words(command: str) -> list[str]:
+    """Return what is typed after the program.
+
+    >>> words("python -m bvae -m beta=1,4"), words("bvae -m beta=1,4")
+    (['-m', 'beta=1,4'], ['-m', 'beta=1,4'])
+    """
+    typed = _words(command)
+    return typed[typed.index("bvae") + 1 :] if "bvae" in typed else typed[1:]
 
 
 def without_multirun(words: Sequence[str]) -> list[str]:

@@ -48,6 +48,7 @@ def _cell(read: Digest, cell: Cell) -> CellData:
         title=f"{facet}β {number(cell.beta)}, {cell.latent_dim} latents",
         scores={
             name: f"{score_label(name)} {_said(read.scores[name][cell.number])}"
+            f"{_floor(read, cell, name)}"
             for name in read.score_names
         },
         summary=" · ".join(
@@ -65,3 +66,8 @@ def _said(score: CellScore) -> str:
     between = interval(score.low, score.high)
     seeds = f"{score.n} seed{'' if score.n == 1 else 's'}"
     return f"{score_text(score.mean)} ({between}; {seeds})"
+
+
+def _floor(read: Digest, cell: Cell, score: str) -> str:
+    floor = read.floor(cell, score)
+    return "" if floor is None else f"\nuntrained {score_text(floor.mean)}"

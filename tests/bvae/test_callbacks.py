@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bvae import callbacks
-from bvae.callbacks import Best, Pace, Record, Resume
+from bvae.callbacks import Best, Pace, Prune, Record, Resume
 from bvae.history import History, columns
 from bvae.losses import Losses
 from bvae.model import BetaVAE
@@ -146,6 +146,37 @@ class TestBest:
 
         assert [] == trainer.saved
         assert {"best": 0.25} == best.state_dict()
+
+
+class TestPrune:
+    @pytest.mark.parametrize(
+        ("max_steps", "stops_at"), [(10, 3), (3, None)], ids=["on the way", "at the last step"]
+    )
+    def test_a_hopeless_training_ends(
+        self, model: BetaVAE, max_steps: int, stops_at: int | None
+    ) -> None:
+        """Every score is told; at the last step nothing is left to be saved."""
+        told: list[tuple[int, float]] = []
+
+        def hopeless(step: int, score: float) -> bool:
+            told.append((step, score))
+            return step == 3
+
+        record = SimpleNamespace(probed={"scores/mig": 0.25})
+        prune = Prune(record, Monitor(hopeless=hopeless))  # type: ignore[arg-type]
+        trainer = Trainer(max_steps=max_steps)
+        train(trainer, model, prune, steps=range(1, max_steps + 1))
+
+        assert [(1, 0.25), (2, 0.25), (3, 0.25)] == told
+        assert (stops_at is not None) == prune.is_hopeless == trainer.should_stop
+
+    def test_a_step_without_a_score_says_nothing(self, model: BetaVAE) -> None:
+        """Data without factors has no score on the way."""
+        monitor = Monitor(hopeless=lambda step, score: True)
+        prune = Prune(SimpleNamespace(probed={"val/loss": 3.0}), monitor)  # type: ignore[arg-type]
+        train(Trainer(), model, prune, steps=range(1, 11))
+
+        assert not prune.is_hopeless
 
 
 class TestResume:

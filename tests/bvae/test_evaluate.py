@@ -99,6 +99,18 @@ class TestLosses:
         assert found["recon"] == pytest.approx(expected, rel=1e-5)
         assert found["loss"] == pytest.approx(found["recon"] + 2.0 * found["kl"])
 
+    def test_recon_of_gaussian_pixels(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes
+    ) -> None:
+        """A model of Gaussian pixels is judged by their density: about the mean ± noise of z."""
+        model.variance = 0.25
+        x = torch.from_numpy(tiny.store.images(np.arange(96))).float()
+        with torch.no_grad():
+            means = model.decode(torch.from_numpy(codes.mu)).sigmoid()
+        expected = -Normal(means, 0.5).log_prob(x).sum().item() / 96
+
+        assert evaluate.losses(model, tiny, codes)["recon"] == pytest.approx(expected, rel=0.02)
+
     def test_they_are_reproducible(self, model: BetaVAE, tiny: ImageDataset, codes: Codes) -> None:
         """The same codes give the same losses, whatever the generator's state."""
         first = evaluate.losses(model, tiny, codes)
@@ -125,6 +137,17 @@ class TestScoredPart:
         assert lattice is None
         np.testing.assert_array_equal(np.arange(96), rows)
 
+    def test_of_many_without_factors_some_are_coded(
+        self, tiny: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Evenly spread, first and last among them, and the same ones whatever the seed."""
+        monkeypatch.setattr(evaluate, "CODED_IMAGES", 20)
+
+        _, rows = scored_part(replace(tiny, lattice=None), None)
+
+        assert (20, 0, 95) == (len(rows), rows[0], rows[-1])
+        assert set(np.diff(rows)) <= {4, 5, 6}
+
 
 class TestScore:
     def test_perfect_codes_score_one(self, codes: Codes) -> None:
@@ -136,6 +159,8 @@ class TestScore:
 
         assert found.values["beta_vae"] == pytest.approx(1.0, abs=0.01)
         assert ("fast", "3x2x4x2x2") == (found.details["protocol"], found.details["lattice"])
+        values = found.details["scores"]["beta_vae"]["values"]  # type: ignore[index]
+        assert pytest.approx(np.mean(values)) == found.values["beta_vae"]
 
     def test_without_factors_there_is_no_score(self, codes: Codes) -> None:
         """Codes without factors get no score, and no error."""

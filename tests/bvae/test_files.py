@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bvae.files import remove_leftovers, replace_atomically, write_atomically
+from bvae.files import (
+    remove_leftovers,
+    replace_atomically,
+    shortened,
+    with_tilde,
+    write_atomically,
+)
 
 
 def test_text_and_bytes_are_written(tmp_path: Path) -> None:
@@ -100,3 +106,38 @@ def test_leftovers_of_a_killed_writer_are_known_by_their_name(tmp_path: Path) ->
     remove_leftovers(tmp_path)
 
     assert not seen[0].exists()
+
+
+class TestHome:
+    @pytest.fixture(autouse=True)
+    def home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Somebody's home."""
+        monkeypatch.setenv("HOME", "/home/ada")
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("/home/ada", "~"),
+            ("/home/ada/runs and /home/ada/data", "~/runs and ~/data"),
+            ("'/home/ada/x.npz'", "'~/x.npz'"),
+            ("/home/adamson/x", "/home/adamson/x"),
+            ("/home/ada-2/x", "/home/ada-2/x"),
+            ("/mnt/home/ada/x", "/mnt/home/ada/x"),
+            ("nothing", "nothing"),
+        ],
+    )
+    def test_is_a_tilde(self, text: str, expected: str) -> None:
+        """Wherever it stands as a folder of its own, and nowhere else."""
+        assert expected == with_tilde(text)
+
+    def test_a_home_at_the_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the root is the home, as in some containers, paths stay as they are."""
+        monkeypatch.setenv("HOME", "/")
+
+        assert "/data/x" == with_tilde("/data/x")
+
+    def test_in_nested_values(self) -> None:
+        """Texts are changed however deep; all else is as it was."""
+        given = {"a": ["/home/ada/x", 1, None], "b": {"c": ("/home/ada", 2.5)}}
+
+        assert {"a": ["~/x", 1, None], "b": {"c": ("~", 2.5)}} == shortened(given)

@@ -6,7 +6,14 @@ import torch
 from scipy import integrate, stats
 from torch import distributions
 
-from bvae.losses import bernoulli_nll, beta_norm, beta_vae_loss, kl_per_latent
+from bvae.losses import (
+    bernoulli_nll,
+    beta_norm,
+    beta_vae_loss,
+    gaussian_nll,
+    kl_per_latent,
+    nll,
+)
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -48,6 +55,48 @@ class TestBernoulliNll:
         x = torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2)
 
         assert bernoulli_nll(logits, x).tolist() == [2000.0]
+
+
+class TestGaussianNll:
+    @pytest.mark.parametrize("variance", [0.01, 0.1, 1.0])
+    def test_against_torch_distributions(self, pixels: Pair, variance: float) -> None:
+        """The log-density is that of independent Gaussians about the sigmoids, summed."""
+        logits, x = pixels
+        gaussian = distributions.Normal(logits.sigmoid(), math.sqrt(variance))
+        expected = -gaussian.log_prob(x).sum((1, 2, 3))
+
+        torch.testing.assert_close(gaussian_nll(logits, x, variance=variance), expected)
+
+    def test_half_is_the_squared_error(self, pixels: Pair) -> None:
+        """With σ² = ½ the terms that depend on the model are the plain squared error."""
+        logits, x = pixels
+        expected = (logits.sigmoid() - x).square().sum((1, 2, 3)) + 8 * math.log(math.pi)
+
+        torch.testing.assert_close(gaussian_nll(logits, x, variance=0.5), expected)
+
+    @pytest.mark.parametrize("factor", [0.1, 4.0])
+    def test_only_beta_times_variance_matters(self, posterior: Pair, factor: float) -> None:
+        """β with σ² and β/c with c σ² pull in the same direction, the second c times less hard."""
+        generator = torch.Generator().manual_seed(2)
+        decoder = torch.randn(5, 16, generator=generator, requires_grad=True)
+        x, (mu, logvar) = torch.rand(8, 1, 4, 4, generator=generator), posterior
+
+        def pull(beta: float, variance: float) -> torch.Tensor:
+            mean = mu.clone().requires_grad_()
+            logits = (mean @ decoder).reshape(8, 1, 4, 4)
+            losses = beta_vae_loss(x, logits, mean, logvar, beta=beta, variance=variance)
+            grad = torch.autograd.grad(losses.loss, [mean, decoder])
+            return torch.cat([part.flatten() for part in grad])
+
+        torch.testing.assert_close(pull(4.0, 0.1), factor * pull(4.0 / factor, 0.1 * factor))
+
+
+def test_bernoulli_without_a_variance(pixels: Pair) -> None:
+    """A variance says that pixels are Gaussian, none that they are black or white."""
+    logits, x = pixels
+
+    assert torch.equal(bernoulli_nll(logits, x), nll(logits, x, variance=None))
+    assert torch.equal(gaussian_nll(logits, x, variance=0.3), nll(logits, x, variance=0.3))
 
 
 class TestKlPerLatent:

@@ -9,15 +9,17 @@ from bvae import media
 from bvae.data.datasets import ImageDataset
 from bvae.evaluate import encode, scored_part
 from bvae.model import BetaVAE
+from bvae.tracking import Tracker
 
 
 def test_pictures_are_drawn(model: BetaVAE, tiny: ImageDataset, tmp_path: Path) -> None:
-    """A reconstruction grid, a traversal grid and its film are files with something on them."""
+    """Reconstructions, traversals, their film and the factor map have something on them."""
     lattice, rows = scored_part(tiny, None)
     codes = encode(model, tiny, rows=rows, lattice=lattice)
     drawn = media.draw(model, tiny, codes, folder=tmp_path / "media")
 
-    for path in (drawn.reconstructions, drawn.traversal):
+    assert drawn.factor_map is not None
+    for path in (drawn.reconstructions, drawn.traversal, drawn.factor_map):
         pixels = np.asarray(Image.open(path))
         assert (0, 255) == (pixels.min(), pixels.max()) or pixels.std() > 10
     with Image.open(drawn.traversal_gif) as film:
@@ -46,3 +48,23 @@ def test_reconstructions_are_of_the_means(model: BetaVAE, tiny: ImageDataset) ->
 
     np.testing.assert_array_equal(tiny.store.images(np.array([5, 50])), inputs)
     assert outputs == pytest.approx(expected, abs=1e-6)
+
+
+def test_data_without_factors_have_no_map(
+    model: BetaVAE, tiny: ImageDataset, tmp_path: Path
+) -> None:
+    """The other pictures are drawn and logged."""
+    codes = encode(model, tiny, rows=np.arange(30), lattice=None)
+    drawn = media.draw(model, tiny, codes, folder=tmp_path)
+    logged: list[str] = []
+
+    class Notes(Tracker):
+        def log_image(self, key: str, *_: object, **__: object) -> None:
+            logged.append(key)
+
+        def log_video(self, key: str, *_: object, **__: object) -> None:
+            logged.append(key)
+
+    drawn.track(Notes(), step=1)
+    assert drawn.factor_map is None
+    assert ["media/reconstructions", "media/traversal", "media/traversal_gif"] == logged

@@ -303,6 +303,7 @@ class TestCheckpoint:
             "latent_dim": 5,
             "beta": 2.5,
             "optimizer": "adam",
+            "variance": None,
             "lr": 1e-3,
         }
 

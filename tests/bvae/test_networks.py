@@ -13,7 +13,7 @@ def sizes(network: nn.Module, layer: type[nn.Module]) -> list[tuple[int, int]]:
 
 class TestBuildNetworks:
     @pytest.mark.parametrize("latent_dim", [1, 10])
-    @pytest.mark.parametrize("resolution", [32, 64])
+    @pytest.mark.parametrize("resolution", [32, 64, 128])
     @pytest.mark.parametrize("channels", [1, 3])
     @pytest.mark.parametrize("name", NETWORKS)
     def test_shapes(self, name: str, channels: int, resolution: int, latent_dim: int) -> None:
@@ -44,11 +44,12 @@ class TestBuildNetworks:
         # Transposed convolutions keep their weights as (in, out).
         assert sizes(decoder, nn.ConvTranspose2d) == [(32, 32), (32, 32), (32, 32), (32, 1)]
 
-    def test_conv_has_one_convolution_less_at_32_pixels(self) -> None:
-        """The dense layers of `conv` see 32 maps of 4x4 at 32 pixels as well."""
-        encoder, _ = build_networks("conv", image_shape=(1, 32, 32), latent_dim=10)
+    @pytest.mark.parametrize(("side", "depth"), [(32, 3), (64, 4), (128, 5)])
+    def test_the_dense_layers_of_conv_see_as_much_at_any_size(self, side: int, depth: int) -> None:
+        """One convolution more for twice the side leaves 32 maps of 4x4."""
+        encoder, _ = build_networks("conv", image_shape=(1, side, side), latent_dim=10)
 
-        assert sizes(encoder, nn.Conv2d) == [(32, 1), (32, 32), (32, 32)]
+        assert sizes(encoder, nn.Conv2d) == [(32, 1)] + [(32, 32)] * (depth - 1)
         assert sizes(encoder, nn.Linear)[0] == (256, 512)
 
     def test_higgins_layers(self) -> None:
@@ -92,10 +93,10 @@ class TestMistakes:
         with pytest.raises(ConfigError, match=r"got 'xyz'$"):
             build_networks("xyz", image_shape=(1, 32, 32), latent_dim=2)
 
-    @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 32, 64), (2, 64, 64), (1, 128, 128)])
+    @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 32, 64), (2, 64, 64), (1, 256, 256)])
     def test_unsupported_shape(self, shape: tuple[int, int, int]) -> None:
         """Other resolutions, oblongs and channel counts are refused."""
-        with pytest.raises(ConfigError, match="32x32 or 64x64 pixels, got"):
+        with pytest.raises(ConfigError, match="64x64 or 128x128 pixels, got"):
             build_networks("mlp", image_shape=shape, latent_dim=2)
 
     def test_all_at_once(self) -> None:

@@ -3,11 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from studies import CONFIGURATION
 
 from bvae import config, preflight, tracking
 from bvae.config import Config
-from bvae.exceptions import ConfigError
+from bvae.data import folder
+from bvae.exceptions import ConfigError, DataError
 
 Configured = Callable[..., Config]
 
@@ -37,6 +39,75 @@ class TestFacts:
         assert 64 * 64 == preflight.facts(configured(data={"name": "dsprites"})).image_size
 
 
+class TestOwnImages:
+    @pytest.fixture
+    def own(self, tmp_path: Path) -> Callable[..., Config]:
+        """Configurations of a folder with three images."""
+        for grey in (10, 20, 30):
+            Image.new("L", (32, 32), grey).save(tmp_path / f"{grey}.png")
+
+        def own(**changes: Any) -> Config:
+            data = {"name": "folder", "path": str(tmp_path), "resolution": 32, "channels": 1}
+            data |= {"likelihood": "gaussian", "variance": 0.1, "score_every": None}
+            defaults = {"objective": None, "trainer": {"batch_size": 2}}
+            return configured(**defaults | changes | {"data": data | changes.get("data", {})})
+
+        return own
+
+    def test_the_objective_is_udr(self, own: Callable[..., Config]) -> None:
+        """Without factors seeds are compared; with them MIG is the objective, or what is asked."""
+        found = preflight.facts(own())
+
+        assert ("udr", None, 1024) == (found.objective, found.lattice, found.image_size)
+        assert "mig" == preflight.facts(configured(objective=None)).objective
+        assert "udr" == preflight.facts(configured(objective="udr")).objective
+        assert [] == preflight.mistakes(own()) + preflight.mistakes(configured(objective="udr"))
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"objective": "mig"}, "objective=mig: needs factors, which folder has none of"),
+            ({"checkpoint": {"keep": "best"}}, "checkpoint.keep=best: keeps the weights of the"),
+            ({"trainer": {"batch_size": 4}}, "trainer.batch_size: expected at most the 3 images"),
+            ({"data": {"content": "0" * 64}}, "does not hold the images the study was begun with"),
+        ],
+    )
+    def test_mistakes(
+        self, own: Callable[..., Config], changes: dict[str, Any], message: str
+    ) -> None:
+        """What images without factors cannot have, or cannot give, is told at once."""
+        (found,) = preflight.mistakes(own(**changes))
+
+        assert message in found
+
+    def test_an_empty_folder(self, own: Callable[..., Config], tmp_path: Path) -> None:
+        """It is a mistake of the path."""
+        (tmp_path / "none").mkdir()
+
+        (found,) = preflight.mistakes(own(data={"path": str(tmp_path / "none")}))
+
+        assert found.startswith("data.path: expected images in")
+
+    def test_a_folder_that_changes_while_a_study_runs(
+        self, own: Callable[..., Config], tmp_path: Path
+    ) -> None:
+        """Its later trials would learn from other images."""
+        begun = own(data={"content": preflight.facts(own()).content})
+        assert 3 == len(preflight.prepare(begun))
+        Image.new("L", (32, 32), 40).save(tmp_path / "40.png")
+        folder.look.cache_clear()
+
+        with pytest.raises(DataError, match="have changed since the study was begun"):
+            preflight.prepare(begun)
+
+    def test_too_few_can_be_read(self, own: Callable[..., Config], tmp_path: Path) -> None:
+        """A batch larger than what is left is told before anything is trained."""
+        (tmp_path / "10.png").write_text("no image")
+
+        with pytest.raises(ConfigError, match="at most the 2 images that can be read, but got 3"):
+            preflight.prepare(own(trainer={"batch_size": 3}))
+
+
 class TestMistakes:
     def test_none(self) -> None:
         """A sound configuration has none."""
@@ -56,7 +127,17 @@ class TestMistakes:
             ({"data": {"score_every": [1, 1, 0, 1, 1]}}, "data.score_every: expected a step"),
             ({"data": {"score_every": [1, 1, 41, 1, 1]}}, "data.score_every: expected a step"),
             ({"data": {"name": "dsprites_npz"}}, "data.path: dsprites_npz is read from a file"),
-            ({"data": {"path": "nowhere.npz"}}, "data.path: no such file: nowhere.npz"),
+            (
+                {"data": {"name": "dsprites_npz", "path": "nowhere.npz"}},
+                "data.path: no such file: nowhere.npz",
+            ),
+            (
+                {"data": {"name": "folder", "path": "nowhere"}},
+                "data.path: no such folder: nowhere",
+            ),
+            ({"data": {"path": "x.npz"}}, "data.path: dsprites32 is drawn and reads no file"),
+            ({"data": {"likelihood": "gaussian"}}, "data.variance: gaussian pixels need one"),
+            ({"data": {"variance": 0.1}}, "data.variance: bernoulli pixels have none"),
         ],
     )
     def test_one(self, changes: dict[str, Any], message: str) -> None:
@@ -79,14 +160,15 @@ class TestMistakes:
     def test_a_tracker_that_cannot_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A missing key for W&B is no surprise after hours of training."""
 
-        def no_key(*, mode: str) -> None:
-            raise ConfigError(f"no key for {mode}")
+        def no_key() -> None:
+            raise ConfigError("no key")
 
-        monkeypatch.setattr(tracking, "check_key", no_key)
+        monkeypatch.setattr(tracking, "check_login", no_key)
 
         wanted = configured(tracker={"name": "wandb", "mode": "online"})
-        assert ["no key for online"] == preflight.mistakes(wanted)
+        assert ["no key"] == preflight.mistakes(wanted)
         assert [] == preflight.mistakes(configured(tracker={"name": "none", "mode": "online"}))
+        assert [] == preflight.mistakes(configured(tracker={"name": "wandb", "mode": "offline"}))
 
 
 def test_a_home_in_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,9 +176,15 @@ def test_a_home_in_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.npz").write_bytes(b"")
     opened: list[Path | None] = []
-    monkeypatch.setattr(preflight, "open_dataset", lambda name, path: opened.append(path))
+
+    def refuse(name: str, *, path: Path | None, **_: object) -> None:
+        opened.append(path)
+        raise DataError("not opened")
+
+    monkeypatch.setattr(preflight, "open_dataset", refuse)
     wanted = configured(data={"name": "dsprites_npz", "path": "~/mine.npz"})
 
     assert [] == preflight.mistakes(wanted)
-    preflight.prepare(wanted)
+    with pytest.raises(DataError, match="not opened"):
+        preflight.prepare(wanted)
     assert [tmp_path / "mine.npz"] == opened

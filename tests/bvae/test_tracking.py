@@ -1,22 +1,23 @@
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import wandb_files
+import wandb_server
 from PIL import Image
+from wandb_files import exit_codes, of_type
 
 from bvae import tracking
 from bvae.tracking import Tracker
-
-# What `wandb leet inspect` runs, without the second that the import of wandb takes.
-WANDB_CORE = Path(find_spec("wandb").submodule_search_locations[0], "bin", "wandb-core")
 
 # Scripts run in processes of their own: wandb keeps one service and one set of settings for each.
 PRELUDE = """
@@ -51,40 +52,35 @@ class Finished:
     def records(self, run_id: str) -> list[dict[str, Any]]:
         """The records of a run's file, by wandb's own inspector."""
         (run_file,) = self.study.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb")
-        command = [WANDB_CORE, "leet", "inspect", "--no-observability", "--json"]
-        done = subprocess.run(
-            [*command, "--run-file", run_file], capture_output=True, text=True, check=True
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return wandb_files.records(run_file)
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
         """The rows of a run, without wandb's own columns."""
-        items = [r["history"]["item"] for r in self.records(run_id) if r["type"] == "history"]
-        return [{k: v for k, v in item.items() if not k.startswith("_")} for item in items]
+        return wandb_files.rows(self.records(run_id))
 
 
-def run_script(folder: Path, script: str, **environ: str) -> Finished:
-    """Run a script after PRELUDE in an empty folder, with an empty home and no key."""
+@contextmanager
+def script(
+    folder: Path, text: str, *arguments: str, **environ: str
+) -> Iterator[tuple["subprocess.Popen[str]", Finished]]:
+    """Start a script after PRELUDE in an empty folder, with an empty home and no key."""
     home, here = folder / "home", folder / "here"
-    home.mkdir()
+    home.mkdir(parents=True)
     here.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "XDG", "NETRC"))}
     env |= {"HOME": str(home), "PYTHONPATH": str(Path(tracking.__file__).parents[1])} | environ
-    command = [sys.executable, "-W", "error", "-c", PRELUDE + script]
-    done = subprocess.run(
-        command, cwd=here, env=env, capture_output=True, text=True, check=False, timeout=60
-    )
-    return Finished(done.returncode, done.stdout, done.stderr, home, here / "study")
+    command = [sys.executable, "-W", "error", "-c", PRELUDE + text, *arguments]
+    with subprocess.Popen(
+        command, cwd=here, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process, Finished(0, "", "", home, here / "study")
 
 
-def of_type(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """The bodies of all records of one type."""
-    return [record[name] for record in records if record["type"] == name]
-
-
-def exit_codes(records: list[dict[str, Any]]) -> list[int]:
-    """The exit codes a run was finished with: one, or none if it was not."""
-    return [record["exit_code"] for record in of_type(records, "exit")]
+def run_script(folder: Path, text: str, **environ: str) -> Finished:
+    """Run a script to its end."""
+    with script(folder, text, **environ) as (process, finished):
+        stdout, stderr = process.communicate(timeout=60)
+    return replace(finished, code=process.returncode, stdout=stdout, stderr=stderr)
 
 
 THREE_RUNS = """
@@ -97,11 +93,13 @@ frames = [Image.new("L", (8, 8), 60 * i) for i in range(4)]
 frames[0].save("film.gif", save_all=True, append_images=frames[1:], duration=100)
 
 before = dict(os.environ)
-first = start("one", beta=4.0, latent_dim=10, model={"network": "mlp"})
+paths = [str(Path.home() / "data.npz"), str(Path.home()) + "stead/data.npz"]
+first = start("one", beta=4.0, latent_dim=10, model={"network": "mlp", "paths": paths})
 for step in (10, 20, 30):
     first.log({"train/loss": 100.0 / step, "kl/z00": 0.5}, step=step)
 first.log_image("media/traversal", Path("grid.png"), step=30, caption="after 30 steps")
 first.log_video("media/traversal_gif", Path("film.gif"), step=30)
+first.log_bars("kl/per_latent", [1.5, 0.25, 3.0], step=30)
 first.summarise({"scores/mig": 0.25})
 first.finish()
 second = start("two", beta=8.0, latent_dim=10)
@@ -158,10 +156,18 @@ class TestOfflineRun:
         ]
 
     def test_config(self, first_run: list[dict[str, Any]]) -> None:
-        """The configuration is there as given, to group and filter by."""
+        """The configuration is there as given, to group and filter by, but for the home."""
         (run,) = of_type(first_run, "run")
         config = {k: v for k, v in run["config"]["update"].items() if k != "_wandb"}
-        assert config == {"beta": 4.0, "latent_dim": 10, "model": {"network": "mlp"}}
+        paths = config["model"].pop("paths")
+        assert config == {
+            "beta": 4.0,
+            "latent_dim": 10,
+            "model": {"network": "mlp"},
+            "study": "quick",
+        }
+        assert paths[0] == "~/data.npz"
+        assert paths[1].endswith("/homestead/data.npz")
 
     def test_rows(self, first_run: list[dict[str, Any]]) -> None:
         """Rows come in order, each with its step."""
@@ -178,7 +184,7 @@ class TestOfflineRun:
         assert own["name"] == "trainer/global_step"
         assert (everything["glob_name"], everything["step_metric"]) == ("*", "trainer/global_step")
         media = [r["item"] for r in of_type(first_run, "history") if "train/loss" not in r["item"]]
-        assert [item["trainer/global_step"] for item in media] == [30, 30]
+        assert [item["trainer/global_step"] for item in media] == [30, 30, 30]
 
     def test_image(self, recorded: Finished, first_run: list[dict[str, Any]]) -> None:
         """The PNG in the run is the picture, not a black one, with its caption."""
@@ -207,6 +213,12 @@ class TestOfflineRun:
             assert film.n_frames == 4
             film.seek(3)
             assert film.convert("L").getpixel((4, 4)) == 180
+
+    def test_bars(self, first_run: list[dict[str, Any]]) -> None:
+        """Bar i of some numbers is as high as number i."""
+        (bars,) = (row for row in wandb_files.rows(first_run) if "kl/per_latent.values" in row)
+        assert bars["kl/per_latent.values"] == [1.5, 0.25, 3.0]
+        assert bars["kl/per_latent.bins"] == [0, 1, 2, 3]
 
     def test_summary(self, first_run: list[dict[str, Any]]) -> None:
         """Scores are values of the run."""
@@ -290,44 +302,87 @@ class TestKills:
         assert exit_codes(done.records("one")) == []
 
 
+RANDOM_KILL = """
+import time
+tracker = start(sys.argv[1])
+for step in range(1, 200):
+    tracker.log({"x": float(step)}, step=step)
+    print(step, time.time(), flush=True)
+    time.sleep(0.1)  # more rows would fill a block of the file, which is written at once
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """Whenever the kill comes, at most the rows of about its last second are lost."""
+    chance = random.Random(0)
+    for run_id in ("one", "two"):
+        with script(tmp_path / run_id, RANDOM_KILL, run_id) as (process, finished):
+            lines = []
+            until = chance.uniform(2.0, 3.5)
+            for line in process.stdout or []:
+                lines.append(line.split())
+                if float(lines[-1][1]) - float(lines[0][1]) > until:
+                    break
+            process.kill()
+            killed_at = float(lines[-1][1])
+        on_disk = len(finished.rows(run_id))
+        older = sum(float(at) < killed_at - 1.5 for _, at in lines)
+        assert older <= on_disk <= len(lines) + 1
+        assert exit_codes(finished.records(run_id)) == []
+
+
+TWO_WORKERS = """
+import subprocess
+code = PRELUDE + "worker = start(sys.argv[1], beta=float(sys.argv[2]))\\n" + (
+    "for step in range(30): worker.log({'x': float(sys.argv[2])}, step=step)\\n"
+    "worker.finish()\\nassert worker.lost is None"
+)
+both = [subprocess.Popen([sys.executable, "-c", code, f"run{b}", str(b)]) for b in (1, 2)]
+print([one.wait() for one in both])
+"""
+
+
+@pytest.mark.slow
+def test_two_workers_never_share_a_run(tmp_path: Path) -> None:
+    """Processes that track at once, into one folder, each have their run."""
+    done = run_script(tmp_path, f"PRELUDE = {PRELUDE!r}\n" + TWO_WORKERS.replace("\\\\n", "\\n"))
+    assert done.stdout == "[0, 0]\n"
+    for beta in (1, 2):
+        rows = done.rows(f"run{beta}")
+        assert [row["x"] for row in rows] == [float(beta)] * 30
+
+
 CHECK = """
 from bvae.exceptions import ConfigError
 try:
-    start("one", mode="online")
+    tracking.check_login()
 except ConfigError as error:
     print(error)
+else:
+    print("logged in")
 print(service_pids(), Path("study").exists())
 """
 
 CLOSED = "127.0.0.1:9"  # the discard port: nobody listens
 KEY = "0123456789abcdef" * 4
 
-UNREACHABLE = """
-import time
-tracking.INIT_TIMEOUT_S = 1.0
-began = time.monotonic()
-online = start("one", mode="online")
-took_s = time.monotonic() - began
-online.log({"x": 1.0}, step=1)
-online.finish()
-offline = start("two")
-offline.log({"x": 1.0}, step=1)
-offline.finish()
-print(online.lost, took_s, offline.lost, sep="\\n")
-"""
 
-
-class TestOnline:
+class TestCheckLogin:
     @pytest.mark.parametrize(
         ("environ", "words"),
         [
-            ({}, "found none; run `wandb login`, set WANDB_API_KEY, or use tracker.mode=offline"),
-            ({"WANDB_API_KEY": "short"}, "valid W&B key for tracker.mode=online: WANDB_API_KEY"),
+            ({}, "found none; run `wandb login`, set WANDB_API_KEY, or stay with tracker.mode=of"),
+            ({"WANDB_API_KEY": "short"}, "expected a valid W&B key: WANDB_API_KEY"),
+            (
+                {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": f"http://{CLOSED}"},
+                f"expected the W&B server at http://{CLOSED} to answer, got: ",
+            ),
         ],
-        ids=["none", "invalid"],
+        ids=["no key", "invalid key", "no server"],
     )
-    def test_no_key(self, environ: dict[str, str], words: str, tmp_path: Path) -> None:
-        """Without a usable key the message says what to do; nothing is started or written."""
+    def test_what_is_missing(self, environ: dict[str, str], words: str, tmp_path: Path) -> None:
+        """It is said at once with what to do; nothing goes on, nothing is left behind."""
         done = run_script(tmp_path, CHECK, **environ)
         message, state = done.stdout.splitlines()
 
@@ -336,31 +391,93 @@ class TestOnline:
         assert (done.code, done.stderr, list(done.home.iterdir())) == (0, "", [])
 
     def test_key_in_netrc(self, tmp_path: Path) -> None:
-        """The key of `wandb login` is found without a word, also when the shell says offline."""
-        netrc = tmp_path / "netrc"
-        netrc.write_text(f"machine {CLOSED}\n  login user\n  password {KEY}\n")
-        script = 'tracking.check_key(mode="online")\nprint(service_pids())'
-        environ = {
-            "NETRC": str(netrc),
-            "WANDB_BASE_URL": f"http://{CLOSED}",
-            "WANDB_MODE": "offline",
-        }
-        done = run_script(tmp_path, script, **environ)
-        assert (done.code, done.stdout, done.stderr) == (0, "[]\n", "")
+        """The key of `wandb login` is found and verified, also when the shell says offline."""
+        with wandb_server.serving() as server:
+            netrc = tmp_path / "netrc"
+            host = server.url.removeprefix("http://")
+            netrc.write_text(f"machine {host}\n  login user\n  password {wandb_server.KEY}\n")
+            environ = {
+                "NETRC": str(netrc),
+                "WANDB_BASE_URL": server.url,
+                "WANDB_MODE": "offline",
+            }
+            done = run_script(tmp_path, CHECK, **environ)
+        assert (done.code, done.stdout, done.stderr) == (0, "logged in\n[] False\n", "")
+        assert "Viewer" in server.operations
+
+    def test_a_key_that_the_server_does_not_know(self, tmp_path: Path) -> None:
+        """It is told before anything is started."""
+        with wandb_server.serving() as server:
+            done = run_script(tmp_path, CHECK, **server.environ() | {"WANDB_API_KEY": KEY})
+        assert done.stdout.startswith("expected the W&B server to know whose key it is, got: ")
+        assert KEY not in done.stdout + done.stderr
+
+
+ONLINE = """
+online = start("one", mode="online", beta=4.0)
+for step in range(5):
+    online.log({"x": float(step)}, step=step)
+online.summarise({"scores/mig": 0.25})
+online.finish()
+print(online.lost)
+"""
+
+UNREACHABLE = """
+import time
+tracking.INIT_TIMEOUT_S = 1.0
+for name in ("one", "two"):
+    began = time.monotonic()
+    run = start(name, mode="online")
+    run.log({"x": 1.0}, step=1)
+    run.finish()
+    print(time.monotonic() - began, run.lost)
+"""
+
+
+class TestOnline:
+    def test_a_run_goes_to_the_server(self, tmp_path: Path) -> None:
+        """With its group, configuration, rows, scores and state, as it would later from disk."""
+        with wandb_server.serving() as server:
+            done = run_script(tmp_path, ONLINE, **server.environ())
+        run = server.runs["one"]
+
+        assert (done.stdout, done.stderr) == ("None\n", "")
+        assert ("quick", "train", "b4-m10-one") == tuple(
+            run.sent[key] for key in ("groupName", "jobType", "displayName")
+        )
+        assert 4 == run.config["beta"]
+        assert [{"trainer/global_step": s, "x": s} for s in range(5)] == run.rows
+        assert (0.25, [0]) == (run.summary["scores/mig"], run.exit_codes)
+        assert not secrets(done)
 
     def test_unreachable_server(self, tmp_path: Path) -> None:
-        """A server that does not answer costs the time limit, not the trial, nor the next run."""
+        """It costs one wait, not one for each run; the runs are kept for `sweeps sync`."""
         environ = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": f"http://{CLOSED}"}
         done = run_script(tmp_path, UNREACHABLE, **environ)
-        lost, took_s, offline_lost = done.stdout.splitlines()
+        first, second = (line.split(maxsplit=1) for line in done.stdout.splitlines())
 
-        assert lost.startswith("CommError: ")
-        assert float(took_s) < 10
-        assert (offline_lost, done.code) == ("None", 0)
-        assert done.rows("two") == [{"trainer/global_step": 1, "x": 1.0}]
-        written = [p for p in done.study.rglob("*") if p.is_file()]
-        assert written
-        assert not any(KEY.encode() in p.read_bytes() for p in written)
+        assert first[1].startswith("kept offline for `sweeps sync`: CommError: ")
+        assert first[1] == second[1]
+        assert float(first[0]) < 15
+        assert float(second[0]) < 1
+        for run_id in ("one", "two"):
+            assert done.rows(run_id) == [{"trainer/global_step": 1, "x": 1.0}]
+        assert not secrets(done)
+
+    def test_no_key(self, tmp_path: Path) -> None:
+        """A worker on a machine without one tracks offline, and says why."""
+        done = run_script(tmp_path, ONLINE)
+
+        assert done.stdout.startswith("kept offline for `sweeps sync`: ConfigError: expected a W&B")
+        assert [row["x"] for row in done.rows("one")] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def secrets(done: Finished) -> list[Path]:
+    """The files of a study that have a key in them."""
+    written = [path for path in done.study.rglob("*") if path.is_file()]
+    assert written
+    keys = (KEY.encode(), wandb_server.KEY.encode())
+    return [path for path in written if any(key in path.read_bytes() for key in keys)]
 
 
 class TestNone:

@@ -17,6 +17,7 @@ from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
 from bvae.exceptions import DataError
+from bvae.history import History
 from bvae.losses import beta_vae_loss
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
 
@@ -280,6 +281,28 @@ class TestExtension:
         assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
 
 
+def test_a_hopeless_trial_ends_pruned(assign: Assign) -> None:
+    """Told so at step 6 of 12, it ends there without scores, and it is no failure."""
+    judged: list[tuple[int, float]] = []
+
+    def hopeless(step: int, score: float) -> bool:
+        judged.append((step, score))
+        return True
+
+    task = assign(monitor=Monitor(hopeless=hopeless))
+    result = train.run_trial(task)
+
+    assert ("pruned", None, 6, 6 * 16) == (
+        result.state,
+        result.error,
+        result.steps,
+        result.images_seen,
+    )
+    assert ({}, {}) == (result.scores, result.losses)
+    assert [6] == [step for step, _ in judged]
+    assert "6" == History(task.folder.history, []).rows()[-1]["step"]
+
+
 class TestFailure:
     def test_diverging_loss_is_a_failed_result(self, assign: Assign) -> None:
         """A loss that becomes NaN ends the trial as failed, and names the step."""
@@ -376,3 +399,36 @@ def test_weights_of_other_networks_are_told(assign: Assign) -> None:
 
     with pytest.raises(DataError, match="not the weights of this version's networks"):
         bvae.load(task.folder.root)
+
+
+class TestOwnImages:
+    @pytest.fixture
+    def images(self, tmp_path: Path) -> Path:
+        """A folder with twenty colourful images and a file that is none."""
+        folder = tmp_path / "images"
+        folder.mkdir()
+        for i, colour in enumerate(np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3))):
+            Image.fromarray(colour.astype(np.uint8)).resize((40, 32)).save(folder / f"{i:02d}.png")
+        (folder / "99.png").write_text("no image")
+        return folder
+
+    def test_from_a_folder_to_a_result(self, assign: Assign, images: Path) -> None:
+        """No scores, but losses, KL and pictures in colour; the result says what it was made of."""
+        data = {"name": "folder", "path": str(images), "score_every": None, "resolution": 32}
+        gaussian = {"channels": 3, "likelihood": "gaussian", "variance": 0.1}
+        task = assign(objective=None, data=data | gaussian)
+
+        result = train.run_trial(task)
+
+        assert ("complete", None, {}) == (result.state, result.error, dict(result.scores))
+        assert 3 == len(result.kl_per_latent)
+        assert result.latent_factor_map is None
+        known = {"name": "folder", "images": 20, "skipped": 1, "image_shape": [3, 32, 32]}
+        assert known | {"likelihood": "gaussian", "variance": 0.1} == {
+            key: value for key, value in result.data.items() if key != "content"
+        }
+        assert 64 == len(result.data["content"])
+        assert result.beta_norm == pytest.approx(4 * 3 / (3 * 32 * 32))
+        with Image.open(task.folder.media / "reconstructions.png") as picture:
+            assert "RGB" == picture.mode
+        assert 0.1 == bvae.load(task.folder.root).variance

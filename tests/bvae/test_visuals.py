@@ -10,6 +10,7 @@ from bvae.visuals import (
     Origins,
     Picture,
     Sweep,
+    factor_map,
     latent_film,
     latent_grid,
     reconstruction_grid,
@@ -385,3 +386,31 @@ class TestOneLatent:
         film = latent_film(self.ORIGINS, [Sweep("own", np.linspace(0, 1, 3), frames)], title="z3")
         assert [2, 2, 0, 2] == [len(boxes(picture, BLUE)) for picture in film]
         assert [2, 2, 2, 2] == [len(boxes(picture, RED)) for picture in film]
+
+
+class TestFactorMap:
+    def test_dark_where_a_latent_knows_much(self) -> None:
+        """A cell for each latent and factor, rows in order of KL, grey by the share."""
+        shares = np.array([[0.0, 0.5], [1.0, 0.25]])
+        picture = factor_map(shares, factors=["shape", "x"], kl_nats=np.array([0.1, 3.0]))
+        greys = [(135, 1.0), (225, 0.25), (195, 0.5)]
+        corners = {share: boxes_of(picture, grey) for grey, share in greys}
+
+        # latent 1, of the higher KL, is the upper row; the second factor is to the right
+        assert corners[1.0][0] == corners[0.25][0] < corners[0.5][0]
+        assert corners[1.0][1] < corners[0.25][1] == corners[0.5][1]
+
+    def test_a_share_beyond_one_stays_readable(self) -> None:
+        """An estimate may pass 1 by a little."""
+        picture = factor_map(np.array([[1.02]]), factors=["x"], kl_nats=np.array([1.0]))
+
+        assert boxes_of(picture, 135)
+
+
+def boxes_of(picture: Picture, grey: int) -> tuple[int, int]:
+    """The upper left corner (y, x) of what has this grey."""
+    found = (picture == grey).all(axis=2)
+    wide, high = found.sum(axis=1) > 10, found.sum(axis=0) > 10  # the edges of letters are neither
+    assert wide.any()
+    assert high.any()
+    return int(np.argmax(wide)), int(np.argmax(high))

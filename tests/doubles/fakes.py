@@ -53,6 +53,15 @@ def stepping(task: Assignment) -> TrialResult:
     return instant(task)
 
 
+def learning(task: Assignment) -> TrialResult:
+    """Be looked at at every step, with the last score all along; end there if told to give up."""
+    last = instant(task)
+    for step in range(1, task.config.trainer.max_steps + 1):
+        if task.monitor.hopeless(step, last.scores["mig"]) and step < task.config.trainer.max_steps:
+            return replace(last, state="pruned", scores={}, losses={}, steps=step)
+    return replace(last, steps=task.config.trainer.max_steps)
+
+
 def failing(task: Assignment) -> TrialResult:
     """Raise, for every β above 1."""
     if float(str(task.point["beta"])) > 1:
@@ -84,11 +93,26 @@ def deadly_once(task: Assignment) -> TrialResult:
     return instant(task)
 
 
+def eventful(task: Assignment) -> TrialResult:
+    """Raise for β = 2; kill the process that first works on β = 4; complete every other point."""
+    return {"2": failing, "4": deadly_once}.get(str(task.point["beta"]), instant)(task)
+
+
 def stubborn(task: Assignment) -> TrialResult:
     """Take a minute, whatever the monitor asks."""
     task.monitor.at(1, 2)
     _note(task, "began")
     time.sleep(60)
+    return instant(task)
+
+
+def held_up(task: Assignment) -> TrialResult:
+    """Wait, at the first run of a point, for a file `go` in its folder, and heed nothing else."""
+    folder = task.folder.root
+    if not (folder / "runs.txt").exists():
+        _note(task, "held up")
+        while not (folder / "go").exists():
+            time.sleep(0.01)
     return instant(task)
 
 

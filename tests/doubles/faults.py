@@ -1,12 +1,13 @@
 """Kills a process at the n-th boundary of its life: claim, write, fsync, rename, tell.
 
-Every call of these functions is two boundaries, before and after it. `armed(n)` counts them and
-kills the process at the n-th; with a log, it also writes down which one that was.
+Every call of these functions is two boundaries, before and after it. `armed(n)` counts them, in all
+threads of the process, kills it at the n-th, and writes down which one that was.
 """
 
 import contextlib
 import fcntl
 import functools
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,11 +16,11 @@ from typing import Any
 from unittest import mock
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from bvae import files
+from sweeps.journal import Journal
 
-appended = JournalFileBackend.append_logs
+appended = Journal.append_logs
 written = files._write_synced
 builtin_open = open
 
@@ -29,10 +30,9 @@ BOUNDARIES: tuple[tuple[Any, str], ...] = (
     (os, "fsync"),
     (os, "pwrite"),
     (os, "replace"),
+    (os, "rename"),
     (os, "unlink"),
-    (Path, "replace"),
-    (Path, "unlink"),
-    (Path, "rename"),
+    (Path, "write_text"),
     (JournalStorage, "create_new_trial"),
     (JournalStorage, "set_trial_state_values"),
     (JournalStorage, "set_trial_user_attr"),
@@ -40,24 +40,23 @@ BOUNDARIES: tuple[tuple[Any, str], ...] = (
 
 
 @contextlib.contextmanager
-def armed(number: int, log: Path) -> Iterator[None]:
-    """Kill this process at the `number`-th boundary, counted from 1, of the calls in the block."""
-    reached = 0
+def armed(number: int, log: Path, *, only: str = "") -> Iterator[None]:
+    """Kill this process at the `number`-th boundary, counted from 1, of the calls in the block.
+
+    Only those with this part in their name count, if one is given.
+    """
+    reached = itertools.count(1)
     main = os.getpid()
 
     def boundary(name: str, spoil: Callable[[], object] = int) -> None:
-        nonlocal reached
-        if os.getpid() != main:
-            return
-        reached += 1
-        if reached == number:
+        if os.getpid() == main and only in name and next(reached) == number:
             spoil()
             with builtin_open(log, "a") as file:
                 file.write(f"{number} {name}\n")
             os.kill(main, signal.SIGKILL)
 
-    def append_logs(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
-        path = Path(journal._file_path)
+    def append_logs(journal: Journal, logs: list[dict[str, Any]]) -> None:
+        path = Path(journal.path)
         boundary("in a journal record", lambda: path.write_bytes(path.read_bytes() + b'{"op_co'))
         appended(journal, logs)
 
@@ -80,7 +79,7 @@ def armed(number: int, log: Path) -> Iterator[None]:
         for owner, name in BOUNDARIES:
             replacement = wrapped(getattr(owner, name), f"{owner.__name__}.{name}")
             stack.enter_context(mock.patch.object(owner, name, replacement))
-        stack.enter_context(mock.patch.object(JournalFileBackend, "append_logs", append_logs))
+        stack.enter_context(mock.patch.object(Journal, "append_logs", append_logs))
         stack.enter_context(mock.patch.object(files, "_write_synced", write_synced))
         yield
 

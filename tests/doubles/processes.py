@@ -13,7 +13,7 @@ from typing import Any
 
 SPAWNED = multiprocessing.get_context("forkserver")
 SPAWNED.set_forkserver_preload(
-    ["sweeps.worker", "sweeps.orchestrator", "fakes", "studies", "faults"]
+    ["sweeps.worker", "sweeps.sweeper", "sweeps.report.page", "fakes", "studies", "faults"]
 )
 
 SOON_S = 20.0

@@ -2,25 +2,45 @@
 
 import contextlib
 import io
+import logging
+import multiprocessing
 import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from faults import armed
 from processes import start
 from rich.console import Console
+from studies import CONFIGURATION
 
+from bvae.config import parse
 from sweeps import orchestrator
 from sweeps.display import Display
 from sweeps.orchestrator import Orchestrator, Settings, running
+from sweeps.outcome import conclude
+from sweeps.plan import Plan
 from sweeps.presence import new_worker_name, read, workers_at
-from sweeps.study import StudyFolder, load_study
+from sweeps.report import page
+from sweeps.study import Manifest, StudyFolder, load_study
+from sweeps.sweeper import begin
 from sweeps.worker import Worker
+
+FORKED = multiprocessing.get_context("fork")
+"""Quick, since all is imported already; with the files come their locks, which must be let go."""
+
+END_WITHIN_S = 300.0
+"""A study that is not done by then, kills included, will never be."""
+
+
+def of_steps(number: int) -> dict[str, Any]:
+    """Return configurations whose trials take `fakes.stepping` so many hundredths of a second."""
+    return {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": number}}}
 
 
 def work(root: Path) -> None:
@@ -28,33 +48,70 @@ def work(root: Path) -> None:
     Worker(load_study(root), name=new_worker_name(), drains=False, launched=True).work()
 
 
-def orchestrate(root: Path, n_workers: int, max_minutes: float | None = None) -> None:
-    """Run a study with workers that are processes; exit with the command's code."""
+def work_alone(root: Path) -> None:
+    """Work in a process forked from the command's, holding none of the locks that one holds."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    logging.disable()  # the command's log is among what was closed
+    work(root)
+
+
+def launcher(root: Path) -> Callable[[int], None]:
+    """Return what starts a worker in a process of its own, which outlives a killed command."""
 
     def launch(index: int) -> None:
         del index
-        process = start(work, root)
+        process = FORKED.Process(target=work_alone, args=(root,))
+        process.start()
         process.join()
         if process.exitcode:
             raise RuntimeError(f"exit code {process.exitcode}")
 
+    return launch
+
+
+def orchestrate(root: Path, n_workers: int, max_minutes: float | None = None) -> None:
+    """Run a study with workers that are processes; exit with the command's code."""
     with running(StudyFolder(root)):
         study = load_study(root)
         display = Display(Console(file=io.StringIO()))
         settings = Settings(n_workers, max_minutes=max_minutes)
-        code = Orchestrator(study, launch=launch, settings=settings, display=display).run()
+        code = Orchestrator(study, launch=launcher(root), settings=settings, display=display).run()
     os._exit(code)
 
 
-def run_alone(root: Path) -> int:
+def command(root: Path, asked: Manifest, max_minutes: float | None = None) -> None:
+    """Do all that the command does once it has composed: manifest, one worker, tables, report.
+
+    The page says nothing: drawing it takes seconds, and writes no file.
+    """
+    folder, display = StudyFolder(root), Display(Console(file=io.StringIO()))
+    settings = Settings(n_workers=1, max_minutes=max_minutes)
+    config = parse(asked.configurations[""])
+    with running(folder), mock.patch.object(page, "render", return_value="<html>"):
+        study = begin(Plan(folder, asked, (config,), (), ()), display)
+        code = Orchestrator(study, launch=launcher(root), settings=settings, display=display).run()
+        conclude(study, display, code)
+    os._exit(code)
+
+
+def killed_orchestrator(
+    root: Path, asked: Manifest, number: int, log: Path, only: str, max_minutes: float | None
+) -> None:
+    """Run a study so, its command killed at the `number`-th boundary; its worker lives on."""
+    with armed(number, log, only=only):
+        command(root, asked, max_minutes)
+
+
+def run_alone(root: Path) -> None:
     """Run a study as under the basic launcher: its worker is a thread of the command's process."""
     with mock.patch.object(orchestrator, "POLL_S", 0.02), running(StudyFolder(root)):
         study = load_study(root)
         display = Display(Console(file=io.StringIO()))
         settings = Settings(n_workers=1)
-        return Orchestrator(
+        code = Orchestrator(
             study, launch=lambda index: work(root), settings=settings, display=display
         ).run()
+    os._exit(code)
 
 
 def killed_command(root: Path, number: int, log: Path) -> None:
@@ -101,9 +158,16 @@ class Command:
             self.killed.append("orchestrator" if victim == process else "worker")
 
     def kills(self, number: int, *, every_s: float) -> Iterator[None]:
-        """Kill so often, at irregular intervals, then wait for the end; yields all the while."""
+        """Kill so often, at irregular intervals, then wait for the end; yields all the while.
+
+        Raises:
+            TimeoutError: it does not come to an end.
+        """
         due = time.monotonic() + every_s
+        deadline = time.monotonic() + END_WITHIN_S
         while self.code is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still running after {len(self.killed)} kills")
             yield
             time.sleep(0.05)
             if len(self.killed) < number and time.monotonic() > due:

@@ -1,33 +1,15 @@
 import numpy as np
 import pytest
+from curve_lines import line_of
 
 from sweeps.aggregates import AGGREGATES, Summary, higgins2017, summarise
-from sweeps.curve import Line
+from sweeps.curve import best_cell
 from sweeps.verdict import Verdict, evidence, verdicts
 
 # Shapes: C cells, S seeds, E evaluations of a seed.
 
 U = (0.73, 0.79, 0.81, 0.84, 0.84, 0.82, 0.62, 0.20)
 PEAK = (0.2, 0.3, 0.8, 0.4, 0.3, 0.2)
-
-
-def line(values: np.ndarray, *, n_collapsed=0) -> Line:
-    """A line of complete cells; its last cells have collapsed."""
-    cells = len(values)
-    return Line(
-        axes=(),
-        latent_dim=10,
-        score="beta_vae",
-        betas=2.0 ** np.arange(cells),
-        beta_norms=2.0 ** np.arange(cells) / 100,
-        seeds=tuple(range(values.shape[1])),
-        values=values,
-        complete=np.ones(cells, dtype=np.bool_),
-        n_failed=np.zeros(cells, dtype=np.int64),
-        n_pruned=np.zeros(cells, dtype=np.int64),
-        active_latents=np.array([5.0] * (cells - n_collapsed) + [0.0] * n_collapsed),
-        protocols=("p",) * cells,
-    )
 
 
 def draw(means, *, sd=0.04, seeds=3, seed=0) -> np.ndarray:
@@ -39,13 +21,13 @@ def draw(means, *, sd=0.04, seeds=3, seed=0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def many() -> list[tuple[Summary, ...]]:
     """Summaries of 200 studies with a clear peak."""
-    return [summarise(line(draw(PEAK, seed=seed))) for seed in range(200)]
+    return [summarise(line_of(draw(PEAK, seed=seed))) for seed in range(200)]
 
 
 @pytest.fixture(scope="module")
 def plateaus() -> list[tuple[Summary, ...]]:
     """Summaries of 1,000 studies that rise at once and stay: one flank is sure, none the other."""
-    return [summarise(line(draw((0.2, *[0.8] * 5), seed=seed))) for seed in range(1000)]
+    return [summarise(line_of(draw((0.2, *[0.8] * 5), seed=seed))) for seed in range(1000)]
 
 
 class TestHiggins2017:
@@ -66,7 +48,7 @@ class TestSummarise:
     def test_gives_every_aggregate_by_name(self):
         """Mean, median and the paper's recipe, each with its best β and value."""
         values = draw(PEAK)
-        found = summarise(line(values))
+        found = summarise(line_of(values))
         assert [one.aggregate for one in found] == ["mean", "median", "higgins2017"]
         assert {one.beta for one in found} == {4.0}
         expected = [values[2].mean(), np.median(values[2]), np.sort(values[2])[1:].mean()]
@@ -75,7 +57,7 @@ class TestSummarise:
 
     def test_agrees_that_a_clear_u_is_one(self):
         """Whatever the recipe, the flanks of a clear U are seen."""
-        found = summarise(line(draw(U, sd=0.01), n_collapsed=1))
+        found = summarise(line_of(draw(U, sd=0.01), n_collapsed=1))
         assert {one.verdict for one in found} == {Verdict.YES}
 
     @pytest.mark.parametrize(
@@ -88,19 +70,19 @@ class TestSummarise:
     )
     def test_has_every_verdict(self, means, n_collapsed, expected):
         """All recipes can say no, collapse only and saturated."""
-        found = summarise(line(draw(means, sd=0.002), n_collapsed=n_collapsed))
+        found = summarise(line_of(draw(means, sd=0.002), n_collapsed=n_collapsed))
         assert [str(one.verdict) for one in found] == [expected] * 3
 
     def test_does_not_resolve_two_cells(self):
         """Without a cell between the ends no recipe sees a flank."""
-        found = summarise(line(draw((0.2, 0.8))))
+        found = summarise(line_of(draw((0.2, 0.8))))
         assert [str(one.verdict) for one in found] == ["not resolved"] * 3
 
     def test_may_change_the_verdict(self):
         """One bad seed at the peak hides it from the mean, not from the median."""
         values = draw((0.5, 0.6, 0.7, 0.6, 0.5), sd=0.01, seeds=5)
         values[2, 0] -= 0.6
-        by_name = {one.aggregate: one for one in summarise(line(values))}
+        by_name = {one.aggregate: one for one in summarise(line_of(values))}
         assert by_name["mean"].beta != 4.0
         assert by_name["median"].beta == by_name["higgins2017"].beta == 4.0
 
@@ -109,20 +91,37 @@ class TestSummarise:
         values = [draw(U, seed=seed) for seed in range(20)]
         collapsed = np.arange(8) == 7
         expected = [str(verdicts(evidence(one, collapsed))) for one in values]
-        found = [str(summarise(line(one, n_collapsed=1))[0].verdict) for one in values]
+        found = [str(summarise(line_of(one, n_collapsed=1))[0].verdict) for one in values]
         assert found == expected
 
     def test_draws_seeds_with_all_their_evaluations(self):
-        """Three equal evaluations of a seed are one: the interval of the mean stays as it is."""
+        """Three equal evaluations of a seed are one: the interval of the median stays as it is."""
         values = draw(PEAK)
-        single = summarise(line(values))
-        tripled = summarise(line(values), evaluations=np.repeat(values[..., None], 3, axis=-1))
-        assert (tripled[0].low, tripled[0].high) == pytest.approx((single[0].low, single[0].high))
+        single = summarise(line_of(values))
+        tripled = summarise(line_of(values), evaluations=np.repeat(values[..., None], 3, axis=-1))
+        assert (tripled[1].low, tripled[1].high) == pytest.approx((single[1].low, single[1].high))
+
+    def test_mean_has_the_interval_of_the_curve(self):
+        """The report must not contradict itself, here either."""
+        found, best = summarise(line_of(draw(PEAK)))[0], best_cell(line_of(draw(PEAK)))
+        assert best is not None
+        assert (found.low, found.high) == (best.low, best.high)
+
+    @pytest.mark.parametrize(("cells", "seeds"), [(2, 2), (3, 2), (2, 3)])
+    def test_few_deviations_do_not_make_an_interval_endless(self, cells, seeds):
+        """Draws of one deviation again and again have no scatter, and are left out.
+
+        Half of the intervals are shorter than ten times the noise of a seed, .04; all are finite.
+        """
+        studies = [line_of(draw(PEAK[1 : cells + 1], seeds=seeds, seed=i)) for i in range(40)]
+        widths = [one.high - one.low for study in studies for one in summarise(study)]
+        assert np.median(widths) < 0.4
+        assert max(widths) < 40
 
     def test_takes_single_evaluations_into_the_discarding(self):
         """The paper sorts all evaluations of all seeds together."""
         evaluations = draw(PEAK)[..., None] + 0.02 * np.random.default_rng(1).normal(size=(6, 3, 3))
-        found = summarise(line(evaluations.mean(axis=-1)), evaluations=evaluations)[2]
+        found = summarise(line_of(evaluations.mean(axis=-1)), evaluations=evaluations)[2]
         assert found.value == pytest.approx(np.sort(evaluations[2].ravel())[4:].mean())
 
     @pytest.mark.parametrize("index", [0, 1, 2], ids=list(AGGREGATES))
@@ -139,7 +138,7 @@ class TestSummarise:
 
     def test_takes_noise_for_noise(self):
         """A plateau whose last cell happens to lie a little low is no inverted U by any recipe."""
-        found = summarise(line(draw((0.2, 0.8, 0.8, 0.8, 0.8, 0.78), seed=1)))
+        found = summarise(line_of(draw((0.2, 0.8, 0.8, 0.8, 0.8, 0.78), seed=1)))
         assert [str(one.verdict) for one in found] == ["not resolved"] * 3
 
     @pytest.mark.slow
@@ -153,8 +152,8 @@ class TestSummarise:
         """Cells at chance hardly vary: with or without them the interval is the same."""
         values = draw(PEAK, seeds=6)
         dead = np.full((6, 6), 0.1) + draw([0] * 6, sd=1e-4, seeds=6)
-        alone = summarise(line(values))[1]
-        found = summarise(line(np.concatenate([values, dead]), n_collapsed=6))[1]
+        alone = summarise(line_of(values))[1]
+        found = summarise(line_of(np.concatenate([values, dead]), n_collapsed=6))[1]
         # 2,000 draws know the ends to about 3 %
         assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.08)
 
@@ -162,12 +161,14 @@ class TestSummarise:
         """A seed that a cell lacks is left out of all, so that no recipe sees uneven numbers."""
         values = draw(PEAK, seeds=4)
         values[0, 3] = np.nan
-        found, expected = summarise(line(values)), summarise(line(values[:, :3]))
+        found, expected = summarise(line_of(values)), summarise(line_of(values[:, :3]))
         assert found == expected
 
     @pytest.mark.parametrize(
-        ("seeds", "n_collapsed"), [(1, 0), (3, 6)], ids=["one seed", "all collapsed"]
+        ("seeds", "n_collapsed"),
+        [(1, 0), (3, 6), (3, 5)],
+        ids=["one seed", "all collapsed", "all but one collapsed"],
     )
     def test_is_empty_where_there_is_no_noise_to_go_by(self, seeds, n_collapsed):
         """One seed, or a line that has collapsed everywhere, cannot be summed up."""
-        assert summarise(line(draw(PEAK, seeds=seeds), n_collapsed=n_collapsed)) == ()
+        assert summarise(line_of(draw(PEAK, seeds=seeds), n_collapsed=n_collapsed)) == ()

@@ -5,14 +5,23 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies import points
 
-from sweeps.attempts import Attempts, deaths_without_progress, is_orphan, slug_of, worker_of
+from sweeps.attempts import (
+    Attempts,
+    Queue,
+    deaths_without_progress,
+    is_orphan,
+    slug_of,
+    worker_of,
+)
+from sweeps.journal import JournalStore
 from sweeps.presence import Present, Watch
+from sweeps.study import StudyFolder
 
 
 @pytest.fixture
 def attempts(tmp_path: Path) -> Attempts:
     """Attempts at the points of a new study; one waits."""
-    attempts = Attempts(tmp_path / "study.journal", study_name="tested")
+    attempts = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
     attempts.enqueue(points()[0], attempt=2)
     return attempts
 
@@ -20,7 +29,7 @@ def attempts(tmp_path: Path) -> Attempts:
 class TestAttempts:
     def test_another_process_sees_the_queue(self, attempts: Attempts, tmp_path: Path) -> None:
         """What is queued is on disk, with the point, its parameters and the attempt."""
-        (found,) = Attempts(tmp_path / "study.journal", study_name="tested").trials()
+        (found,) = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").trials()
 
         assert TrialState.WAITING is found.state
         assert {"beta": 1, "latent_dim": 5} == found.params
@@ -47,9 +56,36 @@ class TestAttempts:
         assert ("death", 7) == (again.user_attrs["end"], again.user_attrs["step"])
         assert attempts.held(points()[0].slug, "w") is None
 
+    def test_what_another_has_taken_is_found_too(self, attempts: Attempts, tmp_path: Path) -> None:
+        """Not only the attempt that was taken here last."""
+        attempts.enqueue(points()[1], attempt=1)
+        first, second = attempts.trials()
+        other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
+        other.take(second, "w")
+        attempts.take(first, "w")
+
+        held = [attempts.held(point.slug, "w") for point in points()[:2]]
+        assert [0, 1] == [trial.number for trial in held if trial is not None]
+
+    def test_numbers_are_the_order_of_queueing(self, attempts: Attempts, tmp_path: Path) -> None:
+        """Whoever queued them; there is none beyond the last."""
+        Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
+            points()[1], attempt=1
+        )
+
+        second = attempts.numbered(1)
+        assert second is not None
+        assert points()[1].slug == slug_of(second)
+        assert attempts.numbered(2) is None
+        assert [[0, 1], [1], []] == [
+            [trial.number for trial in attempts.since(number)] for number in range(3)
+        ]
+
     def test_a_journal_that_grows_is_in_step(self, attempts: Attempts, tmp_path: Path) -> None:
         """Others may add to it at any time."""
-        Attempts(tmp_path / "study.journal", study_name="tested").enqueue(points()[1], attempt=1)
+        Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
+            points()[1], attempt=1
+        )
 
         assert attempts.is_in_step()
         assert 2 == len(attempts.trials())
@@ -57,12 +93,71 @@ class TestAttempts:
     def test_a_journal_put_in_its_place_is_not(self, attempts: Attempts, tmp_path: Path) -> None:
         """Even one that is as long: its first record is another."""
         (tmp_path / "study.journal").rename(tmp_path / "old")
-        Attempts(tmp_path / "study.journal", study_name="tested").enqueue(points()[0], attempt=2)
+        Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
+            points()[0], attempt=2
+        )
 
         assert not attempts.is_in_step()
         assert ["study.journal was replaced or cut off; rebuilt from the result files"] == (
             attempts.notes
         )
+
+
+class TestQueue:
+    @pytest.fixture
+    def queue(self, attempts: Attempts) -> Queue:
+        """The first point waits; all four are in the queue's order."""
+        return Queue(attempts, [point.slug for point in points()])
+
+    def test_the_order_is_that_of_the_points(self, queue: Queue, attempts: Attempts) -> None:
+        """Not that of queueing: a point that comes back is before those that have not begun."""
+        slugs = [point.slug for point in points()]
+        assert slugs[0] == self.taken(queue, attempts, slugs)
+        for place in (3, 1):
+            attempts.enqueue(points()[place], attempt=1)
+        assert slugs[1] == self.taken(queue, attempts, slugs)
+        attempts.enqueue(points()[0], attempt=3)
+
+        assert [slugs[0], slugs[3], None] == [self.taken(queue, attempts, slugs) for _ in range(3)]
+
+    def test_who_is_not_taken_stays_next(self, queue: Queue) -> None:
+        """To look changes nothing."""
+        slugs = [points()[0].slug]
+        first = [queue.first(slugs), queue.first(slugs)]
+
+        assert [0, 0] == [trial.number for trial in first if trial is not None]
+
+    def test_others_are_passed_over_not_lost(self, queue: Queue, attempts: Attempts) -> None:
+        """Who wants some points only leaves the rest in line."""
+        attempts.enqueue(points()[1], attempt=1)
+
+        assert points()[1].slug == self.taken(queue, attempts, [points()[1].slug])
+        assert points()[0].slug == self.taken(queue, attempts, [points()[0].slug])
+
+    def test_what_another_process_took_waits_no_more(
+        self, queue: Queue, attempts: Attempts, tmp_path: Path
+    ) -> None:
+        """What it has queued since does."""
+        slugs = [point.slug for point in points()]
+        assert queue.first(slugs) is not None
+        other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
+        other.take(other.trials()[0], "w")
+        assert queue.first(slugs) is None
+        other.enqueue(points()[2], attempt=1)
+
+        assert slugs[2] == self.taken(queue, attempts, slugs)
+
+    def test_a_foreign_trial_is_not_in_line(self, attempts: Attempts) -> None:
+        """Nor is a point that the study does not know."""
+        assert Queue(attempts, [points()[1].slug]).first([points()[0].slug]) is None
+
+    def taken(self, queue: Queue, attempts: Attempts, among: Sequence[str]) -> str | None:
+        """Take the next of these slugs; return it."""
+        trial = queue.first(among)
+        if trial is None:
+            return None
+        attempts.take(trial, "w")
+        return slug_of(trial)
 
 
 class TestIsOrphan:

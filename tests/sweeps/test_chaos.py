@@ -2,12 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
-from studies import CONFIGURATION, make_study, points
-from sweeping import Command
+from studies import make_study, points
+from sweeping import Command, of_steps
 
 from sweeps.curve import curve, write_curve
 from sweeps.journal import open_journal
@@ -15,11 +14,6 @@ from sweeps.presence import workers_at
 from sweeps.study import Study, load_study
 
 pytestmark = pytest.mark.slow
-
-
-def of_steps(number: int) -> dict[str, Any]:
-    """Return configurations whose trials take so many hundredths of a second."""
-    return {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": number}}}
 
 
 def completed(study: Study) -> Counter[str]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from curve_lines import line_of
 from scipy import stats
 
 from sweeps.claims import (
@@ -21,22 +22,13 @@ ERRORS = (50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 110.0)  # reconstruction, nats
 
 
 def line(means, *, latent_dim=10, sd=0.005, seeds=3, n_collapsed=0, seed=0) -> Line:
-    """A line of complete cells, β = 1, 2, 4 …; its last cells have collapsed."""
-    cells = len(means)
-    noise = np.random.default_rng(seed).normal(size=(cells, seeds))
-    return Line(
-        axes=(("model", "mlp"),),
+    """A line of a model named mlp with these means and noise."""
+    noise = np.random.default_rng(seed).normal(size=(len(means), seeds))
+    return line_of(
+        np.array(means)[:, None] + sd * noise,
         latent_dim=latent_dim,
-        score="mig",
-        betas=2.0 ** np.arange(cells),
-        beta_norms=2.0 ** np.arange(cells) * latent_dim / 1024,
-        seeds=tuple(range(seeds)),
-        values=np.array(means)[:, None] + sd * noise,
-        complete=np.ones(cells, dtype=np.bool_),
-        n_failed=np.zeros(cells, dtype=np.int64),
-        n_pruned=np.zeros(cells, dtype=np.int64),
-        active_latents=np.array([5.0] * (cells - n_collapsed) + [0.0] * n_collapsed),
-        protocols=("p",) * cells,
+        axes=(("model", "mlp"),),
+        n_collapsed=n_collapsed,
     )
 
 

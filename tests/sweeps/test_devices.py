@@ -43,3 +43,19 @@ def test_gpus_are_counted_by_their_device_files(
         (tmp_path / name).touch()
 
     assert ["0", "1"] == devices.gpus(tmp_path)
+
+
+@pytest.mark.parametrize(("gpus", "per_device", "number"), [(["0", "3"], 2, 4), ([], 2, 8)])
+def test_workers_of_a_machine(
+    monkeypatch: pytest.MonkeyPatch, gpus: list[str], per_device: int, number: int
+) -> None:
+    """So many per card; one per processor where there is none."""
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+
+    assert number == devices.workers(gpus, per_device=per_device)
+
+
+def test_workers_take_turns_at_the_cards() -> None:
+    """Every card has as many as any other; without cards there is none to name."""
+    assert ["0", "3", "0", "3"] == [devices.card(index, ["0", "3"]) for index in range(4)]
+    assert devices.card(0, []) is None

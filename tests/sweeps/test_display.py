@@ -53,6 +53,12 @@ class TestLine:
             "best so far beta=4 latent_dim=10 (0.312)"
         ) == line(SNAPSHOT)
 
+    def test_pruned_points_are_counted(self) -> None:
+        """The counts add up to the points of the study, with pruning too."""
+        said = line(replace(SNAPSHOT, counts=COUNTS | {"complete": 3, "pruned": 1}))
+
+        assert "3/9 complete · 2 running · 1 failed · 1 pruned · 2 left" in said
+
     def test_before_the_first_result(self) -> None:
         """No best cell, no time to say."""
         assert line(replace(SNAPSHOT, best=None, eta_s=None)).endswith("ETA –")

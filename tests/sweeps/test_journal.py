@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import optuna
@@ -78,6 +79,18 @@ class TestOpenJournal:
         add(study_in(path), 1)
 
         assert 3 == len(study_in(path).trials)
+
+    def test_records_are_not_synced_one_by_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another process sees them all the same; a sync costs more than all else of a claim."""
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fsync", synced.append)
+        path = tmp_path / "study.journal"
+        add(study_in(path), 2)
+
+        assert 2 == len(study_in(path).trials)
+        assert [] == synced
 
     @pytest.mark.parametrize(
         "line", [b"nonsense\n", b"[]\n", b'{"a":1}\n', b'{"op_code":99,"worker_id":"x"}\n']

@@ -1,18 +1,21 @@
 """SIGKILL at every boundary of a trial's life: the same command ends with every point once."""
 
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
 import faults
 import optuna
 import pytest
-from processes import end, start
-from studies import make_study, points
-from sweeping import killed_command, run_alone
+from processes import end, start, wait_for
+from studies import make_study, manifest, points
+from sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
 
 from sweeps.exits import Exit
 from sweeps.journal import open_journal
-from sweeps.presence import new_worker_name
+from sweeps.ledger import Ledger
+from sweeps.presence import Watch, locked, new_worker_name
 from sweeps.study import Study, load_study
 from sweeps.worker import Worker
 
@@ -62,13 +65,35 @@ def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
     study = make_study(root, points(seed=[0]), trial="fakes.failing_once")
     code = end(start(faults.killed_worker, root, number, log))
 
-    work(root)
-
+    assert 0 == end(start(work, root))
     assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
     return code
 
 
-@pytest.mark.parametrize("number", range(5, 240, 20))
+def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
+    """Taken for dead, its point done by another, it goes on and may not commit."""
+    (point,) = points(beta=[1], seed=[0])
+    study = make_study(tmp_path / "tested", [point], trial="fakes.held_up")
+    folder, runs = study.folder, study.folder.trial(point.slug).root / "runs.txt"
+    slow = start(work, folder.root)
+    wait_for(runs.exists)
+    with locked(folder.guard):  # so that it is not stopped while it holds this lock
+        os.kill(slow.pid or 0, signal.SIGSTOP)
+    ledger, watch = Ledger(study), Watch(folder.workers, grace_s=0.2)
+    wait_for(lambda: ledger.reconcile(watch).queued)
+    work(folder.root)
+    committed = folder.trial(point.slug).result.stat().st_ino
+
+    runs.with_name("go").touch()
+    os.kill(slow.pid or 0, signal.SIGCONT)
+
+    assert 0 == end(slow)
+    assert ["held up", "ran", "ran"] == runs.read_text().splitlines()
+    assert committed == folder.trial(point.slug).result.stat().st_ino
+    assert expected(study) == accounts(study)
+
+
+@pytest.mark.parametrize("number", range(5, 300, 25))
 def test_a_worker_killed_at_some_boundary(tmp_path: Path, number: int) -> None:
     """A sample, spread over the life of two trials of two attempts each."""
     assert kill_and_go_on(tmp_path / "tested", number, tmp_path / "log") in (-9, 0)
@@ -86,8 +111,8 @@ def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
     assert {
         "in a write",
         "in a journal record",
-        "before Path.replace",
-        "after Path.replace",
+        "before os.replace",
+        "after os.replace",
         "before JournalStorage.set_trial_state_values",
         "after JournalStorage.set_trial_state_values",
     } <= reached
@@ -102,10 +127,62 @@ def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
         study = make_study(root, points(seed=[0]), trial="fakes.failing_once")
         code = end(start(killed_command, root, number, log))
 
-        assert Exit.COMPLETE == run_alone(root)
+        assert Exit.COMPLETE == end(start(run_alone, root))
         assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
         if code != -9:
             break
 
     assert 0 == code
     assert len(log.read_text().splitlines()) > 30
+
+
+def kill_the_orchestrator(
+    root: Path, number: int, log: Path, *, only: str = "", max_minutes: float | None = None
+) -> int | None:
+    """Kill a command at a boundary and type it again; return how the killed one ended."""
+    trial, steps = ("fakes.stepping", 100) if max_minutes else ("fakes.failing_once", 1)
+    asked = manifest(points(seed=[0]), trial=trial, configurations=of_steps(steps))
+    code = end(start(killed_orchestrator, root, asked, number, log, only, max_minutes))
+
+    assert Exit.COMPLETE == end(start(command, root, asked)), log.read_text()
+    study = load_study(root)
+    assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
+    assert ["ran"] * len(study.points) == ran(study), log.read_text().splitlines()[-1:]
+    assert all(path.stat().st_size for path in written(study))
+    return code
+
+
+def ran(study: Study) -> list[str]:
+    """Return how often a trial went to its end, over all points."""
+    files = study.folder.trials.glob("*/runs.txt")
+    return [line for file in files for line in file.read_text().splitlines() if line == "ran"]
+
+
+def written(study: Study) -> list[Path]:
+    """Return what a command writes last."""
+    folder = study.folder
+    return [folder.table, folder.report / "curve.csv", folder.report / "index.html"]
+
+
+@pytest.mark.slow
+def test_an_orchestrator_killed_at_every_second_boundary(tmp_path: Path) -> None:
+    """From before its manifest to after its report; workers live on, and repeat nothing."""
+    log = tmp_path / "log"
+    for number in range(1, 1000, 2):
+        if kill_the_orchestrator(tmp_path / f"{number}" / "tested", number, log) != -9:
+            break
+
+    reached = [line.partition(" ")[2] for line in log.read_text().splitlines()]
+    assert len(reached) > 30
+    assert {"in a write", "in a journal record", "before os.replace"} <= set(reached)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_orchestrator_killed_while_it_stops_its_workers(tmp_path: Path, number: int) -> None:
+    """Before and after it has asked them to leave, since its budget is spent."""
+    root, log = tmp_path / "tested", tmp_path / "log"
+
+    code = kill_the_orchestrator(root, number, log, only="Path.write_text", max_minutes=1 / 600)
+
+    assert -9 == code

@@ -395,6 +395,14 @@ class TestLostJournal:
         """It has no journal because it is new."""
         assert [] == Ledger(study).reconcile(watch(study)).notes
 
+    def test_every_point_waits_again_in_the_new_one(self, study: Study, ledger: Ledger) -> None:
+        """Whatever numbers its attempts had in the journal that is gone."""
+        for _ in range(2):
+            ledger.release(claim(ledger))
+        study.folder.journal.unlink()
+
+        assert slugs(study) == [claim(ledger).point.slug for _ in study.points]
+
     def test_a_journal_cut_off_is_rebuilt(self, study: Study, ledger: Ledger) -> None:
         """Emptied in place, under a ledger that has it open."""
         study.folder.journal.write_bytes(b"")

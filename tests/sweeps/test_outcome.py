@@ -1,4 +1,6 @@
 import io
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 from rich.console import Console
 from studies import make_study, points, write_result
 
+from sweeps import floors
 from sweeps.curve import Cell, best_cells
 from sweeps.display import Display
 from sweeps.exits import Exit
@@ -30,9 +33,9 @@ def concluded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Conclude a study, its report not drawn but noted as a file; returns what is said."""
 
     def draw(study: Study) -> Path:
-        study.folder.report.mkdir()
-        (study.folder.report / "index.html").touch()
-        return study.folder.report / "index.html"
+        study.folder.report.mkdir(exist_ok=True)
+        study.folder.page.write_text("drawn")
+        return study.folder.page
 
     def concluded(study: Study, code: Exit = Exit.COMPLETE) -> str:
         out = io.StringIO()
@@ -41,6 +44,13 @@ def concluded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
     monkeypatch.setattr(page, "write_report", draw)
     return concluded
+
+
+def age(study: Study, *, by_s: float) -> None:
+    """Set the times of a study's files back, of the report less so."""
+    for path in study.folder.root.rglob("*"):
+        shift = by_s / 2 if path == study.folder.page else by_s
+        os.utime(path, (time.time() + shift, time.time() + shift))
 
 
 class TestConclude:
@@ -70,6 +80,19 @@ class TestConclude:
         assert f"  failed {one.slug}: ValueError: no\n" in said
         assert "type the same command again to go on" in said
 
+    def test_runs_that_are_not_on_the_server(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """Trials are complete whatever their tracker did; that it gave up is said once."""
+        reason = "kept offline for `sweeps sync`: CommError: gone"
+        for point in study.points[:3]:
+            write_result(study, point, tracking=reason)
+
+        said = concluded(study)
+
+        assert said.startswith("4 of 4 points complete\n")
+        assert f"  tracking of 3 trial(s): {reason}\n" in said
+
     def test_who_interrupts_does_not_wait(
         self, study: Study, concluded: Callable[..., str]
     ) -> None:
@@ -79,6 +102,90 @@ class TestConclude:
         assert "report" not in said
         assert study.folder.table.exists()
         assert not study.folder.report.exists()
+
+    @pytest.mark.parametrize("changed", ["manifest", "result", "udr"])
+    def test_a_report_is_drawn_again_when_something_has_changed(
+        self, study: Study, concluded: Callable[..., str], changed: str
+    ) -> None:
+        """Only then: of a finished study of thousands of points it takes many seconds."""
+        concluded(study)
+        study.folder.page.write_text("as it was")
+        age(study, by_s=-10)
+
+        assert "nothing has changed since it was drawn" in concluded(study)
+        assert "as it was" == study.folder.page.read_text()
+
+        folder = study.folder
+        path = {
+            "manifest": folder.manifest,
+            "result": folder.trial(study.points[0].slug).result,
+            "udr": folder.udr,
+        }[changed]
+        path.touch()
+
+        assert "nothing has changed" not in concluded(study)
+        assert "drawn" == study.folder.page.read_text()
+
+    def test_the_report_of_an_unfinished_study_is_always_drawn(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """A result that has gone leaves no file that is new."""
+        concluded(study)
+        study.folder.page.write_text("as it was")
+        study.folder.trial(study.points[0].slug).result.unlink()
+
+        concluded(study, Exit.LEFT)
+
+        assert "drawn" == study.folder.page.read_text()
+
+
+class TestFloors:
+    def test_are_found_before_the_report(
+        self, study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The report is drawn from them."""
+
+        def add(study: Study, *, tell: Callable[[str], object]) -> None:
+            assert not study.folder.page.exists()
+            tell("scoring untrained encoders")
+
+        monkeypatch.setattr(floors, "add_floors", add)
+        said = concluded(study)
+
+        assert said.index("scoring untrained encoders") < said.index("report: ")
+
+    def test_a_failure_does_not_cost_the_report(
+        self, study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is said, and its traceback is in the log."""
+
+        def fail(study: Study, *, tell: Callable[[str], object]) -> None:
+            del study, tell
+            raise MemoryError("no memory for the codes")
+
+        monkeypatch.setattr(floors, "add_floors", fail)
+        said = concluded(study)
+
+        assert "the report has no floor: MemoryError: no memory for the codes" in said
+        assert "report: " in said
+        assert study.folder.page.exists()
+        assert "Traceback" in (study.folder.logs / "orchestrator.log").read_text()
+
+    @pytest.mark.parametrize("code", [Exit.INTERRUPTED, Exit.LEFT])
+    def test_nobody_waits_for_them_in_vain(
+        self,
+        study: Study,
+        concluded: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+        code: Exit,
+    ) -> None:
+        """Neither who interrupts nor a study of which nothing is complete."""
+        monkeypatch.delattr(floors, "add_floors")
+        if code is Exit.LEFT:
+            for point in study.points:
+                study.folder.trial(point.slug).result.unlink()
+
+        assert "floor" not in concluded(study, code)
 
 
 class TestBestLine:
@@ -103,6 +210,14 @@ class TestBestLine:
             write_result(made, point, scores={})
 
         assert "no best cell: no point has the score mig yet" == best_line(made)
+
+    def test_one_seed_has_no_udr(self, tmp_path: Path) -> None:
+        """It is said what UDR needs."""
+        made = make_study(tmp_path / "tested", points(seed=[0]), objective="udr")
+        for point in made.points:
+            write_result(made, point)
+
+        assert best_line(made).endswith("the score udr yet, which needs two seeds of a cell")
 
 
 class TestDescribed:

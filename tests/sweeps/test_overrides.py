@@ -1,8 +1,10 @@
+import os
+
 import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import overrides
-from sweeps.overrides import check, parse, split
+from sweeps.overrides import check, parse, split, without_password
 
 
 class TestCheck:
@@ -109,3 +111,31 @@ class TestSplit:
         found = split(["hydra.sweeper.n_workers=2", "hydra/launcher=basic"], params={})
 
         assert ([], {}) == (found.fixed, found.axes)
+
+
+class TestWithoutPassword:
+    @pytest.mark.parametrize(
+        ("typed", "left"),
+        [
+            ("hydra.sweeper.storage=postgresql://u:p%2Fw@h:1/d", "postgresql://u@h:1/d"),
+            ("++hydra.sweeper.storage='postgresql://u:p%2Fw@h/d'", "'postgresql://u@h/d'"),
+        ],
+    )
+    def test_it_is_handed_on_in_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, typed: str, left: str
+    ) -> None:
+        """As PostgreSQL's library reads it, and gone from what was typed."""
+        monkeypatch.setenv("PGPASSWORD", "old")
+
+        assert ["beta=1", typed.partition("=")[0] + "=" + left] == (
+            without_password(["beta=1", typed])
+        )
+        assert "p/w" == os.environ["PGPASSWORD"]
+
+    def test_nothing_else_is_touched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A URL without one, and any other key."""
+        monkeypatch.setenv("PGPASSWORD", "old")
+        typed = ["hydra.sweeper.storage=postgresql://u@h/d", "data.path=a://b:c@d"]
+
+        assert typed == without_password(typed)
+        assert "old" == os.environ["PGPASSWORD"]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from curve_lines import line_of
 
 from sweeps.curve import Line
 from sweeps.peak import best_range, left_out_score, may_be_best, next_beta
@@ -9,25 +10,12 @@ from sweeps.peak import best_range, left_out_score, may_be_best, next_beta
 BETAS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-def line(means, *, betas=BETAS, n_collapsed=0, sd=0.01, seeds=4) -> Line:
-    """A line with these means and little noise; its last cells have collapsed."""
-    cells = len(means)
-    noise = np.random.default_rng(0).normal(size=(cells, seeds))
+def line(means, *, n_collapsed=0, sd=0.01, seeds=4) -> Line:
+    """A line with exactly these means and little noise."""
+    noise = np.random.default_rng(0).normal(size=(len(means), seeds))
     noise -= noise.mean(axis=1, keepdims=True)
-    return Line(
-        axes=(),
-        latent_dim=10,
-        score="mig",
-        betas=np.array(betas[:cells]),
-        beta_norms=np.array(betas[:cells]) / 100,
-        seeds=tuple(range(seeds)),
-        values=np.array(means)[:, None] + sd * noise,
-        complete=np.ones(cells, dtype=np.bool_),
-        n_failed=np.zeros(cells, dtype=np.int64),
-        n_pruned=np.zeros(cells, dtype=np.int64),
-        active_latents=np.array([5.0] * (cells - n_collapsed) + [0.0] * n_collapsed),
-        protocols=("p",) * cells,
-    )
+    values = np.array(means)[:, None] + sd * noise
+    return line_of(values, betas=BETAS, n_collapsed=n_collapsed)
 
 
 class TestBestRange:

@@ -1,4 +1,5 @@
 import functools
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -9,13 +10,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from studies import write_result
 
 from bvae import config
+from bvae.data import folder
 from bvae.exceptions import ConfigError
 from sweeps import plan as module
 from sweeps import sweeper
 from sweeps.plan import Plan, Terms, extended, plan
+from sweeps.points import Point
 from sweeps.study import Manifest, Study, load_study
 
 Planned = Callable[..., Plan]
@@ -122,6 +126,70 @@ class TestPlan:
         monkeypatch.setattr(sys, "argv", ["/x/bvae/__main__.py", "-m", "beta=choice(1, 4)"])
 
         assert "python -m bvae -m 'beta=choice(1, 4)'" == planned("beta=1").manifest.command
+
+
+class TestOwnImages:
+    @pytest.fixture
+    def images(self, tmp_path: Path) -> Path:
+        """A folder with two images."""
+        (tmp_path / "images").mkdir()
+        for grey in (10, 20):
+            Image.new("L", (32, 32), grey).save(tmp_path / "images" / f"{grey}.png")
+        return tmp_path / "images"
+
+    @pytest.fixture
+    def typed(self, planned: Planned, images: Path) -> Planned:
+        """Plan a study of that folder."""
+        own = ("data=folder", "data.resolution=32", "trainer.batch_size=2")
+
+        def typed(*arguments: str, path: str = "images") -> Plan:
+            folder.look.cache_clear()
+            return planned("beta=1", *own, f"data.path={path}", *arguments)
+
+        return typed
+
+    def test_what_the_data_decide(self, typed: Planned, images: Path) -> None:
+        """The objective is UDR; workers get an absolute path, and which images are meant."""
+        made = typed().manifest
+        data = made.configuration(made_point(made))["data"]
+
+        assert ("udr", None, 3 * 32 * 32) == (made.objective, made.lattice, made.image_size)
+        assert str(images) == data["path"]
+        assert folder.look(images).sha256 == data["content"] == made.base["data.content"]
+
+    def test_the_same_images_elsewhere_are_the_same_study(
+        self, typed: Planned, images: Path
+    ) -> None:
+        """A study goes by what is in the folder, not by where it is."""
+        begun = typed().write()
+        images.rename(images.parent / "moved")
+
+        assert begun.folder.root == typed(path="moved").folder.root
+
+    def test_other_images_are_another_study(self, typed: Planned, images: Path) -> None:
+        """By default under another name; under the same one the command is refused."""
+        typed("study=mine").write()
+        name = typed().folder.name
+        Image.new("L", (32, 32), 30).save(images / "30.png")
+
+        assert name != typed().folder.name
+        with pytest.raises(ConfigError, match=r"data\.content: \w+ in the study, \w+ now"):
+            typed("study=mine")
+
+    def test_folders_may_be_swept(self, typed: Planned, images: Path) -> None:
+        """Then a point's path says which; the study goes by none."""
+        shutil.copytree(images, images.parent / "more")
+
+        made = typed(path="images,more").manifest
+
+        assert ["data.path"] == made.axes
+        assert "data.content" not in made.base
+        assert {"images", "more"} == {point["data.path"] for point in made.points}
+
+
+def made_point(made: Manifest) -> Point:
+    """Return the first point of a manifest."""
+    return Point.of(made.points[0])
 
 
 class TestMistakes:

@@ -235,6 +235,10 @@ class TestRequested:
         wanted = requested(["objective=sap_active"], manifest(points()))
         assert ("fast", "sap_active") == (wanted.protocol, wanted.objective)
 
+    def test_udr_has_every_protocol(self) -> None:
+        """It compares codes, whatever they are scored by."""
+        assert "udr" == requested(["objective=udr"], manifest(points())).objective
+
     @pytest.mark.parametrize(
         ("settings", "match"),
         [

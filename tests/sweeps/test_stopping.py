@@ -2,93 +2,32 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from processes import end, start, wait_for
-from studies import CONFIGURATION, make_study, points
-from sweeping import orchestrate
+from shells import Shell, alive, ended, interrupt
+from studies import make_study, points
+from sweeping import of_steps, orchestrate
 
 from sweeps.exits import Exit
 from sweeps.presence import workers_at
-from sweeps.processes import descendants, kill
-from sweeps.study import Study, load_study
+from sweeps.processes import descendants
+from sweeps.study import load_study
 
 pytestmark = pytest.mark.slow
 
 GRID = ("beta=1,4", "latent_dim=2", "seed=0,1")
-FAKE = ("tracker=none", "study=swept", "hydra.sweeper.n_workers=2")
+FAKE = ("tracker=none", "hydra.sweeper.n_workers=2")
 LONG = "trainer.max_steps=6000"
 """A minute a point."""
 
 
-def alive(pids: list[int]) -> list[int]:
-    """Return which of these processes are there; one that only waits to be reaped is not."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
-    return [
-        int(stat.parent.name)
-        for stat in stats
-        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    ]
-
-
-class Shell:
-    """Types commands in a folder of its own, each in a process group, as a terminal has them."""
-
-    def __init__(self, folder: Path, repository: Path) -> None:
-        self._folder = folder
-        paths = [str(repository / "tests" / "doubles"), os.environ.get("PYTHONPATH", "")]
-        self._environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        self._typed: list[subprocess.Popen[str]] = []
-        self.started: list[int] = []
-
-    @property
-    def study(self) -> Study:
-        """The study, as it stands on disk now."""
-        return load_study(self._folder / "runs" / "swept")
-
-    def type(self, module: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command and return at once."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-        )
-        self._typed.append(process)
-        self.started.append(process.pid)
-        return process
-
-    def sweep(self, trial: str, *options: str) -> subprocess.Popen[str]:
-        """Start the sweep, with trials that a double runs."""
-        return self.type("bvae", "-m", *GRID, *FAKE, f"hydra.sweeper.trial={trial}", *options)
-
-    def leave(self) -> None:
-        """Kill what is left of all that was started."""
-        for process in self._typed:
-            if process.poll() is None:
-                kill([*descendants(process.pid), process.pid])
-            if process.stdout is not None:
-                process.stdout.close()
-            process.wait()
-        kill(alive(self.started))
-
-    def at_work(self, number: int) -> None:
-        """Wait until so many workers have begun a point, and note all that was started."""
-        wait_for(lambda: len(self.runs()) == number)
-        self.started += [pid for top in list(self.started) for pid in descendants(top)]
-
-    def runs(self) -> list[list[str]]:
-        """Return what each point that was begun has gone through."""
-        files = sorted(self._folder.glob("runs/swept/trials/*/runs.txt"))
-        return [file.read_text().splitlines() for file in files]
+def fake(trial: str, *options: str) -> tuple[str, ...]:
+    """Return the options of a sweep whose trials a double runs."""
+    return (*GRID, *FAKE, f"hydra.sweeper.trial={trial}", *options)
 
 
 @pytest.fixture
@@ -99,24 +38,13 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
     shell.leave()
 
 
-def ended(process: subprocess.Popen[str], *, within_s: float) -> tuple[int, str]:
-    """Return the exit code and what was said."""
-    said, _ = process.communicate(timeout=within_s)
-    return process.returncode, said
-
-
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C: the whole process group gets the signal."""
-    os.killpg(process.pid, signal.SIGINT)
-
-
 @pytest.mark.parametrize(
     ("trial", "launcher"),
     [("fakes.stepping", "local"), ("fakes.stubborn", "local"), ("fakes.stepping", "joblib")],
 )
 def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
     """Code 130 within 10 s, whether or not trials heed it; the points wait to be gone on with."""
-    command = shell.sweep(trial, LONG, f"hydra/launcher={launcher}")
+    command = shell.sweep(*fake(trial, LONG, f"hydra/launcher={launcher}"))
     shell.at_work(2)
     interrupt(command)
     code, said = ended(command, within_s=10)
@@ -132,7 +60,7 @@ def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
 
 def test_ctrl_c_twice(shell: Shell) -> None:
     """It ends at once, and so do workers that heed nothing."""
-    command = shell.sweep("fakes.stubborn")
+    command = shell.sweep(*fake("fakes.stubborn"))
     shell.at_work(2)
     interrupt(command)
     wait_for(shell.study.folder.stop.exists)
@@ -148,7 +76,7 @@ def test_ctrl_c_twice(shell: Shell) -> None:
 def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
     """Its workers finish the points they are at, and stop; the same command does the rest."""
     options = ("trainer.max_steps=200", f"hydra/launcher={launcher}")
-    command = shell.sweep("fakes.stepping", *options)
+    command = shell.sweep(*fake("fakes.stepping", *options))
     shell.at_work(2)
     command.kill()
     ended(command, within_s=20)  # its workers hold the other end of the pipe
@@ -156,15 +84,26 @@ def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
     counts = shell.study.counts
     assert (2, 2) == (counts["complete"], counts["pending"])
 
-    code, said = ended(shell.sweep("fakes.stepping", *options), within_s=60)
+    code, said = ended(shell.sweep(*fake("fakes.stepping", *options)), within_s=60)
 
     assert (Exit.COMPLETE, 4) == (code, shell.study.counts["complete"]), said
     assert [["from 0", "ran"]] * 4 == shell.runs()
 
 
+def test_a_killed_worker_is_replaced_at_once(shell: Shell) -> None:
+    """Left alone, submitit waits 15 s for the result of the dead."""
+    command = shell.sweep(*fake("fakes.stepping", LONG))
+    shell.at_work(2)
+    known = set(descendants(command.pid))
+    os.kill(workers_at(shell.study.folder.workers)[0].pid, signal.SIGKILL)
+
+    wait_for(lambda: set(descendants(command.pid)) - known, seconds=10)
+    shell.at_work(2)
+
+
 def test_stop_and_more_hands(shell: Shell) -> None:
     """`sweeps stop` ends it with code 3; `sweeps worker` alone can do what is left."""
-    command = shell.sweep("fakes.stepping", "trainer.max_steps=300")
+    command = shell.sweep(*fake("fakes.stepping", "trainer.max_steps=300"))
     shell.at_work(2)
     assert 0 == ended(shell.type("sweeps", "stop", "runs/swept"), within_s=20)[0]
     code, said = ended(command, within_s=20)
@@ -181,7 +120,7 @@ def test_stop_and_more_hands(shell: Shell) -> None:
 def test_a_worker_joins_a_running_study(shell: Shell) -> None:
     """It takes points beside the command's own, none of them twice."""
     options = ("trainer.max_steps=400", "hydra.sweeper.n_workers=1")
-    command = shell.sweep("fakes.stepping", *options)
+    command = shell.sweep(*fake("fakes.stepping", *options))
     shell.at_work(1)
     joined = shell.type("sweeps", "worker", "runs/swept")
 
@@ -195,8 +134,7 @@ def test_a_worker_joins_a_running_study(shell: Shell) -> None:
 
 def test_the_budget_is_spent(tmp_path: Path) -> None:
     """Code 3; nobody is left, and the running points are saved."""
-    long = {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": 6000}}}
-    study = make_study(tmp_path / "tested", trial="fakes.stepping", configurations=long)
+    study = make_study(tmp_path / "tested", trial="fakes.stepping", configurations=of_steps(6000))
     began = time.monotonic()
 
     assert Exit.LEFT == end(start(orchestrate, study.folder.root, 2, 2 / 60))

@@ -183,6 +183,26 @@ class TestFrame:
         """β·M/N of every point: 16 · 5 / 1024 = 0.078125."""
         assert 0.078125 == study.frame()["beta_norm"][1]
 
+    def test_beta_norm_goes_by_the_images_of_the_point(self, tmp_path: Path) -> None:
+        """Where data sets are swept, N is not the same: 64 x 64 pixels and 32 x 32."""
+        listed, _ = grid(
+            {"beta": [16], "latent_dim": [5], "seed": [0], "data": ["dsprites", "dsprites32"]}
+        )
+        frame = make_study(tmp_path / "tested", listed, axes=["data"], image_size=4096).frame()
+
+        assert [16 * 5 / 4096, 16 * 5 / 1024] == list(frame["beta_norm"])
+
+    def test_beta_norm_goes_by_what_the_result_says(self, tmp_path: Path) -> None:
+        """The user's own images have the size they were trained at."""
+        listed, _ = grid({"beta": [16], "latent_dim": [5], "seed": [0], "data": ["folder"]})
+        made = make_study(tmp_path / "tested", listed, axes=["data"], image_size=4096)
+        before = made.frame()["beta_norm"][0]
+        write_result(made, made.points[0], data={"image_shape": [3, 32, 32]})
+
+        after = load_study(made.folder.root).frame()["beta_norm"][0]
+
+        assert [16 * 5 / 4096, float(f"{16 * 5 / 3072:.12g}")] == [before, after]
+
     def test_the_columns_that_curve_and_report_read(self, study: Study) -> None:
         """Their names and order are an interface."""
         assert [

@@ -5,12 +5,15 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fakes
+import optuna
 import pytest
 from omegaconf import OmegaConf
+from optuna.trial import TrialState
 from studies import make_study, points, slugs, write_result
 
 from bvae import files
@@ -18,11 +21,12 @@ from bvae.exceptions import ConfigError
 from bvae.trial import Assignment, Interrupted, TrialResult
 from sweeps import worker as module
 from sweeps.exits import Exit
+from sweeps.journal import open_journal
 from sweeps.ledger import Ledger
-from sweeps.points import Point, grid
+from sweeps.points import Point
 from sweeps.presence import Present, Watch, new_worker_name, workers_at
 from sweeps.study import Study, load_study
-from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, identity, leaving_on, log_to
+from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, leaving_on, log_to
 
 
 @pytest.fixture
@@ -67,6 +71,57 @@ def counts(study: Study) -> dict[str, int]:
 def runs(study: Study, slug: str) -> list[str]:
     """Return what the fake trial has noted of its runs."""
     return (study.folder.trial(slug).root / "runs.txt").read_text().splitlines()
+
+
+class TestPruning:
+    @pytest.fixture
+    def pruned(self, tmp_path: Path) -> Study:
+        """A study of four β, best at 4, with three seeds of ten steps, worked on to the end."""
+        study = make_study(
+            tmp_path / "tested",
+            points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2]),
+            pruner="percentile",
+            trial="fakes.learning",
+        )
+        work(study)
+        return load_study(study.folder.root)
+
+    def test_the_worst_cell_is_given_up_as_a_whole(self, pruned: Study) -> None:
+        """One seed says nothing; the second ends half-way; the third is not begun."""
+        steps = {
+            (result.point["seed"], result.state, result.steps)
+            for result in pruned.results.values()
+            if result.point["beta"] == 0.03125
+        }
+
+        assert {(0, "complete", 10), (1, "pruned", 5), (2, "pruned", 0)} == steps
+        assert {"complete": 10, "pruned": 2} == counts(pruned)
+
+    def test_the_journal_knows_the_scores_on_the_way(self, pruned: Study) -> None:
+        """Optuna, and its dashboard, see every intermediate value and the pruned states."""
+        trials = optuna.load_study(
+            storage=open_journal(pruned.folder.journal), study_name=pruned.name
+        ).trials
+        given_up = [trial for trial in trials if trial.state is TrialState.PRUNED]
+
+        assert [5, 0] == [len(trial.intermediate_values) for trial in given_up]
+
+    def test_a_seed_added_later_is_not_begun(self, pruned: Study) -> None:
+        """The cell stays pruned when the study is extended."""
+        late = Point.of({"beta": 0.03125, "latent_dim": 5, "seed": 3})
+        more = [*pruned.manifest.points, late.values]
+        replace(pruned.manifest, points=more, pruner=None).write(pruned.folder.manifest)
+        work(load_study(pruned.folder.root))
+
+        assert {"complete": 10, "pruned": 3} == counts(pruned)
+
+    def test_nothing_is_pruned_unless_asked_for(self, tmp_path: Path) -> None:
+        """Without a pruner every trial of the grid is trained to the end."""
+        listed = points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2])
+        study = make_study(tmp_path / "tested", listed, trial="fakes.learning")
+        work(study)
+
+        assert {"complete": 12} == counts(study)
 
 
 class TestWork:
@@ -472,28 +527,6 @@ class TestLeavingOn:
         thread.join()
 
         assert [before] == seen
-
-
-class TestIdentity:
-    def test_a_name_for_people_and_an_id_of_its_own(self, study: Study) -> None:
-        """The id is the same for each attempt, and no other study has it."""
-        manifest, point = study.manifest, study.points[0]
-        other = make_study(study.folder.root, study_id="1" * 32).manifest
-
-        found = identity(manifest, point)
-        assert ("tested", "b1-m5-s0") == (found.study, found.name)
-        assert ("dsprites32", "mlp", "fast") == found.tags
-        assert found == identity(manifest, point)
-        assert found.run_id != identity(other, point).run_id
-        assert found.run_id != identity(manifest, study.points[1]).run_id
-
-    def test_further_axes_are_in_the_name(self, tmp_path: Path) -> None:
-        """Runs that differ in them only are told apart."""
-        values: dict[str, Any] = {"beta": [0.5], "latent_dim": [2], "seed": [0]}
-        (point,) = grid(values | {"optimizer.lr": [1e-4]})[0]
-        study = make_study(tmp_path / "tested", [point], axes=["optimizer.lr"])
-
-        assert "b0.5-m2-s0-optimizer.lr=0.0001" == identity(study.manifest, point).name
 
 
 def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
-from bvae.data.store import ImageStore
+from bvae.data.store import BYTES, ImageStore
 from bvae.exceptions import ConfigError
 
 N, BATCH = 50, 8
@@ -83,6 +83,16 @@ def test_a_batch_is_the_images_of_its_rows():
     assert images.shape == (BATCH, 1, 4, 4)
     assert set(images.unique().tolist()) == {0.0, 1.0}
     assert numbers(images) == batches.batch_indices(4).tolist()
+
+
+def test_bytes_become_shares_of_white():
+    """Images of bytes come as 0 to 1, their colours as they are."""
+    rows = np.array([[0, 51, 255, 102] * 3], np.uint8)
+    batches = ImageBatches(
+        ImageDataset("bytes", ImageStore(rows, (3, 2, 2), BYTES), None), batch_size=1, seed=0
+    )
+    expected = torch.tensor([0, 0.2, 1, 0.4] * 3).reshape(1, 3, 2, 2)
+    torch.testing.assert_close(batches.batch(0), expected)
 
 
 @pytest.mark.parametrize("batch_size", [1, BATCH, N])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bvae.data import sprites
-from bvae.data.datasets import DSPRITES, NAMES, describe, open_dataset, open_npz
+from bvae.data.datasets import DSPRITES, NAMES, OWN, describe, open_dataset, open_npz
 from bvae.data.dsprites_npz import md5_of
 from bvae.exceptions import ConfigError, DataError
 
@@ -37,14 +37,14 @@ def sha256(dataset):
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "side", "lattice", "needs_path"),
+    ("name", "number", "side", "lattice"),
     [
-        ("dsprites", 737_280, 64, "3x6x40x32x32", False),
-        ("dsprites32", 184_320, 32, "3x6x40x16x16", False),
-        ("dsprites_npz", 737_280, 64, "3x6x40x32x32", True),
+        ("dsprites", 737_280, 64, "3x6x40x32x32"),
+        ("dsprites32", 184_320, 32, "3x6x40x16x16"),
+        ("dsprites_npz", 737_280, 64, "3x6x40x32x32"),
     ],
 )
-def test_data_sets_are_described_without_opening(cache, name, number, side, lattice, needs_path):
+def test_data_sets_are_described_without_opening(cache, name, number, side, lattice):
     """Sizes and factors are known by name, and nothing is built to tell them."""
     description = describe(name)
     assert description.name == name
@@ -52,22 +52,25 @@ def test_data_sets_are_described_without_opening(cache, name, number, side, latt
     assert description.image_shape == (1, side, side)
     assert description.lattice.name == lattice
     assert description.lattice.names == ("shape", "scale", "orientation", "x", "y")
-    assert description.needs_path == needs_path
     assert not cache.exists()
 
 
 def test_all_names_are_described():
-    """Each name that is offered can be described."""
-    assert [describe(name).name for name in NAMES] == list(NAMES)
+    """Each name that is offered can be described; the user's own images once their path is."""
+    known = [name for name in NAMES if name not in OWN]
+    assert [describe(name).name for name in known] == known
+    for name in OWN:
+        with pytest.raises(ConfigError, match=f"{name} needs the path of a"):
+            describe(name)
 
 
 @pytest.mark.parametrize("ask", [describe, open_dataset])
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("dsprite", "dsprites"), ("sprites32", "dsprites32"), ("", "dsprites")]
+    ("name", "nearest"), [("dsprite", "dsprites"), ("sprites32", "dsprites32"), ("", "shapes3d")]
 )
 def test_an_unknown_name_is_refused(ask, name, nearest):
     """A name that does not exist is refused with all that do, and the nearest one."""
-    message = f"among dsprites, dsprites32, dsprites_npz, but got '{name}'; did you mean {nearest}"
+    message = f"among {', '.join(NAMES)}, but got '{name}'; did you mean {nearest}"
     with pytest.raises(ConfigError, match=message):
         ask(name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bvae.data.store import ImageStore, cache_dir, open_store
+from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import DataError
 
 SHAPE = (1, 3, 5)
@@ -81,6 +81,25 @@ def test_a_store_is_built_once(path):
     second = open_images(path, draw=not_drawn)
     np.testing.assert_array_equal(first.images(np.arange(8)), IMAGES)
     np.testing.assert_array_equal(second.images(np.arange(8)), IMAGES)
+
+
+def test_images_of_bytes(path):
+    """Grey and colours are kept as they are, a byte each."""
+    images = np.random.default_rng(1).integers(0, 256, (8, *SHAPE), np.uint8)
+    store = open_store(path, number=8, image_shape=SHAPE, draw=lambda: iter([images]), white=BYTES)
+    assert (BYTES, (8, 15)) == (store.white, store.packed.shape)
+    np.testing.assert_array_equal(store.images(np.array([7, 0])), images[[7, 0]])
+
+
+def test_fewer_images_than_there_may_be(path):
+    """Where images may be left out, the file holds those that came, and is opened as it is."""
+    options = {"number": 8, "image_shape": SHAPE, "may_lack": True}
+    open_store(path, draw=lambda: iter([IMAGES[:3], IMAGES[3:6]]), **options)
+    again = open_store(path, draw=not_drawn, **options)
+    np.testing.assert_array_equal(again.images(np.arange(6)), IMAGES[:6])
+    assert np.load(path).shape == (6, 2)
+    with pytest.raises(DataError, match="expected 8 images, but got 0"):
+        open_store(path.with_name("none.npy"), draw=lambda: iter([]), **options)
 
 
 def test_a_store_is_mapped_and_read_only(path):

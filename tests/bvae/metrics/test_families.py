@@ -47,6 +47,8 @@ def test_value_and_spread_are_over_the_evaluations(table: CodeTable) -> None:
 
     assert one.spread is None
     assert (1, 2) == (one.n_evaluations, two.n_evaluations)
+    assert (one.value,) == one.evaluations
+    assert pytest.approx((one.value, second)) == two.evaluations
     assert pytest.approx(np.std([one.value, second], ddof=1)) == two.spread
     assert two.spread > 0
 

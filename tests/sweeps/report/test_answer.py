@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sweeps.report.answer import best_model, gallery, in_words, line_answers
+from sweeps.floors import Floor, Level, write_floors
+from sweeps.report.answer import best_model, gallery, in_words, line_answers, score_answers
 from sweeps.report.digest import digest
 
 
@@ -37,7 +38,7 @@ def test_cell_in_words(make_study: Any) -> None:
 
 def test_every_latent_size_has_an_answer(make_study: Any, points_of: Any) -> None:
     """A clear inverted U is called one; nothing is to be tried next."""
-    answers = line_answers(digest(make_study(points_of())), command="bvae -m")
+    answers = line_answers(digest(make_study(points_of())), score="mig", command="bvae -m")
     assert [answer.best.latent_dim for answer in answers] == [5, 10]
     assert {answer.verdict for answer in answers} == {"yes"}
     assert {answer.next_command for answer in answers} == {""}
@@ -46,7 +47,8 @@ def test_every_latent_size_has_an_answer(make_study: Any, points_of: Any) -> Non
 def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: Any) -> None:
     """Where the score still rises at the largest β, the command adds a larger one."""
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    (answer,) = line_answers(digest(make_study(points)), command="bvae -m experiment=quick")
+    read = digest(make_study(points))
+    (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
     assert answer.next_beta == "2"
     expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
     assert answer.next_command == expected
@@ -55,7 +57,7 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: An
 def test_range_of_the_best_beta_may_be_open(make_study: Any, points_of: Any) -> None:
     """A range that reaches the end of the grid is said to."""
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    (answer,) = line_answers(digest(make_study(points)), command="bvae -m")
+    (answer,) = line_answers(digest(make_study(points)), score="mig", command="bvae -m")
     assert answer.beta_range.endswith(", or above")
 
 
@@ -64,3 +66,46 @@ def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
     entries = gallery(digest(make_study(pictures=True)), command="bvae -m")
     assert [entry.best.latent_dim for entry in entries] == [5, 10]
     assert all(set(e.pictures.known) >= {"reconstructions", "traversal"} for e in entries)
+
+
+def test_every_score_has_its_own_answer(make_study: Any, points_of: Any, result_of: Any) -> None:
+    """Best β, verdict and words are those of the chosen score, the first one shown."""
+    points = points_of(latent_dims=(5,))
+    falling = {
+        point.slug: result_of(point) | {"scores": {**result_of(point)["scores"], "sap": sap}}
+        for point in points
+        for sap in [0.5 - 0.1 * [0.25, 1, 4, 16, 64].index(float(str(point.values["beta"])))]
+    }
+    read = digest(make_study(points, results=falling))
+    mig, sap = score_answers(read, scores=("mig", "sap"), command="bvae -m")
+
+    assert [(mig.score, mig.shown), (sap.score, sap.shown)] == [("mig", True), ("sap", False)]
+    assert (mig.lines[0].best.beta, mig.lines[0].verdict) == ("4", "yes")
+    assert (sap.lines[0].best.beta, sap.lines[0].best.mean) == ("0.25", "0.500")
+    assert sap.lines[0].verdict in ("no", "not resolved")
+    assert sap.lines[0].next_beta == "0.062"
+    assert sap.label == "SAP"
+
+
+def test_flags_follow_the_score(make_study: Any, points_of: Any, result_of: Any) -> None:
+    """Only readings of the chosen score are named."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    scores = {"mig": 0.5, "mig_sampled": 0.3, "beta_vae": 0.8, "beta_vae_sampled": 0.8}
+    read = digest(make_study(points, results={points[0].slug: result_of(points[0], scores=scores)}))
+    found = score_answers(read, scores=("mig", "beta_vae"), command="bvae -m")
+
+    assert [len(one.flags) for one in found] == [1, 0]
+
+
+def test_floor_stands_with_the_answer(make_study: Any) -> None:
+    """What is not trained at all, in the same table."""
+    study = make_study()
+    floor = Floor(
+        (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
+    )
+    write_floors(study.folder.floors, [floor])
+    five, ten = line_answers(digest(study), score="mig", command="bvae -m")
+
+    assert (five.rows[-1].name, five.rows[-1].value) == ("untrained encoder (3 of them)", "0.012")
+    assert five.rows[-1].interval == "± 0.003"
+    assert [row.name[:9] for row in ten.rows] == ["mean of t", "median", "upper hal"]

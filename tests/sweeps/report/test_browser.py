@@ -94,6 +94,15 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
     assert shown == [["beta_vae", "beta_norm"], ["beta_vae", ""], ["", ""], ["beta_vae", ""]]
 
 
+def test_answers_follow_the_score(any_page: Any) -> None:
+    """The best β, its verdict and the claims are those of the chosen score, and only those."""
+    heads = any_page.locator(".by-score:visible > h3")
+    assert heads.all_inner_texts() == ["The best β of each latent size, by MIG", "By MIG"]
+    any_page.select_option("select[data-choice=score]", "beta_vae")
+    label = "Higgins (β-VAE) score"
+    assert heads.all_inner_texts() == [f"The best β of each latent size, by {label}", f"By {label}"]
+
+
 def test_click_on_a_mark_shows_its_pictures(any_page: Any) -> None:
     """The pictures of a cell that is not embedded come from the study's folder."""
     mark = any_page.locator("#charts .charts:visible .mark:visible").first

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,27 @@ def test_wide_intervals_do_not_press_the_curve_flat() -> None:
     """With two seeds an interval may be ten times the score; it runs off the chart."""
     wild = Line("5", [Mark(0, 1.0, 0.2, -4.0, 4.4), Mark(1, 4.0, 0.3)])
     assert curve(wild).axes[0].get_ylim()[1] < 0.5
+
+
+def test_floor_is_a_dotted_line_over_the_whole_width() -> None:
+    """At the height of what an untrained encoder scores, in the line's colour; the legend says."""
+    figure = curve(replace(LINE, floor=0.05), Line("10", [Mark(3, 1.0, 0.3)], floor=0.08))
+    axes = figure.axes[0]
+    dotted = [
+        drawn for drawn in axes.lines if drawn.get_linestyle() == "--" and len(drawn.get_xdata())
+    ]
+    levels = [set(drawn.get_ydata()) for drawn in dotted]
+    solid = {drawn.get_label(): drawn.get_color() for drawn in axes.lines}
+
+    assert levels == [{0.05}, {0.08}]
+    assert [drawn.get_color() for drawn in dotted] == [solid["5 latents"], solid["10"]]
+    assert "untrained" in texts(charts.to_svg(figure, name="c"))
+
+
+def test_floor_that_is_not_known_is_not_drawn() -> None:
+    """Neither a line nor a word of it; one that is known fits into the chart."""
+    assert "untrained" not in texts(charts.to_svg(curve(LINE), name="c"))
+    assert curve(replace(LINE, floor=0.9)).axes[0].get_ylim()[1] > 0.9
 
 
 def test_negative_scores_are_seen() -> None:

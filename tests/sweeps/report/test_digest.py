@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sweeps.floors import Floor, Level, write_floors
 from sweeps.report.digest import digest, facet_name
 
 
@@ -86,3 +87,27 @@ def test_further_axes_make_facets(make_study: Any, points_of: Any) -> None:
 def test_axis_values_are_written_as_typed(value: object, text: str) -> None:
     """Also those that pandas has turned into something else."""
     assert facet_name([("key", value)]) == f"key={text}"
+
+
+def test_best_of_another_score(make_study: Any, points_of: Any, result_of: Any) -> None:
+    """A ring and an answer follow the score that is looked at."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    results = {
+        point.slug: result_of(point, scores={"mig": mig, "sap": 1 - mig})
+        for point, mig in zip(points, (0.1, 0.3), strict=True)
+    }
+    read = digest(make_study(points, results=results))
+    assert [cell.beta for cell in read.best_by("mig")] == [4.0]
+    assert [cell.beta for cell in read.best_by("sap")] == [1.0]
+
+
+def test_floors_belong_to_facets(make_study: Any, points_of: Any) -> None:
+    """Each value of a further axis has its own; one of another protocol is not shown."""
+    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    study = make_study(points)
+    conv, mlp = (
+        Floor((("latent_dim", 5), ("model", model)), protocol, "-", 3, {"mig": Level(0.01, 0.0)})
+        for model, protocol in (("conv", "locatello2019"), ("mlp", "kim2018"))
+    )
+    write_floors(study.folder.floors, [conv, mlp])
+    assert digest(study).floors == {("model=conv", 5): conv}

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from sweeps.points import Point
-from sweeps.report.reproduce import extend, reproduce, without_multirun
+from sweeps.report.reproduce import extend, reproduce, sweep, without_multirun, words
 
 POINT = Point.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
 
@@ -45,3 +45,29 @@ def test_only_the_multirun_flag_is_dropped() -> None:
     """Python's own -m is not Hydra's."""
     words = ["python", "-m", "bvae", "-m", "beta=1"]
     assert without_multirun(words) == ["python", "-m", "bvae", "beta=1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("bvae -m experiment=quick beta=1,4", "bvae -m experiment=quick beta=8"),
+        ("python -m bvae --multirun beta=1,4 lr=1", "python -m bvae -m lr=1 beta=8"),
+        ("bvae beta=4", "bvae -m beta=8"),
+        (
+            "bvae -m hydra/launcher=basic hydra.sweeper.n_workers=2 +hydra.sweeper.params={a:1}",
+            "bvae -m hydra/launcher=basic hydra.sweeper.n_workers=2 beta=8",
+        ),
+        ("bvae -m hydra.sweeper.dry_run=true", "bvae -m beta=8"),
+        ("bvae -m hydra.sweeper.pruner=median hydra.sweeper.max_minutes=5", "bvae -m beta=8"),
+    ],
+)
+def test_another_sweep_keeps_workers_and_launcher(command: str, expected: str) -> None:
+    """But neither the grid nor the dry run."""
+    assert sweep(command, values={"beta": ["8"]}) == expected
+
+
+def test_paths_need_no_quotes() -> None:
+    """Hydra takes them as they are."""
+    found = sweep("bvae -m", values={"runs_dir": ["/tmp/a/runs"]})
+    assert found == "bvae -m runs_dir=/tmp/a/runs"
+    assert words(found) == ["-m", "runs_dir=/tmp/a/runs"]

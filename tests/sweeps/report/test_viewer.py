@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sweeps.floors import Floor, Level, write_floors
 from sweeps.report.digest import digest
 from sweeps.report.viewer import viewer_data
 
@@ -26,3 +27,17 @@ def test_complete_trainings_come_first(make_study: Any, points_of: Any) -> None:
     points = points_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
     (cell,) = viewer_data(digest(make_study(points, results={points[0].slug: None})))
     assert [(t["seed"], t["state"]) for t in cell["trials"]] == [(1, "complete"), (0, "pending")]
+
+
+def test_floor_is_said_on_hovering(make_study: Any) -> None:
+    """Of the latent sizes and scores it is known for."""
+    study = make_study()
+    floor = Floor(
+        (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
+    )
+    write_floors(study.folder.floors, [floor])
+    said = {cell["title"]: cell["scores"] for cell in viewer_data(digest(study))}
+
+    assert said["β 4, 5 latents"]["mig"].endswith("\nuntrained 0.012")
+    assert "untrained" not in said["β 4, 5 latents"]["beta_vae"]
+    assert "untrained" not in said["β 4, 10 latents"]["mig"]

@@ -1,0 +1,92 @@
+"""Cells that are given up early: an Optuna pruner, asked about means over the seeds of a cell.
+
+Off by default: a curve needs its flanks. What is judged is an intermediate score that does not
+depend on β by its definition (MIG on a fixed sample), never the loss, whose scale grows with β and
+which would have the largest β pruned first. A cell is held against the other β of its line, for the
+best β is asked of each latent size.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+import optuna
+from optuna.pruners import BasePruner, PercentilePruner
+from optuna.trial import TrialState, create_trial
+
+from sweeps.points import Point, Value
+
+PERCENTILES = {"percentile": 75.0, "median": 50.0}
+"""So many per cent of the cells, the best, are kept; the names are those of Optuna's pruners."""
+
+MIN_SEEDS = 2
+"""Seeds of a cell that must have reached a step before it is judged there: one says little."""
+
+MIN_PEERS = 3
+"""Cells a cell is held against, at least."""
+
+Scores = Mapping[int, float]
+"""Intermediate scores by step."""
+
+
+def pruner_named(name: str, *, max_steps: int) -> BasePruner:
+    """Return Optuna's pruner of this name; nothing is pruned in the first half of the training."""
+    return PercentilePruner(
+        PERCENTILES[name], n_startup_trials=MIN_PEERS, n_warmup_steps=math.ceil(max_steps / 2)
+    )
+
+
+def is_hopeless(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePruner) -> bool:
+    """Whether the cell of a point falls behind the other cells of its line.
+
+    Args:
+        point: one whose score has just been added.
+        scores: of every point that has any.
+        pruner: asked once for each step that is reported.
+    """
+    cells: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
+    for other, found in scores.items():
+        if _line(other) == _line(point):
+            cells[other.cell].append(found)
+    own = cell_means(cells.pop(point.cell, []), min_seeds=MIN_SEEDS)
+    peers = [cell_means(seeds) for seeds in cells.values()]
+    return falls_behind(own, peers, pruner=pruner)
+
+
+def _line(point: Point) -> tuple[tuple[str, Value], ...]:
+    return tuple(pair for pair in point.cell if pair[0] != "beta")
+
+
+def cell_means(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:
+    """Return the mean over seeds at every step that enough of them have reached.
+
+    >>> cell_means([{500: 0.25, 1000: 0.5}, {500: 0.75}], min_seeds=2)
+    {500: 0.5}
+    """
+    at: dict[int, list[float]] = defaultdict(list)
+    for scores in seeds:
+        for step, score in scores.items():
+            at[step].append(score)
+    return {step: fmean(at[step]) for step in sorted(at) if len(at[step]) >= min_seeds}
+
+
+def falls_behind(cell: Scores, peers: Sequence[Scores], *, pruner: BasePruner) -> bool:
+    """Ask the pruner about a cell, as a trial whose intermediate values are the cell's means.
+
+    Args:
+        cell: its means by step; of none, nothing can be said.
+        peers: those of the cells it is held against.
+        pruner: asked once for each step that is reported, the latest.
+    """
+    if not cell:
+        return False
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    for peer in peers:
+        if max(cell) in peer:
+            study.add_trial(_trial(peer, TrialState.COMPLETE))
+    return bool(pruner.prune(study, _trial(cell, TrialState.PRUNED)))
+
+
+def _trial(scores: Scores, state: TrialState) -> optuna.trial.FrozenTrial:
+    return create_trial(state=state, value=scores[max(scores)], intermediate_values=dict(scores))

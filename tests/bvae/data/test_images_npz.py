@@ -1,0 +1,168 @@
+"""The user's own arrays: right ones, and every way to get them wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bvae.data import images_npz
+from bvae.data.datasets import ImageDataset, describe, open_dataset
+from bvae.exceptions import DataError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32), np.uint8)
+FACTORS = np.indices((3, 2)).reshape(2, -1).T
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("BVAE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test writes its file."""
+    return tmp_path / "mine.npz"
+
+
+def stored(dataset: ImageDataset) -> np.ndarray:
+    """Return all images of a data set."""
+    return dataset.store.images(np.arange(len(dataset)))
+
+
+def test_images_come_as_they_are(path: Path) -> None:
+    """Without factors and without a size of their own to be brought to."""
+    np.savez(path, images=IMAGES)
+
+    dataset = open_dataset("npz", path=path)
+
+    assert None is dataset.lattice
+    np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
+    assert images_npz.look(path).sha256 == dataset.content
+
+
+def test_colours_and_resizing(path: Path) -> None:
+    """Channels come last in the file and first in the store; other sizes are brought to one."""
+    colour = np.random.default_rng(0).integers(0, 256, (6, 28, 40, 3), np.uint8)
+    np.savez(path, images=colour)
+
+    assert (3, 32, 32) == open_dataset("npz", path=path, resolution=32).store.image_shape
+    grey = open_dataset("npz", path=path, resolution=64, channels=1)
+    assert (6, 1, 64, 64) == stored(grey).shape
+    with pytest.raises(DataError, match=r"got 28x40; give data\.resolution=32, 64 or 128"):
+        describe("npz", path=path)
+
+
+def test_binary_images_are_black_and_white(path: Path) -> None:
+    """Where no value is above 1, 1 is white."""
+    np.savez(path, images=IMAGES % 2)
+
+    np.testing.assert_array_equal(IMAGES[:, None] % 2 * 255, stored(open_dataset("npz", path=path)))
+
+
+def test_factors_put_the_images_in_order(path: Path) -> None:
+    """Rows in any order, classes of any values: image i has combination i of the lattice."""
+    order = np.random.default_rng(1).permutation(6)
+    factors = (FACTORS * [10, 5] + 3)[order]
+    names = np.array(["shape", "size"])
+    np.savez(path, images=IMAGES[order], factors=factors, factor_names=names)
+
+    dataset = open_dataset("npz", path=path)
+
+    assert dataset.lattice is not None
+    assert (("shape", "size"), (3, 2)) == (dataset.lattice.names, dataset.lattice.sizes)
+    np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
+
+
+def test_factors_without_names_are_numbered(path: Path) -> None:
+    """Names are optional."""
+    np.savez(path, images=IMAGES, factors=FACTORS)
+
+    lattice = open_dataset("npz", path=path).lattice
+
+    assert lattice is not None
+    assert ("factor0", "factor1") == lattice.names
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no images": ({"pictures": IMAGES}, "expected an array `images` in .*, but got pictures"),
+    "nothing": ({}, "expected an array `images` in .*, but got no array"),
+    "floats": ({"images": IMAGES / 255}, "expected uint8 values 0 to 255, but got float64"),
+    "booleans": ({"images": IMAGES > 9}, "expected uint8 values 0 to 255, but got bool"),
+    "flat": ({"images": IMAGES.reshape(6, -1)}, r"expected \[n, H, W\] or .*got \[6, 1024\]"),
+    "channels first": ({"images": IMAGES[:, None]}, r"with C = 1 or 3, but got \[6, 1, 32, 32\]"),
+    "none": ({"images": IMAGES[:0]}, "expected at least one, but got none"),
+    "tiny": ({"images": IMAGES[:, :4]}, r"sides of at least 8, but got \[4, 32\]"),
+    "pickled": ({"images": np.array([IMAGES, print], object)}, "never unpickled"),
+    "by columns": ({"images": np.asfortranarray(IMAGES)}, "save np.ascontiguousarray"),
+    "factors too short": ({"images": IMAGES, "factors": FACTORS[:5]}, r"integers \[6, K\]"),
+    "factors of floats": ({"images": IMAGES, "factors": FACTORS * 0.5}, "but got float64"),
+    "factors of one axis": ({"images": IMAGES, "factors": FACTORS[:, 0]}, r"but got int64 \[6\]"),
+    "no factors": ({"images": IMAGES, "factors": FACTORS[:, :0]}, r"but got int64 \[6, 0\]"),
+    "factors pickled": (
+        {"images": IMAGES, "factors": np.array([print] * 6, object)},
+        "Object arrays cannot be loaded",
+    ),
+    "a combination twice": (
+        {"images": IMAGES, "factors": FACTORS[[0, 1, 2, 3, 4, 4]]},
+        "each of the 3x2 = 6 combinations in exactly one row, but got 6 rows with 5",
+    ),
+    "a hole in the lattice": (
+        {"images": IMAGES[:5], "factors": FACTORS[:5]},
+        "without the array `factors` the images are studied without labels",
+    ),
+    "too few names": (
+        {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["shape"])},
+        "factor_names: expected 2 distinct texts",
+    ),
+    "a name twice": (
+        {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["x", "x"])},
+        "factor_names: expected 2 distinct texts",
+    ),
+    "names that are numbers": (
+        {"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(2)},
+        "factor_names: expected 2 distinct texts, but got int64",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_other_arrays_are_refused(kind: str, path: Path, cache: Path) -> None:
+    """Each mistake has its message, and nothing is written."""
+    arrays, reason = BAD[kind]
+    np.savez(path, **arrays)
+
+    with pytest.raises(DataError, match=reason):
+        open_dataset("npz", path=path)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_text("no archive"), "not a zip file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), "not a zip file"),
+        (lambda path: path.unlink(), "No such file"),
+    ],
+)
+def test_other_files_are_refused(spoil: Any, reason: str, path: Path) -> None:
+    """What is no npz is told so."""
+    np.savez(path, images=IMAGES)
+    spoil(path)
+
+    with pytest.raises(DataError, match=rf"expected .*mine\.npz to be an npz.*{reason}"):
+        open_dataset("npz", path=path)
+
+
+def test_damage_inside_leaves_nothing(path: Path, cache: Path) -> None:
+    """An archive whose images have changed bytes is found while reading; no store is kept."""
+    np.savez(path, images=IMAGES)
+    content = bytearray(path.read_bytes())
+    content[2000:2100] = bytes(100)
+    path.write_bytes(bytes(content))
+
+    with pytest.raises(DataError, match=r"images: damaged \(Bad CRC"):
+        open_dataset("npz", path=path)
+    assert not list(cache.glob("*.npy"))

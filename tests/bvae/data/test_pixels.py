@@ -1,0 +1,215 @@
+"""Image files of many kinds: 30 that are no images to learn from, and those that are."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from bvae.data import pixels
+from bvae.exceptions import DataError
+
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """Return a whole file of an image."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def noise(kind: str = "PNG") -> bytes:
+    """Return a whole file of 60x40 pixels."""
+    return encoded(Image.fromarray(NOISE), kind)
+
+
+def cut(kind: str, share: float = 0.5) -> bytes:
+    """Return the first part of a file."""
+    content = noise(kind)
+    return content[: int(share * len(content))]
+
+
+def animated(kind: str) -> bytes:
+    """Return a film of three pictures."""
+    frames = [Image.new("L", (40, 40), grey) for grey in (0, 100, 200)]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+def png(width: int, height: int, *, depth: int = 8, data: bytes = b"", header: int = 13) -> bytes:
+    """Return a PNG that says what it likes about itself."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
+
+    described = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)[:header]
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", described)
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
+
+
+def flipped(content: bytes, at: float) -> bytes:
+    """Return a file with twenty bytes inverted."""
+    start = int(at * len(content))
+    changed = bytes(255 - byte for byte in content[start : start + 20])
+    return content[:start] + changed + content[start + 20 :]
+
+
+BAD: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "not an image of BMP, GIF"),
+    "text": (lambda: b"these are not pixels\n", "not an image of BMP, GIF"),
+    "zeros": (lambda: bytes(5000), "not an image of BMP, GIF"),
+    "svg": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not an image of BMP"),
+    "html": (lambda: b"<!doctype html><title>404</title>", "not an image of BMP"),
+    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    "zip": (lambda: b"PK\x03\x04" + bytes(60), "not an image of BMP"),
+    "icon": (lambda: encoded(Image.fromarray(NOISE), "ICO"), "not an image of BMP"),
+    "truncated png": (lambda: cut("PNG"), "damaged"),
+    "truncated jpeg": (lambda: cut("JPEG"), "damaged"),
+    "truncated gif": (lambda: cut("GIF"), "damaged"),
+    "truncated bmp": (lambda: cut("BMP"), "damaged"),
+    "truncated tiff": (lambda: cut("TIFF"), "damaged|not an image"),
+    "truncated webp": (lambda: cut("WEBP"), "damaged|not an image"),
+    "truncated ppm": (lambda: cut("PPM"), "damaged"),
+    "png signature alone": (lambda: cut("PNG", 0.003), "not an image|damaged"),
+    "png of a short header": (lambda: png(40, 40, header=9), "not an image|damaged"),
+    "png without data": (lambda: png(40, 40), "damaged"),
+    "png of garbage": (lambda: png(40, 40, data=b"garbage"), "damaged"),
+    "png of too little": (lambda: png(40, 40, data=zlib.compress(bytes(99))), "damaged"),
+    "png of an odd depth": (lambda: png(40, 40, depth=7), "not an image|damaged"),
+    "png of changed bytes": (lambda: flipped(noise(), 0.5), "damaged"),
+    "png of no width": (lambda: png(0, 40), "not an image|0x40 pixels"),
+    "one pixel": (lambda: encoded(Image.new("RGB", (1, 1))), "1x1 pixels; expected at least 8"),
+    "a line": (lambda: encoded(Image.new("L", (500, 2))), "500x2 pixels; expected at least 8"),
+    "animated gif": (lambda: animated("GIF"), "3 pictures in one file; save each as a file"),
+    "animated png": (lambda: animated("PNG"), "3 pictures in one file"),
+    "pages of a tiff": (lambda: animated("TIFF"), "3 pictures in one file"),
+    "bomb": (lambda: png(12_000, 12_000), "more than 89,478,485 pixels; make it smaller"),
+    "larger bomb": (lambda: png(100_000, 100_000), "more than 89,478,485 pixels"),
+    "floats": (
+        lambda: encoded(Image.fromarray(np.ones((40, 40), np.float32)), "TIFF"),
+        "values of 32 bits, whose white is not known",
+    ),
+    "32 bits": (
+        lambda: encoded(Image.fromarray(np.ones((40, 40), np.int32)), "TIFF"),
+        "values of 32 bits",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_image_is_refused_with_the_reason(kind: str, tmp_path: Path) -> None:
+    """Each malformed file has a message that says what it is, and nothing else is raised."""
+    make, reason = BAD[kind]
+    (tmp_path / "x.png").write_bytes(make())
+
+    with pytest.raises(DataError, match=reason):
+        pixels.read(tmp_path / "x.png", resolution=32, channels=3)
+
+
+def read(path: Path, content: bytes, *, channels: int = 3) -> np.ndarray:
+    """Write a file and read it at 32 pixels."""
+    path.write_bytes(content)
+    return pixels.read(path, resolution=32, channels=channels)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where an image is written."""
+    return tmp_path / "x.png"
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
+def test_common_formats_are_read(kind: str, path: Path) -> None:
+    """Each format gives the same picture, whatever the file is called, up to its compression."""
+    flat = Image.new("RGB", (64, 48), (200, 100, 50))
+
+    image = read(path, encoded(flat, kind))
+
+    assert (np.uint8, (3, 32, 32)) == (image.dtype, image.shape)
+    assert np.abs(image.mean(axis=(1, 2)) - [200, 100, 50]).max() < 6
+
+
+def test_an_image_of_the_size_wanted_is_left_as_it_is(path: Path) -> None:
+    """No pixel of it changes."""
+    np.testing.assert_array_equal(
+        NOISE[:32, :32].transpose(2, 0, 1), read(path, encoded(Image.fromarray(NOISE[:32, :32])))
+    )
+
+
+@pytest.mark.parametrize("size", [(96, 32), (32, 96), (192, 64), (24, 8)])
+def test_the_middle_is_kept(size: tuple[int, int], path: Path) -> None:
+    """The shorter side is scaled, and of the longer one the middle third is what is left here."""
+    width, height = size
+    image = np.zeros((height, width), np.uint8)
+    side = min(size)
+    image[height // 2 - side // 2 :, width // 2 - side // 2 :][:side, :side] = 255
+
+    found = read(path, encoded(Image.fromarray(image)), channels=1)[0]
+
+    assert 255 == found[12:20, 12:20].min()
+    assert found.min() > 127  # the edges of what is scaled are smooth
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("1", 1, (255, 255, 255)),
+        ("L", 90, (90, 90, 90)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("RGBA", (200, 0, 0, 255), (200, 0, 0)),
+        ("RGBA", (200, 0, 0, 0), (255, 255, 255)),
+        ("P", 0, (0, 0, 0)),
+    ],
+)
+def test_modes(mode: str, colour: object, expected: tuple[int, ...], path: Path) -> None:
+    """Every mode becomes colour, what is transparent white."""
+    image = read(path, encoded(Image.new(mode, (32, 32), colour)))  # type: ignore[arg-type]
+
+    assert list(expected) == image[:, 5, 5].tolist()
+
+
+def test_inks_become_light(path: Path) -> None:
+    """A JPEG of CMYK is read as the colours that its inks show."""
+    image = read(path, encoded(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), "JPEG"))
+
+    red, green, blue = image.mean(axis=(1, 2))
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+def test_16_bits_become_8(path: Path) -> None:
+    """The high byte is kept, where a plain conversion would make nearly all of it white."""
+    ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+
+    image = read(path, encoded(Image.fromarray(ramp)), channels=1)
+
+    np.testing.assert_array_equal((ramp >> 8).astype(np.uint8), image[0])
+
+
+def test_a_photograph_is_turned_upright(path: Path) -> None:
+    """The rotation that a camera writes into the file is applied."""
+    left = np.zeros((32, 32), np.uint8)
+    left[:, :16] = 255
+    exif = Image.Exif()
+    exif[TiffImagePlugin.IMAGEWIDTH] = 32
+    exif[0x0112] = 6  # turn by 90 degrees, clockwise
+
+    image = read(path, encoded(Image.fromarray(left), exif=exif), channels=1)
+
+    assert (255, 0) == (image[0, :16].min(), image[0, 16:].max())
+
+
+def test_grey_of_colour(path: Path) -> None:
+    """With one channel colours become their luma."""
+    image = read(path, encoded(Image.new("RGB", (32, 32), (255, 0, 0))), channels=1)
+
+    assert {76} == set(image.ravel().tolist())

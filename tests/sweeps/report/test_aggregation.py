@@ -1,0 +1,82 @@
+"""What each way to sum up the seeds says."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweeps.aggregates import summarise
+from sweeps.curve import lines
+from sweeps.report.aggregation import aggregation, evaluations
+from sweeps.report.digest import Digest, digest
+
+EVALUATIONS = 3
+
+
+@pytest.fixture
+def scored(make_study: Any, points_of: Any, result_of: Any) -> Any:
+    """Read a study of one latent size whose trials kept their evaluations, but for some."""
+
+    def scored(*, without: int = 0, seeds: tuple[int, ...] = (0, 1, 2)) -> Digest:
+        points = points_of(latent_dims=(5,), seeds=seeds)
+        results = {point.slug: kept(point, i >= without) for i, point in enumerate(points)}
+        return digest(make_study(points, results=results))
+
+    def kept(point: Any, keeps: bool) -> dict[str, Any]:
+        result = result_of(point)
+        mig = result["scores"]["mig"]
+        values = [mig - 0.05, mig, mig + 0.05]
+        scoring = {**result["scoring"], "scores": {"mig": {"values": values if keeps else []}}}
+        return result | {"scoring": scoring}
+
+    return scored
+
+
+def line_of(read: Digest) -> Any:
+    """The only line of a study."""
+    return next(lines(read.frame, score_names=["mig"]))
+
+
+def test_rows_are_the_summaries(scored: Any) -> None:
+    """Best β, value and verdict of each, in words."""
+    read = scored()
+    expected = summarise(line_of(read), evaluations=evaluations(read, line_of(read)))
+    found = aggregation(read, line_of(read))
+
+    assert [row.name for row in found] == [
+        "mean of the seeds", "median", "upper half (Higgins et al., 2017)",
+    ]  # fmt: skip
+    assert [row.value for row in found] == [f"{one.value:.3f}" for one in expected]
+    assert [row.beta for row in found] == [f"{one.beta:g}" for one in expected]
+    assert [row.verdict for row in found] == [str(one.verdict) for one in expected]
+
+
+def test_evaluations_are_those_of_beta_and_seed(scored: Any) -> None:
+    """[C, S, E] in the order of the line; their mean is the score."""
+    read = scored()
+    found = evaluations(read, line_of(read))
+
+    assert found is not None
+    assert found.shape == (5, 3, EVALUATIONS)
+    np.testing.assert_allclose(found.mean(axis=-1), line_of(read).values)
+
+
+def test_upper_half_sees_single_evaluations(scored: Any) -> None:
+    """The half is that of evaluations x seeds, so it lies higher than that of the seeds alone."""
+    with_them, without = (
+        aggregation(read, line_of(read))[2].value for read in (scored(), scored(without=1))
+    )
+    assert float(with_them) > float(without)
+
+
+@pytest.mark.parametrize("without", [1, 15])
+def test_evaluations_count_only_if_all_were_kept(scored: Any, without: int) -> None:
+    """Of older trials there are none."""
+    read = scored(without=without)
+    assert evaluations(read, line_of(read)) is None
+
+
+def test_one_seed_has_no_rows(scored: Any) -> None:
+    """There is no noise to go by."""
+    read = scored(seeds=(0,))
+    assert aggregation(read, line_of(read)) == []

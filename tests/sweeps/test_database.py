@@ -1,0 +1,191 @@
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import postgres
+import psycopg
+import pytest
+from processes import end, start
+from studies import make_study, points, result, slugs, write_result
+
+from sweeps.dashboard import application
+from sweeps.database import Rows, check, reading
+from sweeps.ledger import ClaimLostError, Ledger
+from sweeps.presence import Watch
+from sweeps.study import Study, load_study
+
+pytestmark = pytest.mark.xdist_group("postgresql")
+
+
+@pytest.fixture
+def study(tmp_path: Path, database: str) -> Study:
+    """A study of four points whose attempts are in the database; all wait."""
+    made = make_study(tmp_path / "tested", storage=database, study_id=os.urandom(16).hex())
+    Ledger(made).reconcile(Watch(made.folder.workers))
+    return made
+
+
+def claim_all(root: Path, claimed: Any) -> None:
+    """Claim until nothing waits, and report what was claimed."""
+    ledger = Ledger(load_study(root))
+    while (claim := ledger.claim(f"worker-{os.getpid()}")) is not None:
+        claimed.put(claim.point.slug)
+
+
+def die_while_locked(root: Path) -> None:
+    """Take a point, and be killed before the database is told to keep it."""
+    ledger = Ledger(load_study(root))
+
+    def kill(slug: str) -> None:
+        del slug
+        os.kill(os.getpid(), 9)
+
+    ledger.claim("dying", announce=kill)
+
+
+def query(url: str, text: str, *values: object) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(text, values).fetchall()
+
+
+class TestLedger:
+    def test_no_point_is_claimed_twice(self, tmp_path: Path, database: str) -> None:
+        """By four processes at once."""
+        listed = points(beta=range(1, 51), seed=range(4))
+        study = make_study(tmp_path / "many", listed, storage=database, study_id="many")
+        Ledger(study).reconcile(Watch(study.folder.workers))
+        claimed = multiprocessing.get_context("forkserver").Manager().Queue()
+        processes = [start(claim_all, study.folder.root, claimed) for _ in range(4)]
+        assert [0] * 4 == [end(process) for process in processes]
+
+        found = Counter(claimed.get() for _ in range(claimed.qsize()))
+        assert Counter(slugs(study)) == found
+
+    def test_a_late_worker_is_fenced(self, study: Study) -> None:
+        """A point that was given to another cannot be committed."""
+        ledger, watch = Ledger(study), Watch(study.folder.workers)
+        claim = ledger.claim("gone")
+        assert claim is not None
+        Ledger(study).reconcile(watch)  # of a worker that has no presence file: it is dead
+
+        with pytest.raises(ClaimLostError, match=claim.point.slug):
+            ledger.commit(claim, result(claim.point))
+        assert {} == load_study(study.folder.root).results
+
+    def test_another_ledger_sees_a_commit(self, study: Study) -> None:
+        """And what is done is handed out no more."""
+        ledger = Ledger(study)
+        claim = ledger.claim("one")
+        assert claim is not None
+        ledger.commit(claim, result(claim.point))
+
+        assert set(slugs(study)) - {claim.point.slug} == Ledger(study).open_slugs()
+
+    def test_the_lock_dies_with_its_holder(self, study: Study) -> None:
+        """What a killed process was in the midst of is undone, and others need not wait."""
+        assert -9 == end(start(die_while_locked, study.folder.root))
+
+        claim = Ledger(study).claim("next")
+        assert claim is not None
+        assert slugs(study)[0] == claim.point.slug
+
+    def test_lost_rows_are_rebuilt_from_results(self, study: Study, database: str) -> None:
+        """As a lost file is."""
+        ledger = Ledger(study)
+        write_result(study, points()[0])
+        query(database, "DELETE FROM bvae_journal WHERE study = %s RETURNING 1",
+              study.manifest.study_id)  # fmt: skip
+        changes = ledger.reconcile(Watch(study.folder.workers))
+
+        assert "was replaced or cut off; rebuilt from the result files" in changes.notes[0]
+        assert set(slugs(study)[1:]) == ledger.open_slugs()
+
+    def test_a_lost_connection_is_replaced(self, study: Study, database: str) -> None:
+        """A server that was restarted costs nothing."""
+        ledger = Ledger(study)
+        query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+              "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")  # fmt: skip
+
+        assert 4 == len(ledger.open_slugs())
+
+    def test_studies_of_one_name_do_not_mix(
+        self, study: Study, tmp_path: Path, database: str
+    ) -> None:
+        """Another folder's study may have the same name in the same database."""
+        other = make_study(tmp_path / "b" / "tested", [], storage=database, study_id="other")
+
+        assert set() == Ledger(other).open_slugs()
+        assert 4 == len(Ledger(study).open_slugs())
+
+
+class TestRows:
+    def test_who_only_looks_sees_what_is_written(self, study: Study) -> None:
+        """As the dashboard does."""
+        before = len(list(reading(study).read_logs(0)))
+        Ledger(study).claim("one")
+
+        assert before < len(list(reading(study).read_logs(0)))
+
+    def test_the_dashboard_shows_them(self, study: Study) -> None:
+        """Without a file in the study's folder."""
+        said: list[str] = []
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "QUERY_STRING": ""}
+        body = b"".join(application(study)(environ, lambda status, _: said.append(status)))  # type: ignore[arg-type]
+
+        assert ["200 OK"] == said
+        assert "tested" in {each["study_name"] for each in json.loads(body)["study_summaries"]}
+        assert not study.folder.journal.exists()
+
+    def test_records_are_numbered_without_gaps(self, study: Study) -> None:
+        """However they are added."""
+        rows: Rows = reading(study)
+        first = rows.length()
+        rows.append_logs([{"a": 1}, {"b": 2}])
+
+        assert [{"a": 1}, {"b": 2}] == list(rows.read_logs(first))
+        assert first + 2 == rows.length()
+
+
+class TestCheck:
+    def test_nobody_listens(self) -> None:
+        """In the words of PostgreSQL's library, with the URL."""
+        with pytest.raises(ConnectionError, match=r"postgresql://u@127\.0\.0\.1:1/d: .*refused"):
+            check("postgresql://u@127.0.0.1:1/d")
+
+
+@pytest.mark.slow
+def test_a_password_is_nowhere_in_the_study(short_folder: Path, repository: Path) -> None:
+    """It is typed in the URL, reaches the workers, and is in no file; without it, code 2."""
+    if postgres.missing():
+        pytest.skip(str(postgres.missing()))
+    with postgres.running(short_folder / "guarded", password="s3cret/word") as url:
+        folder = short_folder / "typed"
+        folder.mkdir()
+        typed = ["beta=1", "latent_dim=2", "study=guarded", "tracker=none"]
+        typed += ["hydra.sweeper.trial=fakes.instant", "hydra.sweeper.n_workers=1"]
+        doubles = str(repository / "tests" / "doubles")
+
+        def run(address: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-m", "bvae", "-m", *typed, f"hydra.sweeper.storage={address}"],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": f"{doubles}:{repository}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        refused = run(url)
+        done = run(url.replace("postgres@", "postgres:s3cret%2Fword@"))
+
+    assert (2, 0) == (refused.returncode, done.returncode), done.stderr
+    assert "is the password in PGPASSWORD or ~/.pgpass?" in refused.stderr
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not [content for content in [*files, done.stderr.encode()] if b"s3cret" in content]
+    assert url == load_study(folder / "runs" / "guarded").manifest.storage
