@@ -112,8 +112,8 @@ def plan(
     facts = preflight.facts(configs[0])
     if terms.pruner and facts.lattice is None:
         raise ConfigError(
-            f"hydra.sweeper.pruner: judges by MIG, which {configs[0].data.name} has no factors for; "
-            "leave it out"
+            "hydra.sweeper.pruner: judges by MIG, which needs factors, and "
+            f"{configs[0].data.name} has none; leave it out"
         )
     manifest = Manifest(
         study_id=uuid.uuid4().hex,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 import wandb_server
 from PIL import Image
 from studies import make_study, points
@@ -202,6 +203,7 @@ class TestSync:
 
     def test_no_server(self, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is said at once."""
+        wandb.teardown()  # it looks at its environment once a process
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         with pytest.raises(ConfigError, match=r"server at http://127\.0\.0\.1:9 to answer, got"):

@@ -22,6 +22,7 @@ WITH_EXAMPLES = [
     "score",
     "softmax",
     "table",
+    "udr",
 ]
 
 
