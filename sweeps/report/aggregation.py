@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bvae.metrics.udr import NAMES as UDR_NAMES
 from sweeps.aggregates import summarise
 from sweeps.contrasts import Floats
 from sweeps.curve import Line
@@ -30,7 +31,10 @@ class Row:
 
 
 def aggregation(read: Digest, line: Line) -> list[Row]:
-    """Return a row for every aggregate, and one for the floor if it is known."""
+    """Return a row for every aggregate, and one for the floor if it is known.
+
+    Of UDR there is the mean only: the seeds of a cell share its pairs, so no half can be left out.
+    """
     rows = [
         Row(
             name=WORDS[one.aggregate],
@@ -40,6 +44,7 @@ def aggregation(read: Digest, line: Line) -> list[Row]:
             verdict=str(one.verdict),
         )
         for one in summarise(line, evaluations=evaluations(read, line))
+        if one.aggregate == "mean" or line.score not in UDR_NAMES
     ]
     floor = read.floors.get((facet_name(line.axes), line.latent_dim))
     return [*rows, _floor(floor, line.score)] if floor and line.score in floor.scores else rows

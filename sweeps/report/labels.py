@@ -15,6 +15,7 @@ SCORES = {
     "modularity": "Modularity",
     "explicitness": "Explicitness",
     "udr": "UDR",
+    "udr_spearman": "UDR (Spearman)",
     "recon": "Reconstruction (nats)",
     "kl": "KL (nats)",
     "loss": "Loss (nats)",
