@@ -101,7 +101,6 @@ class Tracker:
 
         def add(run: "wandb.Run") -> None:
             import numpy as np
-
             import wandb
 
             edges = np.arange(len(heights) + 1)
