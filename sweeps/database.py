@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -133,6 +134,7 @@ class DatabaseStore:
     def _connection(self) -> psycopg.Connection:
         if self._open is None or self._open.closed:
             self._open = _connected(self._url)
+            weakref.finalize(self, self._open.close)
         return self._open
 
     def open(self) -> tuple[JournalStorage, str | None]:
@@ -161,7 +163,9 @@ def reading(study: Study) -> Rows:
     with _told(url):
         connection = _connected(url)
         connection.autocommit = True
-    return Rows(lambda: connection, study.manifest.study_id)
+    rows = Rows(lambda: connection, study.manifest.study_id)
+    weakref.finalize(rows, connection.close)
+    return rows
 
 
 def check(url: str) -> None:

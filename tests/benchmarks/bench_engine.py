@@ -21,9 +21,10 @@ from bvae import config, preflight
 from bvae.trial import Assignment, TrialResult, now
 from sweeps import sweeper
 from sweeps.ledger import Ledger
-from sweeps.plan import Plan, plan
+from sweeps.plan import Plan, Terms, plan
 from sweeps.presence import Watch
 from sweeps.study import load_study
+from tests.doubles import postgres
 
 REPOSITORY = Path(__file__).parents[2]
 GRID = ("beta=range(1,51)", "latent_dim=range(2,12)", "seed=range(10)")
@@ -149,7 +150,7 @@ def _prepare() -> None:
         preflight.prepare(config.parse(compose("config", ["trainer.accelerator=cpu"])))
 
 
-def planned(runs: Path) -> Plan:
+def planned(runs: Path, storage: str | None) -> Plan:
     """The plan of a study to be claimed."""
     sweeper.register()
     typed = [*CLAIMED_GRID, f"runs_dir={runs}", "study=claimed"]
@@ -158,6 +159,7 @@ def planned(runs: Path) -> Plan:
             typed,
             params={},
             compose=lambda given: compose("config", list(given), return_hydra_config=True),
+            terms=Terms(storage=storage),
         )
 
 
@@ -172,9 +174,10 @@ def claim_all(root: Path, number: int, ready: Barrier, claimed: Any) -> None:
     claimed.put((slugs, time.perf_counter() - start))
 
 
-def claims(runs: Path) -> Iterator[Row]:
+def claims(runs: Path, storage: str | None = None) -> Iterator[Row]:
     """Many processes claim from one queue, as fast as they can."""
-    study = planned(runs).write()
+    kept = "journal" if storage is None else "PostgreSQL"
+    study = planned(runs, storage).write()
     start = time.perf_counter()
     Ledger(study).reconcile(Watch(study.folder.workers))
     queued_s = time.perf_counter() - start
@@ -193,12 +196,27 @@ def claims(runs: Path) -> Iterator[Row]:
     twice = len(slugs) - len(set(slugs))
     rate = len(slugs) / max(seconds for _, seconds in found)
     n_points = len(study.points)
-    yield Row(f"queueing {n_points} points", f"{n_points / queued_s:.0f} /s", "")
-    yield Row(f"claims of {CLAIMERS} processes", f"{rate:.0f} /s", ">= 100 /s")
-    yield Row("points claimed twice, missed", f"{twice}, {n_points - len(set(slugs))}", "0, 0")
+    yield Row(f"{kept}: queueing {n_points} points", f"{n_points / queued_s:.0f} /s", "")
+    yield Row(f"{kept}: claims of {CLAIMERS} processes", f"{rate:.0f} /s", ">= 100 /s")
+    yield Row(
+        f"{kept}: points claimed twice, missed", f"{twice}, {n_points - len(set(slugs))}", "0, 0"
+    )
 
 
 def rows() -> list[Row]:
     """Measure everything."""
     with tempfile.TemporaryDirectory() as folder:
-        return [*whole_study(Path(folder)), *claims(Path(folder))]
+        runs = Path(folder)
+        return [*whole_study(runs), *claims(runs), *claims_of_a_database(runs / "database")]
+
+
+def claims_of_a_database(runs: Path) -> Iterator[Row]:
+    """The same with a real PostgreSQL, where one can be started."""
+    reason = postgres.missing()
+    if reason:
+        yield Row("PostgreSQL", reason, "")
+        return
+    with tempfile.TemporaryDirectory(prefix="bvae-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with postgres.running(Path(folder) / "postgres") as url:
+            yield from claims(runs, url)

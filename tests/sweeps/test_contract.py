@@ -122,7 +122,9 @@ def test_a_failure_is_a_result(agreed: Agreed) -> None:
     result = agreed.study.result("beta=2,latent_dim=2,seed=0")
     assert result is not None
     assert ("failed", "ValueError: no luck at beta=2") == (result.state, result.cause)
-    assert ["raised"] == agreed.runs(2)
+    assert "raised" == agreed.runs(2)[0]
+    # joblib takes the siblings of a killed worker with it, maybe ahead of their commit
+    assert 1 == len(agreed.runs(2)) or agreed.engine == "joblib"
     killed = [-signal.SIGKILL] * (agreed.engine == "basic")
     assert (*killed, 1, 1) == agreed.codes, agreed.said
 

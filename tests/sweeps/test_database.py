@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import postgres
 import psycopg
@@ -135,8 +136,10 @@ class TestRows:
     def test_the_dashboard_shows_them(self, study: Study) -> None:
         """Without a file in the study's folder."""
         said: list[str] = []
-        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "QUERY_STRING": ""}
-        body = b"".join(application(study)(environ, lambda status, _: said.append(status)))  # type: ignore[arg-type]
+        environ = {"PATH_INFO": "/api/studies"}
+        setup_testing_defaults(environ)
+        app = application(study)
+        body = b"".join(app(environ, lambda status, *_: said.append(status)))  # type: ignore[arg-type]
 
         assert ["200 OK"] == said
         assert "tested" in {each["study_name"] for each in json.loads(body)["study_summaries"]}

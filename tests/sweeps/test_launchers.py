@@ -104,9 +104,14 @@ class TestSlurm:
 
     def run_again(self, environment: dict[str, str]) -> None:
         """Wait until both jobs are requeued, and have them run now, not in two minutes."""
+
+        def are_running() -> bool:
+            for job in self.jobs(environment, "PENDING"):
+                self.client(environment, "scontrol", "update", f"JobId={job}", "StartTime=now")
+            return len(self.jobs(environment, "RUNNING")) == 2
+
         wait_for(lambda: len(self.jobs(environment, "PENDING")) == 2, seconds=60)
-        for job in self.jobs(environment, "PENDING"):
-            self.client(environment, "scontrol", "update", f"JobId={job}", "StartTime=now")
+        wait_for(are_running, seconds=60)
 
     def send_the_signal(self, environment: dict[str, str]) -> None:
         """Send what SLURM sends ahead of a time limit."""

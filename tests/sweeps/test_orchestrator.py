@@ -170,6 +170,29 @@ class TestEndings:
         assert run.counts["pending"] > 0
 
 
+class TestJobsThatAreLate:
+    def test_nobody_waits_for_them_when_all_is_done(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A job in a cluster's queue, or one that was lost, does not keep the command."""
+        monkeypatch.setattr(module, "LINGER_S", 0.1)
+        forever = threading.Event()
+        work = worker(study)
+
+        def launch(index: int) -> None:
+            if index == 0:
+                work(index)
+            else:
+                forever.wait(30)
+
+        run = Run(study, launch, n_workers=2)
+        was_late = not forever.is_set()
+        forever.set()
+
+        assert was_late
+        assert (Exit.COMPLETE, 4) == (run.code, run.counts["complete"])
+
+
 class TestWorkersThatDie:
     @pytest.mark.parametrize(
         "error", [RuntimeError("exit code -9"), KeyboardInterrupt(), SystemExit(1)]

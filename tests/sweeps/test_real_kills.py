@@ -152,4 +152,5 @@ def test_the_service_of_wandb_is_killed(shell: Shell, tmp_path: Path) -> None:
     assert first.tracking is not None
     assert second.tracking is None
     assert first.scores.keys() == second.scores.keys()
-    assert 2 == len(list(shell.study.folder.root.glob("wandb/offline-run-*")))
+    runs = list(shell.study.folder.root.glob("wandb/offline-run-*"))
+    assert 3 == len(runs)  # of the two trials, and of the study

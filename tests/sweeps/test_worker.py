@@ -26,7 +26,7 @@ from sweeps.ledger import Ledger
 from sweeps.points import Point
 from sweeps.presence import Present, Watch, new_worker_name, workers_at
 from sweeps.study import Study, load_study
-from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, leaving_on, log_to
+from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, in_a_job, leaving_on, log_to
 
 
 @pytest.fixture
@@ -552,3 +552,53 @@ def test_a_worker_is_seen_at_its_point(study: Study, trains: Trains) -> None:
     work(study)
 
     assert slugs(study) == seen
+
+
+class TestInAJob:
+    @pytest.fixture
+    def requeued(self) -> Iterator[list[int]]:
+        """The signals on which submitit's handler, of which this is a stand-in, was called."""
+        calls: list[int] = []
+        before = signal.signal(signal.SIGUSR2, lambda number, _: calls.append(number))
+        yield calls
+        signal.signal(signal.SIGUSR2, before)
+
+    def test_a_job_is_requeued_when_its_worker_has_left(
+        self, study: Study, requeued: list[int]
+    ) -> None:
+        """Not in the midst of a step, as submitit would do."""
+        leave = Leave(study.folder)
+        with in_a_job(leave):
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert leave.told
+            assert [] == requeued
+
+        assert [signal.SIGUSR2] == requeued
+
+    @pytest.mark.parametrize(("engine", "waits"), [("slurm", [600.0]), ("local", [])])
+    def test_slurm_decides_what_comes_after_sigterm(
+        self,
+        study: Study,
+        requeued: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        engine: str,
+        waits: list[float],
+    ) -> None:
+        """It runs a preempted job again if it is still there, and no cancelled one."""
+        waited: list[float] = []
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", engine)
+        monkeypatch.setattr(module.time, "sleep", waited.append)
+        leave = Leave(study.folder)
+        with in_a_job(leave):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert leave.told
+        assert (waits, []) == (waited, requeued)
+
+    def test_without_submitit_a_worker_only_leaves(self, study: Study) -> None:
+        """Under joblib and Ray there is no job to requeue."""
+        leave = Leave(study.folder)
+        with in_a_job(leave):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert leave.told
