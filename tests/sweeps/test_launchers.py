@@ -107,7 +107,8 @@ class TestSlurm:
 
         def are_running() -> bool:
             for job in self.jobs(environment, "PENDING"):
-                self.client(environment, "scontrol", "update", f"JobId={job}", "StartTime=now")
+                with contextlib.suppress(subprocess.CalledProcessError):  # it is ending still
+                    self.client(environment, "scontrol", "update", f"JobId={job}", "StartTime=now")
             return len(self.jobs(environment, "RUNNING")) == 2
 
         wait_for(lambda: len(self.jobs(environment, "PENDING")) == 2, seconds=60)
