@@ -176,7 +176,7 @@ class TestJobsThatAreLate:
     ) -> None:
         """A job in a cluster's queue, or one that was lost, does not keep the command."""
         monkeypatch.setattr(module, "LINGER_S", 0.1)
-        forever = threading.Event()
+        forever, returned = threading.Event(), threading.Event()
         work = worker(study)
 
         def launch(index: int) -> None:
@@ -184,9 +184,10 @@ class TestJobsThatAreLate:
                 work(index)
             else:
                 forever.wait(30)
+                returned.set()
 
         run = Run(study, launch, n_workers=2)
-        was_late = not forever.is_set()
+        was_late = not returned.is_set()
         forever.set()
 
         assert was_late
