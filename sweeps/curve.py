@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes 0.8 s to load, which `sweeps best` need not pay
 
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
@@ -218,7 +218,7 @@ def intervals(
     for pool in (~collapsed, collapsed):
         members = values[..., pool, :]
         spread = pooled_spread(members)
-        quantile = stats.t.ppf(0.5 + confidence / 2, np.maximum(spread.df, 1.0))
+        quantile = special.stdtrit(np.maximum(spread.df, 1.0), 0.5 + confidence / 2)
         half = np.where(spread.df > 0, quantile * np.sqrt(spread.variance), np.nan)
         count = np.isfinite(members).sum(axis=-1)
         margins[..., pool] = half[..., None] / np.sqrt(np.maximum(count, 1))

@@ -124,10 +124,11 @@ class Orchestrator:
             self._folder.stop.unlink(missing_ok=True)
             self._reconcile()
             self._progress.look()
-            with handling(self._interrupt, signal.SIGINT, signal.SIGTERM), self._display:
-                self._attend(self._start())
-            self._reconcile()
-            self._progress.look()
+            if self._progress.left:
+                with handling(self._interrupt, signal.SIGINT, signal.SIGTERM), self._display:
+                    self._attend(self._start())
+                self._reconcile()
+                self._progress.look()
         return self._verdict()
 
     def _start(self) -> list[threading.Thread]:
