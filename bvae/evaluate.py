@@ -23,12 +23,9 @@ from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_
 from bvae.metrics.score import score_table
 from bvae.model import BetaVAE
 
-ENCODE_BATCH = 256
-"""Images a forward pass: on a CPU within a tenth of the best size for every network of ours, where
-1024 takes `conv` half as long again (its maps leave the cache)."""
-
-CODED_IMAGES = 20_000
-"""At most so many images without factors are coded, evenly spread."""
+ENCODE_BATCH = 128
+"""Images a forward pass. With 256 the maps of `conv` reach 32 MiB, which malloc asks the system for
+anew in every pass: half as fast on a CPU (`make bench ONLY=encode`)."""
 
 LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""
