@@ -23,9 +23,12 @@ from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_
 from bvae.metrics.score import score_table
 from bvae.model import BetaVAE
 
-ENCODE_BATCH = 128
-"""Images a forward pass. With 256 the maps of `conv` reach 32 MiB, which malloc asks the system for
-anew in every pass: half as fast on a CPU (`make bench ONLY=encode`)."""
+ENCODE_BATCH = 64
+"""Images a forward pass. The maps of larger passes of `conv` are given back to the system and asked
+for anew each time, which halves its speed on a CPU (`make bench ONLY=encode`)."""
+
+CODED_IMAGES = 20_000
+"""At most so many images without factors are coded, evenly spread."""
 
 LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""
