@@ -3,8 +3,10 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from bvae.files import write_atomically
 
@@ -15,6 +17,21 @@ def columns(*, latent_dim: int, scores: bool) -> list[str]:
     probe = ["val/loss", "val/recon", "val/kl", "kl/active_units"]
     latents = [f"kl/z{m:02d}" for m in range(latent_dim)]
     return ["step", *train, *probe, *latents, *(["scores/mig"] if scores else [])]
+
+
+def late_change(rows: Iterable[Mapping[str, str]]) -> float | None:
+    """Return the relative change of `val/loss` over the last tenth of the steps.
+
+    Near 0 the model is about trained; -0.1 says that the loss was still falling by a tenth. The
+    loss at nine tenths of the steps lies on the line between the looks around it. None if the
+    model was looked at less than twice.
+    """
+    looks = [(float(row["step"]), float(row["val/loss"])) for row in rows if row["val/loss"]]
+    if len(looks) < 2:
+        return None
+    steps, losses = zip(*looks, strict=True)
+    before = float(np.interp(0.9 * steps[-1], steps, losses))
+    return float(f"{(losses[-1] - before) / abs(before):.6g}")
 
 
 class History:

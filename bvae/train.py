@@ -23,7 +23,7 @@ from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
-from bvae.history import History, columns
+from bvae.history import History, columns, late_change
 from bvae.logs import Lines
 from bvae.losses import beta_norm
 from bvae.model import BetaVAE
@@ -137,6 +137,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         data=_data_record(config, dataset),
         images_seen=trained.steps * config.trainer.batch_size,
         steps=trained.steps,
+        loss_change=trained.loss_change,
         continued_from=trained.continued_from,
         timings=watch.seconds,
     )
@@ -171,9 +172,10 @@ def _data_record(config: Config, dataset: ImageDataset) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves: the trainer, and the steps that a complete trial was gone on from."""
+    """What training leaves: the trainer, how much the loss still changed, earlier ends."""
 
     trainer: pl.Trainer
+    loss_change: float | None
     continued_from: list[int]
 
     @property
@@ -235,7 +237,7 @@ def fit(
         raise Pruned(trainer.global_step)
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
-    return Trained(trainer, extension.continued_from)
+    return Trained(trainer, late_change(history.rows()), extension.continued_from)
 
 
 def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:

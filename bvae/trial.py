@@ -83,6 +83,8 @@ class TrialResult:
 
     Attributes:
         steps: of the optimiser; None if what ran the trial does not say.
+        loss_change: of `val/loss` over the last tenth of the steps, relative; near 0 the model is
+            about trained; None if it was looked at less than twice.
         continued_from: the steps at which a complete trial was taken up again to be trained on;
             the optimiser's moments began anew there.
     """
@@ -106,6 +108,7 @@ class TrialResult:
     data: Mapping[str, Any] = field(default_factory=dict)
     images_seen: int = 0
     steps: int | None = None
+    loss_change: float | None = None
     continued_from: list[int] = field(default_factory=list)
     timings: Mapping[str, float] = field(default_factory=dict)
     tracking: str | None = None

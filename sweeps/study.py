@@ -356,6 +356,7 @@ class Study:
         for name in (
             "active_latents",
             "images_seen",
+            "loss_change",
             "wall_time_s",
             "attempt",
             "device",

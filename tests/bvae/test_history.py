@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bvae.history import History, columns
+from bvae.history import History, columns, late_change
 
 
 @pytest.fixture
@@ -64,3 +64,31 @@ def test_columns_name_every_latent() -> None:
 
     assert ["kl/z00", "kl/z01", "scores/mig"] == with_factors[-3:]
     assert "scores/mig" not in columns(latent_dim=2, scores=False)
+
+
+class TestLateChange:
+    @pytest.mark.parametrize(
+        ("looks", "expected"),
+        [
+            # At step 90 of 100 the line from (50, 10) to (100, 5) is at 6: (5 - 6) / 6.
+            ([(10, 20.0), (50, 10.0), (100, 5.0)], -1 / 6),
+            # From (90, -4) to (100, -5): a negative loss that falls changes by less than nothing.
+            ([(90, -4.0), (100, -5.0)], -1 / 4),
+            ([(50, 3.0), (100, 3.0)], 0.0),
+        ],
+    )
+    def test_over_the_last_tenth(
+        self, looks: list[tuple[int, float]], expected: float, history: History
+    ) -> None:
+        """What the loss lost since nine tenths of the steps, as a part of what it was then."""
+        for step, loss in looks:
+            history.add(step - 1, {"train/loss": 1.0})
+            history.add(step, {"train/loss": 1.0, "val/loss": loss})
+
+        assert expected == pytest.approx(late_change(history.rows()), abs=1e-6)
+
+    def test_one_look(self, history: History) -> None:
+        """A model that was looked at once has not changed in sight."""
+        history.add(100, {"train/loss": 1.0, "val/loss": 2.0})
+
+        assert late_change(history.rows()) is None

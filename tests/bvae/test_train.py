@@ -131,6 +131,17 @@ class TestCompleteTrial:
         )
         assert ("3x2x5x4x4", "fast") == (result.scoring["lattice"], result.scoring["protocol"])
 
+    def test_late_change(self, done: tuple[Assignment, TrialResult]) -> None:
+        """The result says how much the loss still changed, as its history has it."""
+        task, result = done
+        with task.folder.history.open() as file:
+            looks = [row for row in csv.DictReader(file) if row["val/loss"]]
+        (s1, before), (s2, after) = ((int(x["step"]), float(x["val/loss"])) for x in looks[-2:])
+        at_nine_tenths = before + (after - before) * (0.9 * s2 - s1) / (s2 - s1)
+
+        assert s1 <= 0.9 * s2 < s2 == result.steps
+        assert result.loss_change == pytest.approx(after / at_nine_tenths - 1, abs=1e-6)
+
     def test_result_survives_json(
         self, done: tuple[Assignment, TrialResult], tmp_path: Path
     ) -> None:

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+import wandb
+
 KEY = "0123456789abcdef" * 2 + "plantedk"
 ENTITY = "somebody"
 
@@ -254,6 +256,7 @@ class _Http(ThreadingHTTPServer):
 @contextmanager
 def serving() -> Iterator[Server]:
     """Serve on a free port of 127.0.0.1 as long as the block runs."""
+    wandb.teardown()  # it reads its environment once a process: not that of an earlier test
     http = _Http(("127.0.0.1", 0), _Requests)
     http.double = Server(f"http://127.0.0.1:{http.server_port}")
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})

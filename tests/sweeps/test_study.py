@@ -207,8 +207,8 @@ class TestFrame:
         """Their names and order are an interface."""
         assert [
             *("slug", "beta", "latent_dim", "seed", "state", "beta_norm", "mig", "beta_vae"),
-            *("recon", "kl", "loss", "active_latents", "images_seen", "wall_time_s", "attempt"),
-            *("device", "threads", "protocol", "error"),
+            *("recon", "kl", "loss", "active_latents", "images_seen", "loss_change"),
+            *("wall_time_s", "attempt", "device", "threads", "protocol", "error"),
         ] == list(study.frame().columns)
 
     def test_further_axes_are_columns(self, tmp_path: Path) -> None:
