@@ -7,7 +7,7 @@ ended. Nothing here takes the study's lock; the `Ledger` does, around all of it.
 import heapq
 import logging
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -124,9 +124,11 @@ class Attempts:
         running = self.trials(TrialState.RUNNING)
         return next((trial for trial in running if _is_held(trial, slug, worker)), None)
 
-    def enqueue(self, point: Point, *, attempt: int) -> None:
-        """Add a waiting attempt."""
-        attrs = {"slug": point.slug, "attempt": attempt}
+    def enqueue(
+        self, point: Point, *, attempt: int, notes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add a waiting attempt, with the notes of the sampler that has drawn its cell."""
+        attrs = {"slug": point.slug, "attempt": attempt} | ({"notes": notes} if notes else {})
         self._optuna.add_trial(_trial(point, TrialState.WAITING, attrs=attrs))
 
     def take(self, trial: FrozenTrial, worker: str) -> None:
@@ -138,6 +140,11 @@ class Attempts:
     def report(self, trial: FrozenTrial, step: int, score: float) -> None:
         """Note a score on the way."""
         self._storage.set_trial_intermediate_value(_id(trial), step, score)
+
+    def noted(self) -> dict[str, Mapping[str, Any]]:
+        """Return the notes of samplers, by slug."""
+        found = [trial for trial in self.trials() if "notes" in trial.user_attrs]
+        return {slug_of(trial): trial.user_attrs["notes"] for trial in found}
 
     def reported(self) -> dict[str, dict[int, float]]:
         """Return the scores on the way, by slug and step; a later attempt's count."""

@@ -217,8 +217,8 @@ def _finished_pairs(
     frame: pd.DataFrame, *, score: str, axes: Sequence[str]
 ) -> Iterator[tuple[Line, Line]]:
     """Yield the line of the score and that of the reconstruction error, with the same cells."""
-    found = (lines(frame, score_names=[name], axes=axes) for name in (score, "recon"))
-    for scores, errors in zip(*found, strict=True):
+    found = list(lines(frame, score_names=[score, "recon"], axes=axes))
+    for scores, errors in zip(found[::2], found[1::2], strict=True):
         keep = scores.complete & errors.complete
         yield scores.keep(keep), errors.keep(keep)
 

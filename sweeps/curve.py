@@ -36,6 +36,8 @@ COLUMNS = (
     "n_pruned",
     "active_latents",
 )
+NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
+REPEATS = "repeats"  # of a cell of a search, which has its points one by one
 CONFIDENCE = 0.95
 MIN_ACTIVE = 2  # a cell with fewer active latents on average has collapsed
 
@@ -150,12 +152,15 @@ def lines(
     frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
 ) -> Iterator[Line]:
     """Yield every line of the chart, score by score, ordered by axes and latent size."""
-    _require_distinct(frame, axes)
     keys = [*axes, "latent_dim"]
-    groups = frame.groupby(keys, dropna=False, sort=False)
+    wanted = dict.fromkeys([*keys, *NEEDED, REPEATS, *score_names])
+    columns = [name for name in wanted if name in frame]  # to group all takes twice as long
+    _require_distinct(frame, axes)
+    groups = frame[columns].groupby(keys, dropna=False, sort=False)
     for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
+        layout = _layout(group, tuple(zip(axes, names[:-1], strict=True)))
         for score in score_names:
-            yield _line(group, score, tuple(zip(axes, names[:-1], strict=True)))
+            yield _line(layout, score, group[score])
 
 
 def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
@@ -254,7 +259,7 @@ def write_curve(path: Path, table: pd.DataFrame) -> None:
 
 def _require_distinct(frame: pd.DataFrame, axes: Sequence[str]) -> None:
     point = [*axes, "latent_dim", "beta", "seed"]
-    repeated = frame[frame.duplicated(point)]
+    repeated = frame.loc[frame.duplicated(point), point]
     if len(repeated):
         first = ", ".join(f"{key}={repeated.iloc[0][key]}" for key in point)
         raise DataError(
@@ -269,25 +274,55 @@ def _order(value: Any) -> tuple[bool, float, str]:
     return (not number, float(value) if number else 0.0, str(value))
 
 
-def _line(group: pd.DataFrame, score: str, axes: tuple[tuple[str, Any], ...]) -> Line:
-    done = group["state"] == "complete"
-    scored = group.assign(_score=group[score].where(done).astype(float))
-    values = scored.pivot(index="beta", columns="seed", values="_score").sort_index()
-    cells = scored.groupby("beta", sort=True)
-    return Line(
+class _Layout(NamedTuple):
+    """What all scores of a line share: where each of N points stands, and which are complete.
+
+    `expected` [C] is how many seeds a cell is to have: in a search more than it has points yet.
+    """
+
+    blank: Line
+    cell: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    done: NDArray[np.bool_]
+    expected: NDArray[np.int64]
+
+
+def _layout(group: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> _Layout:
+    betas, first, cell = np.unique(group["beta"], return_index=True, return_inverse=True)
+    seeds, seed = np.unique(group["seed"], return_inverse=True)
+    done = (group["state"] == "complete").to_numpy(np.bool_)
+    blank = Line(
         axes=axes,
         latent_dim=int(group["latent_dim"].iloc[0]),
-        score=score,
-        betas=values.index.to_numpy(np.float64),
-        beta_norms=cells["beta_norm"].first().to_numpy(np.float64),
-        seeds=tuple(int(seed) for seed in values.columns),
-        values=_independent(score, values.to_numpy(np.float64)),
-        complete=(cells["_score"].count() == cells.size()).to_numpy(np.bool_),
-        n_failed=_count(group, "failed"),
-        n_pruned=_count(group, "pruned"),
-        active_latents=_active(scored.loc[done], values.index),
-        protocols=_protocols(group, values.index),
+        score="",
+        betas=betas.astype(np.float64),
+        beta_norms=group["beta_norm"].to_numpy(np.float64)[first],
+        seeds=tuple(seeds.tolist()),
+        values=np.full((len(betas), len(seeds)), np.nan),
+        complete=np.zeros(len(betas), dtype=np.bool_),
+        n_failed=_count(group, cell, "failed"),
+        n_pruned=_count(group, cell, "pruned"),
+        active_latents=cell_means(_table(group["active_latents"], cell, seed, done)),
+        protocols=_protocols(group, betas),
     )
+    repeats = int(group[REPEATS].max()) if REPEATS in group else 0
+    return _Layout(blank, cell, seed, done, expected=np.maximum(np.bincount(cell), repeats))
+
+
+def _line(layout: _Layout, score: str, column: pd.Series) -> Line:
+    table = _table(column, layout.cell, layout.seed, layout.done)
+    complete = np.isfinite(table).sum(axis=1) >= layout.expected
+    values = _independent(score, table)
+    return replace(layout.blank, score=score, values=values, complete=complete)
+
+
+def _table(
+    column: pd.Series, cell: NDArray[np.int64], seed: NDArray[np.int64], done: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return a column as cells by seeds [C, S], NaN for what is not complete or not there."""
+    table = np.full((cell.max() + 1, seed.max() + 1), np.nan)
+    table[cell, seed] = np.where(done, column.to_numpy(np.float64, na_value=np.nan), np.nan)
+    return table
 
 
 def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -295,22 +330,16 @@ def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]
     return as_independent(values) if score in UDR_NAMES else values
 
 
-def _count(group: pd.DataFrame, state: str) -> NDArray[np.int64]:
-    counted: pd.Series = (group["state"] == state).groupby(group["beta"], sort=True).sum()
-    return counted.to_numpy(np.int64)
+def _count(group: pd.DataFrame, cell: NDArray[np.int64], state: str) -> NDArray[np.int64]:
+    return np.bincount(cell, weights=group["state"] == state).astype(np.int64)
 
 
-def _active(done: pd.DataFrame, betas: pd.Index) -> NDArray[np.float64]:
-    active = done["active_latents"].astype(float).groupby(done["beta"]).mean()
-    return np.asarray(active.reindex(betas), dtype=np.float64)
-
-
-def _protocols(group: pd.DataFrame, betas: pd.Index) -> tuple[str, ...]:
-    """Return the protocols in each cell, joined; a function applied to each cell would be slow."""
-    pairs = group[["beta", "protocol"]].dropna().drop_duplicates()
-    found: dict[float, set[str]] = {beta: set() for beta in betas}
-    for beta, name in zip(pairs["beta"], pairs["protocol"], strict=True):
-        found[beta].add(str(name))
+def _protocols(group: pd.DataFrame, betas: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return the protocols in each cell, joined; in pandas this would be slow."""
+    found: dict[float, set[str]] = {beta: set() for beta in betas.tolist()}
+    for beta, name in zip(group["beta"].tolist(), group["protocol"].tolist(), strict=True):
+        if isinstance(name, str):
+            found[beta].add(name)
     return tuple("|".join(sorted(names)) for names in found.values())
 
 

@@ -1,8 +1,13 @@
 """The processors and graphics cards that workers of this machine share."""
 
+import itertools
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+DEVICE = re.compile(r"\d+|(GPU|MIG)-.+")
+"""How CUDA_VISIBLE_DEVICES names a device: by number, or by (the beginning of) its UUID."""
 
 
 def cores() -> int:
@@ -15,11 +20,12 @@ def cores() -> int:
 def gpus(nodes: Path = Path("/dev")) -> list[str]:
     """Return the CUDA devices this process may use, as CUDA_VISIBLE_DEVICES names them.
 
-    Known without importing torch; `nodes` is the folder of device files.
+    Known without importing torch; `nodes` is the folder of device files. Like CUDA, it takes the
+    devices ahead of the first name that is none, as in `-1` or SLURM's `NoDevFiles`.
     """
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
-        return [name.strip() for name in listed.split(",") if name.strip() not in ("", "-1")]
+        return list(itertools.takewhile(DEVICE.fullmatch, map(str.strip, listed.split(","))))
     return [str(number) for number, _ in enumerate(nodes.glob("nvidia[0-9]*"))]
 
 

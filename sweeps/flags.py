@@ -63,20 +63,17 @@ def flags(
     ends = tuple(WORDS)
     scores = dict.fromkeys(name.removesuffix(SAMPLED).removesuffix(ACTIVE) for name in score_names)
     pairs = [(name, name + end) for name in scores for end in ends]
-    columns = set(frame.columns)
+    known = [pair for pair in pairs if set(pair) <= set(frame.columns)]
+    wanted = list(dict.fromkeys(name for pair in known for name in pair))
+    by_score: dict[str, list[Line]] = {name: [] for name in wanted}
+    for line in lines(frame, score_names=wanted, axes=axes):
+        by_score[line.score].append(line)
     return tuple(
         flag
-        for score, other in pairs
-        if {score, other} <= columns
-        for flag in _of_pair(frame, score, other, axes)
+        for score, other in known
+        for one, two in zip(by_score[score], by_score[other], strict=True)
+        for flag in _of_line(one, two)
     )
-
-
-def _of_pair(frame: pd.DataFrame, score: str, other: str, axes: Sequence[str]) -> Iterator[Flag]:
-    plain = lines(frame, score_names=[score], axes=axes)
-    read_otherwise = lines(frame, score_names=[other], axes=axes)
-    for one, two in zip(plain, read_otherwise, strict=True):
-        yield from _of_line(one, two)
 
 
 def _of_line(plain: Line, other: Line) -> Iterator[Flag]:

@@ -3,8 +3,8 @@
 import hashlib
 
 from bvae.tracking import RunIdentity
+from sweeps.manifest import Manifest
 from sweeps.points import Point, text
-from sweeps.study import Manifest
 
 REPORT = "sweep-report"
 

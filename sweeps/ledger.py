@@ -12,7 +12,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
@@ -33,6 +33,7 @@ from sweeps.points import Point, cells_of
 from sweeps.presence import Watch, clear, read
 from sweeps.pruning import is_hopeless, pruner_named
 from sweeps.results import GIVEN_UP, Ended, Results
+from sweeps.search import Search
 from sweeps.study import Study, load_study
 
 log = logging.getLogger("sweeps")
@@ -93,16 +94,54 @@ class Ledger:
         The slug is announced before it is taken: whoever takes a point is seen to be at it.
         """
         with self._exclusive():
-            wanted = self._points if among is None else among
-            while (trial := self._queue.first(wanted)) is not None:
-                slug = slug_of(trial)
-                if self._is_pruned(slug):
-                    self._prune(slug, trial)
-                    continue
-                announce(slug)
-                self._attempts.take(trial, worker)
-                return Claim(self._points[slug], trial.user_attrs["attempt"], worker)
-            return None
+            trial = self._first(among)
+            if trial is None and among is None and self._find():
+                trial = self._first(among)
+            if trial is None:
+                return None
+            slug = slug_of(trial)
+            announce(slug)
+            self._attempts.take(trial, worker)
+            return Claim(self._points[slug], trial.user_attrs["attempt"], worker)
+
+    def _first(self, among: Collection[str] | None) -> FrozenTrial | None:
+        """Return the next waiting attempt; those whose cell was pruned end without being run."""
+        wanted = self._points if among is None else among
+        while (trial := self._queue.first(wanted)) is not None:
+            slug = slug_of(trial)
+            if not self._is_pruned(slug):
+                return trial
+            self._prune(slug, trial)
+        return None
+
+    def _find(self) -> bool:
+        """Add the point that the study's search wants next; return whether there was one.
+
+        The manifest comes first: of a point that is in it and nowhere else, `reconcile` knows.
+        """
+        manifest = self._study.manifest
+        if manifest.search is None or not manifest.unfound:
+            return False
+        from sweeps.samplers import next_point  # torch and scipy, which no grid needs
+
+        search = Search.read(manifest.search)
+        found = next_point(search, self._tried(), notes=self._attempts.noted())
+        if found is None:
+            return False
+        replace(manifest, points=[*manifest.points, found.point.values]).write(
+            self._folder.manifest
+        )
+        self._take_up(load_study(self._folder.root))
+        self._attempts.enqueue(found.point, attempt=1, notes=found.notes)
+        return True
+
+    def _tried(self) -> dict[Point, float | None]:
+        """Return every point, with its score if it is complete."""
+        ended = {slug: self._results.read(slug) for slug in self._points}
+        return {
+            point: None if (end := ended[slug]) is None or end.state != "complete" else end.value
+            for slug, point in self._points.items()
+        }
 
     def judge(self, claim: Claim, *, step: int, score: float) -> bool:
         """Note a score on the way; return whether the claim's cell is to be given up.

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from sweeps.search import Interval
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
 
@@ -22,12 +23,22 @@ PASSWORD = "PGPASSWORD"
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend")
 
 
+LOGARITHMIC = ("beta", "latent_dim")
+"""Keys whose intervals are on a logarithmic scale, tagged so or not."""
+
+
 @dataclass
 class Overrides:
-    """The task's overrides: what every point shares, and what is swept."""
+    """The task's overrides: what every point shares, what is swept, and what is searched."""
 
     fixed: list[str] = field(default_factory=list)
     axes: dict[str, list[object]] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def further(self) -> list[str]:
+        """Keys that are swept or searched beside β, latent size and seed."""
+        return [key for key in [*self.axes, *self.intervals] if key not in config.COORDINATES]
 
 
 def parse(lines: Sequence[str]) -> list[Override]:
@@ -94,6 +105,8 @@ def _mistakes(override: Override) -> Iterable[str]:
         for name in elements(override):
             if name is not None and name not in choices[key]:
                 yield f"{key}={name}: no such {key}; {config.nearest(str(name), choices[key])}"
+    elif key in known and isinstance(override.value(), IntervalSweep):
+        yield from _interval_mistakes(override)
     elif key in known:
         for value in elements(override):
             mistake = config.value_mistake(key, value)
@@ -105,6 +118,41 @@ def _mistakes(override: Override) -> Iterable[str]:
         yield f"{key}: no such key; {config.nearest(key, [*known, *choices])}"
 
 
+def _interval_mistakes(override: Override) -> Iterable[str]:
+    key, line, ends = override.key_or_group, override.input_line, _ends(override)
+    if key == "seed":
+        yield f"{line}: a search repeats cells with the seeds it is given; write seed=0,1,2"
+        return
+    wrong = [mistake for end in ends if (mistake := config.value_mistake(key, end))]
+    if wrong:
+        yield from wrong
+    elif not isinstance(config.typed(key, ends[0]), int | float):
+        yield f"{line}: an interval is of numbers; give values, as in {key}=a,b"
+    elif not ends[0] < ends[1]:
+        yield f"{line}: expected the lower end first, and a higher one"
+
+
+def _ends(override: Override) -> tuple[float, float]:
+    value: Any = override.value()
+    return _whole(value.start), _whole(value.end)
+
+
+def _whole(number: float) -> float:
+    """Return 2 for 2.0: Hydra's intervals are of floats, some keys are integers."""
+    return int(number) if float(number).is_integer() else number
+
+
+def _interval(override: Override) -> Interval:
+    value: Any = override.value()
+    key, (low, high) = override.key_or_group, _ends(override)
+    return Interval(
+        low,
+        high,
+        log=key in LOGARITHMIC or "log" in value.tags,
+        integer=isinstance(config.typed(key, low), int),
+    )
+
+
 def elements(override: Override) -> list[object]:
     """Return the values an override stands for, one if it is not swept."""
     key = override.key_or_group
@@ -112,10 +160,7 @@ def elements(override: Override) -> list[object]:
     if not override.is_sweep_override():
         return [value]
     if isinstance(value, IntervalSweep):
-        raise ConfigError(
-            f"{override.input_line}: an interval is searched, not swept; "
-            f"give values, for example {key}=1,4,16"
-        )
+        raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
     if isinstance(value, Glob):
         names: list[object] = list(value.filter(config.groups().get(key, [])))
         if not names:
@@ -140,7 +185,9 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
         key = override.key_or_group
         if override.is_hydra_override():
             continue
-        if override.is_sweep_override() or key in config.COORDINATES:
+        if isinstance(override.value(), IntervalSweep):
+            result.intervals[key] = _interval(override)
+        elif override.is_sweep_override() or key in config.COORDINATES:
             result.axes[key] = _values(override)
         else:
             result.fixed.append(override.input_line or "")

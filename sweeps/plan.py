@@ -1,5 +1,6 @@
 """From a typed command to a study: everything that happens before anything expensive starts."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -18,11 +19,15 @@ from bvae import config, preflight
 from bvae.config import COORDINATES, Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, with_tilde, write_atomically
+from bvae.metrics.udr import NAMES as UDR_NAMES
 from bvae.trial import now
 from bvae.versions import code_version, sources, versions
+from sweeps.extension import check_sources, extended
+from sweeps.manifest import STEPS, Manifest, combination
 from sweeps.overrides import Overrides, split
-from sweeps.points import Point, grid, in_order
-from sweeps.study import STEPS, Manifest, Study, StudyFolder, combination, load_study
+from sweeps.points import Point, grid
+from sweeps.search import N_TRIALS, Choices, Search
+from sweeps.study import Study, StudyFolder, load_study
 
 Compose = Callable[[Sequence[str]], DictConfig]
 """Composes the configuration of a list of overrides, Hydra's own part included."""
@@ -44,29 +49,50 @@ class Plan:
         Raises:
             ConfigError: if its folder cannot be written, or the study was begun otherwise since.
         """
-        known, manifest = None, self.manifest
-        if self.folder.manifest.exists():
-            known = Manifest.read(self.folder.manifest)
-            manifest = extended(known, manifest, longer=self.configs[0].extend)
-        try:
-            if manifest != known:  # who reads it again when it is new need not
-                write_manifest(self.folder, manifest)
-        except OSError as error:
-            raise ConfigError(
-                f"{self.folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
-            ) from error
-        return load_study(self.folder.root)
+        with _one_writer(self.folder):
+            known, manifest = None, self.manifest
+            if self.folder.manifest.exists():
+                known = Manifest.read(self.folder.manifest)
+                manifest = extended(known, manifest, longer=self.configs[0].extend)
+            try:
+                if manifest != known:  # who reads it again when it is new need not
+                    write_manifest(self.folder, manifest)
+            except OSError as error:
+                raise ConfigError(
+                    f"{self.folder.root}: cannot be written ({error.strerror}); "
+                    "give another runs_dir=…"
+                ) from error
+            return load_study(self.folder.root)
+
+
+@contextlib.contextmanager
+def _one_writer(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of a study that exists: workers of a search add points to its manifest."""
+    if not folder.manifest.exists():
+        yield
+        return
+    from sweeps.attempts import store_of  # Optuna, which a new study's plan need not load
+
+    with store_of(load_study(folder.root)).exclusive():
+        yield
 
 
 @dataclass(frozen=True)
 class Terms:
-    """How often a point may fail or its worker die, what runs trials, prunes and keeps them."""
+    """How often a point may fail or its worker die; what runs trials, prunes, keeps, finds them.
+
+    Attributes:
+        sampler: of a search, a name or `_target_` and options; None with `n_trials` None: a grid,
+            unless an interval is typed.
+    """
 
     max_attempts: int = 3
     max_deaths: int = 10
     trial: str = "bvae.train.run_trial"
     pruner: str | None = None
     storage: str | None = None
+    sampler: object = None
+    n_trials: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,15 +132,12 @@ def plan(
     folder = StudyFolder(_root(configs[0], typed, first))
     known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
     values = _values(typed, first, known.axes if known else [])
-    points, repeated = grid(values)
+    search = _search(typed, values, terms)
+    points, repeated = grid(values) if search is None else (search.start(), [])
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
     facts = preflight.facts(configs[0])
-    if terms.pruner and facts.lattice is None:
-        raise ConfigError(
-            "hydra.sweeper.pruner: judges by MIG, which needs factors, and "
-            f"{configs[0].data.name} has none; leave it out"
-        )
+    _check_together(terms, search, facts, data=configs[0].data.name)
     manifest = Manifest(
         study_id=uuid.uuid4().hex,
         name=folder.name,
@@ -140,12 +163,13 @@ def plan(
         max_deaths=terms.max_deaths,
         pruner=terms.pruner,
         storage=terms.storage,
+        search=None if search is None else search.written(),
     )
     _check_cells(manifest, points)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     if known is not None:
         fresh, manifest = manifest, extended(known, manifest, longer=configs[0].extend)
-        _check_sources(known, fresh, Study(folder, manifest))
+        check_sources(known, fresh, Study(folder, manifest))
         if known.base.get(STEPS) != manifest.base.get(STEPS):
             notes.append(
                 f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
@@ -190,6 +214,49 @@ def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:
     return configs
 
 
+def _search(
+    typed: Overrides, values: Mapping[str, Sequence[object]], terms: Terms
+) -> Search | None:
+    """Return the search that is asked for: by an interval, a sampler, or a number of trials."""
+    if not (typed.intervals or terms.sampler or terms.n_trials):
+        return None
+    from sweeps import samplers  # Optuna, which a grid's plan need not load
+
+    space = {key: typed.intervals.get(key) or Choices.of(values[key]) for key in values}
+    del space["seed"]
+    search = Search(
+        space=space,
+        seeds=tuple(dict.fromkeys(int(str(seed)) for seed in values["seed"])),
+        sampler=samplers.named(terms.sampler or "tpe"),
+        n_trials=terms.n_trials or N_TRIALS,
+    )
+    return replace(search, n_trials=int(min(search.n_trials, search.n_points)))
+
+
+def _check_together(
+    terms: Terms, search: Search | None, facts: preflight.Facts, *, data: str
+) -> None:
+    """Check that what finds and prunes points has a score to go by."""
+    mistakes = []
+    if terms.pruner and facts.lattice is None:
+        mistakes.append(
+            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {data} has none; "
+            "leave it out"
+        )
+    if terms.pruner and search is not None:
+        mistakes.append(
+            "hydra.sweeper.pruner: holds the cells of a grid against each other; "
+            "leave it out of a search"
+        )
+    if search is not None and facts.objective in UDR_NAMES:
+        mistakes.append(
+            f"objective={facts.objective}: compares the seeds of a cell, so a search cannot go by "
+            "it; sweep a grid, as in beta=1,4,16 latent_dim=5,10 seed=0,1,2"
+        )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
 def _check_cells(manifest: Manifest, points: Sequence[Point]) -> None:
     """Check what further swept values amount to together; one by one they were checked as typed."""
     cells = {tuple(point.values[axis] for axis in manifest.axes): point for point in points}
@@ -199,42 +266,18 @@ def _check_cells(manifest: Manifest, points: Sequence[Point]) -> None:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
 
-def _check_sources(known: Manifest, new: Manifest, study: Study) -> None:
-    """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
-    if known.code_version == new.code_version:
-        return
-    if study.counts["running"] + study.counts["pending"] == 0:
-        return
-    paths = sorted({*known.sources, *new.sources})
-    changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]
-    raise ConfigError(
-        f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
-        "be compared with new ones:\n"
-        + "\n".join(f"  {path}: {_change(path, known, new)}" for path in changed)
-        + "\ngive the new study a name of its own (study=…), or put the old sources back"
-    )
-
-
-def _change(path: str, known: Manifest, new: Manifest) -> str:
-    if path not in known.sources:
-        return "new"
-    return "changed" if path in new.sources else "gone"
-
-
 def _values(
     typed: Overrides, first: Composition, known_axes: Sequence[str]
 ) -> dict[str, list[object]]:
     """Return the values of every axis: typed ones, else the one value that was composed."""
     composed = config.flatten(first.values) | first.choices
-    further = [key for key in typed.axes if key not in COORDINATES]
-    keys = [*COORDINATES, *sorted({*further, *known_axes})]
+    keys = [*COORDINATES, *sorted({*typed.further, *known_axes})]
     return {key: typed.axes.get(key, [composed[key]]) for key in keys}
 
 
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
-    further = [key for key in typed.axes if key not in COORDINATES]
-    base = config.identity(first.values, axes=further)
-    digest = hashlib.sha256(json.dumps([base, sorted(further)]).encode()).hexdigest()[:8]
+    base = config.identity(first.values, axes=typed.further)
+    digest = hashlib.sha256(json.dumps([base, sorted(typed.further)]).encode()).hexdigest()[:8]
     data = _joined("data", typed.axes, parsed.data.name)
     model = _joined("model", typed.axes, parsed.model.name)
     name = parsed.study or f"{data}-{model}-{digest}"
@@ -245,70 +288,6 @@ def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
 
 def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) -> str:
     return "+".join(str(name) for name in values.get(group, [otherwise]))
-
-
-def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifest:
-    """Return the study on disk with the points of both; a smaller grid never shrinks it.
-
-    It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
-
-    Args:
-        known: on disk.
-        new: as typed now.
-        longer: whether more steps are taken by training on, not as another study.
-
-    Raises:
-        ConfigError: if the two do not share their base configuration.
-    """
-    if longer and _trains_longer(known, new):
-        known = replace(
-            known,
-            base=known.base | {STEPS: new.base[STEPS]},
-            configurations={
-                choice: _with_steps(values, new.base[STEPS])
-                for choice, values in known.configurations.items()
-            },
-        )
-    different = list(differences(known, new))
-    if different:
-        raise ConfigError(
-            f"the study {known.name} was made with another configuration:\n"
-            + "\n".join(f"  {line}" for line in different)
-            + "\ngive the new one a name of its own (study=…), or type the old values"
-            + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
-        )
-    points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
-    return replace(
-        new,
-        study_id=known.study_id,
-        created_at=known.created_at,
-        code_version=known.code_version,
-        sources=known.sources,
-        points=[point.values for point in in_order(points)],
-        configurations=known.configurations | new.configurations,
-    )
-
-
-def _trains_longer(known: Manifest, new: Manifest) -> bool:
-    return STEPS in known.base and new.base.get(STEPS, 0) > known.base[STEPS]
-
-
-def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    return {**values, "trainer": values["trainer"] | {"max_steps": steps}}
-
-
-def differences(known: Manifest, new: Manifest) -> Iterator[str]:
-    """Say how two manifests of one name differ, a line for each key."""
-    if known.storage != new.storage:
-        yield f"hydra.sweeper.storage: {known.storage} in the study, {new.storage} now"
-    for axis in sorted({*known.axes} ^ {*new.axes}):
-        old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
-        yield f"{axis}: {old} in the study, {now_} now"
-    for key in sorted({*known.base, *new.base}):
-        old, now_ = known.base.get(key), new.base.get(key)
-        swept = any(key == axis or key.startswith(axis + ".") for axis in {*known.axes, *new.axes})
-        if old != now_ and not swept:
-            yield f"{key}: {old} in the study, {now_} now"
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:

@@ -18,9 +18,12 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
         display.say(f"  {study.states[point.slug]:9} {point.overrides}")
     left = [point for point in study.points if study.states[point.slug] in ("pending", "running")]
     done = len(study.points) - len(left)
+    unfound = study.manifest.unfound
+    if unfound:
+        display.say(f"  and {unfound} that the search will choose")
     display.say(
-        f"{study.name}: {len(study.points)} points in {shown(study.folder.root)}, "
-        f"{done} already done, {len(left)} to run"
+        f"{study.name}: {len(study.points) + unfound} points in {shown(study.folder.root)}, "
+        f"{done} already done, {len(left) + unfound} to run"
     )
     if left:
         display.say(_estimate(study, left, n_workers=n_workers))
@@ -47,6 +50,8 @@ def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
         steps += _steps_left(study, point, parsed.trainer.max_steps)
         total_s += _steps_left(study, point, parsed.trainer.max_steps) * times[kind]
     workers = min(n_workers, len(left))
+    like_these = 1 + study.manifest.unfound / len(left)  # what a search will choose
+    steps, total_s = round(steps * like_these), total_s * like_these
     ms = dict.fromkeys(
         f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))
     )

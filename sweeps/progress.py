@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sweeps.points import Point, text
 from sweeps.presence import Presence, workers_at
 from sweeps.results import Ended, Results
-from sweeps.study import Study
+from sweeps.study import Study, load_study
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """How many points need another attempt."""
-        return len(self._open)
+        """How many points need another attempt, those that a search has yet to find included."""
+        return len(self._open) + self._study.manifest.unfound
 
     def look(self) -> None:
         """Read the results that have come, or gone to be tried again, since the last look."""
         with self._looking:
+            self._extend()
             failed = {slug for slug, ended in self._final.items() if ended.state == "failed"}
             for slug in self._begun() & (self._open | failed):
                 ended = self._results.read(slug)
@@ -68,6 +69,13 @@ class Progress:
             if self._final_at_start is None:
                 self._final_at_start = len(self._final)
                 self._ended.clear()
+
+    def _extend(self) -> None:
+        """Take up the points that a search has found since the last look."""
+        if not self._study.manifest.unfound:
+            return
+        self._study = load_study(self._study.folder.root)
+        self._open |= {point.slug for point in self._study.points} - self._final.keys()
 
     def _begun(self) -> set[str]:
         """Return the names of the folders of trials; a large study has few new ones to look at."""
@@ -106,9 +114,9 @@ class Progress:
         workers = [said for said in workers_at(self._study.folder.workers) if said.slug]
         running = {said.slug for said in workers} & set(self._open)
         states = [result.state for result in self._final.values()]
-        counts = {"expected": len(self._study.points)}
+        counts = {"expected": len(self._study.points) + self._study.manifest.unfound}
         counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
-        counts |= {"running": len(running), "pending": len(self._open) - len(running)}
+        counts |= {"running": len(running), "pending": self.left - len(running)}
         return Snapshot(
             name=self._study.name,
             objective=self._study.manifest.objective,
@@ -122,7 +130,7 @@ class Progress:
 
     def _eta_s(self, workers: list[Presence]) -> float | None:
         done = len(self._final) - (self._final_at_start or 0)
-        if not self._open:
+        if not self.left:
             return 0.0
         if not done or not workers:
             return None
@@ -132,14 +140,19 @@ class Progress:
         if not times:
             return None
         steps = sum(said.step / said.total for said in workers if said.total)
-        return max(0.0, len(self._open) - steps) * statistics.median(times) / len(workers)
+        return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
 
     def _best(self) -> BestCell | None:
+        """Return the best cell so far; one with a pruned or failed seed cannot be."""
         cells: dict[str, list[float]] = defaultdict(list)
+        spoilt = set()
         for point in self._study.points:
             result = self._final.get(point.slug)
-            if result is not None and result.value is not None:
+            if result is not None and result.state != "complete":
+                spoilt.add(_cell(point))
+            elif result is not None and result.value is not None:
                 cells[_cell(point)].append(result.value)
+        cells = {name: values for name, values in cells.items() if name not in spoilt}
         if not cells:
             return None
         cell, values = max(cells.items(), key=lambda item: statistics.fmean(item[1]))

@@ -12,7 +12,8 @@ from bvae.files import with_tilde
 from sweeps.curve import COLUMNS, curve
 from sweeps.fragments import fragments
 from sweeps.identity import report_identity
-from sweeps.study import Manifest, Study
+from sweeps.manifest import Manifest
+from sweeps.study import Study
 from sweeps.verdict import Judgement, judge_all
 
 if TYPE_CHECKING:

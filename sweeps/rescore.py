@@ -20,8 +20,9 @@ from bvae.trial import TrialResult
 from bvae.versions import code_version
 from sweeps.display import Display
 from sweeps.exits import Exit
+from sweeps.manifest import Manifest
 from sweeps.presence import locked, workers_at
-from sweeps.study import Manifest, Study, StudyFolder, load_study
+from sweeps.study import Study, StudyFolder, load_study
 
 # The scores bring scikit-learn, LightGBM and torch, the lock of a study brings Optuna: seconds
 # that the other subcommands, whose parser is built from this module too, need not pay.

@@ -3,32 +3,25 @@
 Reading a study needs neither torch nor Optuna: the result files are the truth.
 """
 
-import copy
-import dataclasses
 import functools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
 from bvae.trial import TrialFolder, TrialResult
+from sweeps.manifest import STEPS, Manifest
 from sweeps.points import Point
 from sweeps.presence import workers_at
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sweeps.report.paper import Chart
     from sweeps.results import Ended
-
-STEPS = "trainer.max_steps"
-"""The one key of the base configuration that `extend=true` may change."""
-
-SCHEMA = 1
-"""Version of `manifest.json`; readers refuse a newer one."""
 
 UDR_SCHEMA = 1
 """Version of `udr.json`; it is computed anew where another one stands."""
@@ -126,93 +119,6 @@ class StudyFolder:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What a study consists of, and under which conditions it was made.
-
-    Attributes:
-        axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
-        base: the flat configuration all points share, as far as it can change numbers.
-        configurations: what was composed for each choice among the swept groups.
-        code_version: hash of the sources of `bvae/`; `sources` has one for each file.
-        trial: dotted name of the function that runs a trial.
-        max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
-            worker may die without progress.
-        pruner: gives hopeless cells up early; None lets every trial end.
-        storage: URL of the database with the attempts, without password; None: `study.journal`.
-    """
-
-    study_id: str
-    name: str
-    axes: list[str]
-    groups: list[str]
-    points: list[dict[str, Any]]
-    base: dict[str, Any]
-    configurations: dict[str, dict[str, Any]]
-    objective: str
-    protocol: str
-    lattice: str | None
-    data: str
-    model: str
-    image_size: int
-    threads: int
-    command: str
-    created_at: str
-    code_version: str
-    sources: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    trial: str = "bvae.train.run_trial"
-    max_attempts: int = 3
-    max_deaths: int = 10
-    pruner: str | None = None
-    storage: str | None = None
-    schema: int = SCHEMA
-
-    def write(self, path: Path) -> None:
-        """Write the manifest atomically."""
-        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
-
-    def configuration(self, point: Point) -> dict[str, Any]:
-        """Return the composed configuration of a point, its swept values set."""
-        values = point.values
-        choice = combination({group: values[group] for group in self.groups})
-        composed = copy.deepcopy(self.configurations[choice])
-        for key, value in values.items():
-            if key not in self.groups:
-                *parents, leaf = key.split(".")
-                part = functools.reduce(lambda tree, name: tree[name], parents, composed)
-                part[leaf] = list(value) if isinstance(value, tuple) else value
-        return composed
-
-    @classmethod
-    def read(cls, path: Path) -> "Manifest":
-        """Read a manifest.
-
-        Raises:
-            ConfigError: if there is none, or it was written by a newer version.
-        """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("schema", 0) > SCHEMA:
-                raise ConfigError(
-                    f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
-                )
-            names = {entry.name for entry in dataclasses.fields(cls)}
-            return cls(**{key: value for key, value in content.items() if key in names})
-        except (FileNotFoundError, NotADirectoryError):
-            raise ConfigError(
-                f"{path.parent}: not a study (no manifest.json); "
-                "give the folder of a study, for example runs/quick"
-            ) from None
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{path}: not a manifest this version can read ({error})") from None
-
-
-def combination(choices: Mapping[str, object]) -> str:
-    """Name a choice among swept config groups; empty where none is swept."""
-    return ",".join(f"{group}={choices[group]}" for group in sorted(choices))
-
-
-@dataclass(frozen=True)
 class Study:
     """A study as it stands on disk now."""
 
@@ -269,8 +175,8 @@ class Study:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Points by state; they sum to `expected`."""
-        states = list(self.states.values())
+        """Points by state; they sum to `expected`, those that a search has yet to find included."""
+        states = [*self.states.values(), *["pending"] * self.manifest.unfound]
         names = ("complete", "failed", "pruned", "running", "pending")
         return {"expected": len(states)} | {name: states.count(name) for name in names}
 
@@ -331,6 +237,26 @@ class Study:
 
         return pd.DataFrame([self._row(point) for point in self.points])
 
+    def curve(self) -> "pd.DataFrame":
+        """Return the table of curve.csv: mean, interval and seeds of every cell and score."""
+        from sweeps.curve import curve
+
+        return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
+
+    def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
+        """Return a chart of the report as a matplotlib figure, which a notebook shows.
+
+        Args:
+            name: "curve", "heat_map" or "tradeoff"; of further axes, the best cell's facet.
+            score: the objective by default.
+
+        Raises:
+            ConfigError: there is no such chart, or no result with this score.
+        """
+        from sweeps.report.drawings import figure  # matplotlib
+
+        return figure(self, name, score=score)
+
     def _image_size(self, point: Point, result: TrialResult | None) -> int:
         """N of a point's images, which differs between points where their data are swept."""
         if result is not None and result.data:
@@ -346,6 +272,8 @@ class Study:
         values = point.values
         result = self.results.get(point.slug)
         row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
+        if self.manifest.search:
+            row["repeats"] = len(self.manifest.search["seeds"])
         beta, latent_dim = float(str(values["beta"])), int(str(values["latent_dim"]))
         row["beta"] = beta
         row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point, result):.12g}")

@@ -33,6 +33,7 @@ from sweeps.overrides import PASSWORD
 from sweeps.plan import Plan, Terms, plan
 from sweeps.preview import preview
 from sweeps.pruning import PERCENTILES
+from sweeps.search import SAMPLERS
 from sweeps.single import run_here
 from sweeps.study import Study
 from sweeps.worker import WorkerLoop
@@ -42,8 +43,9 @@ MODULE = "hydra_plugins.bvae_sweeper"
 
 @dataclass
 class SweeperConf:
-    """The keys below `hydra.sweeper`."""
+    """The keys below `hydra.sweeper`; `hydra/sweeper/sampler=tpe` sets `sampler`, too."""
 
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": None}])
     _target_: str = f"{MODULE}.BvaeSweeper"
     n_workers: int | None = None
     workers_per_device: int = 1
@@ -71,7 +73,7 @@ class SweeperConf:
             raise ConfigError("\n".join(mistakes))
 
     def _mistakes(self) -> Iterator[str]:
-        for name in ("n_workers", "workers_per_device", "max_attempts", "max_deaths"):
+        for name in ("n_workers", "workers_per_device", "max_attempts", "max_deaths", "n_trials"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 yield f"{name}: expected an integer of at least 1, but got {number}"
@@ -87,14 +89,19 @@ class SweeperConf:
             yield "study_name: a study is named by study=…; leave this key out"
         if self.storage is not None:
             yield from (f"storage: {mistake}" for mistake in _storage_mistakes(self.storage))
-        for name in ("sampler", "n_trials"):
-            if getattr(self, name) is not None:
-                yield f"{name}: searches are not supported yet; give values, as in beta=1,4,16"
 
     @property
     def terms(self) -> Terms:
         """What the study's manifest holds of these."""
-        return Terms(self.max_attempts, self.max_deaths, self.trial, self.pruner, self.storage)
+        return Terms(
+            max_attempts=self.max_attempts,
+            max_deaths=self.max_deaths,
+            trial=self.trial,
+            pruner=self.pruner,
+            storage=self.storage,
+            sampler=self.sampler,
+            n_trials=self.n_trials,
+        )
 
 
 def _storage_mistakes(url: str) -> Iterator[str]:
@@ -163,8 +170,8 @@ class BvaeSweeper(Sweeper):
             preview(planned, n_workers=settings.n_workers, display=display)
             return self._leave(Exit.COMPLETE)
         _reach(self._conf.storage)
-        prepare(planned)
         launchers.prepare(self._config.hydra.launcher)
+        prepare(planned)
         with running(planned.folder):
             study = begin(planned, display)
             with open_dict(self._config):
@@ -276,5 +283,8 @@ def register() -> None:
     module.BvaeSweeper = BvaeSweeper  # type: ignore[attr-defined]
     sys.modules[MODULE] = module
     hydra_plugins.bvae_sweeper = module
-    ConfigStore.instance().store(group="hydra/sweeper", name="bvae", node=SweeperConf)
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="bvae", node=SweeperConf)
+    for name, node in SAMPLERS.items():
+        store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
     Plugins.instance().register(BvaeSweeper)

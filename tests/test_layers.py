@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 FENCES = {
     "wandb": {"bvae.tracking"},
-    "matplotlib": {"sweeps.report.charts", "sweeps.report.drawings"},
+    "matplotlib": {"sweeps.report.charts", "sweeps.report.paper"},
     "wandb_workspaces": {"sweeps.workspace"},
     "optuna": {
         "sweeps.attempts",
@@ -23,6 +23,7 @@ FENCES = {
         "sweeps.journal",
         "sweeps.ledger",
         "sweeps.pruning",
+        "sweeps.samplers",
     },
     "optuna_dashboard": {"sweeps.dashboard"},
     "psycopg": {"sweeps.database"},

@@ -9,7 +9,7 @@ from sweeps.flags import flags
 from sweeps.points import Point, text
 from sweeps.report.aggregation import Row, aggregation
 from sweeps.report.digest import Cell, Digest, Trial, facet_name
-from sweeps.report.labels import interval, number, score_label, score_text
+from sweeps.report.labels import NOTHING, interval, number, score_label, score_text
 from sweeps.report.pictures import Pictures, pictures_of
 from sweeps.report.reproduce import extend, reproduce
 from sweeps.study import Study
@@ -124,9 +124,20 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
     ]
 
 
+def best_answer(read: Digest, answers: Sequence[ScoreAnswer]) -> LineAnswer | None:
+    """Return what the objective says of the best cell's latent size, None if nothing is best."""
+    number = None if read.overall is None else read.overall.number
+    by_objective = [answer for answer in answers if answer.score == read.objective]
+    found = (line for answer in by_objective for line in answer.lines)
+    return next((line for line in found if line.best.number == number), None)
+
+
 def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
-    """Return the best β of every latent size by a score, with the verdict on its curve."""
-    found = list(lines(read.frame, score_names=[score], axes=read.study.manifest.axes))
+    """Return the best β of every latent size by a score, with the verdict on its curve.
+
+    While trainings are to come, both go by the seeds that are there.
+    """
+    found = list(lines(read.comparable, score_names=[score], axes=read.study.manifest.axes))
     at = {(facet_name(line.axes), line.latent_dim): line for line in found}
     saturated = is_saturated(found)
     answers = []
@@ -153,7 +164,7 @@ def _line_answer(
     beyond = judged.next_beta
     return LineAnswer(
         best=in_words(read, cell, score=line.score),
-        beta_range=_beta_range(judged),
+        beta_range=beta_range(judged),
         left_out=score_text(judged.left_out_score),
         verdict=str(judged.verdict),
         text=judged.text,
@@ -163,10 +174,11 @@ def _line_answer(
     )
 
 
-def _beta_range(judged: Judgement) -> str:
+def beta_range(judged: Judgement) -> str:
+    """Write which β may be best, and whether it may lie beyond the grid; nothing of a single β."""
     found = judged.best_range
-    if found is None:
-        return number(None)
+    if found is None or (found.open_low and found.open_high and found.low == found.high):
+        return NOTHING
     text = number(found.low)
     if found.low < found.high:
         text += f" to {number(found.high)}"

@@ -4,9 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pandas import DataFrame
-
-from sweeps.claims import Claim, check_claims
+from sweeps.claims import Claim, check_claims, informative_latents_carry_the_kl
 from sweeps.report.digest import Digest, facet_name
 from sweeps.report.labels import score_label
 from sweeps.report.latents import latent_table
@@ -34,19 +32,25 @@ class ScoreClaims:
 
 def score_claims(read: Digest, *, scores: Sequence[str]) -> list[ScoreClaims]:
     """Return the claims by every score; the first is shown until another one is chosen."""
-    latents = latent_table(read)
+    of_latents = _of_latents(read) if scores else []
     return [
-        ScoreClaims(score, score_label(score), i == 0, _views(read, score, latents))
+        ScoreClaims(score, score_label(score), i == 0, _views(read, score, of_latents))
         for i, score in enumerate(scores)
     ]
 
 
-def _views(read: Digest, score: str, latents: DataFrame | None) -> list[ClaimView]:
+def _of_latents(read: Digest) -> list[Claim]:
+    """Return the claims that are the same by every score."""
+    latents = latent_table(read)
+    if latents is None:
+        return []
+    return informative_latents_carry_the_kl(latents, axes=read.study.manifest.axes)
+
+
+def _views(read: Digest, score: str, of_latents: Sequence[Claim]) -> list[ClaimView]:
     manifest = read.study.manifest
     n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
-    found = check_claims(
-        read.frame, score=score, axes=manifest.axes, n_factors=n_factors, latents=latents
-    )
+    of_score = check_claims(read.frame, score=score, axes=manifest.axes, n_factors=n_factors)
     return [
         ClaimView(
             about=_about(claim),
@@ -54,7 +58,7 @@ def _views(read: Digest, score: str, latents: DataFrame | None) -> list[ClaimVie
             answer=str(claim.answer),
             text=re.sub(rf"^{re.escape(score)}\b", score_label(score), claim.text),
         )
-        for claim in found
+        for claim in (*of_score, *of_latents)
     ]
 
 

@@ -1,7 +1,8 @@
 """Writes two studies side by side: how they differ, their curves, and every cell's difference."""
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 
 from bvae.files import write_atomically
 from sweeps.curve import intervals
-from sweeps.report import charts
+from sweeps.manifest import Manifest
+from sweeps.report.budget import budget_checks
+from sweeps.report.charts import CurvePaper
 from sweeps.report.digest import Cell, Digest, digest
-from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_line, seen
+from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
 from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text
 from sweeps.report.marks import HALF
 from sweeps.report.templates import template
-from sweeps.study import Manifest, Study
+from sweeps.study import Study
 
 RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
 Place = tuple[str, int]
@@ -75,6 +78,7 @@ def render(first: Digest, second: Digest) -> str:
     comparable = first.study.manifest.image_size == second.study.manifest.image_size
     axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
     objective = first.objective if first.objective in scores else next(iter(scores), "")
+    on = functools.cache(CurvePaper)
     return template("comparison.html").render(
         title=f"{first.study.name} and {second.study.name}",
         first=first,
@@ -87,10 +91,11 @@ def render(first: Digest, second: Digest) -> str:
         same_protocol=_protocol(first) == _protocol(second),
         facets=first.facets != [""],
         curves=[
-            _choice(first, second, score=score, x=x, shown=score == objective and i == 0)
+            _choice(first, second, score=score, x=x, shown=score == objective and i == 0, on=on)
             for score in scores
             for i, x in enumerate(axes)
         ],
+        checks=budget_checks(first, second),
         tables=[
             DifferenceTable(score, score == objective, cell_differences(first, second, score=score))
             for score in scores
@@ -184,7 +189,9 @@ def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
     }
 
 
-def _choice(first: Digest, second: Digest, *, score: str, x: str, shown: bool) -> Choice:
+def _choice(
+    first: Digest, second: Digest, *, score: str, x: str, shown: bool, on: Callable[..., CurvePaper]
+) -> Choice:
     """Draw a chart for every line that both studies have, A and B on it."""
     return Choice(
         label=f"{score_label(score)} against {AXES[x]}",
@@ -196,7 +203,7 @@ def _choice(first: Digest, second: Digest, *, score: str, x: str, shown: bool) -
                 facet=", ".join(part for part in (facet, f"{latent_dim} latents") if part),
                 shape="half",
                 svg=as_markup(
-                    _overlay(first, second, (facet, latent_dim), score=score, x=x),
+                    _overlay(first, second, (facet, latent_dim), score=score, x=x, on=on),
                     name=f"{score}-{x}-{i}",
                 ),
             )
@@ -205,18 +212,21 @@ def _choice(first: Digest, second: Digest, *, score: str, x: str, shown: bool) -
     )
 
 
-def _overlay(first: Digest, second: Digest, place: Place, *, score: str, x: str) -> Any:
+def _overlay(
+    first: Digest,
+    second: Digest,
+    place: Place,
+    *,
+    score: str,
+    x: str,
+    on: Callable[..., CurvePaper],
+) -> CurvePaper:
     lines = [
         curve_line(read, _line(read, place, score), label=label, score=score, x=x)
         for label, read in (("A", first), ("B", second))
     ]
-    return charts.curve_figure(
-        lines,
-        title=score_label(score),
-        x_label=AXES[x],
-        ticks=sorted({mark.x for line in lines for mark in line.marks}),
-        canvas=HALF,
-    )
+    ticks = sorted({mark.x for line in lines for mark in line.marks})
+    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=HALF, on=on)
 
 
 def _shared_places(first: Digest, second: Digest, score: str) -> list[Place]:

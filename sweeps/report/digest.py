@@ -96,6 +96,11 @@ class Digest:
         """The facets' names, in order; one empty name if there are no further axes."""
         return list(dict.fromkeys(cell.facet for cell in self.cells))
 
+    @functools.cached_property
+    def comparable(self) -> DataFrame:
+        """The points that decide which cell is best: see `_comparable`."""
+        return _comparable(self.study, self.frame)
+
     @property
     def in_progress(self) -> bool:
         """Whether trainings are still to come, so that the best cell is the best so far."""
@@ -188,10 +193,10 @@ def _in_progress(study: Study) -> bool:
 def _comparable(study: Study, frame: DataFrame) -> DataFrame:
     """Return the points that decide which cell is best.
 
-    While trainings are to come, those that are there: seeds run one after the other, so that
-    no cell has all of its seeds until the end.
+    While trainings are to come, those that have ended: seeds run one after the other, so that
+    no cell has all of its seeds until the end. A cell with a pruned or failed seed is not best.
     """
-    return frame[frame["state"] == "complete"] if _in_progress(study) else frame
+    return frame[~frame["state"].isin(["running", "pending"])] if _in_progress(study) else frame
 
 
 class _Best(NamedTuple):

@@ -1,22 +1,20 @@
 """Every chart of the page, drawn from a digest: which cells go where."""
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
-from sweeps.report import charts
+from sweeps.report import charts, paper
 from sweeps.report.digest import Cell, Digest, digest
-from sweeps.report.labels import score_label
+from sweeps.report.labels import VARIANTS, score_label
 from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
 from sweeps.study import Study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 
@@ -41,6 +39,24 @@ class Choice:
     drawings: list[Drawing]
 
 
+def figure(study: Study, name: str, *, score: str | None = None) -> paper.Chart:
+    """Return one chart of a study; see `Study.figure`."""
+    drawn: dict[str, Callable[..., paper.Paper]] = {
+        "curve": functools.partial(_curve, x="beta", canvas=WIDE),
+        "heat_map": _heat,
+        "tradeoff": _tradeoff,
+    }
+    read = digest(study)
+    wanted = score or read.objective
+    known = [one for one in (*read.score_names, "recon") if _has(read, one)]
+    if name not in drawn:
+        raise ConfigError(f"{name}: no such chart; expected one of {', '.join(drawn)}")
+    if wanted not in known:
+        raise ConfigError(f"{wanted}: no result has it; expected one of {', '.join(known) or '-'}")
+    facet = read.overall.facet if read.overall else read.facets[0]
+    return drawn[name](read, facet, score=wanted).figure
+
+
 def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
     """Write the inverted-U chart of a study as PNG or SVG, by the path's suffix.
 
@@ -49,20 +65,21 @@ def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
         path: where to; its folder is made.
         score: the objective by default. With further axes, the facet of the best cell is drawn.
     """
-    read = digest(study)
-    facet = read.overall.facet if read.overall else read.facets[0]
-    figure = _curve(read, facet, score=score or read.objective, x="beta", canvas=WIDE)
-    replace_atomically(path, lambda temporary: charts.save(figure, temporary))
-    return path
+    return _save(figure(study, "curve", score=score), path)
 
 
 def draw_heat_map(study: Study, path: Path, *, score: str | None = None) -> Path:
     """Write a score by β and latent size as PNG or SVG; the arguments are those of `draw_curve`."""
-    read = digest(study)
-    facet = read.overall.facet if read.overall else read.facets[0]
-    figure = _heat(read, facet, score=score or read.objective)
-    replace_atomically(path, lambda temporary: charts.save(figure, temporary))
+    return _save(figure(study, "heat_map", score=score), path)
+
+
+def _save(chart: paper.Chart, path: Path) -> Path:
+    replace_atomically(path, lambda temporary: paper.save(chart, temporary))
     return path
+
+
+def _has(read: Digest, name: str) -> bool:
+    return any(score.n for score in read.scores[name])
 
 
 def charted(read: Digest) -> list[str]:
@@ -71,15 +88,16 @@ def charted(read: Digest) -> list[str]:
     Of a single cell only one has a chart. The objective is shown if any training has it: without
     factors it may be a score that cannot be computed.
     """
-    names = [name for name in read.score_names if any(score.n for score in read.scores[name])]
+    names = [name for name in read.score_names if _has(read, name)]
     return names if len(read.cells) > 1 else names[:1]
 
 
 def curves(read: Digest) -> list[Choice]:
-    """Draw the curve of every score over β and β_norm; several facets stand side by side."""
-    shapes = {"wide": WIDE, "narrow": HALF}
-    if len(read.facets) > 1:
-        shapes = {"half": HALF}
+    """Draw the curve of every score over β and β_norm.
+
+    Several facets stand side by side; scores of other codes are drawn small, for few choose them.
+    """
+    on = functools.cache(charts.CurvePaper)
     return [
         Choice(
             label=f"{score_label(score)} against {AXES[x]}",
@@ -87,10 +105,10 @@ def curves(read: Digest) -> list[Choice]:
             x=x,
             shown=i == 0 and x == "beta",
             drawings=[
-                Drawing(facet, shape, as_markup(figure, name=f"c{i}.{j}.{k}{shape[0]}"))
+                Drawing(facet, shape, as_markup(chart, name=f"c{i}.{j}.{k}{shape[0]}"))
                 for k, facet in enumerate(read.facets)
-                for shape, canvas in shapes.items()
-                for figure in [_curve(read, facet, score=score, x=x, canvas=canvas)]
+                for shape, canvas in _shapes(read, score).items()
+                for chart in [_curve(read, facet, score=score, x=x, canvas=canvas, on=on)]
             ],
         )
         for i, score in enumerate(charted(read))
@@ -98,8 +116,15 @@ def curves(read: Digest) -> list[Choice]:
     ]
 
 
+def _shapes(read: Digest, score: str) -> dict[str, Canvas]:
+    if len(read.facets) > 1 or score.endswith(tuple(VARIANTS)):
+        return {"half": HALF}
+    return {"wide": WIDE, "narrow": HALF}
+
+
 def heat_maps(read: Digest) -> list[Choice]:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
+    on = functools.cache(charts.HeatPaper)
     return [
         Choice(
             label=f"{score_label(name)} by β and latent size",
@@ -107,9 +132,10 @@ def heat_maps(read: Digest) -> list[Choice]:
             x="",
             shown=i == 0 or name == "recon",
             drawings=[
-                Drawing(facet, "half", as_markup(_heat(read, facet, score=name), name=f"h{i}.{k}"))
+                Drawing(facet, "half", as_markup(chart, name=f"h{i}.{k}"))
                 for k, facet in enumerate(read.facets)
                 if seen(read, facet, name)
+                for chart in [_heat(read, facet, score=name, on=on)]
             ],
         )
         for i, name in enumerate([*charted(read), "recon"])
@@ -118,6 +144,7 @@ def heat_maps(read: Digest) -> list[Choice]:
 
 def tradeoffs(read: Digest) -> list[Choice]:
     """Draw every score against the reconstruction."""
+    on = functools.cache(charts.TradeoffPaper)
     return [
         Choice(
             label=f"{score_label(score)} against reconstruction",
@@ -125,20 +152,40 @@ def tradeoffs(read: Digest) -> list[Choice]:
             x="",
             shown=i == 0,
             drawings=[
-                Drawing(
-                    facet, "half", as_markup(_tradeoff(read, facet, score=score), name=f"t{i}.{k}")
-                )
+                Drawing(facet, "half", as_markup(chart, name=f"t{i}.{k}"))
                 for k, facet in enumerate(read.facets)
                 if seen(read, facet, score, "recon")
+                for chart in [_tradeoff(read, facet, score=score, on=on)]
             ],
         )
         for i, score in enumerate(charted(read))
     ]
 
 
-def as_markup(figure: "Figure", *, name: str) -> Markup:
-    """Return a figure for the page as it is: no text in it comes from a user."""
-    return Markup(charts.to_svg(figure, name=name))
+def as_markup(chart: paper.Paper, *, name: str) -> Markup:
+    """Return a chart for the page as it is: no text in it comes from a user."""
+    return Markup(chart.svg(name=name))
+
+
+def curve_chart(
+    lines: Sequence[Line],
+    *,
+    score: str,
+    x: str,
+    ticks: Sequence[float],
+    canvas: Canvas,
+    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
+) -> charts.CurvePaper:
+    """Return the inverted-U chart; `on` gives the paper, the same for scores that can share it."""
+    chart = on(
+        labels=tuple(line.label for line in lines),
+        x_label=AXES[x],
+        ticks=tuple(ticks),
+        canvas=canvas,
+        untrained=any(math.isfinite(line.floor) for line in lines),
+    )
+    chart.draw(lines, title=score_label(score))
+    return chart
 
 
 def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
@@ -166,17 +213,21 @@ def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
     ]
 
 
-def _curve(read: Digest, facet: str, *, score: str, x: str, canvas: Canvas) -> "Figure":
-    return charts.curve_figure(
-        [
-            curve_line(read, cells, label=label, score=score, x=x)
-            for label, cells in _by_latent_dim(seen(read, facet, score))
-        ],
-        title=score_label(score),
-        x_label=AXES[x],
-        ticks=sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet}),
-        canvas=canvas,
-    )
+def _curve(
+    read: Digest,
+    facet: str,
+    *,
+    score: str,
+    x: str,
+    canvas: Canvas,
+    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
+) -> charts.CurvePaper:
+    lines = [
+        curve_line(read, cells, label=label, score=score, x=x)
+        for label, cells in _by_latent_dim(seen(read, facet, score))
+    ]
+    ticks = sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet})
+    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=canvas, on=on)
 
 
 def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
@@ -199,7 +250,13 @@ def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
         yield label, [cell for cell in cells if cell.latent_dim == latent_dim]
 
 
-def _heat(read: Digest, facet: str, *, score: str) -> "Figure":
+def _heat(
+    read: Digest,
+    facet: str,
+    *,
+    score: str,
+    on: Callable[..., charts.HeatPaper] = charts.HeatPaper,
+) -> charts.HeatPaper:
     own = [cell for cell in read.cells if cell.facet == facet]
     betas = sorted({cell.beta for cell in own})
     latent_dims = sorted({cell.latent_dim for cell in own})
@@ -212,33 +269,40 @@ def _heat(read: Digest, facet: str, *, score: str) -> "Figure":
         )
         for cell in own
     ]
-    return charts.heat_figure(
-        boxes,
-        betas=betas,
-        latent_dims=latent_dims,
-        title=score_label(score),
-        low_is_good=score == "recon",
-        digits=0 if score == "recon" else 2,
-    )
+    chart = on(betas=tuple(betas), latent_dims=tuple(latent_dims))
+    is_error = score == "recon"
+    title = score_label(score)
+    chart.draw(boxes, title=title, low_is_good=is_error, digits=0 if is_error else 2)
+    return chart
 
 
-def _tradeoff(read: Digest, facet: str, *, score: str) -> "Figure":
+def _tradeoff(
+    read: Digest,
+    facet: str,
+    *,
+    score: str,
+    on: Callable[..., charts.TradeoffPaper] = charts.TradeoffPaper,
+) -> charts.TradeoffPaper:
     cells = seen(read, facet, score, "recon")
     recon = {cell.number: read.scores["recon"][cell.number].mean for cell in cells}
     lines = [
-        Line(
-            label,
-            [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own],
-        )
+        Line(label, [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own])
         for label, own in _by_latent_dim(cells)
     ]
-    return charts.tradeoff_figure(
+    betas = {cell.number: cell.beta for cell in cells}
+    chart = on(
+        labels=tuple(line.label for line in lines),
+        betas=tuple(betas.values()),
+        recon=tuple(recon.values()),
+    )
+    chart.draw(
         lines,
-        betas={cell.number: cell.beta for cell in cells},
+        betas=betas,
         front=pareto_front([(m.cell, m.x, m.y) for line in lines for m in line.marks]),
         title=f"{score_label(score)} against reconstruction",
         y_label=score_label(score),
     )
+    return chart
 
 
 def pareto_front(points: Sequence[tuple[int, float, float]]) -> list[int]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import median
 
 from sweeps.report.digest import Digest
@@ -73,7 +74,7 @@ def _facts(read: Digest, command: str) -> list[Fact]:
         Fact("seeds a cell", _seeds_a_cell(read)),
         Fact("training time", _training_time(read)),
         Fact("made with", versions or "versions unknown"),
-        Fact("started", manifest.created_at),
+        Fact("started", _moment(manifest.created_at)),
         Fact("command", command, is_code=True),
     ]
 
@@ -88,6 +89,14 @@ def _seeds_a_cell(read: Digest) -> str:
 def _span(counts: Sequence[int]) -> str:
     low, high = min(counts), max(counts)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _moment(written: str) -> str:
+    """Write a moment for people; one that is not in ISO 8601 stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return written
 
 
 def _training_time(read: Digest) -> str:

@@ -14,10 +14,10 @@ from pandas import DataFrame
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
-from sweeps.report import charts
+from sweeps.report.charts import kl_figure
 from sweeps.report.digest import Cell, Digest, Trial
-from sweeps.report.drawings import as_markup
 from sweeps.report.labels import number
+from sweeps.report.paper import to_svg
 
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, DataError)
 
@@ -61,9 +61,7 @@ def _view(read: Digest, cell: Cell) -> LatentView | None:
     if result is None or not result.kl_per_latent:
         return None
     title = f"{cell.latent_dim} latents, β = {number(cell.beta)}"
-    figure = charts.kl_figure(
-        result.kl_per_latent, n_active=result.active_latents or 0, title=title
-    )
+    figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
     found = factor_map(read.study.trial_folder(trial.slug) / "codes.npz")
     return LatentView(
@@ -71,7 +69,7 @@ def _view(read: Digest, cell: Cell) -> LatentView | None:
         beta=number(cell.beta),
         latent_dim=cell.latent_dim,
         seed=trial.seed,
-        kl=as_markup(figure, name=f"kl-{cell.number}"),
+        kl=Markup(to_svg(figure, name=f"kl-{cell.number}")),
         factors=found.factors,
         rows=[MapRow(int(j), found.shares[j].tolist()) for j in by_kl] if found.factors else [],
     )

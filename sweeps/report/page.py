@@ -5,7 +5,8 @@ from pathlib import Path
 from bvae.files import write_atomically
 from sweeps.confirm import confirmation
 from sweeps.curve import write_curve
-from sweeps.report.answer import best_model, gallery, in_words, score_answers
+from sweeps.report.answer import best_answer, best_model, gallery, in_words, score_answers
+from sweeps.report.budget import budget
 from sweeps.report.claims import score_claims
 from sweeps.report.digest import Digest, digest
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
@@ -13,6 +14,7 @@ from sweeps.report.header import header
 from sweeps.report.labels import score_label
 from sweeps.report.latents import latent_views
 from sweeps.report.pictures import pictures_of
+from sweeps.report.reproduce import quoted
 from sweeps.report.tables import columns, csv_address, failures, trial_rows
 from sweeps.report.templates import template
 from sweeps.report.viewer import viewer_data
@@ -41,6 +43,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
 def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
     """Return the page as text."""
     scores = charted(read)
+    answers = score_answers(read, scores=scores, command=command)
     return template("page.html").render(
         title=read.study.name,
         header=header(read, command=command),
@@ -52,7 +55,9 @@ def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
         best=in_words(read, read.overall) if read.overall else None,
         model=best_model(read, read.overall, command=command) if read.overall else None,
         confirmation=confirmation(read.study),
-        answers=score_answers(read, scores=scores, command=command),
+        answers=answers,
+        why=best_answer(read, answers),
+        budget=budget(read, command=command),
         curves=curves(read),
         floor=bool(read.floors),
         heat_maps=heat_maps(read) if len(read.cells) > 1 else [],
@@ -63,6 +68,7 @@ def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
         columns=columns(read),
         rows=trial_rows(read),
         failures=failures(read),
+        address=quoted(read.study.folder.root),
         csv=csv_address(read),
         viewer=viewer_data(read),
         pictures=_all_pictures(read) if embed_all else {},

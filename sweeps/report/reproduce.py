@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sweeps.points import Point, text
 
@@ -55,6 +56,15 @@ def sweep(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
     ]
     at = kept.index("bvae") + 1 if "bvae" in kept else 1
     return shlex.join([*kept[:at], "-m", *kept[at:], *_overrides(values)])
+
+
+def quoted(study: Path) -> str:
+    """Return a study's folder as it is typed where studies are kept, quoted for a POSIX shell.
+
+    >>> quoted(Path("/home/me/runs/my study"))
+    "'runs/my study'"
+    """
+    return shlex.quote(f"{study.parent.name}/{study.name}")
 
 
 def words(command: str) -> list[str]:

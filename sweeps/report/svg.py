@@ -6,6 +6,7 @@ UNUSED = re.compile(
     r' id="(?!C\d)[\w.]+_\d+"| transform="rotate\(-0 [^"]*\)"|<!--.*?-->', re.DOTALL
 )
 DECIMALS = re.compile(r"(\d\d\.\d|\b\d\.\d\d)\d+")
+TAG = re.compile(r"<[^>]*>")
 MARKS = re.compile(r'<g( clip-path="[^"]*")?> ((?:<use [^>]*/> )+)</g>')
 GENERATED = re.compile(r'\bid="((?:[mp]|C\w+_)[0-9a-f]{10})"')
 MARK_STYLE = re.compile(r' style="([^"]*)"')
@@ -22,7 +23,8 @@ def embedded(document: str, *, name: str) -> str:
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = UNUSED.sub("", element)
     element = re.sub(r"\s*\n\s*", " ", element)
-    element = DECIMALS.sub(r"\1", element)
+    # what is written stays as it is: a tick at 0.00122 is not one at 0
+    element = TAG.sub(lambda tag: DECIMALS.sub(r"\1", tag[0]), element)
     element = MARKS.sub(_share_style, element)
     for number, long in enumerate(dict.fromkeys(GENERATED.findall(element))):
         element = element.replace(long, str(number))
@@ -32,6 +34,17 @@ def embedded(document: str, *, name: str) -> str:
     return re.sub(
         r'^<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="group">', element
     )
+
+
+def inside(element: str) -> str:
+    """Return what an element holds."""
+    return element[element.index(">") + 1 : element.rindex("</svg>")]
+
+
+def on_frame(element: str, *, frame: str) -> str:
+    """Return the element with something drawn beneath what it holds."""
+    head, end, rest = element.partition(">")
+    return f"{head}{end}{frame}{rest}"
 
 
 def _share_style(group: re.Match[str]) -> str:

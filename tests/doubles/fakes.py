@@ -3,6 +3,7 @@
 Each turns an `Assignment` into a `TrialResult`, as `bvae.train.run_trial` does.
 """
 
+import itertools
 import math
 import os
 import signal
@@ -50,6 +51,19 @@ def stepping(task: Assignment) -> TrialResult:
         if task.monitor.stopping():
             write_atomically(task.folder.resume, str(step))
             raise Interrupted(f"at step {step} of {total}")
+    return instant(task)
+
+
+def resuming(task: Assignment) -> TrialResult:
+    """Go 0.01 s a step until told to leave, and complete at once when run again."""
+    done = int(task.folder.resume.read_text()) if task.folder.resume.exists() else 0
+    _note(task, f"from {done}")
+    for step in itertools.count(done + 1) if not done else ():
+        time.sleep(0.01)
+        task.monitor.at(step, task.config.trainer.max_steps)
+        if task.monitor.stopping():
+            write_atomically(task.folder.resume, str(step))
+            raise Interrupted(f"at step {step}")
     return instant(task)
 
 

@@ -2,6 +2,10 @@
 
 It has more processors than the machine, so that some workers run at once. What it lacks is
 accounting, which takes a database of its own: `sacct` is a script that asks slurmctld instead.
+
+A requeued job may not start before the credential of its last run has expired, since slurmd would
+take it for that one ("Job credential revoked") and fail it: SLURM waits `cred_expire` and a second,
+which is two minutes by default and six seconds here. As at many sites, jobs have to ask for it.
 """
 
 import contextlib
@@ -27,7 +31,7 @@ SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -44,7 +48,8 @@ PreemptMode=REQUEUE
 PreemptExemptTime=0
 ReturnToService=2
 MailProg=/bin/true
-SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0
+SchedulerParameters=sched_min_interval=100000,sched_interval=1,batch_sched_delay=0
+JobRequeue=0
 KillWait=5
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=1000
 PartitionName={partition} Nodes=ALL Default=YES PriorityTier=1 GraceTime=8

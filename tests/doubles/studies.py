@@ -7,8 +7,10 @@ from typing import Any
 
 from bvae.trial import TrialResult
 from bvae.versions import code_version
+from sweeps.manifest import Manifest
 from sweeps.points import Point, grid
-from sweeps.study import Manifest, Study, StudyFolder, load_study
+from sweeps.search import Search
+from sweeps.study import Study, StudyFolder, load_study
 
 CONFIGURATION: dict[str, Any] = {
     "beta": 4.0,
@@ -71,6 +73,23 @@ def make_study(root: Path, listed: Sequence[Point] | None = None, **changes: Any
     made = manifest(points() if listed is None else listed, **changes)
     made.write(StudyFolder(root).manifest)
     return load_study(root)
+
+
+SEARCH: dict[str, Any] = {
+    "space": {
+        "beta": {"low": 1, "high": 64, "log": True, "integer": False},
+        "latent_dim": {"values": [5, 10, 20]},
+    },
+    "seeds": [0, 1],
+    "sampler": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
+    "n_trials": 12,
+}
+
+
+def make_search(root: Path, *, n_trials: int = 12, **changes: Any) -> Study:
+    """Write the manifest of a search, as it is before anything was found."""
+    search = SEARCH | {"n_trials": n_trials}
+    return make_study(root, Search.read(search).start(), search=search, **changes)
 
 
 def result(point: Point, **changes: Any) -> TrialResult:

@@ -22,12 +22,13 @@ from studies import CONFIGURATION
 from bvae.config import parse
 from sweeps import orchestrator
 from sweeps.display import Display
+from sweeps.manifest import Manifest
 from sweeps.orchestrator import Orchestrator, Settings, running
 from sweeps.outcome import conclude
 from sweeps.plan import Plan
 from sweeps.presence import new_worker_name, read, workers_at
 from sweeps.report import page
-from sweeps.study import Manifest, StudyFolder, load_study
+from sweeps.study import StudyFolder, load_study
 from sweeps.sweeper import begin
 from sweeps.worker import Worker
 

@@ -1,13 +1,24 @@
-"""Services that tests of the engine talk to: started once per test process, on the loopback."""
+"""What tests of the engine share: planned studies, and services on the loopback."""
 
+import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import postgres
 import pytest
 import rays
 import slurm
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from bvae import config
+from sweeps import sweeper
+from sweeps.plan import Plan, plan
+
+Planned = Callable[..., Plan]
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +58,33 @@ def ray_address(short_folder: Path) -> Iterator[str]:
     (short_folder / "ray").mkdir()
     with rays.running(short_folder / "ray") as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def composed() -> Iterator[Callable[[Sequence[str]], DictConfig]]:
+    """Compose for real, each list of overrides once."""
+    sweeper.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config.directory()), version_base="1.3"):
+
+        @functools.cache
+        def cached(overrides: tuple[str, ...]) -> DictConfig:
+            return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+        yield lambda overrides: cached(tuple(overrides)).copy()
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def planned(
+    composed: Callable[[Sequence[str]], DictConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Planned:
+    """Plan the study that is typed in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+    def planned(*arguments: str, **options: Any) -> Plan:
+        return plan([*arguments, "tracker=none"], params={}, compose=composed, **options)
+
+    return planned

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from studies import make_study, points
+from studies import make_search, make_study, points
 from sweeping import Command, of_steps
 
 from sweeps.curve import curve, write_curve
@@ -50,6 +50,22 @@ def test_forty_kills(tmp_path: Path) -> None:
     assert {point.slug: 1 for point in listed} == completed(study)
     assert 300 == load_study(study.folder.root).counts["complete"]
     assert [] == workers_at(study.folder.workers)
+
+
+def test_a_search_is_killed_too(tmp_path: Path) -> None:
+    """40 trainings in all, over however many commands; each point has one result."""
+    study = make_search(
+        tmp_path / "tested", n_trials=40, trial="fakes.stepping", configurations=of_steps(30)
+    )
+    command = Command(study.folder.root, n_workers=3)
+    for _ in command.kills(8, every_s=0.8):
+        counts = load_study(study.folder.root).counts
+        assert 40 == counts.pop("expected") == sum(counts.values())
+
+    found = load_study(study.folder.root)
+    assert (0, 8) == (command.code, len(command.killed))
+    assert 40 == len(set(found.points)) == found.counts["complete"]
+    assert {point.slug: 1 for point in found.points} == completed(study)
 
 
 def curve_of(study: Study) -> bytes:

@@ -1,7 +1,7 @@
 """What holds on every engine and every storage: each combination runs one study, twice.
 
 Its trials are stand-ins: one raises, one kills its worker once. The second command is a larger
-grid. Engines, storages, processes and kills are real.
+grid. Engines, storages, processes and kills are real; no report is drawn.
 """
 
 import os
@@ -70,7 +70,7 @@ def type_command(
     """Type a command, and type it again as long as it is killed."""
     while True:
         done = subprocess.run(
-            [sys.executable, "-m", "bvae", "-m", *arguments],
+            [sys.executable, "-m", "hasty", "-m", *arguments],
             cwd=cwd,
             env=os.environ | environment,
             capture_output=True,

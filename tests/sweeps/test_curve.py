@@ -264,6 +264,15 @@ class TestBestCells:
         assert found.by_line[1].beta != 16.0
         assert found.overall == found.by_line[0]
 
+    def test_have_all_their_repeats(self):
+        """In a search, which gives a cell its seeds one by one, a single lucky one does not win."""
+        frame = self.top()
+        lucky = (frame["beta"] == 16.0) & (frame["latent_dim"] == 10) & (frame["seed"] > 0)
+        found = best_cells(frame[~lucky].assign(repeats=3), score="mig")
+
+        assert found.overall == found.by_line[0]
+        assert best_cells(frame[~lucky], score="mig").overall.n == 1
+
     def test_are_found_for_each_value_of_an_axis(self):
         """Every facet has its own best cells."""
         found = best_cells(study(models=("mlp", "conv")), score="mig", axes=("model",))

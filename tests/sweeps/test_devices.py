@@ -23,12 +23,20 @@ def test_cores_where_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("listed", "expected"),
-    [("0,2", ["0", "2"]), (" GPU-ab , 1", ["GPU-ab", "1"]), ("", []), ("-1", []), ("0,-1", ["0"])],
+    [
+        ("0,2", ["0", "2"]),
+        (" GPU-ab , 1", ["GPU-ab", "1"]),
+        ("MIG-5f0e/1/0,MIG-GPU-ab/2/0", ["MIG-5f0e/1/0", "MIG-GPU-ab/2/0"]),
+        ("", []),
+        ("-1", []),
+        ("0,-1,2", ["0"]),
+        ("NoDevFiles", []),
+    ],
 )
 def test_gpus_are_those_that_are_visible(
     monkeypatch: pytest.MonkeyPatch, listed: str, expected: list[str]
 ) -> None:
-    """What CUDA_VISIBLE_DEVICES says is believed."""
+    """What CUDA_VISIBLE_DEVICES says is read as CUDA reads it: up to a name of no device."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
 
     assert expected == devices.gpus()

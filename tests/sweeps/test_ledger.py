@@ -8,10 +8,10 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from studies import make_study, points, result, slugs, write_result
+from studies import SEARCH, make_search, make_study, points, result, slugs, write_result
 
 from bvae import files
-from sweeps.attempts import deaths_without_progress
+from sweeps.attempts import Attempts, deaths_without_progress
 from sweeps.journal import open_journal
 from sweeps.ledger import Claim, ClaimLostError, Ledger
 from sweeps.points import Point
@@ -102,6 +102,84 @@ class TestClaim:
         assert 0 == ledger.claims()
         claim(ledger)
         assert 1 == ledger.claims()
+
+
+class TestSearch:
+    @pytest.fixture
+    def study(self, tmp_path: Path) -> Study:
+        """A search for twelve points, seven of them to begin with."""
+        return make_search(tmp_path / "tested")
+
+    def test_points_are_found_once_the_queue_is_empty(self, study: Study, ledger: Ledger) -> None:
+        """Each is in the manifest before it is trained; twelve trainings, then no more."""
+        for number in range(12):
+            found = claim(ledger)
+            assert found.point in load_study(study.folder.root).points
+            ledger.commit(found, result(found.point, scores={"mig": 0.01 * number}))
+
+        assert ledger.claim("w") is None
+        done = load_study(study.folder.root)
+        assert {"expected": 12, "complete": 12}.items() <= done.counts.items()
+        assert study.points == done.points[:7]
+
+    def test_the_leader_is_repeated(self, ledger: Ledger) -> None:
+        """What is committed decides what is found next."""
+        for _ in range(7):
+            found = claim(ledger)
+            best = found.point.values["beta"] == 16
+            ledger.commit(found, result(found.point, scores={"mig": 0.5 if best else 0.1}))
+
+        assert {"beta": 16, "latent_dim": 10, "seed": 1} == claim(ledger).point.values
+
+    def test_two_workers_never_share_a_point(self, study: Study, ledger: Ledger) -> None:
+        """Nobody waits for another's result, nor gets what the other has."""
+        other = Ledger(study)
+        found = [claim(one, name).point for one, name in ((ledger, "a"), (other, "b")) * 6]
+
+        assert 12 == len(set(found))
+
+    def test_a_kill_before_a_point_is_queued(
+        self, study: Study, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is in the manifest, so it is queued by whoever looks next, and counts."""
+        taken = [claim(ledger) for _ in range(7)]
+
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Attempts, "enqueue", killed)
+        with present(study), pytest.raises(KeyboardInterrupt):
+            ledger.claim("w")
+        monkeypatch.undo()
+        with present(study):
+            again = Ledger(load_study(study.folder.root))
+            queued = again.reconcile(watch(study)).queued
+
+        assert queued == slugs(load_study(study.folder.root))[7:]
+        assert 1 == len(queued)
+        assert queued[0] not in {one.point.slug for one in taken}
+
+    def test_a_worker_with_points_of_its_own_finds_none(self, study: Study, ledger: Ledger) -> None:
+        """Who was sent to train one point does not search."""
+        assert ledger.claim("w", among=["beta=3,latent_dim=5,seed=0"]) is None
+        assert 7 == len(load_study(study.folder.root).points)
+
+    def test_a_sampler_is_told_its_notes_again(self, tmp_path: Path) -> None:
+        """CMA-ES keeps its state there; it is in the journal, beside the points it has drawn."""
+        cmaes = {"_target_": "optuna.samplers.CmaEsSampler", "n_startup_trials": 1}
+        study = make_study(
+            tmp_path / "tested",
+            points(beta=[1, 64]),
+            search=SEARCH | {"sampler": cmaes, "seeds": [0]},
+        )
+        ledger = Ledger(study)
+        ledger.reconcile(watch(study))
+        for number in range(12):
+            found = claim(ledger)
+            ledger.commit(found, result(found.point, scores={"mig": 0.01 * number}))
+
+        noted = [trial for trial in trials(study) if "notes" in trial.user_attrs]
+        assert any("cma" in key for trial in noted for key in trial.user_attrs["notes"])
 
 
 class TestCommit:

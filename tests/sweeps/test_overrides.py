@@ -5,6 +5,7 @@ import pytest
 from bvae.exceptions import ConfigError
 from sweeps import overrides
 from sweeps.overrides import check, parse, split, without_password
+from sweeps.search import Interval
 
 
 class TestCheck:
@@ -45,7 +46,11 @@ class TestCheck:
             ("study=a,b", "study: cannot be swept"),
             ("runs_dir=a,b", "runs_dir: cannot be swept"),
             ("experiment=quick,quick", "experiment: cannot be swept"),
-            ("beta=interval(1,2)", "an interval is searched, not swept"),
+            ("beta=interval(0,2)", "beta: expected a finite number above 0, but got 0"),
+            ("beta=interval(2,1)", "expected the lower end first, and a higher one"),
+            ("latent_dim=interval(1.5,9)", "latent_dim: expected an integer of at least 1"),
+            ("seed=interval(0,9)", "a search repeats cells with the seeds it is given"),
+            ("model=interval(0,9)", "a name is chosen among values; give model=a,b"),
             ("beta=glob(*)", "matches no choice of a config group"),
         ],
     )
@@ -59,7 +64,7 @@ class TestCheck:
     def test_all_mistakes_come_at_once(self) -> None:
         """Mistakes of several overrides are told together, each once."""
         with pytest.raises(ConfigError) as raised:
-            check(["betta=4", "latent_dim=0,0", "beta=interval(1,2)", "seed=-1"])
+            check(["betta=4", "latent_dim=0,0", "beta=interval(2,1)", "seed=-1"])
 
         assert 4 == len(str(raised.value).splitlines())
 
@@ -105,6 +110,27 @@ class TestSplit:
     def test_values_have_the_type_of_their_key(self) -> None:
         """A quoted number is the number: '1' and 1.0 are one β."""
         assert {"beta": [1.0, 1.0]} == split(["beta='1',1.0"], params={}).axes
+
+    def test_intervals_are_searched(self) -> None:
+        """β and latent size on a logarithmic scale, other keys if tagged; integers stay such."""
+        found = split(
+            [
+                "beta=interval(1,64)",
+                "latent_dim=interval(2,20)",
+                "optimizer.lr=tag(log,interval(1e-4,1e-2))",
+                "data.variance=interval(0.05,0.5)",
+            ],
+            params={"seed": "0,1", "beta": "1,4"},
+        )
+
+        assert {
+            "beta": Interval(1, 64, log=True),
+            "latent_dim": Interval(2, 20, log=True, integer=True),
+            "optimizer.lr": Interval(1e-4, 1e-2, log=True),
+            "data.variance": Interval(0.05, 0.5),
+        } == found.intervals
+        assert {"seed": [0, 1]} == found.axes
+        assert ["optimizer.lr", "data.variance"] == found.further
 
     def test_hydra_overrides_are_left_out(self) -> None:
         """What is Hydra's is no part of the task."""

@@ -1,59 +1,22 @@
-import functools
+import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
-from studies import write_result
 
-from bvae import config
 from bvae.data import folder
 from bvae.exceptions import ConfigError
 from sweeps import plan as module
-from sweeps import sweeper
-from sweeps.plan import Plan, Terms, extended, plan
+from sweeps.manifest import Manifest
+from sweeps.plan import Plan, Terms
 from sweeps.points import Point
-from sweeps.study import Manifest, Study, load_study
 
 Planned = Callable[..., Plan]
 GRID = ("beta=1,4", "latent_dim=5", "seed=0,1")
-
-
-@pytest.fixture(scope="module")
-def composed() -> Iterator[Callable[[Sequence[str]], DictConfig]]:
-    """Compose for real, each list of overrides once."""
-    sweeper.register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config.directory()), version_base="1.3"):
-
-        @functools.cache
-        def cached(overrides: tuple[str, ...]) -> DictConfig:
-            return compose("config", overrides=list(overrides), return_hydra_config=True)
-
-        yield lambda overrides: cached(tuple(overrides)).copy()
-    GlobalHydra.instance().clear()
-
-
-@pytest.fixture
-def planned(
-    composed: Callable[[Sequence[str]], DictConfig],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Planned:
-    """Plan the study that is typed in a folder of the test's own."""
-    monkeypatch.chdir(tmp_path)
-
-    def planned(*arguments: str, **options: Any) -> Plan:
-        return plan([*arguments, "tracker=none"], params={}, compose=composed, **options)
-
-    return planned
 
 
 class TestPlan:
@@ -262,140 +225,54 @@ class TestWrite:
             found.write()
 
 
-class TestExtension:
-    @pytest.fixture
-    def study(self, planned: Planned) -> Study:
-        """A study of two points, on disk."""
-        return planned("beta=1,4", "seed=0", "study=one").write()
+class TestSearch:
+    def test_an_interval_is_searched(self, planned: Planned) -> None:
+        """The study begins as a coarse line; the rest is found by its workers."""
+        found = planned("beta=interval(1,64)", "latent_dim=5,10,20", "seed=0,1")
+        made = found.manifest
 
-    def test_a_larger_grid_extends_it(self, planned: Planned, study: Study) -> None:
-        """It stays the same study, its points in the order to run."""
-        found = planned("beta=4,16", "seed=0", "study=one")
-        more = found.write()
+        assert [1, 64, 8, 2, 16, 4, 32] == [point.values["beta"] for point in found.asked]
+        assert {(10, 0)} == {(p.values["latent_dim"], p.values["seed"]) for p in found.asked}
+        assert made.search is not None
+        assert ([0, 1], 20, 13) == (made.search["seeds"], made.search["n_trials"], made.unfound)
+        assert made.search["sampler"]["_target_"].endswith("TPESampler")
 
-        assert [1, 16, 4] == [point.values["beta"] for point in more.points]
-        assert [4, 16] == [point.values["beta"] for point in found.asked]
-        assert study.manifest.study_id == more.manifest.study_id
-        assert study.manifest.created_at == more.manifest.created_at
-
-    def test_a_smaller_grid_never_shrinks_it(self, planned: Planned, study: Study) -> None:
-        """What was asked for once stays."""
-        assert study.points == planned("beta=4", "seed=0", "study=one").write().points
-
-    def test_another_base_is_refused(self, planned: Planned, study: Study) -> None:
-        """Every differing key, and what to do."""
-        with pytest.raises(ConfigError) as raised:
-            planned("beta=1", "study=one", "optimizer.lr=1e-4", "trainer.max_steps=7")
-
-        assert [
-            "the study one was made with another configuration:",
-            "  optimizer.lr: 0.001 in the study, 0.0001 now",
-            "  trainer.max_steps: 2000 in the study, 7 now",
-            "give the new one a name of its own (study=…), or type the old values",
-        ] == str(raised.value).splitlines()
-
-    def test_more_steps_are_another_study(self, planned: Planned, study: Study) -> None:
-        """Unless one asks for the models to be trained on, which the message says how to do."""
-        with pytest.raises(ConfigError, match=r"train its models on \(extend=true\)"):
-            planned("beta=1", "study=one", "trainer.max_steps=3000")
-
-    def test_more_steps_with_extend(self, planned: Planned, study: Study) -> None:
-        """The study goes on with more steps for all its points; what is shorter is to be run."""
-        for point in study.points:
-            write_result(study, point, steps=2000)
-        found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
-        longer = found.write()
-
-        assert ("models of 2000 steps are trained on to 3000",) == found.notes
-        assert study.manifest.study_id == longer.manifest.study_id
-        assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
-        assert [3000, 3000] == [
-            longer.manifest.configuration(point)["trainer"]["max_steps"] for point in longer.points
-        ]
-
-    def test_extend_takes_only_more_steps(self, planned: Planned, study: Study) -> None:
-        """Fewer steps, or another learning rate beside more of them, are another study."""
-        for typed in (["trainer.max_steps=7"], ["trainer.max_steps=3000", "optimizer.lr=1e-4"]):
-            with pytest.raises(ConfigError, match="made with another configuration"):
-                planned("beta=1", "study=one", "extend=true", *typed)
-
-    def test_once_extended_the_longer_command_is_the_same(
-        self, planned: Planned, study: Study
+    @pytest.mark.parametrize("terms", [Terms(n_trials=3), Terms(sampler="gp")])
+    def test_so_are_values_where_a_sampler_or_a_number_is_given(
+        self, planned: Planned, terms: Terms
     ) -> None:
-        """It need not say extend=true again."""
-        planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true").write()
+        """As in Hydra's Optuna sweeper."""
+        made = planned("beta=1,4,16", "latent_dim=5,10", "seed=0,1", terms=terms).manifest
 
-        assert (
-            study.points == planned("beta=1", "study=one", "trainer.max_steps=3000").write().points
-        )
+        assert made.search is not None
+        assert {"values": (5, 10)} == made.search["space"]["latent_dim"]
 
-    def test_a_further_axis_is_refused(self, planned: Planned, study: Study) -> None:
-        """Its old points have no value for it."""
-        with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.001 in the study, swept now"):
-            planned("beta=1", "study=one", "optimizer.lr=1e-4,1e-3")
+    def test_no_more_trainings_than_there_are_points(self, planned: Planned) -> None:
+        """Who asks for a hundred of a grid of six gets six."""
+        found = planned("beta=1,4,16", "latent_dim=5,10", terms=Terms(n_trials=100))
 
-    def test_a_single_value_of_an_axis_is_a_smaller_grid(self, planned: Planned) -> None:
-        """What was swept once need not be swept again."""
-        planned("beta=1", "model=mlp,conv", "study=two").write()
+        assert 6 == len(found.manifest.points) + found.manifest.unfound
 
-        found = planned("beta=4", "model=conv", "study=two")
+    def test_any_key_may_be_searched(self, planned: Planned) -> None:
+        """A group, an interval of another key: in the middle at first."""
+        found = planned("beta=1,4", "model=conv,mlp", "optimizer.lr=tag(log,interval(1e-4,1e-2))")
 
-        assert [{"beta": 4, "latent_dim": 10, "seed": 0, "model": "conv"}] == [
-            point.values for point in found.asked
-        ]
-        assert 3 == len(found.write().points)
-
-    def test_configurations_of_both_are_kept(self, planned: Planned) -> None:
-        """A choice that is not typed again still has its own."""
-        planned("beta=1", "model=mlp,conv", "study=two").write()
-        study = planned("beta=1", "model=higgins", "study=two").write()
-
-        assert {"mlp", "conv", "higgins"} == {
-            study.manifest.configuration(point)["model"]["name"] for point in study.points
+        assert ["model", "optimizer.lr"] == found.manifest.axes
+        assert {("mlp", 0.001)} == {
+            (p.values["model"], p.values["optimizer.lr"]) for p in found.asked
         }
 
-
-class TestSources:
-    @pytest.fixture
-    def study(self, planned: Planned) -> Study:
-        """A study of two points made with other sources: one changed, one gone, one new."""
-        found = planned("beta=1,4", "seed=0", "study=one")
-        sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12, "bvae/old.py": "1"}
-        del sources["bvae/pace.py"]
-        old = replace(found.manifest, code_version="0" * 12, sources=sources)
-        old.write(found.folder.manifest)
-        return load_study(found.folder.root)
-
-    def test_other_sources_are_refused_while_something_is_left(
-        self, planned: Planned, study: Study
+    @pytest.mark.parametrize(
+        ("arguments", "terms", "message"),
+        [
+            (["objective=udr"], Terms(), "objective=udr: compares the seeds of a cell"),
+            ([], Terms(pruner="median"), "hydra.sweeper.pruner: holds the cells of a grid"),
+            ([], Terms(sampler="bayes"), "hydra.sweeper.sampler: expected one of tpe, gp"),
+        ],
+    )
+    def test_mistakes(
+        self, planned: Planned, arguments: list[str], terms: Terms, message: str
     ) -> None:
-        """Numbers of two versions could not be compared; every file is named."""
-        with pytest.raises(ConfigError) as raised:
-            planned("beta=1", "study=one")
-
-        assert [
-            "  bvae/losses.py: changed",
-            "  bvae/old.py: gone",
-            "  bvae/pace.py: new",
-        ] == str(raised.value).splitlines()[1:4]
-        assert "put the old sources back" in str(raised.value)
-
-    def test_a_finished_study_may_be_looked_at(self, planned: Planned, study: Study) -> None:
-        """Nothing would be run; but it is not to be extended, neither now nor later."""
-        for point in study.points:
-            write_result(study, point)
-
-        looked_at = planned("beta=1", "study=one").write()
-
-        assert study.manifest.sources == looked_at.manifest.sources
-        with pytest.raises(ConfigError, match="other sources of bvae/"):
-            planned("beta=16", "study=one")
-
-
-def test_extension_keeps_the_terms_now_typed(planned: Planned) -> None:
-    """More attempts may be given to a study that is there."""
-    old = planned("beta=1", "study=one").manifest
-    new = planned("beta=1", "study=one", terms=Terms(max_attempts=5)).manifest
-
-    found: Manifest = extended(old, new)
-    assert 5 == found.max_attempts
+        """What cannot be searched by, or with, is told before anything starts."""
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            planned("beta=interval(1,64)", *arguments, terms=terms)

@@ -3,15 +3,17 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from studies import manifest, points, write_result
+from studies import SEARCH, manifest, points, write_result
 
 from bvae import pace
 from bvae.config import Config
 from sweeps.display import Display
+from sweeps.manifest import Manifest
 from sweeps.plan import Plan
 from sweeps.points import Point, grid
 from sweeps.preview import preview
-from sweeps.study import Manifest, Study, StudyFolder
+from sweeps.search import Search
+from sweeps.study import Study, StudyFolder
 
 
 @pytest.fixture
@@ -47,6 +49,16 @@ def test_points_are_listed_with_their_states(timed: list[Config], tmp_path: Path
     assert "  complete  beta=1 latent_dim=5 seed=0" == lines[1]
     assert "  pending   beta=4 latent_dim=5 seed=1" == lines[4]
     assert lines[5].endswith("1 already done, 3 to run")
+
+
+def test_what_a_search_will_choose_is_counted(timed: list[Config], tmp_path: Path) -> None:
+    """Five more beside the seven it begins with, each like one of them: 12 · 10 steps of 1 s."""
+    found = Search.read(SEARCH)
+    lines = said(manifest(found.start(), search=found.written()), tmp_path)
+
+    assert "  and 5 that the search will choose" == lines[8]
+    assert "0 already done, 12 to run" in lines[9]
+    assert lines[10].startswith("about 2:00 of training on 1 worker(s): 120 steps")
 
 
 def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studies import make_study, points, slugs, write_result
+from studies import make_search, make_study, points, slugs, write_result
 
 from sweeps.ledger import Ledger
 from sweeps.points import Point
@@ -63,6 +64,27 @@ class TestLook:
 
         assert 6 == progress.left
         assert () == progress.snapshot().failures
+
+
+class TestSearch:
+    def test_points_yet_to_be_found_are_left(self, tmp_path: Path) -> None:
+        """They are pending; a point that was found since is one of those that were expected."""
+        study = make_search(tmp_path / "tested")
+        progress = Progress(study)
+        progress.look()
+        assert 12 == progress.left
+
+        found = Point.of({"beta": 3, "latent_dim": 5, "seed": 0})
+        replace(study.manifest, points=[*study.manifest.points, found.values]).write(
+            study.folder.manifest
+        )
+        write_result(study, found)
+        progress.look()
+
+        assert 11 == progress.left
+        assert {"expected": 12, "complete": 1, "pending": 11}.items() <= (
+            progress.snapshot().counts.items()
+        )
 
 
 class TestBreaker:
@@ -160,6 +182,22 @@ class TestSnapshot:
         assert best is not None
         assert ("beta=4 latent_dim=5", 2) == (best.cell, best.seeds)
         assert best.mean == pytest.approx(0.225)
+
+    @pytest.mark.parametrize("state", ["pruned", "failed"])
+    def test_a_cell_that_was_given_up_is_not_best(
+        self, study: Study, progress: Progress, state: str
+    ) -> None:
+        """Neither by the score a pruned seed had on the way, nor by its other seed."""
+        write_result(study, study.points[0], scores={"mig": 0.1})
+        given_up = study.points[1].values["beta"]
+        for seed, ended in enumerate(("complete", state)):
+            point = Point.of({"beta": given_up, "latent_dim": 5, "seed": seed})
+            write_result(study, point, state=ended, scores={"mig": 0.9}, attempt=3)
+        progress.look()
+
+        best = progress.snapshot().best
+        assert best is not None
+        assert (0.1, 1) == (best.mean, best.seeds)
 
     def test_failures_name_point_and_cause(self, study: Study, progress: Progress) -> None:
         """Only points that are failed for good."""

@@ -15,10 +15,11 @@ from bvae.exceptions import ConfigError
 from bvae.metrics import score
 from bvae.trial import TrialResult
 from sweeps import rescore
+from sweeps.manifest import Manifest
 from sweeps.orchestrator import running
 from sweeps.presence import Present
 from sweeps.rescore import requested, rescored_manifest
-from sweeps.study import Manifest, Study, load_study
+from sweeps.study import Study, load_study
 
 LATTICE = FactorLattice(("shape", "scale", "orientation", "x", "y"), (3, 2, 3, 2, 2))
 

@@ -48,8 +48,7 @@ class TestConf:
             ("storage", "postgresql://h/d?password=p", "a password has no place in a file"),
             ("workers_per_device", 0, "workers_per_device: expected an integer of at least 1"),
             ("pruner", "hyperband", "pruner: expected one of percentile, median, or null"),
-            ("sampler", {}, "sampler: searches are not supported yet"),
-            ("n_trials", 10, "n_trials: searches are not supported yet"),
+            ("n_trials", 0, "n_trials: expected an integer of at least 1, but got 0"),
         ],
     )
     def test_mistakes(self, key: str, value: object, message: str) -> None:

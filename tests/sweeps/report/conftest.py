@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from sweeps.manifest import Manifest
 from sweeps.points import Point, grid
-from sweeps.study import Manifest, Study, load_study
+from sweeps.study import Study, load_study
 
 IMAGE_SIZE = 1024
 MANIFEST: dict[str, Any] = {

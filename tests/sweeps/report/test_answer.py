@@ -3,7 +3,14 @@
 from typing import Any
 
 from sweeps.floors import Floor, Level, write_floors
-from sweeps.report.answer import best_model, gallery, in_words, line_answers, score_answers
+from sweeps.report.answer import (
+    best_answer,
+    best_model,
+    gallery,
+    in_words,
+    line_answers,
+    score_answers,
+)
 from sweeps.report.digest import digest
 
 
@@ -44,6 +51,18 @@ def test_every_latent_size_has_an_answer(make_study: Any, points_of: Any) -> Non
     assert {answer.next_command for answer in answers} == {""}
 
 
+def test_best_cell_has_the_answer_of_its_latent_size(make_study: Any, points_of: Any) -> None:
+    """By the objective, whichever score is shown first; nothing where nothing is best."""
+    read = digest(make_study(points_of()))
+    assert read.overall is not None
+    found = best_answer(read, score_answers(read, scores=("beta_vae", "mig"), command="bvae -m"))
+    assert found is not None
+    assert found.best == in_words(read, read.overall, score="mig")
+
+    waiting = digest(make_study(points_of(), results={p.slug: None for p in points_of()}))
+    assert best_answer(waiting, []) is None
+
+
 def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: Any) -> None:
     """Where the score still rises at the largest β, the command adds a larger one."""
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
@@ -59,6 +78,23 @@ def test_range_of_the_best_beta_may_be_open(make_study: Any, points_of: Any) -> 
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     (answer,) = line_answers(digest(make_study(points)), score="mig", command="bvae -m")
     assert answer.beta_range.endswith(", or above")
+
+
+def test_single_beta_was_not_chosen(make_study: Any, points_of: Any) -> None:
+    """Where nothing else was tried, none is called best with any confidence."""
+    read = digest(make_study(points_of(betas=(4,), latent_dims=(5,))))
+    (answer,) = line_answers(read, score="mig", command="bvae -m")
+    assert answer.beta_range == "–"
+
+
+def test_answer_so_far_is_about_the_best_so_far(make_study: Any, points_of: Any) -> None:
+    """Of a study in progress the seeds that are there choose and judge: one story, not two."""
+    points = points_of(latent_dims=(5,))
+    late = {p.slug: None for p in points if p.values["seed"] == 2 and p.values["beta"] > 0.25}
+    read = digest(make_study(points, results=late))
+    (answer,) = line_answers(read, score="mig", command="bvae -m")
+    assert read.in_progress
+    assert (answer.best.beta, answer.beta_range, answer.verdict) == ("4", "4", "yes")
 
 
 def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:

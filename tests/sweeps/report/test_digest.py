@@ -64,6 +64,21 @@ def test_failed_seed_keeps_a_cell_from_being_best(
     assert [t.error for t in read.trials if t.state == "failed"] == ["no memory"]
 
 
+@pytest.mark.parametrize("state", ["pruned", "failed"])
+def test_cell_that_was_given_up_is_not_best_so_far(
+    make_study: Any, points_of: Any, result_of: Any, state: str
+) -> None:
+    """As at the end; a cell that still waits for a seed may be."""
+    points = points_of(betas=(0.25, 4, 16), latent_dims=(5,), seeds=(0, 1))
+    by_slug = {point.slug: point for point in points}
+    last = "beta=4,latent_dim=5,seed=1"
+    ended = result_of(by_slug[last], state=state, attempt=3, error="no memory")
+    read = digest(make_study(points, results={last: ended, "beta=16,latent_dim=5,seed=1": None}))
+    assert read.in_progress
+    assert read.overall is not None
+    assert read.overall.beta == 16
+
+
 def test_nothing_complete_has_no_best(make_study: Any, points_of: Any) -> None:
     """A study that has just begun can be read."""
     points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bvae.exceptions import ConfigError
 from sweeps.report.digest import digest
 from sweeps.report.drawings import (
     Choice,
@@ -30,6 +31,18 @@ def test_objective_over_beta_is_shown_first(make_study: Any) -> None:
     assert len(choices) == 4
     assert shown(choices) == [("beta_vae", "beta")]
     assert [drawing.shape for drawing in choices[0].drawings] == ["wide", "narrow"]
+
+
+def test_scores_of_other_codes_are_drawn_small(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """Few choose them, and there are many."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    results = {
+        point.slug: result_of(point, scores={"mig": 0.2, "mig_sampled": 0.1}) for point in points
+    }
+    choices = curves(digest(make_study(points, results=results)))
+    assert [drawing.shape for drawing in choices[-1].drawings] == ["half"]
 
 
 def test_facets_stand_side_by_side(make_study: Any, points_of: Any) -> None:
@@ -87,6 +100,41 @@ def test_ids_of_charts_differ(make_study: Any) -> None:
         for drawing in choice.drawings
     ]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("curve", "SAP"), ("heat_map", "SAP"), ("tradeoff", "SAP against reconstruction")],
+)
+def test_notebook_gets_each_chart(
+    make_study: Any, points_of: Any, result_of: Any, name: str, title: str
+) -> None:
+    """Of the chosen score; with further axes, the facet of the best cell."""
+    points = points_of(betas=(1, 4), latent_dims=(5, 10), seeds=(0, 1), model=("mlp", "conv"))
+    results = {
+        point.slug: result_of(point, scores={"mig": (point.values["model"] == "mlp") / 2, "sap": 0})
+        for point in points
+    }
+    found = make_study(points, results=results).figure(name, score="sap")
+    marks = found.axes[0].collections
+    assert found.axes[0].get_title(loc="left") == title
+    # cells 0 to 3 are of conv, 4 to 7 of mlp
+    assert "-".join(mark.get_gid().removeprefix("cells-") for mark in marks) == "4-5-6-7"
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "message"),
+    [
+        ("pie", None, "pie: no such chart; expected one of curve, heat_map, tradeoff"),
+        ("curve", "sap", "sap: no result has it; expected one of mig, beta_vae, recon"),
+    ],
+)
+def test_unknown_chart_or_score_is_refused(
+    make_study: Any, name: str, score: str | None, message: str
+) -> None:
+    """What there is is named."""
+    with pytest.raises(ConfigError, match=message):
+        make_study().figure(name, score=score)
 
 
 @pytest.mark.parametrize("score", [None, "beta_vae"])

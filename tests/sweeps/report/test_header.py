@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from sweeps.report.digest import digest
 from sweeps.report.header import header
 
@@ -34,6 +36,15 @@ def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
     assert found["made with"] == "bvae-sweeps 0.1.0, torch 2.13.0"
     assert found["command"] == "bvae -m beta=1,4"
     assert found["seeds a cell"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("2026-11-24T06:00:00+02:00", "2026-11-24 04:00 UTC"), ("some day", "some day")],
+)
+def test_start_is_written_for_people(make_study: Any, written: str, shown: str) -> None:
+    """In UTC; what cannot be read stays as it is."""
+    assert facts(make_study(created_at=written))["started"] == shown
 
 
 def test_seeds_of_an_unfinished_study(make_study: Any, points_of: Any) -> None:

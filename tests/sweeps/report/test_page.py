@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sweeps.curve import best_cells
 from sweeps.report.page import write_report
 
 COLUMNS = (
@@ -83,6 +84,45 @@ def test_answer_stands_on_the_page(page: str) -> None:
     assert re.search(r"bvae experiment=quick beta=4 latent_dim=\d+ seed=\d study=quick-again", text)
     assert "checkpoints/last.ckpt" in text
     assert "Unfinished" not in text
+
+
+def test_card_says_how_sure_it_is(page: str) -> None:
+    """Interval, a seed left out, the range of the best β and the verdict stand with the best β."""
+    text = " ".join(" ".join(Elements(page).texts).split())
+    card = text[text.index("How sure is that?") : text.index("Its best model")]
+    for expected in ("The mean of 2 seeds", "with 95 % confidence", "an inverted U?", "0.3"):
+        assert expected in card
+
+
+@pytest.mark.parametrize(
+    ("fresh", "answer"),
+    [((0.2, 0.5, 0.1), "confirmed"), ((0.6, 0.3, 0.1), "refuted"), (None, "")],
+)
+def test_fresh_seeds_stand_with_the_best(
+    make_study: Any, points_of: Any, result_of: Any, fresh: Any, answer: str
+) -> None:
+    """What `sweeps confirm` found: both means, the gaps to both neighbours, and the answer."""
+    study = make_study(points_of(latent_dims=(5,)))
+    best = best_cells(study.frame(), score="mig").overall
+    assert best is not None
+    if fresh is not None:
+        points = points_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
+        noise = (0.004, -0.003, 0.002)
+        results = {
+            point.slug: result_of(point, scores={"mig": fresh[i] + noise[(seed + i) % 3]})
+            for point in points
+            for i, seed in [((1, 4, 16).index(point.values["beta"]), point.values["seed"])]
+        }
+        make_study(points, folder="quick-confirm", results=results)
+    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
+    assert ("On fresh seeds" in text) == (fresh is not None)
+    if fresh is not None:
+        block = text[text.index("On fresh seeds") : text.index("Score against")]
+        assert f"β = 4 scores {fresh[1] + 0.001:.3f} on 3 seeds that had no say" in block
+        assert f"{best.mean:.3f} on those that chose it" in block
+        assert f"above its neighbours: {answer}" in block
+        assert f"{fresh[1] - fresh[0]:+.3f} over β = 1 (95 % interval" in block
+        assert f"{fresh[1] - fresh[2]:+.3f} over β = 16 (95 % interval" in block
 
 
 def test_pictures_of_the_best_are_embedded(page: str) -> None:

@@ -71,6 +71,12 @@ def test_unequal_marks_keep_their_styles() -> None:
     assert element.count("fill: red") == element.count("fill: blue") == 1
 
 
+def test_what_is_written_is_not_rounded() -> None:
+    """A tick at 0.00122 would be one at 0."""
+    document = DOCUMENT.replace("<!-- a comment -->", '<text x="1.23456">0.00122</text>')
+    assert '<text x="1.23">0.00122</text>' in embedded(document, name="c1")
+
+
 def test_coordinates_are_rounded(element: str) -> None:
     """A tenth of a pixel is enough, two decimals for small numbers."""
     assert "L 12.3 1.23" in element

@@ -1,0 +1,107 @@
+"""A study on disk, and a command that asks for more of it: what is joined, and what is refused."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bvae.exceptions import ConfigError
+from sweeps.manifest import STEPS, Manifest
+from sweeps.points import Point, in_order
+from sweeps.study import Study
+
+
+def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifest:
+    """Return the study on disk with the points of both; a smaller grid never shrinks it.
+
+    It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
+
+    Args:
+        known: on disk.
+        new: as typed now.
+        longer: whether more steps are taken by training on, not as another study.
+
+    Raises:
+        ConfigError: if the two do not share their base configuration.
+    """
+    if longer and _trains_longer(known, new):
+        known = replace(
+            known,
+            base=known.base | {STEPS: new.base[STEPS]},
+            configurations={
+                choice: _with_steps(values, new.base[STEPS])
+                for choice, values in known.configurations.items()
+            },
+        )
+    different = list(differences(known, new))
+    if different:
+        raise ConfigError(
+            f"the study {known.name} was made with another configuration:\n"
+            + "\n".join(f"  {line}" for line in different)
+            + "\ngive the new one a name of its own (study=…), or type the old values"
+            + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
+        )
+    points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
+    return replace(
+        new,
+        study_id=known.study_id,
+        created_at=known.created_at,
+        code_version=known.code_version,
+        sources=known.sources,
+        points=[point.values for point in in_order(points)],
+        configurations=known.configurations | new.configurations,
+        search=_joint_search(known.search, new.search),
+    )
+
+
+def _joint_search(
+    known: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return where to search from now on: as typed last, for the larger number of trainings."""
+    if known is None or new is None:
+        found = new or known
+        return None if found is None else dict(found)
+    return {**new, "n_trials": max(known["n_trials"], new["n_trials"])}
+
+
+def _trains_longer(known: Manifest, new: Manifest) -> bool:
+    return STEPS in known.base and new.base.get(STEPS, 0) > known.base[STEPS]
+
+
+def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    return {**values, "trainer": values["trainer"] | {"max_steps": steps}}
+
+
+def differences(known: Manifest, new: Manifest) -> Iterator[str]:
+    """Say how two manifests of one name differ, a line for each key."""
+    if known.storage != new.storage:
+        yield f"hydra.sweeper.storage: {known.storage} in the study, {new.storage} now"
+    for axis in sorted({*known.axes} ^ {*new.axes}):
+        old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
+        yield f"{axis}: {old} in the study, {now_} now"
+    for key in sorted({*known.base, *new.base}):
+        old, now_ = known.base.get(key), new.base.get(key)
+        swept = any(key == axis or key.startswith(axis + ".") for axis in {*known.axes, *new.axes})
+        if old != now_ and not swept:
+            yield f"{key}: {old} in the study, {now_} now"
+
+
+def check_sources(known: Manifest, new: Manifest, study: Study) -> None:
+    """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
+    if known.code_version == new.code_version:
+        return
+    if study.counts["running"] + study.counts["pending"] == 0:
+        return
+    paths = sorted({*known.sources, *new.sources})
+    changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]
+    raise ConfigError(
+        f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
+        "be compared with new ones:\n"
+        + "\n".join(f"  {path}: {_change(path, known, new)}" for path in changed)
+        + "\ngive the new study a name of its own (study=…), or put the old sources back"
+    )
+
+
+def _change(path: str, known: Manifest, new: Manifest) -> str:
+    if path not in known.sources:
+        return "new"
+    return "changed" if path in new.sources else "gone"

@@ -1,0 +1,114 @@
+"""What a study consists of, and under which conditions it was made: `manifest.json`."""
+
+import copy
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bvae.exceptions import ConfigError
+from bvae.files import write_atomically
+from sweeps.points import Point
+
+STEPS = "trainer.max_steps"
+"""The one key of the base configuration that `extend=true` may change."""
+
+SCHEMA = 1
+"""Version of `manifest.json`; readers refuse a newer one."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a study consists of, and under which conditions it was made.
+
+    Attributes:
+        axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
+        base: the flat configuration all points share, as far as it can change numbers.
+        configurations: what was composed for each choice among the swept groups.
+        code_version: hash of the sources of `bvae/`; `sources` has one for each file.
+        trial: dotted name of the function that runs a trial.
+        max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
+            worker may die without progress.
+        pruner: gives hopeless cells up early; None lets every trial end.
+        storage: URL of the database with the attempts, without password; None: `study.journal`.
+        search: what `sweeps.search.Search` has written; points are added to it as they are found.
+    """
+
+    study_id: str
+    name: str
+    axes: list[str]
+    groups: list[str]
+    points: list[dict[str, Any]]
+    base: dict[str, Any]
+    configurations: dict[str, dict[str, Any]]
+    objective: str
+    protocol: str
+    lattice: str | None
+    data: str
+    model: str
+    image_size: int
+    threads: int
+    command: str
+    created_at: str
+    code_version: str
+    sources: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    trial: str = "bvae.train.run_trial"
+    max_attempts: int = 3
+    max_deaths: int = 10
+    pruner: str | None = None
+    storage: str | None = None
+    search: dict[str, Any] | None = None
+    schema: int = SCHEMA
+
+    def write(self, path: Path) -> None:
+        """Write the manifest atomically."""
+        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+
+    def configuration(self, point: Point) -> dict[str, Any]:
+        """Return the composed configuration of a point, its swept values set."""
+        values = point.values
+        choice = combination({group: values[group] for group in self.groups})
+        composed = copy.deepcopy(self.configurations[choice])
+        for key, value in values.items():
+            if key not in self.groups:
+                *parents, leaf = key.split(".")
+                part = functools.reduce(lambda tree, name: tree[name], parents, composed)
+                part[leaf] = list(value) if isinstance(value, tuple) else value
+        return composed
+
+    @property
+    def unfound(self) -> int:
+        """How many points a search has yet to find."""
+        return max(0, self.search["n_trials"] - len(self.points)) if self.search else 0
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Read a manifest.
+
+        Raises:
+            ConfigError: if there is none, or it was written by a newer version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("schema", 0) > SCHEMA:
+                raise ConfigError(
+                    f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
+                )
+            names = {entry.name for entry in dataclasses.fields(cls)}
+            return cls(**{key: value for key, value in content.items() if key in names})
+        except (FileNotFoundError, NotADirectoryError):
+            raise ConfigError(
+                f"{path.parent}: not a study (no manifest.json); "
+                "give the folder of a study, for example runs/quick"
+            ) from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path}: not a manifest this version can read ({error})") from None
+
+
+def combination(choices: Mapping[str, object]) -> str:
+    """Name a choice among swept config groups; empty where none is swept."""
+    return ",".join(f"{group}={choices[group]}" for group in sorted(choices))

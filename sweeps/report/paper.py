@@ -1,0 +1,163 @@
+"""The paper that charts are drawn on: their style, their margins, and what becomes of them.
+
+Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+
+from sweeps.report.marks import Canvas, Margins
+from sweeps.report.svg import embedded, inside, on_frame
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+INK, MUTED, RULE, QUIET = "#1c2530", "#5b6775", "#dfe3e8", "#c3cad2"
+STYLE: "dict[RcKeyType, Any]" = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9aa4b0",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": MUTED,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "font.sans-serif": ["DejaVu Sans"],  # for measuring; the page has its own
+    "grid.color": RULE,
+    "legend.borderaxespad": 0,
+    "legend.columnspacing": 1.2,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bvae-sweeps",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "ytick.left": False,
+}
+
+
+class Chart(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        FigureCanvasAgg(self)
+        data = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(data, format="png", dpi=144)
+        return data.getvalue()
+
+
+class Blank(NamedTuple):
+    """An empty chart."""
+
+    figure: Chart
+    axes: Axes
+    title: Text
+
+
+class Paper:
+    """A chart that one score after another is drawn on: its axis, legend and colour bar stay.
+
+    They take most of the time to draw, so a page gets them once: the first chart holds them, the
+    others refer to it.
+    """
+
+    def __init__(self, blank: Blank, *, stays: Sequence[Artist]) -> None:
+        self.figure, self.axes, self._title = blank
+        bars = self.figure.axes[1:]
+        self._stays = {*stays, *bars, self.axes.patch, self.axes.spines["bottom"]}
+        self._letters = mpl.rcParams["font.size"]
+        self._frame = ""
+
+    def svg(self, *, name: str) -> str:
+        """Return what is drawn now as an `<svg>` element; every id in it begins with `name`."""
+        with self._shown(stays=False):
+            drawn = to_svg(self.figure, name=name)
+        if self._frame:
+            return on_frame(drawn, frame=f'<use href="#{self._frame}"/>')
+        self._frame = f"{name}-frame"
+        with self._shown(stays=True):
+            frame = inside(to_svg(self.figure, name=f"{name}f"))
+        return on_frame(drawn, frame=f'<g id="{self._frame}">{frame}</g>')
+
+    @contextmanager
+    def anew(self, title: str) -> Iterator[Axes]:
+        """Take away what was drawn before, and draw under another title."""
+        for artist in [*self.axes.lines, *self.axes.collections, *self.axes.texts]:
+            artist.remove()
+        self._title.set_text(title)
+        with mpl.rc_context({**STYLE, "font.size": self._letters}):
+            yield self.axes
+
+    @contextmanager
+    def _shown(self, *, stays: bool) -> Iterator[None]:
+        children = [*self.axes.get_children(), *self.figure.axes[1:]]
+        hidden = [one for one in children if one.get_visible() and (one in self._stays) != stays]
+        for artist in hidden:
+            artist.set_visible(False)
+        yield
+        for artist in hidden:
+            artist.set_visible(True)
+
+
+@contextmanager
+def style(canvas: Canvas) -> Iterator[None]:
+    """Draw in the report's style, with the canvas's letters."""
+    with mpl.rc_context({**STYLE, "font.size": canvas.letters}):
+        yield
+
+
+def blank_chart(
+    canvas: Canvas,
+    *,
+    margins: Margins = Margins(),  # noqa: B008 (it is immutable)
+) -> Blank:
+    """Return an empty chart with margins fixed: a layout engine would draw everything twice."""
+    unit_x, unit_y = canvas.letters / canvas.width, canvas.letters / canvas.height
+    left, bottom = margins.left * unit_x, margins.bottom * unit_y
+    width, height = 1 - left - margins.right * unit_x, 1 - bottom - margins.top * unit_y
+    figure = Chart(figsize=(canvas.width / 72, canvas.height / 72))
+    axes = figure.add_axes((left, bottom, width, height))
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+    axes.tick_params(labelsize=canvas.letters)  # ticks that are made later are of this size too
+    # places of title and label are given: to find them every tick would be laid out once more
+    axes.yaxis.set_label_coords((1.4 * unit_x - left) / width, 0.5)
+    title = axes.set_title("", y=1, pad=(margins.top - 2.4) * canvas.letters)
+    return Blank(figure, axes, title)
+
+
+def to_svg(figure: Figure, *, name: str) -> str:
+    """Return a figure as an `<svg>` element for a page, the same bytes for the same figure.
+
+    Every id in it begins with `name`, so that many charts can stand in one page.
+    """
+    text = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(text, format="svg", transparent=True)
+    return embedded(text.getvalue(), name=name)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG (two pixels for each CSS pixel) or SVG, by the path's suffix."""
+    with mpl.rc_context(STYLE):
+        if path.suffix == ".svg":
+            figure.savefig(path, format="svg", metadata={"Date": None})
+        else:
+            FigureCanvasAgg(figure)
+            figure.savefig(path, format="png", dpi=144)
