@@ -1,6 +1,6 @@
 """Does a search find the best cell? Replays of a recorded study, beside random search and the grid.
 
-Run: python tests/benchmarks/replay_search.py
+Run: python -m tests.benchmarks.replay_search
 
 `docs/replay/` holds 7 β x 4 latent sizes x 6 seeds, all trained to the end (`docs/replay/record.py`
 wrote it). A replay hides three of the six seeds: the search sees the other three, and what it calls
@@ -9,14 +9,14 @@ within one standard error of the best one's mean (variance pooled over cells). T
 hide three of six.
 """
 
+import csv
 import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean, variance
-
-from replay_pruning import finals
 
 from sweeps.points import Cell, Point
 from sweeps.samplers import Notes, named, next_point
@@ -24,10 +24,26 @@ from sweeps.search import SAMPLERS, Choices, Search
 
 Scores = Mapping[Point, float]
 
+Play = Callable[[dict[Point, float], int], Sequence[Cell]]
+"""Plays a replay: of the scores that are seen and its number, the cells called best."""
+
+RECORD = Path(__file__).resolve().parents[2] / "docs" / "replay" / "trials.csv"
+
 SEEDS = range(6)
 N_SEEDS = 3
 BUDGET = 16
 """Trainings: less than a fifth of the grid's 84."""
+
+
+def finals(score: str) -> dict[Point, float]:
+    """Return a score of every recorded trial."""
+    with RECORD.open(encoding="utf-8") as file:
+        return {
+            Point.of({key: float(row[key]) for key in ("beta", "latent_dim", "seed")}): float(
+                row[score]
+            )
+            for row in csv.DictReader(file)
+        }
 
 
 def halves() -> Iterator[tuple[int, ...]]:
@@ -103,15 +119,8 @@ def near(recorded: Scores, half: Sequence[int]) -> set[Cell]:
     return {cell for cell, scores in cells.items() if fmean(scores) >= highest - error}
 
 
-def found(
-    recorded: Scores, play: Callable[[dict[Point, float], int], Sequence[Cell]]
-) -> list[list[bool]]:
-    """Return, for each replay, whether what was called best after each training is near the best.
-
-    Args:
-        recorded: scores of all seeds.
-        play: of the scores that are seen and the replay's number, the cells called best.
-    """
+def found(recorded: Scores, play: Play) -> list[list[bool]]:
+    """Return for every replay whether the cell called best, after each training, is near it."""
     return [
         [cell in near(recorded, half) for cell in play(seen(recorded, half, order=number), number)]
         for number, half in enumerate(halves())
@@ -128,30 +137,31 @@ def line_at(search: Search, latent_dim: object) -> list[Point]:
     return [Point.of(point.values | {"latent_dim": latent_dim}) for point in search.start()]
 
 
+def player(search: Search, start: Sequence[Point] | None = None) -> Play:
+    """Return what searches the scores it is given."""
+    return lambda scores, _: searched(scores, search, start=start)
+
+
 def rows(score: str) -> Iterator[tuple[str, str]]:
     """Yield what was played, and how many of the 20 replays found the best cell."""
     recorded = finals(score)
-    near_best = [len(near(recorded, half)) for half in halves()]
-    yield "cells within one standard error", f"{fmean(near_best):.1f} of 28"
+    near_best = fmean(len(near(recorded, half)) for half in halves())
+    yield "cells within one standard error", f"{near_best:.1f} of 28"
     grid = found(recorded, lambda scores, _: [best(scores)])
     yield "the grid of three seeds, 84 trainings", f"{hits(grid, 84)}"
     for sampler in SAMPLERS:
-        search = search_of(recorded, sampler)
-        runs = found(recorded, lambda scores, _, search=search: searched(scores, search))
-        counts = ", ".join(f"{hits(runs, n)} after {n}" for n in (9, 12, BUDGET))
-        yield f"search, {sampler}", counts
+        runs = found(recorded, player(search_of(recorded, sampler)))
+        yield f"search, {sampler}", _counts(runs, (9, 12, BUDGET))
     plain = found(recorded, lambda scores, number: at_random(scores, 64, order=number))
-    yield "points at random", ", ".join(f"{hits(plain, n)} after {n}" for n in (BUDGET, 32, 64))
-    search = search_of(recorded, "tpe")
-    for latent_dim in search.space["latent_dim"].values:
-        start = line_at(search, latent_dim)
-        runs = found(recorded, lambda scores, _, start=start: searched(scores, search, start=start))
-        longer = replace(search, n_trials=32)
-        late = found(recorded, lambda scores, _, start=start: searched(scores, longer, start=start))
-        yield (
-            f"search, tpe, begun at {latent_dim} latents",
-            f"{hits(runs, BUDGET)} after {BUDGET}, {hits(late, 32)} after 32",
-        )
+    yield "points at random", _counts(plain, (BUDGET, 2 * BUDGET, 4 * BUDGET))
+    longer = replace(search_of(recorded, "tpe"), n_trials=2 * BUDGET)
+    for latent_dim in longer.space["latent_dim"].values:
+        runs = found(recorded, player(longer, line_at(longer, latent_dim)))
+        yield f"search, tpe, begun at {latent_dim} latents", _counts(runs, (BUDGET, 2 * BUDGET))
+
+
+def _counts(runs: Sequence[Sequence[bool]], trainings: Sequence[int]) -> str:
+    return ", ".join(f"{hits(runs, number)} after {number}" for number in trainings)
 
 
 def main() -> None:
