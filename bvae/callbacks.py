@@ -1,6 +1,7 @@
 """What happens beside a training step: rows of history, checkpoints, and leaving when asked to."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from bvae.history import History
 from bvae.model import BetaVAE
 from bvae.tracking import Tracker
 from bvae.trial import Monitor, TrialFolder
+
+N_QUARTERS = 4
 
 PROBED_SCORE = "scores/mig"
 """What a model in training is judged by: its definition knows no β."""
@@ -60,6 +63,37 @@ class Record(pl.Callback):
             }
             self._history.add(trainer.global_step, row | self.probed)
             self._tracker.log(row | self.probed, step=trainer.global_step)
+
+
+class Sketch(pl.Callback):
+    """Draws the model on its way, at the first look of each further quarter of the training.
+
+    Args:
+        record: knows when there is a look.
+        draw: draws a model, and tells the tracker, at a step.
+    """
+
+    def __init__(self, record: Record, draw: Callable[[BetaVAE, int], None]) -> None:
+        self._record = record
+        self._draw = draw
+        self._quarter = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave out the quarters that were drawn before an interruption."""
+        self._quarter = self._quarter_of(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Draw if it is time; what is drawn at the end is more, and not drawn here."""
+        quarter = self._quarter_of(trainer)
+        if self._record.probed and self._quarter < quarter < N_QUARTERS:
+            self._quarter = quarter
+            if isinstance(pl_module, BetaVAE):
+                self._draw(pl_module, trainer.global_step)
+
+    def _quarter_of(self, trainer: pl.Trainer) -> int:
+        return N_QUARTERS * trainer.global_step // trainer.max_steps
 
 
 class Extension(pl.Callback):

@@ -1,9 +1,9 @@
-"""Pictures of a trained model: what it reconstructs, and what each latent does.
+"""Pictures of a model: what it reconstructs, and what each latent does.
 
 Shapes: M latents, S steps of a traversal, [C, H, W] one image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +27,22 @@ TRAVERSAL_STEPS = 11
 
 @dataclass(frozen=True)
 class Drawn:
-    """Where the pictures are; data without factors have no map of them."""
+    """Where the pictures are.
+
+    A model in training has no film yet, and data without factors have no map of them.
+    """
 
     reconstructions: Path
     traversal: Path
-    traversal_gif: Path
+    traversal_gif: Path | None = None
     factor_map: Path | None = None
 
     def track(self, tracker: Tracker, *, step: int) -> None:
         """Log every picture."""
         tracker.log_image("media/reconstructions", self.reconstructions, step=step)
         tracker.log_image("media/traversal", self.traversal, step=step)
-        tracker.log_video("media/traversal_gif", self.traversal_gif, step=step)
+        if self.traversal_gif is not None:
+            tracker.log_video("media/traversal_gif", self.traversal_gif, step=step)
         if self.factor_map is not None:
             tracker.log_image("media/factor_map", self.factor_map, step=step)
 
@@ -48,28 +52,39 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
 
     Latents are ordered by KL.
     """
-    shares = codes.factor_map
-    drawn = Drawn(
-        folder / "reconstructions.png",
-        folder / "traversal.png",
-        folder / "traversal.gif",
-        None if shares is None else folder / "factor_map.png",
+    drawn = sketch(model, dataset, codes, folder=folder)
+    film = visuals.traversal_gif(
+        traverse(model, middle(codes)), kl_nats=codes.kl_nats, labels=codes.assigned
     )
+    visuals.save_gif(folder / "traversal.gif", film, fps=8)
+    drawn = replace(drawn, traversal_gif=folder / "traversal.gif")
+    shares = codes.factor_map
+    if shares is None or codes.lattice is None:
+        return drawn
+    table = visuals.factor_map(
+        shares.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
+    )
+    visuals.save_png(folder / "factor_map.png", table)
+    return replace(drawn, factor_map=folder / "factor_map.png")
+
+
+def sketch(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
+    """Draw reconstructions and traversals: what is quick enough for a model in training."""
+    drawn = Drawn(folder / "reconstructions.png", folder / "traversal.png")
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
     visuals.save_png(drawn.reconstructions, visuals.reconstruction_grid(inputs, outputs))
-    frames = traverse(model, codes.mu[len(codes.mu) // 2])
-    kl_nats = codes.kl_nats
-    grid = visuals.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
+    grid = visuals.traversal_grid(
+        traverse(model, middle(codes)), kl_nats=codes.kl_nats, labels=codes.assigned
+    )
     visuals.save_png(drawn.traversal, grid)
-    film = visuals.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
-    visuals.save_gif(drawn.traversal_gif, film, fps=8)
-    if drawn.factor_map is not None and shares is not None and codes.lattice is not None:
-        table = visuals.factor_map(
-            shares.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
-        )
-        visuals.save_png(drawn.factor_map, table)
     return drawn
+
+
+def middle(codes: Codes) -> NDArray[np.float32]:
+    """Return the code [M] that traversals start from: that of the image in the middle."""
+    code: NDArray[np.float32] = codes.mu[len(codes.mu) // 2]
+    return code
 
 
 @torch.inference_mode()

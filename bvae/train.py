@@ -5,6 +5,7 @@ the trial is still its own.
 """
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
 from bvae import evaluate, media, preflight, tracking
-from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, save
+from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, Sketch, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
@@ -215,6 +216,7 @@ def fit(
         precision=config.trainer.precision,  # type: ignore[arg-type]
         callbacks=[
             record,
+            Sketch(record, functools.partial(_sketch, task, dataset, probe, tracker)),
             *([best] if config.checkpoint.keep == "best" else []),
             extension,
             prune,
@@ -238,6 +240,19 @@ def fit(
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
     return Trained(trainer, late_change(history.rows()), extension.continued_from)
+
+
+def _sketch(
+    task: Assignment,
+    dataset: ImageDataset,
+    probe: evaluate.Probe,
+    tracker: tracking.Tracker,
+    model: BetaVAE,
+    step: int,
+) -> None:
+    codes = evaluate.encode(model, dataset, rows=probe.rows, lattice=None)
+    drawn = media.sketch(model, dataset, codes, folder=task.folder.media / f"step-{step}")
+    drawn.track(tracker, step=step)
 
 
 def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:

@@ -51,10 +51,9 @@ class Tracked:
         """The values of a key by step."""
         return {row[tracking.STEP]: row[key] for row in self.rows if key in row}
 
-    def media(self, key: str) -> Path:
-        """The one file logged under a key."""
-        (path,) = (row[f"{key}.path"] for row in self.rows if f"{key}.path" in row)
-        return self.run / "files" / str(path)
+    def media(self, key: str, step: int = 60) -> Path:
+        """The file logged under a key at a step."""
+        return self.run / "files" / str(self.over_time(f"{key}.path")[step])
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,8 @@ class TestRows:
 
     def test_bar_of_each_latent(self, tracked: Tracked) -> None:
         """As high as its KL."""
-        (bars,) = tracked.over_time("kl/per_latent.values").values()
+        assert {60} == set(tracked.over_time("kl/per_latent.values")), tracked.rows[-8:]
+        bars = tracked.over_time("kl/per_latent.values")[60]
 
         assert tracked.result.kl_per_latent == pytest.approx(bars, rel=1e-4)
 
@@ -119,6 +119,14 @@ class TestRun:
             assert np.array_equal(pixels, np.asarray(own))
         assert pixels.max() > 200
         assert pixels.min() < 150
+
+    @pytest.mark.parametrize("name", ["reconstructions", "traversal"])
+    def test_pictures_on_the_way(self, name: str, tracked: Tracked) -> None:
+        """At the first look of each quarter; the trial's folder has the same."""
+        assert [20, 40, 60] == sorted(tracked.over_time(f"media/{name}.path"))
+        for step in (20, 40):
+            own = tracked.folder.media / f"step-{step}" / f"{name}.png"
+            assert own.read_bytes() == tracked.media(f"media/{name}", step).read_bytes()
 
     def test_film(self, tracked: Tracked) -> None:
         """It has the frames of the file in the trial's folder."""

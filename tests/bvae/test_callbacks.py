@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bvae import callbacks
-from bvae.callbacks import Best, Pace, Prune, Record, Resume
+from bvae.callbacks import Best, Pace, Prune, Record, Resume, Sketch
 from bvae.history import History, columns
 from bvae.losses import Losses
 from bvae.model import BetaVAE
@@ -65,6 +65,34 @@ def history(tmp_path: Path) -> History:
     history = History(tmp_path / "history.csv", columns(latent_dim=3, scores=True))
     history.start_at(0)
     return history
+
+
+class TestSketch:
+    def drawn(self, history: History, model: BetaVAE, *, probe_every: int, start: int) -> list[int]:
+        """Train to step 40 from a step on; return the steps that were drawn."""
+        steps: list[int] = []
+        pace = Pace(log_every=100, probe_every=probe_every)
+        record = Record(history, tracker(), Probe(scores=[0.1] * 40), pace)  # type: ignore[arg-type]
+        sketch = Sketch(record, lambda _, step: steps.append(step))
+        trainer = Trainer(max_steps=40)
+        trainer.global_step = start
+        sketch.on_train_start(trainer, model)  # type: ignore[arg-type]
+        train(trainer, model, record, sketch, steps=range(start + 1, 41))
+        return steps
+
+    @pytest.mark.parametrize(
+        ("probe_every", "expected"),
+        [(1, [10, 20, 30]), (4, [12, 20, 32]), (15, [15, 30]), (40, [])],
+    )
+    def test_at_the_first_look_of_each_quarter(
+        self, history: History, trained: BetaVAE, probe_every: int, expected: list[int]
+    ) -> None:
+        """Not at the end, where all is drawn, and never more often than it is looked at."""
+        assert expected == self.drawn(history, trained, probe_every=probe_every, start=0)
+
+    def test_a_resumed_trial_goes_on(self, history: History, trained: BetaVAE) -> None:
+        """What was drawn before the interruption is not drawn again."""
+        assert [30] == self.drawn(history, trained, probe_every=1, start=25)
 
 
 class TestRecord:
