@@ -28,7 +28,6 @@ from sweeps import devices, launchers
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.orchestrator import Orchestrator, Settings, running
-from sweeps.outcome import conclude
 from sweeps.overrides import PASSWORD
 from sweeps.plan import Plan, Terms, plan
 from sweeps.preview import preview
@@ -183,7 +182,7 @@ class BvaeSweeper(Sweeper):
                 display=display,
             )
             code = orchestrator.run()
-            conclude(study, display, code)
+            _conclude(study, display, code)
         return self._leave(code)
 
     def _leave(self, code: Exit) -> Exit:
@@ -240,7 +239,7 @@ def run_one(composed: DictConfig) -> Exit:
     with running(planned.folder):
         study = begin(planned, display)
         code = run_here(study, planned.asked, display=display)
-        conclude(study, display, code)
+        _conclude(study, display, code)
     return code
 
 
@@ -272,6 +271,12 @@ def begin(planned: Plan, display: Display) -> Study:
         command = f"sweeps retry {shown(study.folder.root)}"
         display.say(f"{counts['failed']} have failed and stay so; run them again with: {command}")
     return study
+
+
+def _conclude(study: Study, display: Display, code: Exit) -> None:
+    from sweeps.outcome import conclude  # pandas, which workers import this module without
+
+    conclude(study, display, code)
 
 
 def register() -> None:

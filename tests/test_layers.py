@@ -185,3 +185,11 @@ def test_reading_a_study_loads_no_torch(command: str, study: Path) -> None:
 def test_that_check_can_fail(study: Path) -> None:
     """What is loaded is seen."""
     assert "loaded: torch" == run("status", study, more="import torch")
+
+
+def test_a_worker_loads_no_pandas() -> None:
+    """Every worker imports the sweeper, through Hydra; only the command's end needs tables."""
+    code = "import sys, sweeps.sweeper; sys.exit('pandas' in sys.modules or 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+
+    assert 0 == done.returncode

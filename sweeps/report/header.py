@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
+from sweeps.manifest import Manifest
 from sweeps.report.digest import Digest
 from sweeps.report.labels import duration, score_label
 
@@ -71,12 +72,21 @@ def _facts(read: Digest, command: str) -> list[Fact]:
         Fact("data", "swept" if "data" in manifest.axes else f"{manifest.data}{lattice}"),
         Fact("model", "swept" if "model" in manifest.axes else manifest.model),
         Fact("objective", f"{score_label(manifest.objective)}, protocol {manifest.protocol}"),
+        *([Fact("search", _search(manifest))] if manifest.search else []),
         Fact("seeds a cell", _seeds_a_cell(read)),
         Fact("training time", _training_time(read)),
         Fact("made with", versions or "versions unknown"),
         Fact("started", _moment(manifest.created_at)),
         Fact("command", command, is_code=True),
     ]
+
+
+def _search(manifest: Manifest) -> str:
+    """Say how the points are found."""
+    search = manifest.search or {}
+    sampler = str(search["sampler"]["_target_"]).rpartition(".")[2]
+    seeds = len(search["seeds"])
+    return f"{search['n_trials']} trainings, {seeds} seed(s) for the cell in the lead, {sampler}"
 
 
 def _seeds_a_cell(read: Digest) -> str:

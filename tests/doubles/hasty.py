@@ -6,8 +6,8 @@ Both take longer than all the rest of a command whose trials are stand-ins.
 from unittest import mock
 
 from bvae.__main__ import main
-from sweeps import orchestrator, sweeper
+from sweeps import orchestrator, outcome
 
 if __name__ == "__main__":
-    with mock.patch.object(sweeper, "conclude"), mock.patch.object(orchestrator, "LINGER_S", 1.0):
+    with mock.patch.object(outcome, "conclude"), mock.patch.object(orchestrator, "LINGER_S", 1.0):
         main()

@@ -54,6 +54,18 @@ def test_seeds_of_an_unfinished_study(make_study: Any, points_of: Any) -> None:
     assert found["seeds a cell"] == "1 to 2 of 2"
 
 
+def test_a_search_is_named(make_study: Any) -> None:
+    """How many trainings, how many seeds, and who chooses."""
+    assert "search" not in facts(make_study())
+    search = {
+        "n_trials": 16,
+        "seeds": [0, 1, 2],
+        "sampler": {"_target_": "optuna.samplers.GPSampler"},
+    }
+    found = facts(make_study(search=search))["search"]
+    assert found == "16 trainings, 3 seed(s) for the cell in the lead, GPSampler"
+
+
 def test_swept_model_is_not_named(make_study: Any, points_of: Any) -> None:
     """With two models, the base configuration's would mislead."""
     points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
