@@ -127,7 +127,9 @@ class TradeoffPaper(Paper):
             blank = blank_chart(HALF, margins=Margins(left=4.6, right=5))
             axes = blank.axes
             axes.set(xlabel="reconstruction, nats (left is better)", xlim=_limits(recon))
-            _colour_bar(blank.figure, axes, self._colours, ticks=sorted(set(betas)))
+            ticks = sorted(set(betas))
+            shown = ticks if _stand_apart(ticks, HALF) else ()
+            _colour_bar(blank.figure, axes, self._colours, ticks=shown)
             handles: list[Artist] = [
                 Line2D([], [], color=MUTED, ls="", marker=_marker(order), label=label)
                 for order, label in enumerate(labels)
@@ -301,6 +303,12 @@ def _have_room(ticks: Sequence[float], canvas: Canvas) -> bool:
     scale = 0.85 * canvas.width / max(math.log(max(ticks) / min(ticks)), 1e-9)
     places = [(scale * math.log(tick), end) for tick, end in zip(sorted(ticks), ends, strict=True)]
     return all(b - a > end_a + end_b + letters / 2 for (a, end_a), (b, end_b) in pairwise(places))
+
+
+def _stand_apart(ticks: Sequence[float], canvas: Canvas) -> bool:
+    """Whether the numbers stand apart on a log axis that goes up, as high as a colour bar."""
+    scale = 0.6 * canvas.height / max(math.log(max(ticks) / min(ticks)), 1e-9)
+    return all(scale * math.log(b / a) > 1.2 * canvas.letters for a, b in pairwise(ticks))
 
 
 def _number_ticks(axis: Axis, ticks: Sequence[float]) -> None:

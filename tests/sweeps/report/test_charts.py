@@ -176,6 +176,25 @@ def test_heat_map_is_bright_where_good(*, low_is_good: bool, brighter: int) -> N
     assert light[brighter] == max(light)
 
 
+@pytest.mark.parametrize(
+    ("betas", "shown"),
+    [([1.0, 4.0, 16.0], ["1", "4", "16"]), ([1.0, 20.6, 23.2, 25.4, 64.0], ["1", "3", "10", "30"])],
+)
+def test_colour_bar_has_numbers_that_stand_apart(betas: list[float], shown: list[str]) -> None:
+    """The β themselves, or round numbers where a search has put some next to each other."""
+    paper = charts.TradeoffPaper(["5 latents"], betas=betas, recon=[40, 60, 90])
+    bar = next(axes for axes in paper.figure.axes if axes.get_title() == "β")
+    paper.figure.draw_without_rendering()
+    low, high = bar.get_ylim()
+    texts = [
+        label.get_text()
+        for place, label in zip(bar.get_yticks(), bar.get_yticklabels(), strict=True)
+        if low <= place <= high
+    ]
+
+    assert texts == shown
+
+
 def test_tradeoff_marks_cells_and_front() -> None:
     """Every cell has a mark; the front runs through its cells."""
     paper = charts.TradeoffPaper(["5 latents"], betas=[1.0, 4.0, 16.0], recon=[40, 60, 90])
