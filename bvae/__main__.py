@@ -39,7 +39,7 @@ def main() -> None:
     """Run the application and exit with its code; mistakes end in one message and code 2."""
     # Hydra would print what went wrong in its own words and exit with 1; here it is caught below.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    sys.argv[1:] = overrides.without_password(sys.argv[1:])
+    sys.argv[1:] = overrides.without_password(overrides.written_out(sys.argv[1:]))
     sweeper.register()
     entry = hydra.main(
         config_path=str(config.directory()), config_name="config", version_base="1.3"

@@ -125,7 +125,7 @@ def _path_mistakes(config: Config) -> Iterator[str]:
     name, path = config.data.name, _path(config)
     if path is None:
         if name not in DRAWN:
-            yield f"data.path: {name} is read from a file or folder; give data.path=…"
+            yield f"data.path: {name} is read from a file or folder; give path=…"
     elif name in DRAWN:
         yield f"data.path: {name} is drawn and reads no file; leave it out"
     elif name == "folder" and not path.is_dir():

@@ -75,6 +75,17 @@ def without_password(arguments: Sequence[str]) -> list[str]:
     ]
 
 
+def written_out(arguments: Sequence[str]) -> list[str]:
+    """Write out what is short for something: where one's own images are.
+
+    >>> written_out(["data=folder", "path=my_images"])
+    ['data=folder', 'data.path=my_images']
+    """
+    return [
+        f"data.{argument}" if argument.startswith("path=") else argument for argument in arguments
+    ]
+
+
 def check(lines: Sequence[str]) -> None:
     """Check every typed override that needs no composition: keys, choices, types and ranges.
 

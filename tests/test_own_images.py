@@ -34,7 +34,7 @@ def test_from_a_folder_to_a_beta(tmp_path: Path) -> None:
     """A sweep of pictures without labels ends with a best β by UDR, a report, and pictures."""
     run(str(REPOSITORY / "docs" / "own_images" / "draw.py"), "houses", "--number=40", cwd=tmp_path)
     (tmp_path / "houses" / "notes.png").write_text("no image")
-    own = ("data=folder", "data.path=houses", "data.resolution=32", "trainer.batch_size=16")
+    own = ("data=folder", "path=houses", "data.resolution=32", "trainer.batch_size=16")
     grid = ("beta=0.01,1", "latent_dim=3", "seed=0,1,2", "trainer.max_steps=20")
     rest = ("study=houses", "tracker=none", "hydra/launcher=basic")
 

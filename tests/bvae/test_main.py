@@ -66,7 +66,7 @@ class TestMistakes:
             (["data.score_every=[1,2]"], "data.score_every: expected a step for each factor"),
             (["trainer.batch_size=200000"], "trainer.batch_size: expected at most the 184320"),
             (["data=dsprites_npz"], "data.path: "),
-            (["data=dsprites_npz", "data.path=nowhere.npz"], "no such file: nowhere.npz"),
+            (["data=dsprites_npz", "path=nowhere.npz"], "no such file: nowhere.npz"),
             (["study=a/b"], "study: expected the name of a folder, but got 'a/b'"),
         ],
     )

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sweeps import __main__ as entry
+from sweeps.overrides import written_out
 from sweeps.plan import Plan
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -36,7 +37,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("arguments", [*commands("bvae")], ids=" ".join)
 def test_bvae(arguments: list[str], planned: Callable[..., Plan], pictures: None) -> None:
     """Each is planned without a mistake; with -m it is a sweep of several points."""
-    typed = [word for word in arguments if word != "-m"]
+    typed = written_out([word for word in arguments if word != "-m"])
     sweeping = planned(*[word for word in typed if not word.startswith("hydra.")])
     is_sweep = "-m" in arguments and "experiment" not in " ".join(arguments)
 
