@@ -20,6 +20,7 @@ from bvae.exceptions import ConfigError
 from sweeps.dashboard import LOOPBACK, application, serving
 from sweeps.ledger import Ledger
 from sweeps.presence import Watch
+from sweeps.processes import handling
 from sweeps.study import Study, load_study
 
 
@@ -181,7 +182,10 @@ class TestServing:
 def test_command(study: Study) -> None:
     """It prints its address, serves, and ends with code 0 on Ctrl-C."""
     command = [sys.executable, "-m", "sweeps", "dashboard", study.folder.root, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        handling(signal.default_int_handler, signal.SIGINT),  # where tests run in the background
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+    ):
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
         with urllib.request.urlopen(address) as answer:

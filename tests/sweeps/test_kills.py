@@ -76,7 +76,7 @@ def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     study = make_study(tmp_path / "tested", [point], trial="fakes.held_up")
     folder, runs = study.folder, study.folder.trial(point.slug).root / "runs.txt"
     slow = start(work, folder.root)
-    wait_for(runs.exists)
+    wait_for(lambda: runs.exists() and runs.read_text())
     with locked(folder.guard):  # so that it is not stopped while it holds this lock
         os.kill(slow.pid or 0, signal.SIGSTOP)
     ledger, watch = Ledger(study), Watch(folder.workers, grace_s=0.2)
