@@ -55,7 +55,7 @@ def test_forty_kills(tmp_path: Path) -> None:
 def test_a_search_is_killed_too(tmp_path: Path) -> None:
     """40 trainings in all, over however many commands; each point has one result."""
     study = make_search(
-        tmp_path / "tested", n_trials=40, trial="fakes.stepping", configurations=of_steps(30)
+        tmp_path / "tested", n_trials=40, trial="fakes.stepping", configurations=of_steps(90)
     )
     command = Command(study.folder.root, n_workers=3)
     for _ in command.kills(8, every_s=0.8):
