@@ -82,6 +82,11 @@ class Ledger:
         """The study, as its manifest was when the ledger was last used."""
         return self._study
 
+    @property
+    def results(self) -> Results:
+        """How attempts have ended, as the ledger has read it."""
+        return self._results
+
     def claim(
         self,
         worker: str,

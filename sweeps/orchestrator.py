@@ -109,7 +109,7 @@ class Orchestrator:
         self._display = display
         self._ledger = Ledger(study)
         self._watch = Watch(study.folder.workers)
-        self._progress = Progress(study)
+        self._progress = Progress(study, self._ledger.results)
         self._stopping = threading.Event()
         self._ending: Ending | None = None
         self._interrupted_at: float | None = None

@@ -18,7 +18,9 @@ log = logging.getLogger("sweeps")
 
 def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
-    study = refresh(load_study(study.folder.root))
+    if study.counts["running"] + study.counts["pending"]:  # else nothing has run since it was read
+        study = load_study(study.folder.root)
+    study = refresh(study)
     write_table(study)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} points complete"]

@@ -41,9 +41,9 @@ class Snapshot:
 class Progress:
     """Looks at the result files again and again, and reads those that have changed."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, results: Results | None = None) -> None:
         self._study = study
-        self._results = Results(study)
+        self._results = results or Results(study)
         self._open = {point.slug for point in study.points}
         self._final: dict[str, Ended] = {}
         self._last: dict[str, Ended | None] = {}

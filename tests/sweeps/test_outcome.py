@@ -134,7 +134,7 @@ class TestConclude:
         study.folder.page.write_text("as it was")
         study.folder.trial(study.points[0].slug).result.unlink()
 
-        concluded(study, Exit.LEFT)
+        concluded(load_study(study.folder.root), Exit.LEFT)
 
         assert "drawn" == study.folder.page.read_text()
 
