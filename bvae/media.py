@@ -52,31 +52,39 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
 
     Latents are ordered by KL.
     """
-    drawn = sketch(model, dataset, codes, folder=folder)
-    film = visuals.traversal_gif(
-        traverse(model, middle(codes)), kl_nats=codes.kl_nats, labels=codes.assigned
-    )
+    frames, kl_nats = traverse(model, middle(codes)), codes.kl_nats
+    drawn = _stills(model, dataset, codes, frames=frames, kl_nats=kl_nats, folder=folder)
+    film = visuals.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
     visuals.save_gif(folder / "traversal.gif", film, fps=8)
     drawn = replace(drawn, traversal_gif=folder / "traversal.gif")
     shares = codes.factor_map
     if shares is None or codes.lattice is None:
         return drawn
-    table = visuals.factor_map(
-        shares.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
-    )
+    table = visuals.factor_map(shares.information, factors=codes.lattice.names, kl_nats=kl_nats)
     visuals.save_png(folder / "factor_map.png", table)
     return replace(drawn, factor_map=folder / "factor_map.png")
 
 
 def sketch(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
     """Draw reconstructions and traversals: what is quick enough for a model in training."""
+    frames = traverse(model, middle(codes))
+    return _stills(model, dataset, codes, frames=frames, kl_nats=codes.kl_nats, folder=folder)
+
+
+def _stills(
+    model: BetaVAE,
+    dataset: ImageDataset,
+    codes: Codes,
+    *,
+    frames: NDArray[np.float32],
+    kl_nats: NDArray[np.float64],
+    folder: Path,
+) -> Drawn:
     drawn = Drawn(folder / "reconstructions.png", folder / "traversal.png")
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
     visuals.save_png(drawn.reconstructions, visuals.reconstruction_grid(inputs, outputs))
-    grid = visuals.traversal_grid(
-        traverse(model, middle(codes)), kl_nats=codes.kl_nats, labels=codes.assigned
-    )
+    grid = visuals.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
     visuals.save_png(drawn.traversal, grid)
     return drawn
 

@@ -133,10 +133,9 @@ class Ledger:
         found = next_point(search, self._tried(), notes=self._attempts.noted())
         if found is None:
             return False
-        replace(manifest, points=[*manifest.points, found.point.values]).write(
-            self._folder.manifest
-        )
-        self._take_up(load_study(self._folder.root))
+        longer = replace(manifest, points=[*manifest.points, found.point.values])
+        longer.write(self._folder.manifest)
+        self._take_up(Study(self._folder, longer))
         self._attempts.enqueue(found.point, attempt=1, notes=found.notes)
         return True
 

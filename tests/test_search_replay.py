@@ -2,11 +2,11 @@
 
 import pytest
 
+from tests.benchmarks.replay_pruning import finals
 from tests.benchmarks.replay_search import (
     BUDGET,
     at_random,
     best,
-    finals,
     found,
     halves,
     hits,

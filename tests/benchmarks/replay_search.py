@@ -9,41 +9,27 @@ within one standard error of the best one's mean (variance pooled over cells). T
 hide three of six.
 """
 
-import csv
 import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean, variance
 
 from sweeps.points import Cell, Point
 from sweeps.samplers import Notes, named, next_point
 from sweeps.search import SAMPLERS, Choices, Search
+from tests.benchmarks.replay_pruning import finals
 
 Scores = Mapping[Point, float]
 
 Play = Callable[[dict[Point, float], int], Sequence[Cell]]
 """Plays a replay: of the scores that are seen and its number, the cells called best."""
 
-RECORD = Path(__file__).resolve().parents[2] / "docs" / "replay" / "trials.csv"
-
 SEEDS = range(6)
 N_SEEDS = 3
 BUDGET = 16
 """Trainings: less than a fifth of the grid's 84."""
-
-
-def finals(score: str) -> dict[Point, float]:
-    """Return a score of every recorded trial."""
-    with RECORD.open(encoding="utf-8") as file:
-        return {
-            Point.of({key: float(row[key]) for key in ("beta", "latent_dim", "seed")}): float(
-                row[score]
-            )
-            for row in csv.DictReader(file)
-        }
 
 
 def halves() -> Iterator[tuple[int, ...]]:
