@@ -1,11 +1,9 @@
 """What each subcommand of `sweeps` does; every function returns an exit code."""
 
 import argparse
-import dataclasses
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -15,11 +13,10 @@ from sweeps.display import duration, shown
 from sweeps.exits import Exit
 from sweeps.points import canonical, text
 from sweeps.presence import is_locked, new_worker_name, workers_at
+from sweeps.progress import Progress
 from sweeps.study import Study, load_study
 
 # Modules that are slow to import are imported where they are needed: `status` takes half a second.
-if TYPE_CHECKING:
-    from sweeps.curve import Cell
 
 
 def status(typed: argparse.Namespace) -> int:
@@ -38,27 +35,24 @@ def status(typed: argparse.Namespace) -> int:
         console.print(f"  {worker.name}: {at}", markup=False)
     for line in study.failures:
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    if counts["running"] + counts["pending"]:
+    if study.left:
         console.print(_remaining(study), markup=False, soft_wrap=True)
     return 0
 
 
 def _remaining(study: Study) -> str:
-    running = is_locked(study.folder.orchestrator)
-    times = [result.wall_time_s for result in study.results.values() if result.state == "complete"]
-    busy = max(1, study.counts["running"])
-    left = study.counts["running"] + study.counts["pending"]
-    eta = sorted(times)[len(times) // 2] * left / busy if times else None
-    state = f"about {duration(eta)} left" if running else "not running"
-    return f"{state}; go on with: {study.manifest.command}" if not running else state
+    if not is_locked(study.folder.orchestrator):
+        return f"not running; go on with: {study.manifest.command}"
+    progress = Progress(study)
+    progress.look()
+    left_s = progress.snapshot().eta_s
+    return "running" if left_s is None else f"about {duration(left_s)} left"
 
 
 def best(typed: argparse.Namespace) -> int:
-    """Print the best complete cell of each latent size, and of all."""
+    """Print the best β of each latent size, how sure that is, and how to get the best model."""
     from bvae.metrics.udr import NAMES as UDR_NAMES
-    from sweeps.curve import best_cells
-    from sweeps.flags import flags
-    from sweeps.outcome import described
+    from sweeps import best
     from sweeps.udr import refresh
 
     study = load_study(typed.study)
@@ -68,24 +62,9 @@ def best(typed: argparse.Namespace) -> int:
     if score not in study.score_names:
         known = ", ".join(study.score_names) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
-    frame, axes = study.frame(), study.manifest.axes
-    found = best_cells(frame, score=score, axes=axes)
-    if typed.json:
-        cells = [_plain(cell) for cell in found.by_line]
-        overall = None if found.overall is None else _plain(found.overall)
-        print(json.dumps({"score": score, "best": overall, "by_latent_dim": cells}))
-        return 0
-    for cell in found.by_line:
-        print(("* " if cell == found.overall else "  ") + described(cell))
-    if not found.by_line:
-        print("no cell is complete yet")
-    for flag in flags(frame, score_names=[score], axes=axes):
-        print(f"! {flag}")
+    found = best.best(study, score=score)
+    print(json.dumps(best.plain(found)) if typed.json else "\n".join(best.in_lines(found)))
     return 0
-
-
-def _plain(cell: "Cell") -> dict[str, object]:
-    return dataclasses.asdict(cell) | {"axes": dict(cell.axes)}
 
 
 def report(typed: argparse.Namespace) -> int:
@@ -225,5 +204,4 @@ def _in_brief(folder: Path) -> list[str]:
     except BvaeError as error:
         return [folder.name, "", "", "", str(error)]
     complete = f"{counts['complete']}/{counts['expected']}"
-    left = counts["running"] + counts["pending"]
-    return [study.name, complete, str(counts["failed"]), str(left), study.manifest.created_at]
+    return [study.name, complete, str(counts["failed"]), str(study.left), study.manifest.created_at]

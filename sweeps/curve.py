@@ -163,6 +163,15 @@ def lines(
             yield _line(layout, score, group[score])
 
 
+def ended(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the points that have ended: the best cell so far goes by these.
+
+    Seeds run one after the other, so that until the end few cells have all of theirs. A cell with a
+    pruned or failed seed is not best. Of a finished study these are all points.
+    """
+    return frame[~frame["state"].isin(["running", "pending"])]
+
+
 def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
     """Return the cell of highest mean on every line, and of all; the smaller β wins a tie.
 

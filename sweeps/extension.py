@@ -89,7 +89,7 @@ def check_sources(known: Manifest, new: Manifest, study: Study) -> None:
     """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
     if known.code_version == new.code_version:
         return
-    if study.counts["running"] + study.counts["pending"] == 0:
+    if study.left == 0:
         return
     paths = sorted({*known.sources, *new.sources})
     changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from bvae.metrics.udr import NAMES as UDR_NAMES
-from sweeps.curve import Cell, best_cells
+from sweeps.curve import Cell, best_cells, ended
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.study import Study, load_study
@@ -18,7 +18,7 @@ log = logging.getLogger("sweeps")
 
 def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
-    if study.counts["running"] + study.counts["pending"]:  # else nothing has run since it was read
+    if study.left:  # else nothing has run since it was read
         study = load_study(study.folder.root)
     study = refresh(study)
     write_table(study)
@@ -28,7 +28,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     display.say(", ".join(summary))
     for line in [*study.failures, *untracked(study)]:
         display.say(f"  {line}")
-    if counts["running"] + counts["pending"]:
+    if study.left:
         display.say("type the same command again to go on")
     if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
         return
@@ -47,8 +47,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
 
 def _is_drawn(study: Study) -> bool:
     """Whether a finished study has not changed since its report: 5,000 points take it seconds."""
-    counts = study.counts
-    if counts["running"] + counts["pending"] or not study.folder.page.exists():
+    if study.left or not study.folder.page.exists():
         return False
     results = [study.folder.trial(slug).result for slug in study.results]
     shown_in_it = [study.folder.manifest, study.folder.floors, study.folder.udr, *results]
@@ -89,20 +88,23 @@ def write_table(study: Study) -> None:
 
 
 def best_line(study: Study) -> str:
-    """Say which cell is best; only one whose seeds are all complete can be."""
+    """Say which cell is best, until the end by the seeds there are; no failed or pruned one is."""
     objective = study.manifest.objective
     if objective not in study.score_names:
         why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
         return f"no best cell: no point has the score {objective} yet{why}"
-    best = best_cells(study.frame(), score=objective, axes=study.manifest.axes).overall
-    return "no best cell: none is complete yet" if best is None else f"best: {described(best)}"
+    best = best_cells(ended(study.frame()), score=objective, axes=study.manifest.axes).overall
+    if best is None:
+        return "no best cell: none is complete yet"
+    so_far = " so far" if study.left else ""
+    return f"best{so_far}: {described(best)}"
 
 
 def described(cell: Cell) -> str:
     """Say a cell in one line: coordinates, mean of the score, interval and seeds."""
     where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
     where += [f"{name}={value}" for name, value in cell.axes]
-    how_sure = f"{cell.n} seeds"
+    how_sure = "1 seed" if cell.n == 1 else f"{cell.n} seeds"
     if math.isfinite(cell.low):
         how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
     elif cell.n == 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sweeps.points import Point, text
 from sweeps.presence import Presence, workers_at
-from sweeps.results import Ended, Results
+from sweeps.results import Ended, Results, stamp
 from sweeps.study import Study, load_study
 
 
@@ -50,7 +50,8 @@ class Progress:
         self._ended: list[tuple[str, str | None]] = []
         self._looking = threading.Lock()
         self._started = time.monotonic()
-        self._final_at_start: int | None = None
+        self._has_looked = False
+        self._manifest_stamp = (0, 0)
 
     @property
     def left(self) -> int:
@@ -66,14 +67,18 @@ class Progress:
                 ended = self._results.read(slug)
                 if ended is not self._last.get(slug):
                     self._note(slug, ended)
-            if self._final_at_start is None:
-                self._final_at_start = len(self._final)
+            if not self._has_looked:  # what had ended before says nothing of how it goes now
+                self._has_looked = True
                 self._ended.clear()
 
     def _extend(self) -> None:
         """Take up the points that a search has found since the last look."""
         if not self._study.manifest.unfound:
             return
+        written = stamp(self._study.folder.manifest)
+        if written == self._manifest_stamp:
+            return
+        self._manifest_stamp = written
         self._study = load_study(self._study.folder.root)
         self._open |= {point.slug for point in self._study.points} - self._final.keys()
 
@@ -129,15 +134,12 @@ class Progress:
         )
 
     def _eta_s(self, workers: list[Presence]) -> float | None:
-        done = len(self._final) - (self._final_at_start or 0)
         if not self.left:
             return 0.0
-        if not done or not workers:
-            return None
         times = [
             result.wall_time_s for result in self._final.values() if result.state == "complete"
         ]
-        if not times:
+        if not times or not workers:
             return None
         steps = sum(said.step / said.total for said in workers if said.total)
         return max(0.0, self.left - steps) * statistics.median(times) / len(workers)

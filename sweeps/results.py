@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from bvae.trial import State, TrialResult
 from sweeps.study import Study
@@ -32,6 +33,12 @@ class Ended:
         return self.cause is not None and self.cause.startswith(GIVEN_UP)
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what changes whenever a file is replaced."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns
+
+
 class Results:
     """Reads the result files of a study; the same object comes back until the file changes."""
 
@@ -44,19 +51,18 @@ class Results:
         """Return how the point's last attempt ended; None if none has, or it cannot be read."""
         path = self._folder.trial(slug).result
         try:
-            stat = path.stat()
+            written = stamp(path)
         except FileNotFoundError:
             self._known.pop(slug, None)
             return None
-        stamp = (stat.st_ino, stat.st_mtime_ns)
         known = self._known.get(slug)
-        if known is not None and known[0] == stamp:
+        if known is not None and known[0] == written:
             return known[1]
         result = TrialResult.read(path)
         if result is None:
             return None
         ended = self._brief(result)
-        self._known[slug] = (stamp, ended)
+        self._known[slug] = (written, ended)
         return ended
 
     def _brief(self, result: TrialResult) -> Ended:

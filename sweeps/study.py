@@ -181,6 +181,11 @@ class Study:
         return {"expected": len(states)} | {name: states.count(name) for name in names}
 
     @property
+    def left(self) -> int:
+        """How many points have not ended, those that a search has yet to find included."""
+        return self.counts["running"] + self.counts["pending"]
+
+    @property
     def failures(self) -> list[str]:
         """A line for each point whose last attempt failed, with its reason."""
         most = self.manifest.max_attempts

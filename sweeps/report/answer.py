@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.curve import Line, lines
+from sweeps import curve
+from sweeps.curve import Line, ended, lines
 from sweeps.flags import flags
 from sweeps.points import Point, text
 from sweeps.report.aggregation import Row, aggregation
@@ -18,11 +19,11 @@ from sweeps.verdict import Judgement, is_saturated, judge
 
 @dataclass(frozen=True)
 class Model:
-    """The best model of a cell."""
+    """The best model of a cell; the path of its checkpoint is from the study's folder on."""
 
     slug: str
     seed: int
-    score: str
+    score: float
     command: str
     checkpoint: str
 
@@ -44,8 +45,9 @@ class Best:
 
 @dataclass(frozen=True)
 class LineAnswer:
-    """What is known of one latent size in one facet, by one score."""
+    """What is known of one latent size in one facet, by one score: as numbers, then in words."""
 
+    judged: Judgement
     best: Best
     beta_range: str
     left_out: str
@@ -54,6 +56,13 @@ class LineAnswer:
     next_beta: str
     next_command: str
     rows: list[Row]
+
+    @property
+    def cell(self) -> curve.Cell:
+        """The best cell as numbers."""
+        if self.judged.best is None:
+            raise TypeError("expected a latent size with a best cell")  # others have no answer
+        return self.judged.best
 
 
 @dataclass(frozen=True)
@@ -95,13 +104,13 @@ def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
     )
 
 
-def best_model(read: Digest, cell: Cell, *, command: str) -> Model:
-    """Return the cell's model with the highest objective, and how to get it again."""
-    trial, study = read.best_trial(cell), read.study
+def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = None) -> Model:
+    """Return the cell's model with the highest score, and how to get it again."""
+    trial, study = read.best_trial(cell, score=score), read.study
     return Model(
         slug=trial.slug,
         seed=trial.seed,
-        score=score_text(trial.values[read.objective]),
+        score=trial.values[score or read.objective],
         command=reproduce(_point(study, trial), command=command, study=study.name),
         checkpoint=_checkpoint(study.trial_folder(trial.slug)),
     )
@@ -137,7 +146,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
 
     While trainings are to come, both go by the seeds that are there.
     """
-    found = list(lines(read.comparable, score_names=[score], axes=read.study.manifest.axes))
+    found = list(lines(ended(read.frame), score_names=[score], axes=read.study.manifest.axes))
     at = {(facet_name(line.axes), line.latent_dim): line for line in found}
     saturated = is_saturated(found)
     answers = []
@@ -163,6 +172,7 @@ def _line_answer(
 ) -> LineAnswer:
     beyond = judged.next_beta
     return LineAnswer(
+        judged=judged,
         best=in_words(read, cell, score=line.score),
         beta_range=beta_range(judged),
         left_out=score_text(judged.left_out_score),

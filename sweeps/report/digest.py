@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pandas import DataFrame
 
-from sweeps.curve import MIN_ACTIVE, best_cells, curve
+from sweeps.curve import MIN_ACTIVE, best_cells, curve, ended
 from sweeps.floors import Floor, Level, Place, read_floors
 from sweeps.points import canonical, text
 from sweeps.study import Study
@@ -96,15 +96,10 @@ class Digest:
         """The facets' names, in order; one empty name if there are no further axes."""
         return list(dict.fromkeys(cell.facet for cell in self.cells))
 
-    @functools.cached_property
-    def comparable(self) -> DataFrame:
-        """The points that decide which cell is best: see `_comparable`."""
-        return _comparable(self.study, self.frame)
-
     @property
     def in_progress(self) -> bool:
         """Whether trainings are still to come, so that the best cell is the best so far."""
-        return _in_progress(self.study)
+        return self.study.left > 0
 
     def trials_of(self, cell: Cell) -> list[Trial]:
         """Return the points of a cell."""
@@ -132,10 +127,10 @@ class Digest:
         floor = self.floors.get((cell.facet, cell.latent_dim))
         return None if floor is None else floor.scores.get(score)
 
-    def best_trial(self, cell: Cell) -> Trial:
-        """Return the complete point of a cell with the highest objective."""
+    def best_trial(self, cell: Cell, *, score: str | None = None) -> Trial:
+        """Return the complete point of a cell with the highest score, the objective by default."""
         done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
-        return max(done, key=lambda trial: trial.values[self.objective])
+        return max(done, key=lambda trial: trial.values[score or self.objective])
 
 
 def digest(study: Study) -> Digest:
@@ -186,19 +181,6 @@ def _numeric(frame: DataFrame, names: Sequence[str]) -> DataFrame:
     )
 
 
-def _in_progress(study: Study) -> bool:
-    return study.counts["running"] + study.counts["pending"] > 0
-
-
-def _comparable(study: Study, frame: DataFrame) -> DataFrame:
-    """Return the points that decide which cell is best.
-
-    While trainings are to come, those that have ended: seeds run one after the other, so that
-    no cell has all of its seeds until the end. A cell with a pruned or failed seed is not best.
-    """
-    return frame[~frame["state"].isin(["running", "pending"])] if _in_progress(study) else frame
-
-
 class _Best(NamedTuple):
     """The best cell of every line, and of all."""
 
@@ -208,7 +190,7 @@ class _Best(NamedTuple):
 
 def _best(study: Study, frame: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    found = best_cells(_comparable(study, frame), score=score, axes=study.manifest.axes)
+    found = best_cells(ended(frame), score=score, axes=study.manifest.axes)
     chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
     return _Best(
         tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None

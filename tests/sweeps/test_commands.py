@@ -76,9 +76,13 @@ class TestStatus:
         assert "1 running, 1 pending" in said
 
     def test_time_left_while_it_runs(self, study: Study, typed: Type) -> None:
-        """Two points of 2 s by one worker."""
+        """Two points of 2 s by one worker; unknown before anyone is at work."""
         with Present(study.folder.orchestrator, name="orchestrator"):
-            assert "about 0:04 left" in typed("status", study.folder.root)
+            assert typed("status", study.folder.root).endswith("\nrunning\n")
+            with Present(study.folder.workers / "a.json", name="worker-a") as worker:
+                worker.at(study.points[2].slug, step=0, total=2000)
+
+                assert "about 0:04 left" in typed("status", study.folder.root)
 
     def test_a_finished_study_has_nothing_left_to_say(self, study: Study, typed: Type) -> None:
         """Neither a time nor a command."""
@@ -89,15 +93,18 @@ class TestStatus:
 
 
 class TestBest:
-    def test_only_whole_cells(self, study: Study, typed: Type) -> None:
+    def test_which_beta(self, study: Study, typed: Type) -> None:
         """β = 16 has a better seed, but another that failed."""
         said = typed("best", study.folder.root)
 
-        assert said.startswith("* beta=1 latent_dim=5  mig 0.250 (95 % interval")
+        assert said.startswith("2 trainings are left: the best so far\n* beta=1 latent_dim=5  mig ")
 
     def test_by_another_score_as_numbers(self, study: Study, typed: Type) -> None:
-        """The cell of each latent size, and the best of all."""
-        found = json.loads(typed("best", study.folder.root, "--score", "beta_vae", "--json"))
+        """Valid JSON: what is unknown is null."""
+        found = json.loads(
+            typed("best", study.folder.root, "--score", "beta_vae", "--json"),
+            parse_constant=pytest.fail,
+        )
 
         assert "beta_vae" == found["score"]
         assert (1, 5) == (found["best"]["beta"], found["best"]["latent_dim"])
@@ -107,13 +114,6 @@ class TestBest:
         """The message names those there are."""
         with pytest.raises(ConfigError, match=r"--score sap: no such score.*it has mig, beta_vae"):
             typed("best", study.folder.root, "--score", "sap")
-
-    def test_before_a_cell_is_whole(self, study: Study, typed: Type) -> None:
-        """It is said, with code 0."""
-        study.folder.trial("beta=1,latent_dim=5,seed=0").result.unlink()
-
-        assert "no cell is complete yet\n" == typed("best", study.folder.root)
-        assert json.loads(typed("best", study.folder.root, "--json"))["best"] is None
 
 
 class TestLogs:

@@ -160,6 +160,16 @@ class TestSnapshot:
 
             assert (3 - 0.5) * 8.0 / 2 == progress.snapshot().eta_s
 
+    def test_time_left_of_a_study_gone_on_with(self, study: Study) -> None:
+        """What ended before tells how long a point takes, from the first look on."""
+        write_result(study, study.points[0], wall_time_s=8.0)
+        progress = Progress(study)
+        progress.look()
+        with Present(study.folder.workers / "a.json", name="a") as worker:
+            worker.at(slugs(study)[1], step=1, total=2)
+
+            assert (5 - 0.5) * 8.0 == progress.snapshot().eta_s
+
     def test_no_time_is_left_when_all_is_done(self, study: Study, progress: Progress) -> None:
         """Zero, not unknown."""
         for point in study.points:

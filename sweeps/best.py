@@ -1,0 +1,114 @@
+"""The answer in the terminal: which β for each latent size, how sure, and how to get the model."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.display import shown
+from sweeps.flags import flags
+from sweeps.outcome import described
+from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
+from sweeps.report.digest import digest
+from sweeps.report.labels import NOTHING
+from sweeps.study import Study
+
+INDENT = " " * 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study says by one score.
+
+    Attributes:
+        study: its folder.
+        score: the one it goes by.
+        left: how many trainings have not ended; the answer goes by those that have.
+        lines: what is known of every latent size that has a best cell.
+        overall: that with the best cell of all, None if there is none.
+        model: the best of that cell's seeds.
+        flags: cells that score otherwise when their codes are read otherwise.
+    """
+
+    study: Path
+    score: str
+    left: int
+    lines: tuple[LineAnswer, ...]
+    overall: LineAnswer | None
+    model: Model | None
+    flags: tuple[str, ...]
+
+
+def best(study: Study, *, score: str) -> Answer:
+    """Return what a study, finished or not, says by one of its scores."""
+    read, command = digest(study), study.manifest.command
+    lines = line_answers(read, score=score, command=command)
+    overall = max(lines, key=lambda line: line.cell.mean, default=None)
+    model = None
+    if overall is not None:
+        cell = read.cells[overall.best.number]
+        model = best_model(read, cell, command=command, score=score)
+    found = flags(read.frame, score_names=[score], axes=study.manifest.axes)
+    return Answer(
+        study=study.folder.root,
+        score=score,
+        left=study.left,
+        lines=tuple(lines),
+        overall=overall,
+        model=model,
+        flags=tuple(map(str, found)),
+    )
+
+
+def in_lines(answer: Answer) -> Iterator[str]:
+    """Say it as the report does, a star at the best cell of all."""
+    if not answer.lines:
+        yield "no cell is complete yet"
+    elif answer.left:
+        yield f"{answer.left} trainings are left: the best so far"
+    for line in answer.lines:
+        yield f"{'*' if line is answer.overall else ' '} {described(line.cell)}"
+        yield from (INDENT + part for part in _certainty(line))
+    if answer.model:
+        yield from _model(answer.study, answer.model, answer.score)
+    yield from (f"! {flag}" for flag in answer.flags)
+
+
+def _certainty(line: LineAnswer) -> Iterator[str]:
+    if line.beta_range != NOTHING:
+        yield f"the best β of those tried: {line.beta_range}, with 95 % confidence"
+    yield f"inverted U: {line.verdict}; {line.text}"
+    if line.next_command:
+        yield f"at the border of the grid; try β = {line.next_beta} next: {line.next_command}"
+
+
+def _model(study: Path, model: Model, score: str) -> Iterator[str]:
+    yield f"best model: {model.slug} ({score} {model.score:.3f})"
+    yield f"{INDENT}again: {model.command}"
+    if model.checkpoint:
+        yield f"{INDENT}weights: {shown(study / model.checkpoint)}"
+
+
+def plain(answer: Answer) -> dict[str, Any]:
+    """Return the same for JSON, with null for what is unknown."""
+    return {
+        "score": answer.score,
+        "left": answer.left,
+        "best": answer.overall and _line(answer.overall),
+        "by_latent_dim": [_line(line) for line in answer.lines],
+        "model": answer.model and dataclasses.asdict(answer.model),
+    }
+
+
+def _line(line: LineAnswer) -> dict[str, Any]:
+    """Return a latent size's best cell and the judgement on its line, one beside the other."""
+    judged = dataclasses.asdict(line.judged)
+    cell = dataclasses.asdict(line.cell) | {"axes": dict(line.cell.axes)}
+    del judged["best"]
+    return {key: _finite(value) for key, value in (judged | cell).items()}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
