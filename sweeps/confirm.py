@@ -22,7 +22,7 @@ from sweeps.curve import CONFIDENCE, Cell, Line, best_cells, cell, lines
 from sweeps.display import shown
 from sweeps.exits import Exit
 from sweeps.points import Point, Value, in_order, text
-from sweeps.report.reproduce import sweep, words
+from sweeps.report.reproduce import GRID, sweep, words
 from sweeps.study import Study, StudyFolder, load_study
 
 ENDING = "-confirm"
@@ -88,12 +88,13 @@ class Confirmation:
         above = ", ".join(
             f"{gap.mean:+.3f} over beta={gap.beta:g} ({gap.low:+.3f} to {gap.high:+.3f})"
             for gap in self.gaps
+            if math.isfinite(gap.mean)
         )
         return (
             f"beta={self.chosen.beta:g} latent_dim={self.chosen.latent_dim} on {seeds}: "
             f"{self.chosen.score} {self.fresh.mean:.3f} (95 % interval {self.fresh.low:.3f} to "
             f"{self.fresh.high:.3f}), on the seeds that chose it {self.chosen.mean:.3f}; "
-            f"best above its neighbours: {self.answer}: {above or 'it has none'}"
+            f"best above its neighbours: {self.answer}: {above or 'none is trained'}"
         )
 
 
@@ -162,7 +163,7 @@ def command_of(study: Study, wanted: Request) -> str:
         "runs_dir": [str(study.folder.root.parent)],
     }
     written = {key: [text(one) for one in given] for key, given in values.items()}
-    return sweep(study.manifest.command, values=written)
+    return sweep(study.manifest.command, values=written | (GRID if study.manifest.search else {}))
 
 
 def folder_of(study: Study) -> StudyFolder:
@@ -186,6 +187,7 @@ def prepare(study: Study, wanted: Request, command: str) -> None:
         study_id=uuid.uuid4().hex,
         name=folder.name,
         points=[point.values for point in wanted.points],
+        search=None,
         command=command,
         created_at=now(),
     )

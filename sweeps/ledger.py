@@ -13,7 +13,6 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -32,7 +31,7 @@ from sweeps.attempts import (
 from sweeps.points import Point, cells_of
 from sweeps.presence import Watch, clear, read
 from sweeps.pruning import is_hopeless, pruner_named
-from sweeps.results import GIVEN_UP, Ended, Results
+from sweeps.results import GIVEN_UP, Ended, Results, stamp
 from sweeps.search import Search
 from sweeps.study import Study, load_study
 
@@ -73,9 +72,9 @@ class Ledger:
     def __init__(self, study: Study) -> None:
         self._folder = study.folder
         store = store_of(study)
-        with store.exclusive():
+        with store.exclusive():  # the study may have been extended since it was read
             self._attempts = Attempts(store, study_name=study.name)
-        self._take_up(study)
+            self._take_up(load_study(study.folder.root))
 
     @property
     def study(self) -> Study:
@@ -131,7 +130,9 @@ class Ledger:
 
         search = Search.read(manifest.search)
         found = next_point(search, self._tried(), notes=self._attempts.noted())
-        if found is None:
+        if found is None:  # all there is has been found
+            ended = manifest.search | {"n_trials": len(manifest.points)}
+            replace(manifest, search=ended).write(self._folder.manifest)
             return False
         longer = replace(manifest, points=[*manifest.points, found.point.values])
         longer.write(self._folder.manifest)
@@ -167,6 +168,8 @@ class Ledger:
                 for slug, found in self._attempts.reported().items()
                 if slug in self._points
             }
+            if self._is_complete(claim.point.slug):  # it is trained on
+                return False
             is_pruned = self._is_pruned(claim.point.slug)
             return is_pruned or is_hopeless(claim.point, scores, pruner=pruner)
 
@@ -239,8 +242,15 @@ class Ledger:
                 self._attempts.enqueue(self._points[slug], attempt=1)
         return failed
 
+    def _is_complete(self, slug: str) -> bool:
+        """Whether the point has a result that counts, be it of fewer steps than are wanted now."""
+        ended = self._results.read(slug)
+        return ended is not None and ended.state == "complete"
+
     def _is_pruned(self, slug: str) -> bool:
-        """Whether a seed of the point's cell was pruned."""
+        """Whether a seed of the point's cell was pruned, and the point itself is not complete."""
+        if self._is_complete(slug):
+            return False
         results = (self._results.read(other) for other in self._cells[self._points[slug].cell])
         return any(ended is not None and ended.state == "pruned" for ended in results)
 
@@ -257,8 +267,15 @@ class Ledger:
         self._attempts.tell(trial, self._write(slug, result))
 
     def _write(self, slug: str, result: TrialResult) -> Ended:
-        """Write a result, and return what the engine makes of it."""
-        result.write(self._folder.trial(slug).result)
+        """Write a result, and return what the engine makes of it.
+
+        That of a shorter training is kept beside it where training on has failed.
+        """
+        path = self._folder.trial(slug).result
+        before = self._results.read(slug)
+        if before is not None and before.state == "complete" and result.state != "complete":
+            shutil.copyfile(path, path.with_name(f"result.{before.steps}.json"))
+        result.write(path)
         ended = self._results.read(slug)
         if ended is None:
             raise OSError(f"{slug}: the result just written cannot be read")
@@ -286,13 +303,13 @@ class Ledger:
         self._cells = cells_of(study.points)
         self._queue = Queue(self._attempts, self._points)
         self._results = Results(study)
-        self._manifest_seen = _stamp(study.folder.manifest)
+        self._manifest_seen = stamp(study.folder.manifest)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Hold the study's lock, with manifest and journal as they are now."""
         with self._attempts.store.exclusive():
-            if _stamp(self._folder.manifest) != self._manifest_seen:
+            if stamp(self._folder.manifest) != self._manifest_seen:
                 self._take_up(load_study(self._folder.root))
             if not self._attempts.is_in_step():
                 self._attempts.open()
@@ -392,7 +409,3 @@ class Ledger:
             raise ClaimLostError(claim.point.slug)
         return trial
 
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_ino, stat.st_mtime_ns

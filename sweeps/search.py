@@ -31,8 +31,8 @@ DIGITS = 3
 """Significant digits of a number from an interval: folders are named after it."""
 
 PLACES = 21
-"""So many numbers of an interval, evenly spaced, stand for it where cells are gone through."""
-
+"""So many numbers of an interval that has no end of them stand for it where cells are gone through;
+steps between them are what distances are measured in."""
 
 SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "tpe": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
@@ -58,8 +58,20 @@ class Interval:
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """Numbers from end to end."""
+        """All integers, or some numbers from end to end."""
+        if self.integer:
+            return tuple(range(round(self.low), round(self.high) + 1))
         return self.spread(PLACES)
+
+    @property
+    def number(self) -> float:
+        """How many values there are: of numbers that are not integers, no end."""
+        return len(self.values) if self.integer else math.inf
+
+    @property
+    def middle(self) -> Value:
+        """The value in the middle."""
+        return self.snapped(self._at(0.5))
 
     def spread(self, number: int) -> tuple[Value, ...]:
         """Return so many numbers from end to end, or fewer where they are integers.
@@ -111,6 +123,16 @@ class Choices:
         distinct = tuple(dict.fromkeys(canonical(value) for value in values))
         found = cls(distinct)
         return cls(tuple(sorted(distinct, key=_number))) if found.are_ordered else found
+
+    @property
+    def number(self) -> float:
+        """How many they are."""
+        return len(self.values)
+
+    @property
+    def middle(self) -> Value:
+        """The value in the middle, of two the larger."""
+        return self.values[len(self.values) // 2]
 
     @property
     def are_ordered(self) -> bool:
@@ -178,12 +200,8 @@ class Search:
 
     @property
     def n_points(self) -> float:
-        """How many points there are to be found; an interval has no end of them."""
-        sizes = [
-            math.inf if isinstance(dimension, Interval) else len(dimension.values)
-            for dimension in self.space.values()
-        ]
-        return math.prod(sizes) * len(self.seeds)
+        """How many points there are to be found; an interval may have no end of them."""
+        return math.prod(found.number for found in self.space.values()) * len(self.seeds)
 
     def holds(self, point: Point) -> bool:
         """Whether the search might have found a point; others are known from a grid, say."""
@@ -198,7 +216,7 @@ class Search:
         >>> [(point.values["beta"], point.values["latent_dim"]) for point in search.start()]
         [(1, 10), (64, 10), (8, 10)]
         """
-        middle = {key: _middle(dimension) for key, dimension in self.space.items()}
+        middle = {key: found.middle for key, found in self.space.items()}
         betas = bisection(self.space["beta"].spread(N_START))[: self.n_trials]
         return [self._point(middle | {"beta": beta}, self.seeds[0]) for beta in betas]
 
@@ -255,11 +273,6 @@ def leading(tried: Mapping[Point, float | None]) -> Cell | None:
         if score is not None:
             scores[point.cell].append(score)
     return max(scores, key=lambda cell: fmean(scores[cell]), default=None)
-
-
-def _middle(dimension: Dimension) -> Value:
-    """Return the value in the middle, of two the larger."""
-    return dimension.values[len(dimension.values) // 2]
 
 
 def _dimension(content: Mapping[str, Any]) -> Dimension:

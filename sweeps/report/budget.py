@@ -14,7 +14,7 @@ from sweeps.points import text
 from sweeps.report.answer import beta_range
 from sweeps.report.digest import Digest, facet_name
 from sweeps.report.labels import NOTHING, number
-from sweeps.report.reproduce import quoted, sweep
+from sweeps.report.reproduce import GRID, quoted, sweep
 from sweeps.verdict import Judgement, judge
 
 SETTLED = 0.01
@@ -166,4 +166,5 @@ def _longer(read: Digest, command: str) -> str:
     values = {key: [text(value)] for key, value in point.coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
     values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
+    values |= GRID if study.manifest.search else {}
     return sweep(command, values=values) if len(betas) > 1 else ""

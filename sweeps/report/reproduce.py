@@ -8,14 +8,23 @@ from pathlib import Path
 from sweeps.points import Point, text
 
 PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
-GRID = (
+ONCE = (
     "hydra.sweeper.params",
+    "hydra.sweeper.params.",
     "hydra.sweeper.dry_run",
-    "hydra.sweeper.pruner",
     "hydra.sweeper.max_minutes",
-    "extend=",
+    "hydra.sweeper.n_trials",
+    "hydra.sweeper.sampler",
+    "hydra.sweeper.sampler.",
+    "hydra/sweeper/sampler",
+    "extend",
 )
-"""What says how a study was swept, not what of; another sweep has its own."""
+"""How the points of a study were chosen, and what holds for one command only."""
+
+PRUNER = "hydra.sweeper.pruner"
+
+GRID = {"hydra.sweeper.n_trials": ["null"], "hydra.sweeper.sampler": ["null"]}
+"""Values that make a grid of what an experiment makes a search."""
 
 
 def reproduce(point: Point, *, command: str, study: str) -> str:
@@ -28,9 +37,10 @@ def reproduce(point: Point, *, command: str, study: str) -> str:
     >>> reproduce(point, command="bvae -m experiment=quick beta=1,4", study="quick")
     'bvae experiment=quick beta=4 latent_dim=10 seed=0 study=quick-again'
     """
-    words = without_multirun(_without(_words(command), {*point.values, "study"}))
     values = {key: [text(value)] for key, value in point.coordinates}
-    return shlex.join([*words, *_overrides(values | {"study": [f"{study}-again"]})])
+    values |= {"study": [f"{study}-again"]}
+    kept = _without(without_multirun(_words(command)), ("hydra.", "hydra/", "extend", *values))
+    return shlex.join([*kept, *_overrides(values)])
 
 
 def extend(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
@@ -39,21 +49,20 @@ def extend(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
     >>> extend("bvae -m experiment=quick", values={"beta": ["128"], "seed": ["0", "1"]})
     'bvae -m experiment=quick beta=128 seed=0,1'
     """
-    return shlex.join([*_without(_words(command), set(values)), *_overrides(values)])
+    return _multirun(_without(_words(command), (*ONCE, *values)), values)
 
 
 def sweep(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
-    """Return the study's command for other points under another name, workers and launcher kept.
+    """Return the study's command for other points, all trained to the end, under another name.
 
     >>> sweep("bvae -m experiment=quick", values={"beta": ["8", "16"], "study": ["again"]})
     'bvae -m experiment=quick beta=8,16 study=again'
     """
-    kept = [
-        word
-        for word in without_multirun(_words(command))
-        if word.lstrip("+").partition("=")[0] not in values
-        and not word.lstrip("+").startswith(GRID)
-    ]
+    return _multirun(_without(_words(command), (*ONCE, PRUNER, *values)), values)
+
+
+def _multirun(words: Sequence[str], values: Mapping[str, Sequence[str]]) -> str:
+    kept = without_multirun(words)
     at = kept.index("bvae") + 1 if "bvae" in kept else 1
     return shlex.join([*kept[:at], "-m", *kept[at:], *_overrides(values)])
 
@@ -93,10 +102,11 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _without(words: Sequence[str], keys: set[str]) -> list[str]:
-    return [
-        word for word in words if word.split("=")[0] not in keys and not word.startswith("hydra.")
-    ]
+def _without(words: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Drop overrides of these keys; one with a dot or slash at its end stands for all below it."""
+    below = tuple(key for key in keys if key.endswith((".", "/")))
+    typed = [(word, word.lstrip("+~").partition("=")[0]) for word in words]
+    return [word for word, key in typed if key not in keys and not key.startswith(below)]
 
 
 def _overrides(values: Mapping[str, Sequence[str]]) -> list[str]:

@@ -11,12 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 from studies import SEARCH, make_search, make_study, points, result, slugs, write_result
 
 from bvae import files
+from bvae.trial import TrialResult
 from sweeps import samplers
 from sweeps.attempts import Attempts, deaths_without_progress
 from sweeps.journal import open_journal
 from sweeps.ledger import Claim, ClaimLostError, Ledger
 from sweeps.points import Point
 from sweeps.presence import Present, Watch
+from sweeps.search import Search
 from sweeps.study import Study, load_study
 
 STEPS_10, STEPS_20 = {"trainer.max_steps": 10}, {"trainer.max_steps": 20}
@@ -159,6 +161,33 @@ class TestSearch:
         assert queued == slugs(load_study(study.folder.root))[7:]
         assert 1 == len(queued)
         assert queued[0] not in {one.point.slug for one in taken}
+
+    def test_a_point_found_while_one_waits_for_the_lock(
+        self, study: Study, ledger: Ledger
+    ) -> None:
+        """Who read the study before that takes the study as it is when it gets the lock."""
+        found = [claim(ledger, "a") for _ in range(8)]
+        late = claim(Ledger(study), "b")  # which knows of seven points
+
+        assert late.point not in {one.point for one in found}
+        assert 9 == len(load_study(study.folder.root).points)
+
+    def test_all_there_is_has_been_found(self, tmp_path: Path) -> None:
+        """A search for more points than there are ends; nothing is missing then."""
+        space = {
+            "beta": {"low": 1, "high": 2, "log": True, "integer": False},
+            "latent_dim": {"low": 2, "high": 3, "log": True, "integer": True},
+        }
+        search = SEARCH | {"space": space, "n_trials": 1000}
+        made = make_study(tmp_path / "dry", Search.read(search).start(), search=search)
+        ledger = Ledger(made)
+        ledger.reconcile(watch(made))
+        while (found := ledger.claim("w")) is not None:
+            ledger.commit(found, result(found.point))
+
+        done = load_study(made.folder.root)
+        assert 0 == done.manifest.unfound == done.left
+        assert 1000 > done.counts["complete"] >= 2 * 2 * 21  # seeds, latent sizes, places of β
 
     def test_a_worker_with_points_of_its_own_finds_none(self, study: Study, ledger: Ledger) -> None:
         """Who was sent to train one point does not search."""
@@ -407,6 +436,39 @@ class TestExtension:
 
         assert [] == ledger.reconcile(watch(longer)).queued
         assert 1 == load_study(longer.folder.root).counts["complete"]
+
+    def test_a_seed_of_a_pruned_cell_keeps_its_result(self, tmp_path: Path) -> None:
+        """It was trained to the end, and is trained on, to whatever length."""
+        listed = points(beta=[1], seed=[0, 1])
+        study = make_study(tmp_path / "t", listed, base=STEPS_10, pruner="percentile")
+        write_result(study, listed[0], steps=10)
+        write_result(study, listed[1], steps=5, state="pruned", scores={})
+        Ledger(study).reconcile(watch(study))
+        dataclasses.replace(study.manifest, base=STEPS_20).write(study.folder.manifest)
+        longer = load_study(study.folder.root)
+        ledger = Ledger(longer)
+        ledger.reconcile(watch(longer))
+        with present(longer):
+            mine = claim(ledger)
+
+            assert (listed[0], None) == (mine.point, ledger.claim("other"))
+            assert not ledger.judge(mine, step=10, score=0.0)
+        kept = longer.result(mine.point.slug)
+        assert kept is not None
+        assert ("complete", 10) == (kept.state, kept.steps)
+
+    def test_what_fails_to_train_on_keeps_its_scores(self, longer: Study) -> None:
+        """Those of the shorter training are beside the result of the failure."""
+        ledger = Ledger(longer)
+        ledger.reconcile(watch(longer))
+        with present(longer):
+            mine = claim(ledger)
+            ledger.commit(mine, result(mine.point, state="failed", scores={}, error="E: no"))
+
+        folder = longer.folder.trial(mine.point.slug)
+        kept = TrialResult.read(folder.result.with_name("result.10.json"))
+        assert kept is not None
+        assert {"mig": 0.25} == kept.scores
 
     def test_a_death_on_the_way_is_a_death(self, longer: Study) -> None:
         """The shorter result does not pass for that of the attempt which was killed."""

@@ -18,6 +18,7 @@ POINT = Point.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
         ("bvae --multirun beta=1,4 seed=0,1 data=dsprites", "bvae data=dsprites"),
         ("bvae -m note=it's", "bvae note=it's"),
         ("bvae -m hydra.sweeper.n_workers=2 study=old model=conv", "bvae model=conv"),
+        ("bvae -m ++beta=1,4 hydra/launcher=slurm extend=true lr=1", "bvae lr=1"),
     ],
 )
 def test_sweep_becomes_a_single_run(command: str, expected: str) -> None:
@@ -41,6 +42,16 @@ def test_extension_replaces_the_values_of_swept_keys() -> None:
     assert extended == "bvae -m experiment=quick trainer.max_steps=100 beta=16 seed=0,1"
 
 
+def test_extension_keeps_what_the_study_needs() -> None:
+    """Where it runs, where its attempts are kept, what is pruned, what is typed below a group."""
+    kept = (
+        "hydra/launcher=slurm hydra.launcher.partition=gpu hydra.sweeper.pruner=median "
+        "hydra.sweeper.storage=postgresql://db/sweeps data.likelihood=bernoulli"
+    )
+    extended = extend(f"bvae {kept} beta=1 extend=true", values={"beta": ["16"], "data": ["x"]})
+    assert extended == f"bvae -m {kept} beta=16 data=x"
+
+
 def test_only_the_multirun_flag_is_dropped() -> None:
     """Python's own -m is not Hydra's."""
     words = ["python", "-m", "bvae", "-m", "beta=1"]
@@ -57,7 +68,11 @@ def test_only_the_multirun_flag_is_dropped() -> None:
             "bvae -m hydra/launcher=basic hydra.sweeper.n_workers=2 +hydra.sweeper.params={a:1}",
             "bvae -m hydra/launcher=basic hydra.sweeper.n_workers=2 beta=8",
         ),
-        ("bvae -m hydra.sweeper.dry_run=true", "bvae -m beta=8"),
+        ("bvae -m hydra.sweeper.dry_run=true extend=true", "bvae -m beta=8"),
+        (
+            "bvae -m hydra.sweeper.n_trials=9 hydra/sweeper/sampler=gp hydra.sweeper.params.seed=1",
+            "bvae -m beta=8",
+        ),
         ("bvae -m hydra.sweeper.pruner=median hydra.sweeper.max_minutes=5", "bvae -m beta=8"),
     ],
 )
