@@ -1,16 +1,23 @@
 """A study on disk, and a command that asks for more of it: what is joined, and what is refused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.manifest import STEPS, Manifest
 from sweeps.points import Point, in_order
 from sweeps.study import Study
 
 
-def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifest:
+SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
+"""What a manifest says of how its study is swept."""
+
+
+def extended(
+    known: Manifest, new: Manifest, *, longer: bool = False, sweeps: bool = True
+) -> Manifest:
     """Return the study on disk with the points of both; a smaller grid never shrinks it.
 
     It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
@@ -19,6 +26,7 @@ def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifes
         known: on disk.
         new: as typed now.
         longer: whether more steps are taken by training on, not as another study.
+        sweeps: whether the new one says how the study is swept, or only adds points to it.
 
     Raises:
         ConfigError: if the two do not share their base configuration.
@@ -41,6 +49,8 @@ def extended(known: Manifest, new: Manifest, *, longer: bool = False) -> Manifes
             + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
         )
     points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
+    if not sweeps:
+        new = replace(new, **{name: getattr(known, name) for name in SWEEPING})
     return replace(
         new,
         study_id=known.study_id,
@@ -78,11 +88,29 @@ def differences(known: Manifest, new: Manifest) -> Iterator[str]:
     for axis in sorted({*known.axes} ^ {*new.axes}):
         old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
         yield f"{axis}: {old} in the study, {now_} now"
-    for key in sorted({*known.base, *new.base}):
-        old, now_ = known.base.get(key), new.base.get(key)
-        swept = any(key == axis or key.startswith(axis + ".") for axis in {*known.axes, *new.axes})
-        if old != now_ and not swept:
+    swept = {*known.axes, *new.axes}
+    lines = list(_different(known.base, new.base, swept))
+    for choice in known.configurations.keys() & new.configurations.keys():
+        # with what is below swept groups, which the base does not have
+        old, now_ = (
+            config.identity(one.configurations[choice], axes=swept - {*known.groups})
+            for one in (known, new)
+        )
+        lines += _different(old, now_, swept - {*known.groups})
+    yield from sorted({*lines})
+
+
+def _different(
+    known: Mapping[str, Any], new: Mapping[str, Any], swept: Collection[str]
+) -> Iterator[str]:
+    for key in sorted({*known, *new}):
+        old, now_ = known.get(key), new.get(key)
+        if old == now_ or any(key == axis or key.startswith(axis + ".") for axis in swept):
+            continue
+        if key != "data.content":
             yield f"{key}: {old} in the study, {now_} now"
+        elif old and now_:
+            yield f"{key}: the images are others than those the study was begun with"
 
 
 def check_sources(known: Manifest, new: Manifest, study: Study) -> None:

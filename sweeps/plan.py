@@ -26,8 +26,10 @@ from sweeps.extension import check_sources, extended
 from sweeps.manifest import STEPS, Manifest, combination
 from sweeps.overrides import Overrides, split
 from sweeps.points import Point, grid
-from sweeps.search import N_TRIALS, Choices, Search
+from sweeps.search import N_TRIALS, PLACES, Choices, Search
 from sweeps.study import Study, StudyFolder, load_study
+
+PATH = "data.path"
 
 Compose = Callable[[Sequence[str]], DictConfig]
 """Composes the configuration of a list of overrides, Hydra's own part included."""
@@ -35,13 +37,20 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 @dataclass(frozen=True)
 class Plan:
-    """A study about to be run, and what there is to say about it."""
+    """A study about to be run, and what there is to say about it.
+
+    Attributes:
+        configs: one for each choice of values beside β, latent size and seed.
+        asked: the points of this command; the manifest may have more.
+        sweeps: whether the command says how the study is swept; one of a single point does not.
+    """
 
     folder: StudyFolder
     manifest: Manifest
     configs: tuple[Config, ...]
     asked: tuple[Point, ...]
     notes: tuple[str, ...]
+    sweeps: bool = True
 
     def write(self) -> Study:
         """Put the study on disk; call while no other command can.
@@ -53,7 +62,9 @@ class Plan:
             known, manifest = None, self.manifest
             if self.folder.manifest.exists():
                 known = Manifest.read(self.folder.manifest)
-                manifest = extended(known, manifest, longer=self.configs[0].extend)
+                manifest = extended(
+                    known, manifest, longer=self.configs[0].extend, sweeps=self.sweeps
+                )
             try:
                 if manifest != known:  # who reads it again when it is new need not
                     write_manifest(self.folder, manifest)
@@ -84,6 +95,7 @@ class Terms:
     Attributes:
         sampler: of a search, a name or `_target_` and options; None with `n_trials` None: a grid,
             unless an interval is typed.
+        sweeps: whether a sweep is planned; else a single point, which may be one of a study.
     """
 
     max_attempts: int = 3
@@ -93,6 +105,7 @@ class Terms:
     storage: str | None = None
     sampler: object = None
     n_trials: int | None = None
+    sweeps: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,38 +134,68 @@ def plan(
     """
     terms = terms or Terms()
     typed = split(arguments, params=params)
-    typed = replace(typed, axes=shortened(typed.axes))
+    typed = replace(typed, axes=shortened(_absolute(typed.axes)))
     compositions = list(_compositions(typed, compose))
     compositions = [
         _settled(found, parsed, typed)
         for found, parsed in zip(compositions, _checked(compositions), strict=True)
     ]
     first = compositions[0]
-    configs = _checked(compositions)
-    folder = StudyFolder(_root(configs[0], typed, first))
+    parsed = _checked(compositions)[0]
+    folder = StudyFolder(_root(parsed, typed, first))
     known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
     values = _values(typed, first, known.axes if known else [])
+    if PATH in values:  # of one path, the images are checked to be those of the study
+        compositions = [_without_content(found) for found in compositions]
     search = _search(typed, values, terms)
     points, repeated = grid(values) if search is None else (search.start(), [])
+    facts = preflight.facts(parsed)
+    _check_together(terms, search, facts, data=parsed.data.name)
+    manifest = _manifest(folder.name, compositions, values, points, terms=terms, search=search)
+    configs = _check_cells(manifest, points, search)
+    notes = [f"repeated values dropped from {line}" for line in repeated]
+    if known is not None:
+        fresh = manifest
+        manifest = extended(known, fresh, longer=parsed.extend, sweeps=terms.sweeps)
+        check_sources(known, fresh, Study(folder, manifest))
+        if known.base.get(STEPS) != manifest.base.get(STEPS):
+            notes.append(
+                f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
+            )
+    _check_writable(folder.root)
+    return Plan(folder, manifest, configs, tuple(points), tuple(notes), terms.sweeps)
+
+
+def _manifest(
+    name: str,
+    compositions: Sequence[Composition],
+    values: Mapping[str, Sequence[object]],
+    points: Sequence[Point],
+    *,
+    terms: Terms,
+    search: Search | None,
+) -> Manifest:
+    """Return what is planned as a new study."""
+    first = compositions[0]
+    parsed = config.parse(first.values)
+    facts = preflight.facts(parsed)
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
-    facts = preflight.facts(configs[0])
-    _check_together(terms, search, facts, data=configs[0].data.name)
-    manifest = Manifest(
+    return Manifest(
         study_id=uuid.uuid4().hex,
-        name=folder.name,
+        name=name,
         axes=axes,
         points=[point.values for point in points],
         base=config.identity(first.values, axes=axes),
         groups=groups,
         configurations={found.name(groups): found.values for found in compositions},
         objective=facts.objective,
-        protocol=configs[0].protocol,
+        protocol=parsed.protocol,
         lattice=facts.lattice,
-        data=_joined("data", values, configs[0].data.name),
-        model=_joined("model", values, configs[0].model.name),
+        data=_joined("data", values, parsed.data.name),
+        model=_joined("model", values, parsed.model.name),
         image_size=facts.image_size,
-        threads=configs[0].threads,
+        threads=parsed.threads,
         command=_command(),
         created_at=now(),
         code_version=code_version(),
@@ -165,17 +208,18 @@ def plan(
         storage=terms.storage,
         search=None if search is None else search.written(),
     )
-    _check_cells(manifest, points)
-    notes = [f"repeated values dropped from {line}" for line in repeated]
-    if known is not None:
-        fresh, manifest = manifest, extended(known, manifest, longer=configs[0].extend)
-        check_sources(known, fresh, Study(folder, manifest))
-        if known.base.get(STEPS) != manifest.base.get(STEPS):
-            notes.append(
-                f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
-            )
-    _check_writable(folder.root)
-    return Plan(folder, manifest, configs, tuple(points), tuple(notes))
+
+
+def _absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
+    """Make paths that are swept absolute: workers may start in other folders."""
+    return {
+        key: [_absolute_path(str(value)) for value in values] if key == PATH else values
+        for key, values in axes.items()
+    }
+
+
+def _absolute_path(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def _compositions(typed: Overrides, compose: Compose) -> Iterator[Composition]:
@@ -187,31 +231,38 @@ def _compositions(typed: Overrides, compose: Compose) -> Iterator[Composition]:
         choices = composed.hydra.runtime.choices
         task = OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
         plain: dict[str, Any] = OmegaConf.to_container(task, resolve=True)  # type: ignore[assignment]
-        for path in typed.axes.get("data.path", [])[:1]:  # which has no value to fall back on
+        for path in typed.axes.get(PATH, [])[:1]:  # which has no value to fall back on
             plain["data"]["path"] = path
         yield Composition(plain, {key: choices[key] for key in config.groups()})
 
 
 def _settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
-    """Return the composition with what is left to the data: the objective, and which images.
-
-    The path is made absolute: workers may start in other folders.
-    """
+    """Return the composition with what is left to the data: the objective, and which images."""
     facts = preflight.facts(parsed)
     data = dict(found.values["data"])
-    if "data.path" not in typed.axes and data.get("path"):
-        data["path"] = str(Path(data["path"]).expanduser().absolute())
+    if PATH not in typed.axes and data.get("path"):
+        data["path"] = _absolute_path(data["path"])
         data |= {"content": facts.content} if facts.content else {}
     values = found.values | {"objective": facts.objective, "data": data}
     return replace(found, values=shortened(values))
 
 
+def _without_content(found: Composition) -> Composition:
+    data = {key: value for key, value in found.values["data"].items() if key != "content"}
+    return replace(found, values=found.values | {"data": data})
+
+
 def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:
     configs = tuple(config.parse(found.values) for found in compositions)
+    _refuse(configs)
+    return configs
+
+
+def _refuse(configs: Iterable[Config]) -> None:
+    """Raise all that is wrong with these, once each."""
     mistakes = [mistake for parsed in configs for mistake in preflight.mistakes(parsed)]
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
-    return configs
 
 
 def _search(
@@ -257,13 +308,23 @@ def _check_together(
         raise ConfigError("\n".join(mistakes))
 
 
-def _check_cells(manifest: Manifest, points: Sequence[Point]) -> None:
-    """Check what further swept values amount to together; one by one they were checked as typed."""
+def _check_cells(
+    manifest: Manifest, points: Sequence[Point], search: Search | None
+) -> tuple[Config, ...]:
+    """Check what further swept values amount to together; one by one they were checked as typed.
+
+    Of a search these are the values it may choose, of intervals some from end to end.
+    """
     cells = {tuple(point.values[axis] for axis in manifest.axes): point for point in points}
-    parsed = [config.parse(manifest.configuration(point)) for point in cells.values()]
-    mistakes = [mistake for one in parsed for mistake in preflight.mistakes(one)]
-    if mistakes:
-        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    if search is not None:
+        chosen = [search.space[axis].spread(PLACES) for axis in manifest.axes]
+        cells = {
+            cell: Point.of({**points[0].values, **dict(zip(manifest.axes, cell, strict=True))})
+            for cell in itertools.product(*chosen)
+        }
+    parsed = tuple(config.parse(manifest.configuration(point)) for point in cells.values())
+    _refuse(parsed)
+    return parsed
 
 
 def _values(
@@ -277,13 +338,20 @@ def _values(
 
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
     base = config.identity(first.values, axes=typed.further)
-    digest = hashlib.sha256(json.dumps([base, sorted(typed.further)]).encode()).hexdigest()[:8]
+    named = [base, sorted(typed.further), *_below(typed)]
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
     data = _joined("data", typed.axes, parsed.data.name)
     model = _joined("model", typed.axes, parsed.model.name)
     name = parsed.study or f"{data}-{model}-{digest}"
     if name in (".", "..") or "/" in name or "\0" in name:
         raise ConfigError(f"study: expected the name of a folder, but got {name!r}")
     return Path(parsed.runs_dir).expanduser().resolve() / name
+
+
+def _below(typed: Overrides) -> list[str]:
+    """Return what is typed below swept groups: it changes numbers, and the base does not have it."""
+    swept = tuple(f"{key}." for key in typed.axes if key in config.groups())
+    return sorted(line for line in typed.fixed if line.startswith(swept))
 
 
 def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) -> str:

@@ -12,7 +12,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from hydra.core.config_store import ConfigStore
@@ -30,6 +30,7 @@ from sweeps.exits import Exit
 from sweeps.orchestrator import Orchestrator, Settings, running
 from sweeps.overrides import PASSWORD
 from sweeps.plan import Plan, Terms, plan
+from sweeps.points import as_typed
 from sweeps.preview import preview
 from sweeps.pruning import PERCENTILES
 from sweeps.search import SAMPLERS
@@ -209,7 +210,7 @@ class BvaeSweeper(Sweeper):
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=loop, config=self._config
             )
-        folder = f"hydra.sweep.dir='{study.folder.root}'"
+        folder = f"hydra.sweep.dir={as_typed(str(study.folder.root))}"
         for returned in launcher.launch([[folder]], initial_job_idx=index):
             _ = returned.return_value  # raises what the worker raised
 
@@ -229,7 +230,8 @@ def run_one(composed: DictConfig) -> Exit:
     conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
-    planned = plan(typed, params={}, compose=lambda _: whole, terms=conf.terms)
+    terms = replace(conf.terms, sampler=None, n_trials=None, sweeps=False)
+    planned = plan(typed, params={}, compose=lambda _: whole, terms=terms)
     display = Display()
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
@@ -251,8 +253,9 @@ def as_mapping(composed: object) -> DictConfig:
 
 
 def prepare(planned: Plan) -> None:
-    """Build the data of every configuration, as far as they are not in the cache."""
-    for config in planned.configs:
+    """Build all data that points are trained on, as far as they are not in the cache."""
+    wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
+    for config in wanted.values():
         preflight.prepare(config)
 
 

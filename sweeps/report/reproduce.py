@@ -1,13 +1,11 @@
 """Commands for the reader to paste: train one point again, or add cells to a study."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sweeps.points import Point, text
+from sweeps.points import Point, as_typed, text
 
-PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
 ONCE = (
     "hydra.sweeper.params",
     "hydra.sweeper.params.",
@@ -110,9 +108,4 @@ def _without(words: Sequence[str], keys: Sequence[str]) -> list[str]:
 
 
 def _overrides(values: Mapping[str, Sequence[str]]) -> list[str]:
-    return [f"{key}={','.join(map(_hydra, given))}" for key, given in values.items()]
-
-
-def _hydra(value: str) -> str:
-    """Quote a value for Hydra's grammar where it needs it."""
-    return value if PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "\\'") + "'"
+    return [f"{key}={','.join(map(as_typed, given))}" for key, given in values.items()]

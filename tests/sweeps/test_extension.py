@@ -47,6 +47,29 @@ class TestExtension:
             "give the new one a name of its own (study=…), or type the old values",
         ] == str(raised.value).splitlines()
 
+    def test_another_value_below_a_swept_group_is_refused(self, planned: Planned) -> None:
+        """Points of one curve have the same likelihood."""
+        grid = ("beta=1", "data=dsprites,dsprites32", "study=two")
+        planned(*grid).write()
+
+        with pytest.raises(
+            ConfigError, match=r"\n  data\.likelihood: bernoulli in the study, gauss"
+        ):
+            planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
+
+    def test_a_single_point_leaves_the_sweep_as_it_is(
+        self, planned: Planned, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is added; how the study goes on, and where it searches, is as it was typed."""
+        monkeypatch.setattr("sys.argv", ["bvae", "-m", "beta=interval(1,64)"])
+        terms = Terms(max_attempts=5, n_trials=9)
+        begun = planned("beta=interval(1,64)", "study=s", terms=terms).write().manifest
+        monkeypatch.setattr("sys.argv", ["bvae", "beta=3"])
+        alone = planned("beta=3", "study=s", terms=Terms(sweeps=False)).write().manifest
+
+        assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.points
+        assert replace(alone, points=begun.points, versions=begun.versions) == begun
+
     def test_more_steps_are_another_study(self, planned: Planned, study: Study) -> None:
         """Unless one asks for the models to be trained on, which the message says how to do."""
         with pytest.raises(ConfigError, match=r"train its models on \(extend=true\)"):

@@ -50,6 +50,13 @@ class TestPlan:
         assert name == planned("beta=16", "tracker.project=x").manifest.name
         assert name != planned(*GRID, "optimizer.lr=1e-4").manifest.name
 
+    def test_the_name_knows_what_is_typed_below_a_swept_group(self, planned: Planned) -> None:
+        """The base does not have it, since each choice has its own."""
+        grid = ("beta=1", "data=dsprites,dsprites32")
+        gaussian = planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
+
+        assert planned(*grid).folder.root != gaussian.folder.root
+
     def test_a_single_value_is_a_point(self, planned: Planned) -> None:
         """What is not typed is as composed."""
         (point,) = planned("beta=2").asked
@@ -136,7 +143,7 @@ class TestOwnImages:
         Image.new("L", (32, 32), 30).save(images / "30.png")
 
         assert name != typed().folder.name
-        with pytest.raises(ConfigError, match=r"data\.content: \w+ in the study, \w+ now"):
+        with pytest.raises(ConfigError, match=r"data\.content: the images are others"):
             typed("study=mine")
 
     def test_folders_may_be_swept(self, typed: Planned, images: Path) -> None:
@@ -147,12 +154,35 @@ class TestOwnImages:
 
         assert ["data.path"] == made.axes
         assert "data.content" not in made.base
-        assert {"images", "more"} == {point["data.path"] for point in made.points}
+        assert {str(images), str(images.parent / "more")} == {
+            point["data.path"] for point in made.points
+        }
+
+    def test_one_of_the_swept_folders_is_a_smaller_grid(self, typed: Planned, images: Path) -> None:
+        """Also where it is typed alone, which would otherwise tell its images."""
+        shutil.copytree(images, images.parent / "more")
+        swept = typed("study=two", path="images,more").write()
+
+        again = typed("study=two", path="more")
+
+        assert swept.points == again.write().points
+        assert [str(images.parent / "more")] == [p.values["data.path"] for p in again.asked]
 
 
 def made_point(made: Manifest) -> Point:
     """Return the first point of a manifest."""
     return Point.of(made.points[0])
+
+
+class TestConfigs:
+    def test_one_for_each_choice_beside_the_grid(self, planned: Planned) -> None:
+        """Of keys as of groups: each may have data of its own to build."""
+        found = planned("beta=1,4", "data.score_every=[1,1,1,2,2],[1,1,2,2,2]", "model=mlp,conv")
+
+        assert 4 == len(found.configs)
+        assert {(1, 1, 1, 2, 2), (1, 1, 2, 2, 2)} == {
+            tuple(one.data.score_every or ()) for one in found.configs
+        }
 
 
 class TestMistakes:
@@ -164,6 +194,15 @@ class TestMistakes:
             (["data.score_every=[1,1],[1,1,1,2,2]"], "data.score_every: expected a step"),
             (["study=a/b"], "study: expected the name of a folder, but got 'a/b'"),
             (["study=.."], "study: expected the name of a folder, but got '..'"),
+            (["protocol=fast,nope", "beta=interval(1,4)"], "protocol=nope: no such protocol"),
+            (
+                ["data.likelihood=gaussian,bernoulli", "beta=interval(1,4)"],
+                "data.variance: gaussian pixels need one",
+            ),
+            (
+                ["trainer.batch_size=interval(64,999999)", "beta=1,4"],
+                "trainer.batch_size: expected at most",
+            ),
         ],
     )
     def test_one(self, planned: Planned, arguments: list[str], message: str) -> None:

@@ -242,6 +242,13 @@ class TestSweep:
         assert "about 1:20 of training on 1 worker(s): 8000 steps" in said
         assert [] == list(tmp_path.iterdir())
 
+    def test_a_study_may_be_called_anything(self, typed: Typed, tmp_path: Path) -> None:
+        """Workers are told its folder in Hydra's grammar."""
+        code, said = typed(*self.BASIC, "study='it\\'s mine'")
+
+        assert 0 == code, said
+        assert 4 == load_study(tmp_path / "runs" / "it's mine").counts["complete"]
+
     def test_params_are_swept_unless_typed(self, typed: Typed, tmp_path: Path) -> None:
         """As in Hydra's Optuna sweeper."""
         params = "+hydra.sweeper.params={beta: '1,2,4', seed: '0,1'}"
@@ -259,6 +266,16 @@ class TestRunOne:
 
         assert 0 == code, said
         assert ["beta=4,latent_dim=2,seed=0"] == slugs(swept(tmp_path))
+
+    def test_a_point_beside_a_sweep(self, typed: Typed, tmp_path: Path) -> None:
+        """What an experiment says of a search is not for a single point; the sweep goes on."""
+        typed(*TestSweep.BASIC)
+        code, said = typed("beta=8", "latent_dim=2", "hydra.sweeper.n_trials=9", sweeps=False)
+
+        assert 0 == code, said
+        grown = swept(tmp_path)
+        assert 5 == grown.counts["complete"] == grown.counts["expected"]
+        assert "beta=1,4" in grown.manifest.command
 
     def test_a_dry_run(self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without -m, too."""
