@@ -53,15 +53,20 @@ def best(typed: argparse.Namespace) -> int:
     """Print the best β of each latent size, how sure that is, and how to get the best model."""
     from bvae.metrics.udr import NAMES as UDR_NAMES
     from sweeps import best
+    from sweeps.outcome import best_line
     from sweeps.udr import refresh
 
     study = load_study(typed.study)
     score = typed.score or study.manifest.objective
     if score in UDR_NAMES:
         study = refresh(study)
-    if score not in study.score_names:
+    is_known = score in study.score_names
+    if not is_known and score != study.manifest.objective:
         known = ", ".join(study.score_names) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
+    if not is_known and not typed.json:
+        print(best_line(study))
+        return 0
     found = best.best(study, score=score)
     print(json.dumps(best.plain(found)) if typed.json else "\n".join(best.in_lines(found)))
     return 0
@@ -165,7 +170,8 @@ def retry(typed: argparse.Namespace) -> int:
         and all(text(point.values[key]) == value for key, value in wanted.items())
     ]
     queued = Ledger(study).retry(slugs)
-    print(f"{len(queued)} failed point(s) queued again; go on with: {study.manifest.command}")
+    go_on = f"; go on with: {study.manifest.command}" if queued else ""
+    print(f"{len(queued)} failed point(s) queued again{go_on}")
     return 0
 
 
@@ -183,6 +189,8 @@ def _condition(study: Study, where: str) -> tuple[str, str]:
 
 def list_studies(typed: argparse.Namespace) -> int:
     """List the studies of a folder with their counts."""
+    if not Path(typed.runs).is_dir():
+        raise ConfigError(f"{typed.runs}: no such folder; give one that holds studies, as in runs")
     manifests = sorted(Path(typed.runs).glob("*/manifest.json"))
     if not manifests:
         print(f"no study in {typed.runs}")

@@ -119,6 +119,7 @@ class DatabaseStore:
         try:
             return _lock(self._connection(), self._study)
         except psycopg.OperationalError:
+            self._length = None  # a server that crashed may have lost what it was told last
             self._connection().close()
             return _lock(self._connection(), self._study)
 
@@ -142,7 +143,10 @@ class DatabaseStore:
         try:
             return JournalStorage(self._rows), None
         except DAMAGE as error:
-            raise DataError(f"{self.name}: cannot be replayed ({error})") from error
+            raise DataError(
+                f"{self.name}: cannot be replayed ({error}); it is rebuilt from the results once "
+                f"its rows are gone: DELETE FROM {TABLE} WHERE study = '{self._study}'"
+            ) from error
 
     def remember(self) -> None:
         """Note how long the journal is: it never becomes shorter, unless it is lost."""

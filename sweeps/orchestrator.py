@@ -35,6 +35,9 @@ LINGER_S = 10.0
 MAX_IDLE_STARTS = 6
 """Workers that may end in a row without taking a point, before the sweep gives up."""
 
+PATIENCE_S = 60.0
+"""How long a database may be away before the sweep gives up."""
+
 BREAKER = 5
 """Different points that may fail in a row with the same cause before the sweep stops."""
 
@@ -114,6 +117,7 @@ class Orchestrator:
         self._ending: Ending | None = None
         self._interrupted_at: float | None = None
         self._over_since = time.monotonic()
+        self._away_since: float | None = None
         self._idle_starts = 0
         self._last_death = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
@@ -179,7 +183,10 @@ class Orchestrator:
             self._end(Ending("asked to by `sweeps stop`"))
         elif cause is not None:
             self._end(
-                Ending(f"{BREAKER} points failed in a row with the same cause: {cause}", True)
+                Ending(
+                    f"{BREAKER} points failed in a row with the same cause: {cause}",
+                    hopeless=True,
+                )
             )
         elif time.monotonic() > self._deadline:
             self._end(Ending(f"the budget of {self._settings.max_minutes:g} minutes is spent"))
@@ -206,7 +213,7 @@ class Orchestrator:
         while any(self._watch.lives(name) for name in present):
             time.sleep(POLL_S)
         while self._progress.left and not self._stopping.is_set():
-            claims = self._ledger.claims()
+            claims = self._claims()
             try:
                 self._launch(index)
             # Whatever a launcher raises means: its worker has died, also a Ctrl-C that it got.
@@ -214,21 +221,40 @@ class Orchestrator:
                 log.warning("worker %d ended: %s", index, error)
                 self._last_death = _gist(error)
             self._progress.look()
-            self._idle_starts = 0 if self._ledger.claims() > claims else self._idle_starts + 1
+            self._idle_starts = 0 if self._claims() > claims else self._idle_starts + 1
             self._reconcile()
             if self._progress.left:
                 self._stopping.wait(min(0.1 * 2**self._idle_starts, 10.0))
 
+    def _claims(self) -> int:
+        """Return how many claims there have been; 0 where it cannot be asked."""
+        try:
+            return self._ledger.claims()
+        except OSError:  # which the next reconciliation tells of
+            return 0
+
     def _reconcile(self) -> None:
         try:
             changes = self._ledger.reconcile(self._watch)
+        except ConnectionError as error:
+            self._wait_for_database(error)
+            return
         except OSError as error:
             self._end(Ending(f"the study cannot be written: {error}", hopeless=True))
             return
+        self._away_since = None
         for note in changes.notes:
             self._display.say(note)
         for slug in changes.died:
             log.warning("the worker at %s has died", slug)
+
+    def _wait_for_database(self, error: ConnectionError) -> None:
+        """Give up once it has been away for long; workers train on meanwhile."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            self._display.say(f"{error}; trying again for {PATIENCE_S:g} s")
+        elif time.monotonic() - self._away_since > PATIENCE_S:
+            self._end(Ending(f"the database is away: {error}", hopeless=True))
 
     def _interrupt(self, *_: object) -> None:
         """React to Ctrl-C and SIGTERM: once cleanly, twice at once."""

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
@@ -105,7 +105,8 @@ def check(lines: Sequence[str]) -> None:
 def _mistakes(override: Override) -> Iterable[str]:
     key = override.key_or_group
     if override.is_hydra_override() or key == "hydra":
-        return  # Hydra's own schema checks these
+        yield from _sweeper_mistakes(key)
+        return  # Hydra's own schema checks all else
     if override.type is not OverrideType.CHANGE:
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
         return
@@ -127,6 +128,17 @@ def _mistakes(override: Override) -> Iterable[str]:
                 yield mistake
     else:
         yield f"{key}: no such key; {config.nearest(key, [*known, *choices])}"
+
+
+def _sweeper_mistakes(key: str) -> Iterable[str]:
+    """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
+    if not key.startswith("hydra.sweeper."):
+        return
+    from sweeps.sweeper import SweeperConf  # which imports this module
+
+    known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweeperConf)]
+    if ".".join(key.split(".")[:3]) not in known:
+        yield f"{key}: no such key; {config.nearest(key, known)}"
 
 
 def _interval_mistakes(override: Override) -> Iterable[str]:

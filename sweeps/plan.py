@@ -154,6 +154,7 @@ def plan(
     manifest = _manifest(folder.name, compositions, values, points, terms=terms, search=search)
     configs = _check_cells(manifest, points, search)
     notes = [f"repeated values dropped from {line}" for line in repeated]
+    notes += _hints(manifest, search) if terms.sweeps else []
     if known is not None:
         fresh = manifest
         manifest = extended(known, fresh, longer=parsed.extend, sweeps=terms.sweeps)
@@ -164,6 +165,19 @@ def plan(
             )
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(points), tuple(notes), terms.sweeps)
+
+
+def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
+    """Yield what a user may not know of what was typed."""
+    if search is not None:
+        sampler = str(search.sampler["_target_"]).rpartition(".")[2]
+        yield f"a search of {search.n_trials} trainings (hydra.sweeper.n_trials) by {sampler}"
+    seeds = {point["seed"] for point in manifest.points}
+    if manifest.objective in UDR_NAMES and len(seeds) == 1:
+        yield (
+            f"{manifest.objective} compares the seeds of a cell, and there is one: no β will be "
+            "best; type seed=0,1,2"
+        )
 
 
 def _manifest(

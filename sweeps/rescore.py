@@ -21,7 +21,7 @@ from bvae.versions import code_version
 from sweeps.display import Display
 from sweeps.exits import Exit
 from sweeps.manifest import Manifest
-from sweeps.presence import locked, workers_at
+from sweeps.presence import workers_at
 from sweeps.study import Study, StudyFolder, load_study
 
 # The scores bring scikit-learn, LightGBM and torch, the lock of a study brings Optuna: seconds
@@ -62,7 +62,7 @@ def run(typed: argparse.Namespace) -> int:
         n_rescored = rescore(study, wanted)
     display = Display()
     display.say(f"{n_rescored} trials scored by {wanted.protocol}; objective: {wanted.objective}")
-    conclude(study, display, Exit.COMPLETE)
+    conclude(load_study(folder.root), display, Exit.COMPLETE)
     return Exit.COMPLETE
 
 
@@ -82,7 +82,9 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         if key not in KEYS or not value
     ]
     if "protocol" in manifest.axes:
-        mistakes.append(f"{manifest.name}: its protocol is swept; it holds the scores of each")
+        mistakes.append(
+            f"{manifest.name}: its protocol is swept; it holds the scores of each: leave it"
+        )
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     wanted = Request(
@@ -90,6 +92,11 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         objective=given.get("objective", manifest.objective),
     )
     names = (*protocol_named(wanted.protocol).readings, *UDR_NAMES)
+    if manifest.search is not None and wanted.objective in UDR_NAMES:
+        raise ConfigError(
+            f"objective={wanted.objective}: compares the seeds of a cell, so a search cannot go by "
+            "it; leave it out, and look at it with `sweeps best --score`"
+        )
     if wanted.objective not in names:
         raise ConfigError(
             f"objective={wanted.objective}: not a score of protocol {wanted.protocol}; "
@@ -104,6 +111,7 @@ def rescore(study: Study, wanted: Request) -> int:
     Raises:
         ConfigError: a worker is at the study, or codes are missing or of another lattice.
     """
+    from sweeps.attempts import store_of
     from sweeps.plan import write_manifest
 
     _refuse_workers(study.folder)
@@ -120,8 +128,9 @@ def rescore(study: Study, wanted: Request) -> int:
         slug: rescored(study.results[slug], codes[slug], protocol=wanted.protocol) for slug in slugs
     }
     # Under this lock no worker takes a point; those that come later read the manifest anew.
-    with locked(study.folder.guard):
+    with store_of(study).exclusive():
         _refuse_workers(study.folder)
+        _refuse_changes(study)
         for slug, result in results.items():
             result.write(study.folder.trial(slug).result)
         write_manifest(study.folder, rescored_manifest(study.manifest, wanted))
@@ -172,6 +181,15 @@ def _refuse_workers(folder: StudyFolder) -> None:
         )
 
 
+def _refuse_changes(study: Study) -> None:
+    """Refuse a study that others have gone on with while scores were computed."""
+    now = load_study(study.folder.root)
+    if (now.manifest, now.states) != (study.manifest, study.states):
+        raise ConfigError(
+            f"{study.name}: it has changed since scoring began; type the command again"
+        )
+
+
 def _checked_codes(study: Study) -> dict[str, Path]:
     """Return the codes of every complete trial, by slug; all are there, and of one lattice."""
     complete = [slug for slug, state in study.states.items() if state == "complete"]
@@ -197,7 +215,8 @@ def _mistake(path: Path, study: Study) -> str | None:
 def _lattice_mistake(codes: "Codes", study: Study) -> str | None:
     lattice: Any = codes.lattice and codes.lattice.name
     if lattice is None:
-        return "codes of images without factors, which have no scores"
-    if lattice != study.manifest.lattice:
+        return "codes of images without factors, which have no scores; look at UDR instead"
+    is_swept = {"data", "data.score_every"} & {*study.manifest.axes}
+    if lattice != study.manifest.lattice and not is_swept:
         return f"codes of the lattice {lattice}, but the study's is {study.manifest.lattice}"
     return None

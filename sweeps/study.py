@@ -215,6 +215,14 @@ class Study:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
+    def point(self, slug: str) -> Point:
+        """Return the expected point of this slug."""
+        return self._points_by_slug[slug]
+
+    @functools.cached_property
+    def _points_by_slug(self) -> Mapping[str, Point]:
+        return {point.slug: point for point in self.points}
+
     def slug_of(self, part: str) -> str:
         """Return the slug that is named, or the only one with this part in it.
 
@@ -224,8 +232,8 @@ class Study:
         matching = [point.slug for point in self.points if part in point.slug]
         exact = [slug for slug in matching if slug == part]
         if len(exact or matching) != 1:
-            some = "\n".join(f"  {slug}" for slug in matching[:10])
-            raise ConfigError(f"{part}: names {len(matching)} points\n{some}".rstrip())
+            some = "\n".join(f"  {slug}" for slug in matching[:10] or [self.points[0].slug, "  …"])
+            raise ConfigError(f"{part}: names {len(matching)} points; expected one, as in\n{some}")
         return (exact or matching)[0]
 
     def result(self, slug: str) -> TrialResult | None:
@@ -233,8 +241,12 @@ class Study:
         return self.results.get(slug)
 
     def trial_folder(self, slug: str) -> Path:
-        """Return the folder of one point."""
-        return self.folder.trial(slug).root
+        """Return the folder of the point with this slug, or the only one with this part in it.
+
+        Raises:
+            ConfigError: if none or several are meant.
+        """
+        return self.folder.trial(self.slug_of(slug)).root
 
     def frame(self) -> "pd.DataFrame":
         """Return a row per expected point: coordinates, state, scores, losses (nats), times (s)."""

@@ -1,6 +1,7 @@
 """A worker: takes point after point of a study, until none is left or it is told to leave."""
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
@@ -327,13 +328,29 @@ class Worker:
             monitor=Monitor(
                 stopping=self._stopping(claim),
                 at=self._reporter(claim.point),
-                hopeless=lambda step, score: self._ledger.judge(claim, step=step, score=score),
+                hopeless=functools.partial(self._is_hopeless, claim),
             ),
         )
 
     def _stopping(self, claim: Claim) -> Callable[[], bool]:
-        lost = Rarely(lambda: not self._ledger.holds(claim), every_s=HOLD_S)
+        lost = Rarely(lambda: self._is_lost(claim), every_s=HOLD_S)
         return lambda: self._leave() or lost()
+
+    def _is_lost(self, claim: Claim) -> bool:
+        """Whether the point was taken over; whoever cannot ask trains on, and asks to commit."""
+        try:
+            return not self._ledger.holds(claim)
+        except OSError as error:
+            log.warning("%s: who has it cannot be asked (%s)", claim.point.slug, error)
+            return False
+
+    def _is_hopeless(self, claim: Claim, step: int, score: float) -> bool:
+        """Whether to give the point up; whoever cannot ask trains on."""
+        try:
+            return self._ledger.judge(claim, step=step, score=score)
+        except OSError as error:
+            log.warning("%s: it cannot be judged (%s)", claim.point.slug, error)
+            return False
 
     def _reporter(self, point: Point) -> Callable[[int, int], None]:
         def at(step: int, total: int) -> None:

@@ -115,6 +115,15 @@ class TestBest:
         with pytest.raises(ConfigError, match=r"--score sap: no such score.*it has mig, beta_vae"):
             typed("best", study.folder.root, "--score", "sap")
 
+    def test_before_anything_has_ended(self, tmp_path: Path, typed: Type) -> None:
+        """It is said, with code 0; a score that is typed must be there."""
+        folder = make_study(tmp_path / "new").folder.root
+
+        assert "no best cell: no point has the score mig yet\n" == typed("best", folder)
+        assert json.loads(typed("best", folder, "--json"))["best"] is None
+        with pytest.raises(ConfigError, match="--score sap: no such score"):
+            typed("best", folder, "--score", "sap")
+
 
 class TestLogs:
     def test_log_and_error(self, study: Study, typed: Type) -> None:
@@ -160,6 +169,7 @@ class TestRetry:
         said = typed("retry", study.folder.root)
 
         assert "1 failed point(s) queued again; go on with: bvae -m beta=1,4\n" == said
+        assert "0 failed point(s) queued again\n" == typed("retry", study.folder.root)
         assert "pending" == load_study(study.folder.root).states["beta=16,latent_dim=5,seed=1"]
 
     @pytest.mark.parametrize(
@@ -241,6 +251,11 @@ class TestList:
     def test_none(self, tmp_path: Path, typed: Type) -> None:
         """An empty folder has none."""
         assert f"no study in {tmp_path}\n" == typed("list", tmp_path)
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path, typed: Type) -> None:
+        """It is refused, with what to give."""
+        with pytest.raises(ConfigError, match="no such folder; give one that holds studies"):
+            typed("list", tmp_path / "nowhere")
 
 
 def test_a_report_is_written_anew(

@@ -110,6 +110,21 @@ class TestCommand:
         assert 2 == runs(swept)["beta=2,latent_dim=2,seed=3"]
         assert "on 3 fresh seeds" in said
 
+    def test_a_search_is_confirmed_by_a_grid(self, typed: Type, tmp_path: Path) -> None:
+        """Whatever made it a search; nothing is searched then."""
+        params = "+hydra.sweeper.params={beta: 'interval(1,16)', latent_dim: '2,3', seed: '0,1'}"
+        search = ("hydra.sweeper.n_trials=12", "hydra/sweeper/sampler=random")
+        code, _, said = typed("bvae", "-m", params, "study=found", *search, *FAKE)
+        assert 0 == code, said
+        code, said, _ = typed("sweeps", "confirm", "runs/found")
+
+        assert 0 == code
+        assert "hydra.sweeper.n_trials=null hydra.sweeper.sampler=null" in said
+        fresh = load_study(folder_of(load_study(tmp_path / "runs" / "found")).root)
+        assert fresh.manifest.search is None
+        assert {2, 3, 4} == {point.values["seed"] for point in fresh.points}
+        assert 0 == fresh.left
+
     def test_exit_code_is_that_of_the_sweep(
         self, swept: Study, typed: Type, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -115,6 +115,24 @@ class TestLedger:
 
         assert 4 == len(ledger.open_slugs())
 
+    def test_what_a_crash_of_the_server_took_is_read_again(
+        self, study: Study, database: str
+    ) -> None:
+        """Rows that another has written in their place are not those that were known."""
+        ledger = Ledger(study)
+        ledger.claim("mine")
+        key = study.manifest.study_id
+        last = "(SELECT max(number) FROM bvae_journal WHERE study = %s)"
+        query(database, f"DELETE FROM bvae_journal WHERE study = %s AND number = {last} "
+              "RETURNING 1", key, key)  # fmt: skip
+        Ledger(study).claim("other")
+        query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+              "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")  # fmt: skip
+
+        assert ledger.open_slugs() == Ledger(study).open_slugs()
+        found = [ledger.claim("mine"), Ledger(study).claim("other")]
+        assert 2 == len({one.point for one in found if one is not None})
+
     def test_studies_of_one_name_do_not_mix(
         self, study: Study, tmp_path: Path, database: str
     ) -> None:

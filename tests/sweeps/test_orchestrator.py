@@ -254,6 +254,50 @@ class TestWorkersThatDie:
         assert "the study cannot be written: [Errno 28] No space left" in run.said
 
 
+class TestDatabaseAway:
+    @pytest.fixture
+    def restart(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        """Let the server be away for so many questions."""
+
+        def restart(number: int) -> None:
+            answers = {"reconcile": Ledger.reconcile, "claims": Ledger.claims}
+            left = [number]
+
+            def asked(name: str) -> Callable[..., object]:
+                def ask(*arguments: Any) -> object:
+                    if left[0] > 0:
+                        left[0] -= 1
+                        raise ConnectionError("db: the server is starting up")
+                    return answers[name](*arguments)  # type: ignore[operator]
+
+                return ask
+
+            for name in answers:
+                monkeypatch.setattr(Ledger, name, asked(name))
+
+        return restart
+
+    def test_for_a_moment(self, study: Study, restart: Callable[[int], None]) -> None:
+        """It is said once, and waited for."""
+        restart(3)
+        Ledger(study)
+        run = Run(study)
+
+        assert Exit.COMPLETE is run.code, run.said
+        assert 1 == run.said.count("db: the server is starting up; trying again for 60 s")
+
+    def test_for_good(
+        self, study: Study, restart: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The sweep ends with code 1."""
+        monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+        restart(10**9)
+        run = Run(study)
+
+        assert Exit.FAILED is run.code
+        assert "the database is away: db: the server is starting up" in run.said
+
+
 class TestTakingOver:
     def test_workers_of_a_killed_command_are_waited_for(self, study: Study) -> None:
         """No more hands than were asked for: a slot begins when its old worker has left."""

@@ -61,6 +61,12 @@ class TestCheck:
 
         assert message in str(raised.value)
 
+    def test_a_misspelt_key_of_the_sweeper(self) -> None:
+        """Hydra would say how to add it."""
+        with pytest.raises(ConfigError, match=r"no such key; did you mean .*sweeper\.max_minutes"):
+            check(["hydra.sweeper.max_minute=30"])
+        check(["hydra.sweeper.params.beta=1", "hydra.sweeper.sampler._target_=a.B"])
+
     def test_all_mistakes_come_at_once(self) -> None:
         """Mistakes of several overrides are told together, each once."""
         with pytest.raises(ConfigError) as raised:

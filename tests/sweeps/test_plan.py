@@ -118,6 +118,13 @@ class TestOwnImages:
 
         return typed
 
+    def test_one_seed_has_no_best_beta(self, typed: Planned) -> None:
+        """Which is said before anything is trained; two are not told so."""
+        assert ["udr compares the seeds of a cell, and there is one"] == [
+            note.split(":")[0] for note in typed().notes
+        ]
+        assert () == typed("seed=0,1").notes
+
     def test_what_the_data_decide(self, typed: Planned, images: Path) -> None:
         """The objective is UDR; workers get an absolute path, and which images are meant."""
         made = typed().manifest
@@ -275,6 +282,11 @@ class TestSearch:
         assert made.search is not None
         assert ([0, 1], 20, 13) == (made.search["seeds"], made.search["n_trials"], made.unfound)
         assert made.search["sampler"]["_target_"].endswith("TPESampler")
+
+    def test_it_is_said(self, planned: Planned) -> None:
+        """How many trainings it takes, where nobody has said so."""
+        notes = planned("beta=interval(1,64)").notes
+        assert ("a search of 20 trainings (hydra.sweeper.n_trials) by TPESampler",) == notes
 
     @pytest.mark.parametrize("terms", [Terms(n_trials=3), Terms(sampler="gp")])
     def test_so_are_values_where_a_sampler_or_a_number_is_given(

@@ -18,6 +18,7 @@ from sweeps import rescore
 from sweeps.manifest import Manifest
 from sweeps.orchestrator import running
 from sweeps.presence import Present
+from sweeps.report import page
 from sweeps.rescore import requested, rescored_manifest
 from sweeps.study import Study, load_study
 
@@ -123,6 +124,20 @@ class TestRun:
         assert "kim2018" == (study.folder.report / "index.html").read_text()
         assert "kim2018" == OmegaConf.load(study.folder.base)["protocol"]
 
+    def test_those_of_a_finished_study_have_the_new_scores(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where nothing is left to run, too."""
+        replace(study.manifest, points=study.manifest.points[:2]).write(study.folder.manifest)
+        drawn: list[Study] = []
+        write = page.write_report
+        monkeypatch.setattr(page, "write_report", lambda found: drawn.append(found) or write(found))
+        run(study, "protocol=kim2018")
+
+        (found,) = drawn
+        assert "kim2018" == found.manifest.protocol
+        assert {"kim2018"} == {one.scoring["protocol"] for one in found.results.values()}
+
     def test_failed_points_stay_as_they_are(self, study: Study) -> None:
         """A point without codes has no scores."""
         slug = study.points[2].slug
@@ -195,6 +210,21 @@ class TestRefuses:
         worker.__exit__(None, None, None)
         assert before == snapshot(study)
 
+    def test_a_worker_that_has_come_and_gone(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it has done is by the old protocol, or not in the manifest that was read."""
+        scored = rescore.rescored
+
+        def change(*arguments: object, protocol: str) -> TrialResult:
+            write_result(study, study.points[3])
+            return scored(*arguments, protocol=protocol)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(rescore, "rescored", change)
+        with pytest.raises(ConfigError, match="changed since scoring began; type the command aga"):
+            run(study, "protocol=kim2018")
+        assert "fast" == load_study(study.folder.root).manifest.protocol
+
     def test_missing_codes_and_another_lattice(self, study: Study) -> None:
         """All that is wrong is said at once, and nothing is written."""
         first, second = (study.folder.trial(point.slug).codes for point in study.points[:2])
@@ -239,6 +269,12 @@ class TestRequested:
     def test_udr_has_every_protocol(self) -> None:
         """It compares codes, whatever they are scored by."""
         assert "udr" == requested(["objective=udr"], manifest(points())).objective
+
+    def test_a_search_cannot_go_by_udr(self) -> None:
+        """As it cannot be begun with it."""
+        searched = manifest(points(), search={"n_trials": 9, "seeds": [0], "space": {}})
+        with pytest.raises(ConfigError, match="a search cannot go by it"):
+            requested(["objective=udr"], searched)
 
     @pytest.mark.parametrize(
         ("settings", "match"),

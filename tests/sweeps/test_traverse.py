@@ -83,7 +83,10 @@ def test_one_image_few_steps(study: Study) -> None:
 @pytest.mark.parametrize(
     ("words", "match"),
     [
-        (["beta=1,", "--latent", "0"], r"beta=1,: names 2 points\n  beta=1,.*seed=0\n  beta=1,"),
+        (
+            ["beta=1,", "--latent", "0"],
+            r"beta=1,: names 2 points; .*\n  beta=1,.*seed=0\n  beta=1,",
+        ),
         (["beta=7", "--latent", "0"], "beta=7: names 0 points"),
         (["beta=1,latent_dim=5,seed=0", "--latent", "5"], "latent: expected 0 to 4, but got 5"),
         (["seed=1", "--latent", "0"], "names 2 points"),

@@ -262,6 +262,23 @@ class TestLeaving:
 
 
 class TestClaims:
+    @pytest.mark.parametrize("asked", ["holds", "judge"])
+    def test_a_database_that_is_away_costs_no_attempt(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+    ) -> None:
+        """Who cannot ask whether to go on goes on; the commit will tell."""
+
+        def away(*_: object, **__: object) -> bool:
+            raise ConnectionError("the server is starting up")
+
+        monkeypatch.setattr(Ledger, asked, away)
+        trial = "fakes.stepping" if asked == "holds" else "fakes.learning"
+        study = make_study(tmp_path / "away", points([1], [0]), trial=trial)
+        work(study)
+
+        assert {"complete": 1} == counts(study)
+        assert 1 == runs(study, slugs(study)[0]).count("ran")
+
     def test_a_lost_claim_ends_the_attempt(self, study: Study, trains: Trains) -> None:
         """A slow worker that was taken for dead notices, and drops what it has."""
 
@@ -335,7 +352,7 @@ class TestClaims:
 class TestFullDisk:
     def fill(self, monkeypatch: pytest.MonkeyPatch, times: int) -> list[Path]:
         """Let this many results fail to be written; returns the tries."""
-        write, tried = files._write_synced, []
+        write, tried = files._write, []
 
         def full(path: Path, data: bytes) -> None:
             if b'"state"' in data:
@@ -344,7 +361,7 @@ class TestFullDisk:
                     raise OSError(errno.ENOSPC, "No space left on device")
             write(path, data)
 
-        monkeypatch.setattr(files, "_write_synced", full)
+        monkeypatch.setattr(files, "_write", full)
         monkeypatch.setattr(Leave, "wait", lambda *_: None)
         return tried
 
