@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae.exceptions import ConfigError
+from bvae.image_shape import CHANNELS, RESOLUTIONS
 
 Part = TypeVar("Part")
 
@@ -116,11 +117,15 @@ NOT_IDENTITY = (
     "extend",
     "data.path",  # the content of what is there counts
     "tracker",
-    "checkpoint",
+    "checkpoint.interval_s",
     "trainer.accelerator",
     "trainer.log_every_n_steps",
 )
-"""Keys (and all below them) that cannot change a trial's numbers."""
+"""Keys (and all below them) that are no part of what a trial is asked for.
+
+They cannot change its numbers, but for the accelerator: devices round differently, and each result
+says which one it is of.
+"""
 
 
 def directory() -> Path:
@@ -175,8 +180,8 @@ RULES: Mapping[str, Rule] = {
     "data.name": _one_of(groups()["data"]),
     "data.likelihood": _one_of(LIKELIHOODS),
     "data.variance": _or_null(POSITIVE),
-    "data.resolution": _or_null(_one_of([32, 64, 128])),
-    "data.channels": _or_null(_one_of([1, 3])),
+    "data.resolution": _or_null(_one_of(RESOLUTIONS)),
+    "data.channels": _or_null(_one_of(CHANNELS)),
     "model.name": _one_of(groups()["model"]),
     "optimizer.name": _one_of(["adam", "adagrad"]),
     "optimizer.lr": POSITIVE,
@@ -346,8 +351,11 @@ def identity(composed: Mapping[str, Any], *, axes: Iterable[str] = ()) -> dict[s
         axes: swept keys beside β, latent size and seed; a swept group drops all below it.
     """
     dropped = (*NOT_IDENTITY, *COORDINATES, *axes)
+    values = flatten(composed)
+    if values.get("checkpoint.keep") != "best":  # all others score the last weights
+        dropped = (*dropped, "checkpoint.keep")
     return {
         key: value
-        for key, value in sorted(flatten(composed).items())
+        for key, value in sorted(values.items())
         if not any(key == name or key.startswith(name + ".") for name in dropped)
     }

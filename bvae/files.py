@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whatever is killed while they are written."""
+"""Files that are either whole or absent, whatever is killed, or loses power, in mid-write."""
 
 import os
 import re
@@ -12,24 +12,29 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file under a temporary name, sync it, and rename it into place.
+    """Write a file as `replace_atomically` does.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; the old file stands.
     """
     data = content.encode() if isinstance(content, str) else content
-    replace_atomically(path, lambda temporary: _write_synced(temporary, data))
+    replace_atomically(path, lambda temporary: _write(temporary, data))
 
 
 def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it into place.
+    """Let `write` fill a temporary file beside `path`, sync it, and rename it into place.
 
+    What is renamed is on the disk: after a loss of power no file has its name and not its content.
     The temporary name keeps the suffix, since some writers choose the format by it.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written; the old file stands.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         write(temporary)
+        _sync_file(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -65,10 +70,12 @@ def shortened(value: Any) -> Any:
     return value
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

@@ -19,19 +19,26 @@ def columns(*, latent_dim: int, scores: bool) -> list[str]:
     return ["step", *train, *probe, *latents, *(["scores/mig"] if scores else [])]
 
 
-def late_change(rows: Iterable[Mapping[str, str]]) -> float | None:
+def late_change(rows: Iterable[Mapping[str, str]], *, least: float) -> float | None:
     """Return the relative change of `val/loss` over the last tenth of the steps.
 
     Near 0 the model is about trained; -0.1 says that the loss was still falling by a tenth. The
     loss at nine tenths of the steps lies on the line between the looks around it. None if the
-    model was looked at less than twice.
+    model was looked at less than twice, or had nothing left to lose.
+
+    Args:
+        rows: of the history.
+        least: what the loss is counted from, in nats: `bvae.losses.least_nll`. A loss of Gaussian
+            pixels may pass through 0, and a part of it would say nothing.
     """
     looks = [(float(row["step"]), float(row["val/loss"])) for row in rows if row["val/loss"]]
     if len(looks) < 2:
         return None
     steps, losses = zip(*looks, strict=True)
     before = float(np.interp(0.9 * steps[-1], steps, losses))
-    return float(f"{(losses[-1] - before) / abs(before):.6g}")
+    if before <= least:
+        return None
+    return float(f"{(losses[-1] - before) / (before - least):.6g}")
 
 
 class History:

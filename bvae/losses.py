@@ -28,12 +28,11 @@ from torch.nn import functional as F  # noqa: N812 - torch's own usage
 
 
 class Losses(NamedTuple):
-    """Batch means in nats: three scalars, and the terms [M] of which `kl` is the sum."""
+    """Batch means in nats, three scalars."""
 
     loss: Tensor
     recon: Tensor
     kl: Tensor
-    kl_per_latent: Tensor
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -62,8 +61,7 @@ def gaussian_nll(logits: Tensor, x: Tensor, *, variance: float) -> Tensor:
         [B]; a density, so that it is below 0 where a small variance fits well.
     """
     errors = (torch.sigmoid(logits) - x).square().flatten(1).sum(1)
-    constant = 0.5 * x[0].numel() * log(2 * pi * variance)
-    return errors / (2 * variance) + constant
+    return errors / (2 * variance) + least_nll(x[0].numel(), variance=variance)
 
 
 def nll(logits: Tensor, x: Tensor, *, variance: float | None) -> Tensor:
@@ -71,6 +69,14 @@ def nll(logits: Tensor, x: Tensor, *, variance: float | None) -> Tensor:
     if variance is None:
         return bernoulli_nll(logits, x)
     return gaussian_nll(logits, x, variance=variance)
+
+
+def least_nll(image_size: int, *, variance: float | None) -> float:
+    """Negative log-likelihood of a perfect image of N values in nats, which none falls below.
+
+    0 of Bernoulli pixels; N/2 · log(2πσ²) of Gaussian ones, below 0 for a small variance.
+    """
+    return 0.0 if variance is None else 0.5 * image_size * log(2 * pi * variance)
 
 
 def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -106,9 +112,9 @@ def beta_vae_loss(
         variance: σ² of Gaussian pixels; None: they are Bernoulli.
     """
     recon = nll(logits, x, variance=variance).mean()
-    kl_means = kl_per_latent(mu, logvar).mean(0)
-    kl = kl_means.sum()
-    return Losses(recon + beta * kl, recon, kl, kl_means)
+    # in half precision, as autocast gives them, the square of 256 is infinite
+    kl = kl_per_latent(mu.float(), logvar.float()).mean(0).sum()
+    return Losses(recon + beta * kl, recon, kl)
 
 
 def beta_norm(beta: float, *, latent_dim: int, image_shape: tuple[int, int, int]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bvae import visuals
 from bvae.data.datasets import ImageDataset
-from bvae.evaluate import Codes, images
+from bvae.evaluate import Codes, decode, images
 from bvae.model import BetaVAE
 from bvae.tracking import Tracker
 
@@ -95,22 +95,18 @@ def middle(codes: Codes) -> NDArray[np.float32]:
     return code
 
 
-@torch.inference_mode()
 def reconstruct(
     model: BetaVAE, dataset: ImageDataset, codes: Codes, chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return images and what is decoded from their means, [b, C, H, W] in 0..1 each."""
     inputs = images(dataset, codes.rows[chosen], model)
-    outputs = model.decode(torch.from_numpy(codes.mu[chosen]).to(model.device)).sigmoid()
-    return inputs.cpu().numpy(), outputs.float().cpu().numpy()
+    return inputs.cpu().numpy(), decode(model, torch.from_numpy(codes.mu[chosen]))
 
 
-@torch.inference_mode()
 def traverse(model: BetaVAE, mu: NDArray[np.float32]) -> NDArray[np.float32]:
     """Decode one code with each latent in turn moved over its range, [M, S, C, H, W] in 0..1."""
     steps = torch.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, TRAVERSAL_STEPS)
     latents = torch.eye(len(mu), dtype=torch.bool)[:, None, :]  # [M, 1, M]
     z = torch.where(latents, steps[None, :, None], torch.from_numpy(mu))  # [M, S, M]
-    pictures = model.decode(z.flatten(0, 1).to(model.device)).sigmoid()
-    decoded: NDArray[np.float32] = pictures.float().cpu().numpy()
+    decoded = decode(model, z.flatten(0, 1))
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.optim import Adagrad, Adam, Optimizer
 
 from bvae.exceptions import ConfigError, NonFiniteLossError
+from bvae.image_shape import ImageShape
 from bvae.losses import Losses, beta_vae_loss
-from bvae.networks import ImageShape, build_networks
+from bvae.networks import build_networks
 
 OPTIMIZERS = ("adagrad", "adam")
 
@@ -85,8 +86,8 @@ class BetaVAE(pl.LightningModule):
         self._generator_states: dict[str, Tensor] = {}
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [B, C, H, W] to the posterior's mu and logvar, [B, M] each."""
-        mu, logvar = self.encoder(x).chunk(2, dim=1)
+        """Images [B, C, H, W] to the posterior's mu and logvar, float32 [B, M] each."""
+        mu, logvar = self.encoder(x).float().chunk(2, dim=1)
         return mu, logvar
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
@@ -148,7 +149,7 @@ class BetaVAE(pl.LightningModule):
         """Adam or Adagrad; fused, a training step on the CPU takes up to 40 % less."""
         if self.optimizer == "adam":
             return Adam(self.parameters(), lr=self.lr, fused=True)
-        # torch fuses Adagrad on the CPU only.
+        # torch 2.13 fuses it on CUDA too, which is not measured here, but not on MPS.
         fused = self.device.type == "cpu"
         return Adagrad(self.parameters(), lr=self.lr, fused=fused)
 
@@ -157,6 +158,8 @@ class BetaVAE(pl.LightningModule):
         states = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.device.type == "mps":
+            states["mps"] = torch.mps.get_rng_state()
         checkpoint["generator_states"] = states
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -169,4 +172,6 @@ class BetaVAE(pl.LightningModule):
             torch.set_rng_state(self._generator_states["cpu"].cpu())
         if "cuda" in self._generator_states and self.device.type == "cuda":
             torch.cuda.set_rng_state(self._generator_states["cuda"].cpu(), self.device)
+        if "mps" in self._generator_states and self.device.type == "mps":
+            torch.mps.set_rng_state(self._generator_states["mps"].cpu())
         self._generator_states = {}

@@ -5,7 +5,6 @@ A decoder maps latents [B, M] to logits [B, C, H, W], whose sigmoids are the mea
 Images are square, of 32, 64 or 128 pixels, with 1 or 3 channels; N = C * H * W.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
@@ -13,12 +12,9 @@ from typing import NamedTuple
 
 from torch import nn
 
+from bvae.config import nearest
 from bvae.exceptions import ConfigError
-
-ImageShape = tuple[int, int, int]
-
-RESOLUTIONS = (32, 64, 128)
-CHANNELS = (1, 3)
+from bvae.image_shape import CHANNELS, RESOLUTIONS, ImageShape
 
 
 class Networks(NamedTuple):
@@ -43,9 +39,7 @@ def build_networks(name: str, *, image_shape: ImageShape, latent_dim: int) -> Ne
 def _mistakes(name: str, *, image_shape: ImageShape, latent_dim: int) -> list[str]:
     mistakes = []
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        mistakes.append(f"expected a network among {', '.join(NETWORKS)}, got {name!r}{hint}")
+        mistakes.append(f"no such network: {name!r}; {nearest(name, NETWORKS)}")
     channels, height, width = image_shape
     if channels not in CHANNELS or height != width or height not in RESOLUTIONS:
         mistakes.append(

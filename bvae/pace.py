@@ -14,7 +14,11 @@ WARM_STEPS = 2
 
 
 def step_time_s(config: Config) -> float:
-    """Return the seconds of one optimizer step of a batch, without loading the data."""
+    """Return the seconds of one optimizer step: forward, backward and the update of the weights.
+
+    In float32, whatever `trainer.precision`; without the loading of a batch, the looks at the
+    model and Lightning's loop.
+    """
     torch.set_num_threads(config.threads)
     shape = preflight.described(config).image_shape
     model = build_model(config, shape).to(_device(config.trainer.accelerator))

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 
 from bvae import tracking
 from bvae.config import Config, nearest
 from bvae.data.datasets import DRAWN, Description, ImageDataset, describe, open_dataset
+from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.udr import NAMES as UDR_NAMES
 from bvae.metrics.udr import UDR
+
+MOST_CLASSES = 1024
+"""Scores need two rows for each class, also of the 2048 that are looked at in training."""
 
 
 @dataclass(frozen=True)
@@ -103,21 +107,26 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
             f"trainer.batch_size: expected at most the {data.number} images of {data.name}, "
             f"but got {config.trainer.batch_size}"
         )
-    every = config.data.score_every
-    if data.lattice is not None and every is not None:
-        sizes = data.lattice.sizes
-        fits = len(every) == len(sizes) and all(
-            1 <= step <= size for step, size in zip(every, sizes, strict=True)
-        )
-        if not fits:
-            yield (
-                f"data.score_every: expected a step for each factor, up to {list(sizes)}, "
-                f"but got {every}"
-            )
+    if data.lattice is not None:
+        yield from _lattice_mistakes(data.lattice, config.data.score_every)
     if config.data.content not in (None, data.content):
         yield (
             f"data.path: {config.data.path} does not hold the images the study was begun with; "
             "put them back, or begin another study"
+        )
+
+
+def _lattice_mistakes(lattice: FactorLattice, every: list[int] | None) -> Iterator[str]:
+    sizes = lattice.sizes
+    steps = [1] * len(sizes) if every is None else every
+    if len(steps) != len(sizes) or min(steps) < 1:
+        yield f"data.score_every: expected a step for each factor, {lattice.name}, but got {every}"
+        return
+    scored = [ceil(size / step) for size, step in zip(sizes, steps, strict=True)]
+    if min(scored) < 2 or max(scored) > MOST_CLASSES:
+        yield (
+            f"data.score_every: expected 2 to {MOST_CLASSES} classes of each factor to be scored, "
+            f"but got {'x'.join(map(str, scored))} of {lattice.name}; give other steps"
         )
 
 

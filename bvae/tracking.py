@@ -78,9 +78,7 @@ class Tracker:
         """Add a row of values, reached after `step` optimizer steps."""
         self._guarded(lambda run: run.log({STEP: step, **values}))
 
-    def log_image(
-        self, key: str, path_to_png: Path, *, step: int, caption: str | None = None
-    ) -> None:
+    def log_image(self, key: str, path_to_png: Path, *, step: int) -> None:
         """Add a copy of a PNG file.
 
         A file, since wandb >= 0.29 takes an array of floats in 0..1 for one of bytes: all black.
@@ -89,7 +87,7 @@ class Tracker:
         def add(run: "wandb.Run") -> None:
             import wandb
 
-            run.log({STEP: step, key: wandb.Image(str(path_to_png), caption=caption)})
+            run.log({STEP: step, key: wandb.Image(str(path_to_png))})
 
         self._guarded(add)
 

@@ -6,10 +6,12 @@ the trial is still its own.
 
 import contextlib
 import functools
+import gc
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -25,10 +27,10 @@ from bvae.data.datasets import ImageDataset
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.history import History, columns, late_change
+from bvae.image_shape import ImageShape
 from bvae.logs import Lines
-from bvae.losses import beta_norm
+from bvae.losses import beta_norm, least_nll
 from bvae.model import BetaVAE
-from bvae.networks import ImageShape
 from bvae.trial import (
     Assignment,
     Interrupted,
@@ -92,6 +94,9 @@ def run_trial(task: Assignment) -> TrialResult:
             log.exception("the trial failed")
             result = replace(result, error=described(error))
     tracker.finish(exit_code=1 if result.state == "failed" else 0)
+    # Lightning's trainer, the model and the data refer to each other: Python would free them, and
+    # the data's mapping, many trials later
+    gc.collect()
     seconds = round(time.perf_counter() - start, 3)
     return replace(result, wall_time_s=seconds, tracking=tracker.lost)
 
@@ -109,8 +114,8 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     model = build_model(config, dataset.store.image_shape)
     with watch.part("train_s"):
         trained = fit(task, model, dataset, tracker)
-    if config.checkpoint.keep == "last":
-        save(trained.trainer, folder.last, weights_only=False)
+    model.to(trained.trainer.strategy.root_device)  # Lightning leaves it on the CPU
+    scored_step = _keep(config.checkpoint.keep, folder, trained, model)
     with watch.part("encode_s"):
         codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
         losses = evaluate.losses(model, dataset, codes)
@@ -121,6 +126,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         drawn = media.draw(model, dataset, codes, folder=folder.media)
     with watch.part("track_s"):
         _track_outcome(tracker, scored.values, codes, drawn, step=trained.steps)
+    _drop_others(config.checkpoint.keep, folder)
     return replace(
         result,
         state="complete",
@@ -128,7 +134,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
             config.beta, latent_dim=config.latent_dim, image_shape=dataset.store.image_shape
         ),
         device=str(trained.trainer.strategy.root_device),
-        precision=config.trainer.precision,
+        precision=trained.trainer.precision,
         scores=scored.values,
         scoring=scored.details,
         losses=losses,
@@ -138,6 +144,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         data=_data_record(config, dataset),
         images_seen=trained.steps * config.trainer.batch_size,
         steps=trained.steps,
+        scored_step=scored_step,
         loss_change=trained.loss_change,
         continued_from=trained.continued_from,
         timings=watch.seconds,
@@ -156,6 +163,26 @@ def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
         lr=config.optimizer.lr,
         variance=config.data.variance,
     )
+
+
+def _keep(keep: str, folder: TrialFolder, trained: "Trained", model: BetaVAE) -> int:
+    """Keep the weights that are asked for, have the model hold them, and return their step."""
+    if keep == "last":
+        save(trained.trainer, folder.last, weights_only=False)
+    if keep != "best":
+        return trained.steps
+    if not folder.best.exists():  # an attempt that kept the last weights had trained it already
+        save(trained.trainer, folder.best, weights_only=True)
+    best = torch.load(folder.best, map_location=model.device, weights_only=True)
+    model.load_state_dict(best["state_dict"])
+    return int(best["global_step"])
+
+
+def _drop_others(keep: str, folder: TrialFolder) -> None:
+    """Remove weights that an attempt with another `checkpoint.keep` left: they are not scored."""
+    for name, path in (("last", folder.last), ("best", folder.best)):
+        if name != keep:
+            path.unlink(missing_ok=True)
 
 
 def _data_record(config: Config, dataset: ImageDataset) -> dict[str, object]:
@@ -239,7 +266,9 @@ def fit(
         raise Pruned(trainer.global_step)
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
-    return Trained(trainer, late_change(history.rows()), extension.continued_from)
+    least = least_nll(prod(dataset.store.image_shape), variance=model.variance)
+    change = late_change(history.rows(), least=least)
+    return Trained(trainer, change, extension.continued_from)
 
 
 def _sketch(
@@ -346,20 +375,20 @@ def load(trial_folder: Path | str) -> BetaVAE:
     """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
 
     Raises:
-        DataError: the folder holds no weights, or those of other networks.
+        DataError: the folder holds no weights, damaged ones, or those of other networks.
     """
     folder = TrialFolder(Path(trial_folder))
-    for path in (folder.last, folder.best):
-        if path.exists():
-            try:
-                model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-            except RuntimeError as error:
-                raise DataError(
-                    f"{path}: not the weights of this version's networks; "
-                    f"load them with the sources they were trained with ({error})"
-                ) from error
-            return model.eval()
-    raise DataError(
-        f"{folder.root}: no weights; expected checkpoints/last.ckpt of a complete trial "
-        "trained with checkpoint.keep=last or best"
-    )
+    path = folder.weights
+    if path is None:
+        raise DataError(
+            f"{folder.root}: no weights; expected those of a complete trial "
+            "trained with checkpoint.keep=last or best"
+        )
+    try:
+        model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has no root of its own for what a damaged file may raise
+        raise DataError(
+            f"{path}: damaged, or not the weights of this version's networks; "
+            f"load them with the sources they were trained with ({error})"
+        ) from error
+    return model.eval()

@@ -97,15 +97,13 @@ def sweep_values(codes: Codes, latent: int, *, steps: int) -> dict[str, NDArray[
     }
 
 
-@torch.inference_mode()
 def decode_moved(
     model: BetaVAE, mu: torch.Tensor, latent: int, values: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Decode codes mu [n, M] with one latent at each of these values [S]: [n, S, C, H, W]."""
     z = mu[:, None, :].repeat(1, len(values), 1)  # [n, S, M]
     z[:, :, latent] = torch.from_numpy(values).to(z)
-    pictures = model.decode(z.flatten(0, 1)).sigmoid()
-    decoded: NDArray[np.float32] = pictures.float().cpu().numpy()
+    decoded = evaluate.decode(model, z.flatten(0, 1))
     return decoded.reshape(*z.shape[:2], *decoded.shape[1:])
 
 
@@ -128,7 +126,6 @@ def draw(
     n_latents = codes.mu.shape[1]
     if not 0 <= latent < n_latents:
         raise ConfigError(f"latent: expected 0 to {n_latents - 1}, but got {latent}")
-    model.eval()
     inputs = evaluate.images(dataset, np.array([start.row for start in begun]), model)
     mu, _ = model.encode(inputs)
     moved = [

@@ -67,6 +67,11 @@ class TrialFolder:
         return self.checkpoints / "best.ckpt"
 
     @property
+    def weights(self) -> Path | None:
+        """The weights that were kept of a complete trial, those it was scored with."""
+        return next((path for path in (self.last, self.best) if path.exists()), None)
+
+    @property
     def resume(self) -> Path:
         """Full training state of an unfinished trial; gone once it is complete."""
         return self.checkpoints / "resume.ckpt"
@@ -83,8 +88,10 @@ class TrialResult:
 
     Attributes:
         steps: of the optimiser; None if what ran the trial does not say.
+        scored_step: the step whose weights were scored, drawn and kept; with
+            `checkpoint.keep=best` that of the best look. None: the last one.
         loss_change: of `val/loss` over the last tenth of the steps, relative; near 0 the model is
-            about trained; None if it was looked at less than twice.
+            about trained; None if it was looked at less than twice or had nothing left to lose.
         continued_from: the steps at which a complete trial was taken up again to be trained on;
             the optimiser's moments began anew there.
     """
@@ -108,6 +115,7 @@ class TrialResult:
     data: Mapping[str, Any] = field(default_factory=dict)
     images_seen: int = 0
     steps: int | None = None
+    scored_step: int | None = None
     loss_change: float | None = None
     continued_from: list[int] = field(default_factory=list)
     timings: Mapping[str, float] = field(default_factory=dict)

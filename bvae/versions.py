@@ -7,7 +7,16 @@ import json
 import platform
 from pathlib import Path
 
-PACKAGES = ("bvae-sweeps", "torch", "pytorch-lightning", "numpy", "scikit-learn")
+PACKAGES = (
+    "bvae-sweeps",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+    "lightgbm",  # the DCI score
+    "pillow",  # own images, resized
+)
 
 
 @functools.cache

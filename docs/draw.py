@@ -1,6 +1,68 @@
-"""Keeps what the README shows of a finished study: `python docs/draw.py runs/quick docs/quick`.
+"""Keeps what is shown here of a study: `python docs/draw.py runs/quick docs/quick`.
 
-Copies the study's curve and trials into the folder, draws the charts of the README's scores, takes
-the traversal of the best cell's best seed, and prints two tables: the best β of each latent size,
-and every cell; both are means over seeds with their 95 % intervals.
+Writes into the folder: curve.csv and trials.csv as the study has them, the curve of MIG and of the
+Higgins score, the heat map of MIG, and the traversal of the best cell's best model. Prints a table
+of every cell, means over seeds with their 95 % intervals.
 """
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from sweeps import load_study
+from sweeps.best import best
+from sweeps.outcome import write_table
+from sweeps.report.drawings import draw_curve, draw_heat_map
+from sweeps.report.page import write_report
+from sweeps.study import Study
+
+SCORES = {"mig": "MIG", "beta_vae": "Higgins score"}
+
+
+def main() -> None:
+    """Keep tables and pictures of a study, and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("folder", type=Path)
+    typed = parser.parse_args()
+    study = load_study(typed.study)
+    typed.folder.mkdir(parents=True, exist_ok=True)
+    keep(study, typed.folder)
+    print("\n".join(table(study)))
+
+
+def keep(study: Study, folder: Path) -> None:
+    """Copy the tables of a study, and draw its pictures."""
+    write_table(study)
+    write_report(study)
+    shutil.copy(study.folder.report / "curve.csv", folder / "curve.csv")
+    shutil.copy(study.folder.table, folder / "trials.csv")
+    draw_curve(study, folder / "curve.png")
+    draw_curve(study, folder / "curve-beta_vae.png", score="beta_vae")
+    draw_heat_map(study, folder / "heat_map.png")
+    model = best(study, score="mig").model
+    if model is not None:
+        media = study.trial_folder(model.slug) / "media"
+        shutil.copy(media / "traversal.png", folder / "traversal.png")
+
+
+def table(study: Study) -> Iterator[str]:
+    """Yield a row a cell, with the mean of each score and its interval."""
+    yield "| latents | β | " + " | ".join(SCORES.values()) + " | active latents | seeds |"
+    yield "| --- " * (len(SCORES) + 4) + "|"
+    curve = pd.read_csv(study.folder.report / "curve.csv")
+    for (latent_dim, beta), cell in curve.groupby(["latent_dim", "beta"], sort=True):
+        rows = cell.set_index("score")
+        shown = ["{mean:.2f} ({low:.2f} to {high:.2f})".format(**rows.loc[name]) for name in SCORES]
+        active, seeds = rows["active_latents"].iloc[0], rows["n"].iloc[0]
+        yield f"| {latent_dim} | {beta:g} | " + " | ".join(shown) + f" | {active:.1f} | {seeds} |"
+    frame = study.frame()
+    done = (frame["state"] == "complete").sum()
+    yield f"\n{done} trials, {frame['wall_time_s'].sum() / 60:.1f} minutes of one core's work."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,22 @@
 """Ways to sum up the seeds of a cell, by name, and what each does to the verdict.
 
-A mean has a t-test and is read by it; the others have not, so their noise is found by a bootstrap
-of the whole recipe. Seeds of one cell are too few to draw from (three of them cover 69 % instead of
-95 %): the deviations from the cell means are pooled over the cells of the line.
+A mean has a t-test: its row is the judgement on the line. The others have none, so their noise is
+found by a bootstrap of the whole recipe. Seeds of one cell are too few to draw from (three of them
+cover 69 % instead of 95 %): the deviations from the cell means are pooled over the cells of the
+line.
 
 Shapes: C cells in order of β, S seeds, E evaluations of a seed (classifiers trained anew on the
 same codes), B bootstrap draws.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sweeps.contrasts import Bools, Floats
-from sweeps.curve import CONFIDENCE, Line, intervals, pooled_spread
-from sweeps.verdict import CEILING, CROWDED, LEVEL, Evidence, Verdict, evidence, parts, verdicts
+from sweeps.curve import CONFIDENCE, Cell, Line, best_index, pooled_spread
+from sweeps.verdict import LEVEL, Evidence, Judgement, Verdict, is_crowded, parts, verdicts
 
 DRAWS = 2000
 
@@ -65,62 +65,49 @@ class Summary:
     verdict: Verdict
 
 
-def summarise(line: Line, *, evaluations: Floats | None = None) -> tuple[Summary, ...]:
+def summarise(
+    line: Line, *, judged: Judgement, evaluations: Floats | None = None
+) -> tuple[Summary, ...]:
     """Return the line summed up by every aggregate; empty where it cannot be.
 
     Args:
         line: the line of one score; its complete cells and the seeds they share are used.
+        judged: the judgement on it, which the mean repeats; where it says that the score is
+            saturated, so do all.
         evaluations: [C, S, E], the single evaluations of the line's seeds, if they were kept.
     """
     single = line.values[..., None] if evaluations is None else evaluations
     done = single[line.complete]
     shared = done[:, np.isfinite(done).all(axis=(0, 2))]
     collapsed = line.collapsed[line.complete]
-    if shared.shape[1] < 2 or (~collapsed).sum() < 2:
+    if judged.best is None or shared.shape[1] < 2 or (~collapsed).sum() < 2:
         return ()  # a single cell of few seeds has too few deviations to draw from
     betas = line.betas[line.complete]
-    return tuple(_summary(name, betas, shared, collapsed) for name in AGGREGATES)
+    found = [_by_bootstrap(name, betas, shared, collapsed) for name in AGGREGATES if name != "mean"]
+    if judged.verdict is Verdict.SATURATED:
+        found = [replace(one, verdict=judged.verdict) for one in found]
+    return (_mean(judged.best, judged.verdict), *found)
 
 
-class _Reading(NamedTuple):
-    """The evidence of a line, and the interval of its best cell."""
-
-    evidence: Evidence
-    low: float
-    high: float
+def _mean(best: Cell, verdict: Verdict) -> Summary:
+    return Summary("mean", best.beta, best.mean, best.low, best.high, verdict)
 
 
-def _summary(name: str, betas: Floats, values: Floats, collapsed: Bools) -> Summary:
-    cells = AGGREGATES[name](_flat(values))  # [C]
-    best = int(np.argmax(cells))
-    read = (
-        _by_t(values, collapsed, best)
-        if name == "mean"
-        else _by_bootstrap(AGGREGATES[name], values, collapsed, best)
-    )
+def _by_bootstrap(name: str, betas: Floats, values: Floats, collapsed: Bools) -> Summary:
+    aggregate = AGGREGATES[name]
+    cells, scatter = aggregate(_flat(values)), float(_scatter(values, collapsed))
+    draws = _null_draws(values, collapsed, aggregate)  # [B, C]
+    tails = (1 + np.array([CONFIDENCE, -CONFIDENCE])) / 2
+    best = best_index(cells, collapsed)
+    low, high = cells[best] - scatter * np.quantile(draws - draws.mean(), tails)
     return Summary(
         aggregate=name,
         beta=float(betas[best]),
         value=float(cells[best]),
-        low=read.low,
-        high=read.high,
-        verdict=Verdict(str(verdicts(read.evidence))),
+        low=float(low),
+        high=float(high),
+        verdict=Verdict(str(verdicts(_evidence(cells, collapsed, draws, scatter)))),
     )
-
-
-def _by_t(values: Floats, collapsed: Bools, best: int) -> _Reading:
-    """Read a line as the curve and its verdict do: the report must not contradict itself."""
-    seeds = values.mean(axis=-1)  # [C, S]
-    found = intervals(seeds, collapsed=collapsed)
-    return _Reading(evidence(seeds, collapsed), float(found.low[best]), float(found.high[best]))
-
-
-def _by_bootstrap(aggregate: Aggregate, values: Floats, collapsed: Bools, best: int) -> _Reading:
-    cells, scatter = aggregate(_flat(values)), float(_scatter(values, collapsed))
-    draws = _null_draws(values, collapsed, aggregate)  # [B, C]
-    tails = (1 + np.array([CONFIDENCE, -CONFIDENCE])) / 2
-    low, high = cells[best] - scatter * np.quantile(draws - draws.mean(), tails)
-    return _Reading(_evidence(cells, collapsed, draws, scatter), float(low), float(high))
 
 
 def _evidence(cells: Floats, collapsed: Bools, draws: Floats, scatter: float) -> Evidence:
@@ -142,7 +129,7 @@ def _evidence(cells: Floats, collapsed: Bools, draws: Floats, scatter: float) ->
         p_fall=p_some_above(between, last),
         p_collapse=p_some_above(open_cells, int(quiet[-1])) if len(quiet) else np.ones(()),
         no_bump=np.asarray(between.any() and (bump + allowance < scatter).all()),
-        saturated=np.asarray((cells > CEILING).mean() > CROWDED),
+        saturated=is_crowded(cells),
     )
 
 

@@ -18,8 +18,9 @@ import pandas as pd
 from scipy import stats
 
 from sweeps.contrasts import Floats, critical_t, differences, residual_noise, upper_bounds
-from sweeps.curve import CONFIDENCE, Line, cell_means, lines
+from sweeps.curve import CONFIDENCE, Line, best_index, cell_means, lines, may_win
 from sweeps.peak import best_range
+from sweeps.points import axis_value
 
 ALPHA = 1 - CONFIDENCE
 QUIET_NATS = 0.1  # below it a latent's KL counts as close to 0
@@ -105,16 +106,20 @@ def larger_layers_want_larger_beta(found: Sequence[Line], n_factors: int | None 
     slope = round(float(weights @ np.log([line.betas[_best(line)] for line in able])), 9) + 0.0
     low, high = _slope_ends(weights, able)
     text = f"slope of log best β on log M {_numbers(slope, low, high)}; {shown}"
-    return Claim(name, found[0].axes, None, _answer(low, high), text, slope, low, high)
+    bounded = math.isfinite(low) or math.isfinite(high)
+    answer = _answer(low, high) if bounded else Answer.NOT_TESTABLE
+    return Claim(name, found[0].axes, None, answer, text, slope, low, high)
 
 
 def reconstruction_costs_score(scores: Line, errors: Line) -> Claim:
     """Check that the best-reconstructing cell r scores below the best: max_c μ_c − μ_r above 0.
 
     Simultaneous comparison with the best (Hsu, 1984): from max_c(d_c − t_max·se_c), at least 0,
-    to max_c(d_c + t·se_c), with d_c the paired difference to r.
+    to max_c(d_c + t·se_c), with d_c the paired difference to r. Collapsed cells take no part.
     """
     name = "choosing by reconstruction costs score"
+    able = may_win(scores.collapsed)
+    scores, errors = scores.keep(able), errors.keep(able)
     noise = residual_noise(scores.values, members=~scores.collapsed)
     if noise.df < 1:
         text = "takes two seeds and two complete β with two or more active latents"
@@ -142,11 +147,11 @@ def reconstruction_ranks_backwards(scores: Line, errors: Line) -> Claim:
     error drawn together.
     """
     name = "up to the best β, better reconstruction goes with a lower score"
-    count = _best(scores) + 1 if len(scores.betas) else 0
+    count = _best(scores) + 1 if len(scores.betas) else 1
     both = np.stack([scores.values[:count], -errors.values[:count]])  # [2, C, S]
     both = both[..., np.isfinite(both).all(axis=(0, 1))]  # the seeds that all these cells have
-    if count < 4 or both.shape[-1] < 2:
-        text = f"takes four β up to the best and two seeds, has {count} and {both.shape[-1]}"
+    if count - 1 < 4 or both.shape[-1] < 2:  # three have no order worth the name
+        text = f"takes four β below the best and two seeds, has {count - 1} and {both.shape[-1]}"
         return _of_line(scores, name, text)
     means = both.mean(axis=-1)
     below = both[:, :-1]
@@ -169,14 +174,17 @@ def informative_latents_carry_the_kl(
     others, then mean ± t over trials. Trials where all latents are alike are left out.
 
     Args:
-        latents: a row for every latent of every complete trial with `beta`, `latent_dim`, `seed`,
-            the axes, `kl_nats` and `informative` (bool).
+        latents: a row for every latent of every complete trial of the best cells with `beta`,
+            `latent_dim`, `seed`, the axes, `kl_nats` and `informative` (bool).
         axes: swept keys beside beta, latent_dim and seed.
     """
     if not axes:
         return [_kl_claim(latents, ())]
-    groups = latents.groupby(list(axes), dropna=False, sort=True)
-    return [_kl_claim(group, tuple(zip(axes, key, strict=True))) for key, group in groups]
+    groups = latents.groupby(list(axes), dropna=False, sort=False)
+    return [
+        _kl_claim(group, tuple(zip(axes, map(axis_value, key), strict=True)))
+        for key, group in groups
+    ]
 
 
 def noise_of_means(both: Floats) -> Floats:
@@ -199,16 +207,19 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Claim
     )
     mixed = trials.dropna() if {True, False} <= set(trials.columns) else trials.iloc[:0]
     if len(mixed) < 2:
-        text = f"takes two trials with both kinds of latents, has {len(mixed)}"
+        text = f"takes two trainings of the best cells with both kinds of latents, has {len(mixed)}"
         return Claim(name, axes, None, Answer.NOT_TESTABLE, text)
     busy, quiet = mixed[True].to_numpy(np.float64), mixed[False].to_numpy(np.float64)
     gap, others = _t_interval(busy - quiet), _t_interval(quiet)
     answer = _answer(*gap[1:])
+    unclear = ""
     if answer is Answer.SUPPORTED and others[2] > QUIET_NATS:
         answer = Answer.NOT_SUPPORTED
+        unclear = f"; that the others have no more than {QUIET_NATS} is not shown"
     text = (
         f"informative latents have {_numbers(*gap)} nats more KL than the others, which have "
-        f"{_numbers(*others)} nats, in {len(mixed)} trials with both kinds of {len(trials)}"
+        f"{_numbers(*others)} nats, in the {len(mixed)} of the best cells' {len(trials)} trainings "
+        f"that have both kinds{unclear}"
     )
     return Claim(name, axes, None, answer, text, *gap)
 
@@ -240,7 +251,7 @@ def _answer(low: float, high: float) -> Answer:
 
 
 def _best(line: Line) -> int:
-    return int(np.argmax(cell_means(line.values)))
+    return best_index(cell_means(line.values), line.collapsed)
 
 
 def _bests(found: Sequence[Line]) -> str:
@@ -276,4 +287,10 @@ def _t_interval(values: Floats) -> tuple[float, float, float]:
 
 
 def _numbers(estimate: float, low: float, high: float) -> str:
-    return f"{estimate:.3g} (95 %: {low:.3g} to {high:.3g})"
+    if math.isinf(low) and math.isinf(high):
+        return f"{estimate:.3g} (95 %: no bound)"
+    return f"{estimate:.3g} (95 %: {_end(low)} to {_end(high)})"
+
+
+def _end(value: float) -> str:
+    return "no bound" if math.isinf(value) else f"{value:.3g}"

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special  # scipy.stats takes 0.8 s to load, which `sweeps best` need not pay
+from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a study need not pay
 
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.udr import NAMES as UDR_NAMES
 from bvae.metrics.udr import as_independent
+from sweeps.points import axis_value
 
 COLUMNS = (
     "latent_dim",
@@ -104,6 +105,12 @@ class Cell:
     low: float
     high: float
     n: int
+    collapsed: bool
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What the best of several cells has the most of: collapsed ones come last."""
+        return not self.collapsed, self.mean
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,8 @@ def lines(
     _require_distinct(frame, axes)
     groups = frame[columns].groupby(keys, dropna=False, sort=False)
     for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
-        layout = _layout(group, tuple(zip(axes, names[:-1], strict=True)))
+        values = map(axis_value, names[:-1])
+        layout = _layout(group, tuple(zip(axes, values, strict=True)))
         for score in score_names:
             yield _line(layout, score, group[score])
 
@@ -175,18 +183,34 @@ def ended(frame: pd.DataFrame) -> pd.DataFrame:
 def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
     """Return the cell of highest mean on every line, and of all; the smaller β wins a tie.
 
-    A cell with a failed, pruned or missing seed is not complete and cannot be the best.
+    A cell with a failed, pruned or missing seed is not complete and cannot be the best; one that
+    has collapsed is only where there is no other.
     """
     found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
     by_line = tuple(cell for cell in found if cell is not None)
-    return BestCells(by_line, max(by_line, key=lambda cell: cell.mean, default=None))
+    return BestCells(by_line, max(by_line, key=lambda cell: cell.rank, default=None))
 
 
 def best_cell(line: Line) -> Cell | None:
-    """Return the complete cell of highest mean on one line, or None if no cell is complete."""
+    """Return the best complete cell of one line, or None if no cell is complete."""
     if not line.complete.any():
         return None
-    return cell(line, int(np.argmax(np.where(line.complete, cell_means(line.values), -np.inf))))
+    done = line.finished()
+    best = best_index(cell_means(done.values), done.collapsed)
+    return cell(line, int(np.flatnonzero(line.complete)[best]))
+
+
+def best_index(means: NDArray[np.float64], collapsed: NDArray[np.bool_]) -> int:
+    """Return which cell is best: the highest mean [C] of those that may be."""
+    return int(np.argmax(np.where(may_win(collapsed), means, -np.inf)))
+
+
+def may_win(collapsed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which cells may be best: those that have not collapsed, or all if all have: [C].
+
+    Some scores are high where next to nothing is encoded: the modularity of no latent is 1.
+    """
+    return collapsed if collapsed.all() else ~collapsed
 
 
 def cell(line: Line, index: int) -> Cell:
@@ -202,6 +226,7 @@ def cell(line: Line, index: int) -> Cell:
         low=float(low[index]),
         high=float(high[index]),
         n=int(np.isfinite(line.values[index]).sum()),
+        collapsed=bool(line.collapsed[index]),
     )
 
 

@@ -10,7 +10,6 @@ from sweeps.manifest import STEPS, Manifest
 from sweeps.points import Point, in_order
 from sweeps.study import Study
 
-
 SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
 """What a manifest says of how its study is swept."""
 

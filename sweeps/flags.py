@@ -14,6 +14,7 @@ import pandas as pd
 
 from bvae.metrics.protocols import ACTIVE, SAMPLED
 from sweeps.curve import Line, cell_means, lines
+from sweeps.points import text
 
 TOLERANCE = 0.05
 WORDS = {SAMPLED: "on samples", ACTIVE: "of active latents alone"}
@@ -44,7 +45,7 @@ class Flag:
 
     def __str__(self) -> str:
         where = [f"beta={self.beta:g}", f"latent_dim={self.latent_dim}"]
-        where += [f"{name}={value}" for name, value in self.axes]
+        where += [f"{name}={text(value)}" for name, value in self.axes]
         how = WORDS[self.other.removeprefix(self.score)]
         values = f"{self.value:.3f}, {how} {self.other_value:.3f} ({self.difference:+.3f})"
         return f"{' '.join(where)}  {self.score} {values}"

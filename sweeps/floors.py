@@ -120,7 +120,7 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
     Raises:
         DataError: the images have no factors.
     """
-    from bvae.evaluate import encode, scored_part
+    from bvae.evaluate import dropped, encode, scored_part
     from bvae.metrics.score import score_table
     from bvae.train import build_model
 
@@ -134,7 +134,13 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
         model = build_model(replace(line, seed=seed), dataset.store.image_shape)
         codes = encode(model, dataset, rows=rows, lattice=lattice)
         table = score_table(
-            codes.mu, factors, logvar=codes.logvar, protocol=line.protocol, seed=seed, only=names
+            codes.mu,
+            factors,
+            logvar=codes.logvar,
+            protocol=line.protocol,
+            seed=seed,
+            only=names,
+            drop=dropped(lattice),
         )
         found.append(table.values())
     return {name: _level([scores[name] for scores in found]) for name in found[0]}

@@ -408,4 +408,3 @@ class Ledger:
         if trial is None:
             raise ClaimLostError(claim.point.slug)
         return trial
-

@@ -10,6 +10,8 @@ from bvae.metrics.udr import NAMES as UDR_NAMES
 from sweeps.curve import Cell, best_cells, ended
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
+from sweeps.points import text
+from sweeps.report.labels import seeds
 from sweeps.study import Study, load_study
 from sweeps.udr import refresh
 
@@ -103,11 +105,10 @@ def best_line(study: Study) -> str:
 def described(cell: Cell) -> str:
     """Say a cell in one line: coordinates, mean of the score, interval and seeds."""
     where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
-    where += [f"{name}={value}" for name, value in cell.axes]
-    how_sure = "1 seed" if cell.n == 1 else f"{cell.n} seeds"
+    where += [f"{name}={text(value)}" for name, value in cell.axes]
+    how_sure = seeds(cell.n, score=cell.score)
     if math.isfinite(cell.low):
         how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
     elif cell.n == 1:
-        seeds = "two seeds, which have one UDR" if cell.score in UDR_NAMES else "one seed"
-        how_sure = f"{seeds}: no interval"
+        how_sure = f"{how_sure}: no interval"
     return f"{' '.join(where)}  {cell.score} {cell.mean:.3f} ({how_sure})"

@@ -1,6 +1,7 @@
 """Where the best β of a line lies, how sure that is, what it is worth, and which β to try next.
 
-Only complete cells count: hand over `line.finished()`.
+Complete cells are compared; the grid they lie in is that of all β with a score, of which a search
+completes one or two.
 """
 
 import math
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweeps.contrasts import Bools, Floats, p_some_above, residual_noise
-from sweeps.curve import CONFIDENCE, Line, cell_means
+from sweeps.curve import CONFIDENCE, Line, best_index, cell_means, may_win
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,17 @@ class BetaRange:
 
 
 def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
-    """Return the range of β that holds the best of those tried with at least this confidence."""
-    may_be = np.flatnonzero(may_be_best(line.values, line.collapsed, confidence=confidence))
-    low, high = int(may_be[0]), int(may_be[-1])
+    """Return the range of β that holds the best of the complete cells with this confidence."""
+    done, tried = line.finished(), _tried(line).betas
+    may_be = np.flatnonzero(may_be_best(done.values, done.collapsed, confidence=confidence))
+    low, high = may_be[0], may_be[-1]
     return BetaRange(
-        low=float(line.betas[low]),
-        high=float(line.betas[high]),
-        norm_low=float(line.beta_norms[low]),
-        norm_high=float(line.beta_norms[high]),
-        open_low=low == 0,
-        open_high=high == len(line.betas) - 1,
+        low=float(done.betas[low]),
+        high=float(done.betas[high]),
+        norm_low=float(done.beta_norms[low]),
+        norm_high=float(done.beta_norms[high]),
+        open_low=bool(done.betas[low] == tried[0]),
+        open_high=bool(done.betas[high] == tried[-1]),
     )
 
 
@@ -46,12 +48,12 @@ def may_be_best(values: Floats, collapsed: Bools, *, confidence: float = CONFIDE
 
     Subset selection (Gupta, 1965): a cell stays unless some other is significantly higher, by
     the many-to-one comparison. The best cell is among those left with at least this confidence,
-    the choice of the highest mean included. Values are [..., C, S].
+    the choice of the highest mean included. Collapsed cells take no part. Values are [..., C, S].
     """
     noise = residual_noise(values, members=~collapsed)
-    everyone = np.ones(len(collapsed), dtype=np.bool_)
-    p = [p_some_above(values, noise, cells=everyone, end=end) for end in range(len(collapsed))]
-    return np.asarray(np.stack(p, axis=-1) > 1 - confidence)
+    able = may_win(collapsed)
+    p = [p_some_above(values, noise, cells=able, end=end) for end in range(len(collapsed))]
+    return np.asarray(able & (np.stack(p, axis=-1) > 1 - confidence))
 
 
 def left_out_score(values: Floats) -> Floats:
@@ -71,18 +73,31 @@ def left_out_score(values: Floats) -> Floats:
 
 
 def next_beta(line: Line) -> float | None:
-    """Return the β to try next if the best lies at the border of the grid, else None.
+    """Return the β to try next if the best complete cell lies at the border, else None.
 
-    The border on the right is where the latent layer collapses, or else the largest β. Beyond the
-    grid it goes on by the last step in log β; before a collapsed cell it halves the gap.
+    The border on the right is where the latent layer collapses, or else the largest β with a score.
+    Beyond the grid it goes on by the last step in log β; before a collapsed cell it halves the gap.
+    Rounded to two digits it may be one of the line's own, and then there is nothing to try.
     """
-    betas, best = line.betas, int(np.argmax(cell_means(line.values)))
-    if best + 1 < len(betas) and line.collapsed[best + 1]:
-        return _short(math.sqrt(betas[best] * betas[best + 1]))
+    done, tried = line.finished(), _tried(line)
+    best = done.betas[best_index(cell_means(done.values), done.collapsed)]
+    found = _beyond(tried, int(np.searchsorted(tried.betas, best)))
+    beta = None if found is None else float(f"{found:.2g}")
+    return None if beta in line.betas else beta
+
+
+def _tried(line: Line) -> Line:
+    """Return the line with the cells that have a score of some seed."""
+    return line.keep(np.asarray(np.isfinite(line.values).any(axis=-1)))
+
+
+def _beyond(tried: Line, best: int) -> float | None:
+    """Return the β beyond cell number `best`, if it is at the border and has not collapsed."""
+    betas, collapsed = tried.betas, tried.collapsed
+    if collapsed[best]:
+        return None
+    if best + 1 < len(betas) and collapsed[best + 1]:
+        return math.sqrt(betas[best] * betas[best + 1])
     if best == len(betas) - 1:
-        return _short(betas[-1] * (betas[-1] / betas[-2] if len(betas) > 1 else 2.0))
-    return _short(betas[0] * betas[0] / betas[1]) if best == 0 else None
-
-
-def _short(beta: float) -> float:
-    return float(f"{beta:.2g}")
+        return float(betas[-1] * (betas[-1] / betas[-2] if len(betas) > 1 else 2.0))
+    return float(betas[0] * betas[0] / betas[1]) if best == 0 else None

@@ -363,7 +363,7 @@ def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
 
 
 def _below(typed: Overrides) -> list[str]:
-    """Return what is typed below swept groups: it changes numbers, and the base does not have it."""
+    """Return what is typed below swept groups: it changes numbers, but is not in the base."""
     swept = tuple(f"{key}." for key in typed.axes if key in config.groups())
     return sorted(line for line in typed.fixed if line.startswith(swept))
 

@@ -38,12 +38,22 @@ def canonical(value: object) -> Value:
 
 
 def as_typed(value: str) -> str:
-    """Quote a value for Hydra's grammar where it needs it.
+    r"""Quote a value for Hydra's grammar where it needs it.
 
-    >>> as_typed("runs/a"), as_typed("it's")
-    ('runs/a', "'it\\\\'s'")
+    >>> print(as_typed("runs/a"), as_typed("it's"))
+    runs/a 'it\'s'
     """
     return value if PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "\\'") + "'"
+
+
+def axis_value(kept: object) -> Value:
+    """Return the value of an axis from a table: there None beside numbers has become NaN.
+
+    >>> axis_value(float("nan")), axis_value(32.0)
+    (None, 32)
+    """
+    plain = kept.item() if hasattr(kept, "item") else kept  # of a NumPy scalar
+    return None if plain != plain else canonical(plain)
 
 
 def text(value: Value) -> str:

@@ -49,8 +49,8 @@ def is_hopeless(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePru
     for other, found in scores.items():
         if _line(other) == _line(point):
             cells[other.cell].append(found)
-    own = cell_means(cells.pop(point.cell, []), min_seeds=MIN_SEEDS)
-    peers = [cell_means(seeds) for seeds in cells.values()]
+    own = means_by_step(cells.pop(point.cell, []), min_seeds=MIN_SEEDS)
+    peers = [means_by_step(seeds) for seeds in cells.values()]
     return falls_behind(own, peers, pruner=pruner)
 
 
@@ -58,10 +58,10 @@ def _line(point: Point) -> tuple[tuple[str, Value], ...]:
     return tuple(pair for pair in point.cell if pair[0] != "beta")
 
 
-def cell_means(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:
+def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:
     """Return the mean over seeds at every step that enough of them have reached.
 
-    >>> cell_means([{500: 0.25, 1000: 0.5}, {500: 0.75}], min_seeds=2)
+    >>> means_by_step([{500: 0.25, 1000: 0.5}, {500: 0.75}], min_seeds=2)
     {500: 0.5}
     """
     at: dict[int, list[float]] = defaultdict(list)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
-from sweeps.curve import COLUMNS, curve
+from sweeps.curve import COLUMNS, curve, ended
 from sweeps.fragments import fragments
 from sweeps.identity import report_identity
 from sweeps.manifest import Manifest
@@ -99,11 +99,11 @@ def _charts(study: Study) -> dict[str, Path]:
 
 
 def _answers(frame: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, float | str]]:
-    """Yield the best β of every latent size, its score and interval, and the verdict."""
+    """Yield what the report says of every latent size: best β, its score and interval, verdict."""
     objective = manifest.objective
     if objective not in frame:
         return
-    for one in judge_all(frame, score_names=[objective], axes=manifest.axes):
+    for one in judge_all(ended(frame), score_names=[objective], axes=manifest.axes):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
 

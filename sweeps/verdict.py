@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from bvae.metrics.udr import NAMES as UDR_NAMES
 from sweeps.contrasts import (
     Bools,
     Floats,
@@ -29,7 +30,7 @@ from sweeps.contrasts import (
     residual_noise,
     upper_bounds,
 )
-from sweeps.curve import Cell, Line, best_cell, cell_means, lines
+from sweeps.curve import Cell, Line, best_cell, cell_means, lines, may_win
 from sweeps.peak import BetaRange, best_range, left_out_score, next_beta
 
 LEVEL = 0.05
@@ -68,8 +69,9 @@ class Evidence(NamedTuple):
 class Judgement:
     """The verdict on one line, with its best β and what would settle it.
 
-    `best_range` holds the best β among those tried with 95 % confidence; `left_out_score` is what
-    the choice is worth on seeds that did not make it, beside the optimistic `best.mean`.
+    `best_range` holds the best β among those tried with 95 % confidence, None of a single β;
+    `left_out_score` is what the choice is worth on seeds that did not make it, beside the
+    optimistic `best.mean`. It is NaN of UDR: no seed has one of its own.
     `more_seeds` is a cell's; `n_incomplete` cells were left aside.
     """
 
@@ -105,7 +107,12 @@ def is_saturated(of_score: Sequence[Line]) -> bool:
     """Whether more than a quarter of the complete cells of these lines have a mean above .97."""
     means = [cell_means(line.values) for line in (at.finished() for at in of_score)]
     cells = np.concatenate(means) if means else np.zeros(0)
-    return bool(cells.size and (cells > CEILING).mean() > CROWDED)
+    return bool(cells.size and is_crowded(cells))
+
+
+def is_crowded(cells: Floats) -> Bools:
+    """Return whether more than a quarter of the cells [..., C] lie above .97: [...]."""
+    return np.asarray((cells > CEILING).mean(axis=-1) > CROWDED)
 
 
 def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = False) -> Judgement:
@@ -135,9 +142,9 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
         verdict=verdict,
         text=_text(done, seen, verdict, more_seeds, other_scores),
         best=best_cell(line),
-        best_range=best_range(done),
-        left_out_score=float(left_out_score(done.values)),
-        next_beta=next_beta(done),
+        best_range=best_range(line) if len(done.betas) > 1 else None,
+        left_out_score=_left_out_score(done),
+        next_beta=next_beta(line),
         more_seeds=more_seeds,
     )
 
@@ -155,7 +162,7 @@ def evidence(values: Floats, collapsed: Bools) -> Evidence:
         if len(quiet)
         else nothing,
         no_bump=_no_bump(values, noise, collapsed),
-        saturated=np.asarray((cell_means(values) > CEILING).mean(axis=-1) > CROWDED),
+        saturated=is_crowded(cell_means(values)),
     )
 
 
@@ -218,6 +225,12 @@ def _no_bump(values: Floats, noise: Noise, collapsed: Bools) -> Bools:
     bounds = [upper_bounds(values, noise, end=end, level=LEVEL / 2) for end in (first, last)]
     height = np.minimum(*bounds)[..., between]
     return np.asarray((height < np.sqrt(noise.variance)[..., None]).all(axis=-1))
+
+
+def _left_out_score(done: Line) -> float:
+    if done.score in UDR_NAMES:  # the score of the seed left out is made of pairs that chose
+        return math.nan
+    return float(left_out_score(done.values[may_win(done.collapsed)]))
 
 
 def _more_seeds(done: Line, verdict: Verdict) -> int | None:

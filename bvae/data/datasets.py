@@ -1,6 +1,5 @@
 """The data sets by name: what each holds, and how to open it."""
 
-import difflib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,18 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import dsprites_npz, folder, images_npz, pixels, shapes3d, sprites
+from bvae.config import nearest
+from bvae.data import dsprites_npz, folder, images_npz, shapes3d, sprites
 from bvae.data.lattice import FactorLattice
-from bvae.data.store import BYTES, ImageShape, ImageStore, cache_dir, open_store
+from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
 from bvae.files import write_atomically
+from bvae.image_shape import RESOLUTIONS, ImageShape
 
 DSPRITES = FactorLattice(sprites.FACTOR_NAMES, sprites.FACTOR_SIZES)
 """The factors of dSprites but its colour, which has one class."""
 
 _POSITION_STRIDES = {"dsprites": 1, "dsprites32": 2}
 _NPZ = "dsprites_npz"
-_NPZ_VERSION = 1  # of the conversion, in the name of its store
+_OFFICIAL_VERSION = 1  # of the conversion of official files, in the names of their stores
 _OWN_VERSION = 1  # the same, for the user's images
 _CHUNK = 4096  # images drawn between two movements of the progress bar
 
@@ -95,11 +96,7 @@ def describe(
 
 def _check_name(name: str) -> None:
     if name not in NAMES:
-        nearest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)[0]
-        raise ConfigError(
-            f"expected a data set among {', '.join(NAMES)}, but got {name!r}; "
-            f"did you mean {nearest}?"
-        )
+        raise ConfigError(f"no such data set: {name!r}; {nearest(name, NAMES)}")
 
 
 def _given(name: str, path: Path | None) -> Path:
@@ -123,14 +120,14 @@ def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
 def _describe_npz(path: Path, resolution: int | None, channels: int | None) -> Description:
     contents = images_npz.look(path)
     of_file = contents.image_shape
-    if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in pixels.RESOLUTIONS):
+    if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in RESOLUTIONS):
         raise DataError(
             f"expected images of 32x32, 64x64 or 128x128 pixels in {path}, but got "
             f"{of_file[1]}x{of_file[2]}; give data.resolution=32, 64 or 128 to have them resized"
         )
     side = resolution or of_file[1]
     shape = (channels or of_file[0], side, side)
-    return Description("npz", contents.number, shape, contents.lattice, contents.sha256)
+    return Description("npz", contents.number, shape, contents.labels.lattice, contents.sha256)
 
 
 def open_dataset(
@@ -177,7 +174,7 @@ def open_npz(
     """
     dsprites_npz.check_md5(path, md5)
     store = open_store(
-        cache_dir() / f"{_NPZ}-{md5[:8]}-v{_NPZ_VERSION}.npy",
+        cache_dir() / f"{_NPZ}-{md5[:8]}-v{_OFFICIAL_VERSION}.npy",
         number=len(lattice),
         image_shape=(1, 64, 64),
         draw=lambda: (images[:, None] for images in dsprites_npz.read_images(path)),
@@ -196,7 +193,7 @@ def open_shapes3d(
     """
     shapes3d.check_sha256(path, sha256)
     store = open_store(
-        cache_dir() / f"shapes3d-{sha256[:8]}-v{_NPZ_VERSION}.npy",
+        cache_dir() / f"shapes3d-{sha256[:8]}-v{_OFFICIAL_VERSION}.npy",
         number=len(lattice),
         image_shape=shapes3d.IMAGE_SHAPE,
         draw=lambda: shapes3d.read_images(path, number=len(lattice)),
@@ -226,7 +223,7 @@ def _open_own(found: Description, path: Path) -> ImageDataset:
 def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
     channels, side, _ = found.image_shape
     if found.name == "npz":
-        yield from images_npz.read(images_npz.look(path), resolution=side, channels=channels)
+        yield from _read_npz(images_npz.look(path), side, channels)
         return
     skipped: list[folder.Skipped] = []
     yield from folder.read(folder.look(path), resolution=side, channels=channels, skipped=skipped)
@@ -234,6 +231,15 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
         write_atomically(note, folder.listed(skipped) + "\n")
         first = folder.listed(skipped, most=10)
         print(f"{len(skipped)} files are left out, listed in {note}\n{first}", file=sys.stderr)
+
+
+def _read_npz(
+    contents: images_npz.Contents, side: int, channels: int
+) -> Iterator[NDArray[np.uint8]]:
+    constant = contents.labels.constant
+    if constant:
+        print(f"Left out of the factors, with one class: {', '.join(constant)}", file=sys.stderr)
+    yield from images_npz.read(contents, resolution=side, channels=channels)
 
 
 def _open_sprites(description: Description) -> ImageDataset:

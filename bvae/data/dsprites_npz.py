@@ -7,7 +7,6 @@ all at once.
 Shapes: n images in the file, b images of a chunk.
 """
 
-import hashlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import npz, sprites
+from bvae.data import npz, official, sprites
 from bvae.exceptions import DataError
 
 MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
@@ -40,23 +39,16 @@ def md5_of(path: Path) -> str:
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; download it from {URL}") from error
-    return digest.hexdigest()
+    return official.checksum(path, algorithm="md5", url=URL)
 
 
 def check_md5(path: Path, expected: str) -> None:
-    """Refuse a file with another checksum.
+    """Refuse a file with another MD5.
 
     Raises:
         DataError: the file cannot be read, or its MD5 is not the expected one.
     """
-    got = md5_of(path)
-    if got != expected:
-        raise DataError(f"expected {path} with MD5 {expected}, but got {got}; download {URL} again")
+    official.check(path, expected, algorithm="md5", url=URL)
 
 
 def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
@@ -75,9 +67,9 @@ def compare(path: Path) -> Comparison:
         DataError: the file is not an npz with images, and as many classes that exist.
     """
     images = differing_images = differing_pixels = 0
-    for official, classes in _with_classes(path):
-        pixels = (official != sprites.render(classes[:, 1:])).sum(axis=(1, 2))
-        images += len(official)
+    for theirs, classes in _with_classes(path):
+        pixels = (theirs != sprites.render(classes[:, 1:])).sum(axis=(1, 2))
+        images += len(theirs)
         differing_images += int((pixels > 0).sum())
         differing_pixels += int(pixels.sum())
     return Comparison(images, differing_images, differing_pixels)

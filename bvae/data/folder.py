@@ -47,13 +47,15 @@ def look(root: Path) -> Contents:
     """Return what a folder holds, below it too; a process sees it as it was at the first look.
 
     Raises:
-        DataError: there is no such folder, it cannot be listed, or holds no image file.
+        DataError: there is no such folder, it cannot be listed, holds no image file, or one that
+            cannot be read.
     """
     if not root.is_dir():
         raise DataError(f"expected a folder of images, but {root} is none")
     names, refused = [], []
+    real = root.resolve()  # once: this takes as long as all else that is asked of a file
     for name in _image_names(root):
-        reason = _refusal(root / name, root.resolve())
+        reason = _refusal(root / name, real)
         names += [] if reason else [name]
         refused += [Skipped(name, reason)] if reason else []
     if not names:
@@ -90,10 +92,21 @@ def _refusal(path: Path, root: Path) -> str:
 def _digest(root: Path, names: list[str]) -> str:
     digest = hashlib.sha256()
     for name in names:
-        with (root / name).open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with (root / name).open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unread(root / name, error) from error
         digest.update(f"{name}\0{content}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _unread(path: Path, error: OSError) -> DataError:
+    """A failure of the disk, which must not leave an image out for good: the store is kept."""
+    return DataError(
+        f"cannot read {path}: {error.strerror}; nothing is known of the image: try again, "
+        "or take it out of the folder"
+    )
 
 
 def read(
@@ -102,7 +115,7 @@ def read(
     """Yield the images [1, C, R, R] in order; those that cannot be read are added to `skipped`.
 
     Raises:
-        DataError: none can be read.
+        DataError: none can be read, or the disk failed at one.
     """
     skipped += contents.refused
     n_read = 0
@@ -112,6 +125,8 @@ def read(
         except DataError as error:
             skipped.append(Skipped(name, str(error)))
             continue
+        except OSError as error:
+            raise _unread(contents.root / name, error) from error
         n_read += 1
         yield image[None]
     if not n_read:

@@ -1,18 +1,19 @@
 """The user's own npz: `images` and, where they are known, the `factors` that made them.
 
 `images` is uint8 [n, H, W] or [n, H, W, C] with C = 1 or 3; if no value is above 1, 1 is white.
-`factors` is integer [n, K] with each combination in exactly one row, in any order;
-`factor_names` has K texts.
+`factors` is integer [n, K] with each combination in exactly one row, in any order; columns of one
+value are no factors, and at least two must be left. `factor_names` has K texts.
 
 Shapes: n images, b images of a chunk, K factors, [C, R, R] one image as it is stored.
 """
 
 import functools
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,31 @@ from numpy.typing import NDArray
 from bvae.data import npz, pixels
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
+from bvae.image_shape import CHANNELS
 
-KNOWN = ("images", "factors", "factor_names")
+_WITHOUT = "without the array `factors` the images are studied without labels"
+
+
+class Labels(NamedTuple):
+    """What is known of the images: the lattice of their factors, None if there are none.
+
+    `rows` are the images in the order of the lattice, None for the order of the file; `constant`,
+    the names of columns of one value.
+    """
+
+    lattice: FactorLattice | None = None
+    rows: NDArray[np.int64] | None = None
+    constant: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a file holds: shape of its images, the lattice of its factors, if any, the content.
-
-    `rows` are the images in the order of the lattice, None for the order of the file.
-    """
+    """What a file holds: number and shape of its images, their labels, the content."""
 
     path: Path
     number: int
     image_shape: tuple[int, int, int]
-    lattice: FactorLattice | None
-    rows: NDArray[np.int64] | None
+    labels: Labels
     sha256: str
 
 
@@ -65,16 +75,16 @@ def _look(path: Path) -> Contents:
     if mistake:
         raise DataError(f"{path}: images: {mistake}")
     number, height, width, channels = (*shape, 1)[:4]
-    lattice, rows = _factors(path, held, number)
+    labels = _labels(path, held, number) if "factors" in held else Labels()
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    return Contents(path, number, (channels, height, width), lattice, rows, content)
+    return Contents(path, number, (channels, height, width), labels, content)
 
 
 def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     if dtype != np.uint8:
         return f"expected uint8 values 0 to 255, but got {dtype}; convert them"
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in pixels.CHANNELS):
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNELS):
         return f"expected [n, H, W] or [n, H, W, C] with C = 1 or 3, but got {list(shape)}"
     if not shape[0]:
         return "expected at least one, but got none"
@@ -83,12 +93,7 @@ def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _factors(
-    path: Path, held: list[str], number: int
-) -> tuple[FactorLattice | None, NDArray[np.int64] | None]:
-    """The lattice of the factors, and the rows of the images in its order."""
-    if "factors" not in held:
-        return None, None
+def _labels(path: Path, held: list[str], number: int) -> Labels:
     values = _whole(path, "factors")
     is_table = values.ndim == 2 and len(values) == number and values.size > 0
     if not is_table or values.dtype.kind not in "iu":
@@ -96,30 +101,55 @@ def _factors(
             f"{path}: factors: expected integers [{number}, K], a row for each image, "
             f"but got {values.dtype} {list(values.shape)}"
         )
-    columns = [np.unique(column, return_inverse=True) for column in values.T]
-    names = _names(path, held, len(columns))
-    lattice = FactorLattice(names, tuple(len(found) for found, _ in columns))
-    index = lattice.index(np.stack([classes for _, classes in columns], axis=1))
-    if len(lattice) != number or len(np.unique(index)) != number:
+    names = _names(path, held, values.shape[1])
+    varies = (values != values[0]).any(axis=0)
+    constant = tuple(name for name, does in zip(names, varies, strict=True) if not does)
+    varying = tuple(name for name in names if name not in constant)
+    if len(varying) < 2:
         raise DataError(
-            f"{path}: factors: expected each of the {lattice.name} = {len(lattice)} combinations "
-            f"in exactly one row, but got {number} rows with {len(np.unique(index))} of them; "
-            "without the array `factors` the images are studied without labels"
+            f"{path}: factors: expected at least two columns that vary, to tell one from another, "
+            f"but got {len(varying)}; {_WITHOUT}"
         )
-    in_order = bool((index == np.arange(number)).all())
-    return lattice, None if in_order else np.argsort(index)
+    lattice, rows = _lattice(path, varying, values[:, varies])
+    return Labels(lattice, rows, constant)
+
+
+def _lattice(
+    path: Path, names: tuple[str, ...], values: NDArray[Any]
+) -> tuple[FactorLattice, NDArray[np.int64] | None]:
+    """The lattice of columns that vary, and the rows of the images in its order."""
+    columns = [np.unique(column, return_inverse=True) for column in values.T]
+    lattice = FactorLattice(names, tuple(len(found) for found, _ in columns))
+    number, combinations = len(values), math.prod(lattice.sizes)  # may be too many for len()
+    if combinations == number:
+        index = lattice.index(np.stack([classes for _, classes in columns], axis=1))
+        rows = np.argsort(index)
+        if (index[rows] == np.arange(number)).all():
+            in_order = bool((rows == np.arange(number)).all())
+            return lattice, None if in_order else rows
+    raise DataError(
+        f"{path}: factors: expected each of the {lattice.name} = {combinations} combinations "
+        f"in exactly one row, but got {number} rows with {len(np.unique(values, axis=0))} of them; "
+        f"{_WITHOUT}"
+    )
 
 
 def _names(path: Path, held: list[str], number: int) -> tuple[str, ...]:
     if "factor_names" not in held:
         return tuple(f"factor{k}" for k in range(number))
     found = _whole(path, "factor_names")
-    if found.dtype.kind != "U" or found.shape != (number,) or len(set(found)) < number:
+    if found.dtype.kind != "U" or found.shape != (number,):
         raise DataError(
             f"{path}: factor_names: expected {number} distinct texts, "
             f"but got {found.dtype} {list(found.shape)}"
         )
-    return tuple(str(name) for name in found)
+    names = tuple(str(name) for name in found)
+    if len(set(names)) < number or not all(name.strip() for name in names):
+        raise DataError(
+            f"{path}: factor_names: expected {number} distinct texts, none of them empty, "
+            f"but got {list(names)}"
+        )
+    return names
 
 
 def _whole(path: Path, name: str) -> NDArray[Any]:
@@ -136,15 +166,23 @@ def read(contents: Contents, *, resolution: int, channels: int) -> Iterator[NDAr
     """
     try:
         white = 255 if _is_binary(contents) else 1
-        chunks = npz.read(contents.path, "images")
-        if contents.rows is not None:  # any order: all of them are held at once
-            chunks = iter([np.concatenate(list(chunks))[contents.rows]])
-        for chunk in chunks:
-            for start in range(0, len(chunk), npz.CHUNK):
-                part = chunk[start : start + npz.CHUNK] * np.uint8(white)
-                yield _squared(part, resolution=resolution, channels=channels)
+        for chunk in _in_order(contents):
+            yield _squared(chunk * np.uint8(white), resolution=resolution, channels=channels)
     except npz.ERRORS as error:
         raise DataError(f"{contents.path}: images: damaged ({error})") from error
+
+
+def _in_order(contents: Contents) -> Iterator[NDArray[np.uint8]]:
+    """The images in chunks; where the file has another order, all are held at once, and once."""
+    rows, chunks = contents.labels.rows, npz.read(contents.path, "images")
+    if rows is None:
+        yield from chunks
+        return
+    whole = np.empty(npz.header(contents.path, "images").shape, np.uint8)
+    for start, chunk in zip(range(0, len(rows), npz.CHUNK), chunks, strict=True):
+        whole[start : start + len(chunk)] = chunk
+    for start in range(0, len(rows), npz.CHUNK):
+        yield whole[rows[start : start + npz.CHUNK]]
 
 
 def _is_binary(contents: Contents) -> bool:

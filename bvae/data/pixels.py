@@ -6,6 +6,7 @@ transparent becomes white, a file's own rotation is applied, 16 bits a value bec
 Shapes: R rows and columns, C channels (1 grey, 3 colour).
 """
 
+import errno
 import struct
 import warnings
 import zlib
@@ -20,13 +21,20 @@ from bvae.exceptions import DataError
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read; its other readers are never tried."""
 
-RESOLUTIONS = (32, 64, 128)
-CHANNELS = (1, 3)
 MIN_SIDE_PX = 8  # fewer are blown up to a blur that says nothing
 
 _MODES = {1: "L", 3: "RGB"}
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
+    *(TypeError, LookupError, AttributeError, ArithmeticError),
+)
 """What Pillow's readers raise on damaged files."""
+
+_OF_THE_FILE = (None, errno.EINVAL)
+"""Numbers of the OSErrors that come of a file's bytes: Pillow's own, and a seek before its start.
+
+All others come of the disk or the process, and say nothing about the image.
+"""
 
 
 def read(path: Path, *, resolution: int, channels: int) -> NDArray[np.uint8]:
@@ -34,6 +42,7 @@ def read(path: Path, *, resolution: int, channels: int) -> NDArray[np.uint8]:
 
     Raises:
         DataError: says in a few words why this file is no image to learn from; it is not named.
+        OSError: the file cannot be read, whatever is in it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on files it reads all the same
@@ -47,6 +56,8 @@ def read(path: Path, *, resolution: int, channels: int) -> NDArray[np.uint8]:
             most = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
             raise DataError(f"more than {most} pixels; make it smaller first") from error
         except _UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+                raise
             raise DataError(f"damaged ({error})") from error
 
 
@@ -62,11 +73,12 @@ def square(pixels: NDArray[np.uint8], *, resolution: int, channels: int) -> NDAr
 
 def _of_file(image: Image.Image, *, resolution: int, channels: int) -> NDArray[np.uint8]:
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and image.format != "MPO":  # a phone's JPEG: the further ones are previews
         raise DataError(f"{frames} pictures in one file; save each as a file of its own")
     _check_side(image)  # before the pixels are decoded
     upright = ImageOps.exif_transpose(image)
-    return _squared(_opaque(_of_bytes(upright)), resolution=resolution, channels=channels)
+    plain = _of_bytes(upright, kind=image.format)
+    return _squared(_opaque(plain), resolution=resolution, channels=channels)
 
 
 def _check_side(image: Image.Image) -> None:
@@ -75,13 +87,14 @@ def _check_side(image: Image.Image) -> None:
         raise DataError(f"{width}x{height} pixels; expected at least {MIN_SIDE_PX} a side")
 
 
-def _of_bytes(image: Image.Image) -> Image.Image:
+def _of_bytes(image: Image.Image, *, kind: str | None) -> Image.Image:
     """The image with values of 8 bits; Pillow's own conversion would cut 16 bits off at 255."""
-    if image.mode.startswith("I;16"):
+    is_pgm = image.mode == "I" and kind == "PPM"  # 16 bits, in a mode of 32
+    if image.mode.startswith("I;16") or is_pgm:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise DataError("values of 32 bits, whose white is not known; save it with 8 or 16 bits")
-    return image
+    return image.convert("RGB") if image.mode == "LAB" else image  # Pillow has no LAB to grey
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -5,14 +5,13 @@
 Shapes: n images in the file, b images of a chunk.
 """
 
-import functools
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.data import official
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 
@@ -27,31 +26,13 @@ IMAGE_SHAPE = (3, 64, 64)
 _CHUNK = 1024  # images read at once
 
 
-@functools.cache
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; a process computes it once.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; download it from {URL}") from error
-
-
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse a file with another checksum.
+    """Refuse a file with another SHA-256.
 
     Raises:
         DataError: the file cannot be read, or its SHA-256 is not the expected one.
     """
-    got = sha256_of(path)
-    if got != expected:
-        raise DataError(
-            f"expected {path} with SHA-256 {expected}, but got {got}; download {URL} again"
-        )
+    official.check(path, expected, algorithm="sha256", url=URL)
 
 
 def read_images(path: Path, *, number: int) -> Iterator[NDArray[np.uint8]]:

@@ -7,6 +7,7 @@ renamed when complete, so that a file under its own name is whole.
 Shapes: n images in the store, b images of a part of it, C channels, H rows, W columns.
 """
 
+import contextlib
 import math
 import os
 import sys
@@ -17,17 +18,17 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import platformdirs
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from bvae.exceptions import DataError
 from bvae.files import remove_leftovers, replace_atomically
+from bvae.image_shape import ImageShape
 
 Bits = NDArray[np.uint8]
 Chunks = Iterable[Bits]
-ImageShape = tuple[int, int, int]
 
 BINARY, BYTES = 1, 255
 """The value of white in the images of a store: in one of bits, in one of bytes."""
@@ -135,15 +136,19 @@ def _build(path: Path, plan: Layout, draw: Callable[[], Chunks]) -> None:
         replace_atomically(path, lambda unfinished: _write(unfinished, plan, chunks))
 
 
-def _locked(path: Path) -> BaseFileLock:
-    """The lock, held: one build at a time in a cache. The system frees it when its holder dies."""
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock: one build at a time in a cache. The system frees it when its holder dies."""
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         _say(f"Waiting for another process that builds in {path.parent}")
         lock.acquire()
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: Path, plan: Layout, chunks: Chunks) -> None:
@@ -158,8 +163,6 @@ def _write(path: Path, plan: Layout, chunks: Chunks) -> None:
         if plan.admits(number):
             file.seek(0)
             _write_header(file, number, plan)  # as long as before: NumPy leaves room for 21 digits
-        file.flush()
-        os.fsync(file.fileno())
     if not plan.admits(number):
         raise DataError(f"expected {plan.number} images, but got {number}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bvae.metrics.mutual_information import N_BINS, entropies, mutual_information
+from bvae.metrics.mutual_information import entropies, mutual_information
 from bvae.metrics.table import code_table
 
 MIN_KL_NATS = 0.01  # a latent below is switched off (Duan et al. 2019, "UDR", §3)
@@ -23,12 +23,10 @@ class LatentMap:
     Attributes:
         information: I(z_j; v_k) / H(v_k) [M, K], from 0 (knows nothing) to 1 (knows the factor).
         assigned: the factor each latent knows best, or None.
-        kl_nats: mean KL of each latent, or None without log-variances.
     """
 
     information: NDArray[np.float64]
     assigned: tuple[int | None, ...]
-    kl_nats: tuple[float, ...] | None
 
 
 def kl_per_latent(mu: ArrayLike, logvar: ArrayLike) -> NDArray[np.float64]:
@@ -69,7 +67,7 @@ def active_units(mu: ArrayLike) -> NDArray[np.bool_]:
 
 
 def latent_map(
-    codes: ArrayLike, factors: ArrayLike, *, logvar: ArrayLike | None = None, n_bins: int = N_BINS
+    codes: ArrayLike, factors: ArrayLike, *, logvar: ArrayLike | None = None
 ) -> LatentMap:
     """Say how much each latent knows of each factor, and assign it the factor it knows best.
 
@@ -86,12 +84,10 @@ def latent_map(
         (2, 0, None)
     """
     table = code_table(codes, factors, logvar=logvar)
-    information = mutual_information(table, n_bins=n_bins) / entropies(table)
+    information = mutual_information(table) / entropies(table)
     told = information.max(axis=1) >= MIN_SHARE
-    kl_nats = None
     if table.logvar is not None:
         told &= informative_latents(table.codes, table.logvar)
-        kl_nats = tuple(kl_per_latent(table.codes, table.logvar).tolist())
     best = information.argmax(axis=1).tolist()
     assigned = tuple(k if known else None for k, known in zip(best, told, strict=True))
-    return LatentMap(information, assigned, kl_nats)
+    return LatentMap(information, assigned)

@@ -101,8 +101,9 @@ def score_table(
         protocol: name of a protocol, or one of your own.
         seed: seed of everything random, not negative.
         only: names of the scores to compute, instead of the protocol's.
-        drop: columns of `factors` that vary but are not asked for, instead of the protocol's rule
-            (`higgins2017`: column 0 of five, dSprites' shape).
+        drop: columns of `factors` that vary but are not asked for. None: by the protocol's rule,
+            which takes a table of five factors for dSprites (`higgins2017`: column 0, the shape);
+            of other data give (), so that none is dropped.
 
     Raises:
         ConfigError: there is no such protocol or score, or the seed is negative.

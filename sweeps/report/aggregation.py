@@ -11,6 +11,7 @@ from sweeps.curve import Line
 from sweeps.floors import Floor
 from sweeps.report.digest import Digest, facet_name
 from sweeps.report.labels import interval, number, score_text
+from sweeps.verdict import Judgement
 
 WORDS = {
     "mean": "mean of the seeds",
@@ -30,12 +31,12 @@ class Row:
     verdict: str
 
 
-def aggregation(read: Digest, line: Line) -> list[Row]:
-    """Return a row for every aggregate, and one for the floor if it is known.
+def aggregation(read: Digest, line: Line, judged: Judgement) -> tuple[Row, ...]:
+    """Return a row for every aggregate of a line, and one for the floor if it is known.
 
     Of UDR there is the mean only: the seeds of a cell share its pairs, so no half can be left out.
     """
-    rows = [
+    rows = tuple(
         Row(
             name=WORDS[one.aggregate],
             beta=number(one.beta),
@@ -43,11 +44,11 @@ def aggregation(read: Digest, line: Line) -> list[Row]:
             interval=interval(one.low, one.high),
             verdict=str(one.verdict),
         )
-        for one in summarise(line, evaluations=evaluations(read, line))
+        for one in summarise(line, judged=judged, evaluations=evaluations(read, line))
         if one.aggregate == "mean" or line.score not in UDR_NAMES
-    ]
+    )
     floor = read.floors.get((facet_name(line.axes), line.latent_dim))
-    return [*rows, _floor(floor, line.score)] if floor and line.score in floor.scores else rows
+    return (*rows, _floor(floor, line.score)) if floor and line.score in floor.scores else rows
 
 
 def evaluations(read: Digest, line: Line) -> Floats | None:

@@ -1,20 +1,26 @@
 """Which β: the best cell, its best model, and what can be said of every latent size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bvae.trial import TrialFolder
 from sweeps import curve
-from sweeps.curve import Line, ended, lines
+from sweeps.curve import ended, lines
 from sweeps.flags import flags
-from sweeps.points import Point, text
+from sweeps.peak import BetaRange
+from sweeps.points import text
 from sweeps.report.aggregation import Row, aggregation
-from sweeps.report.digest import Cell, Digest, Trial, facet_name
-from sweeps.report.labels import NOTHING, interval, number, score_label, score_text
+from sweeps.report.digest import Cell, Digest
+from sweeps.report.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import Pictures, pictures_of
-from sweeps.report.reproduce import extend, reproduce
-from sweeps.study import Study
-from sweeps.verdict import Judgement, is_saturated, judge
+from sweeps.report.reproduce import GRID, extend, reproduce
+from sweeps.verdict import Judgement, judge_all
+
+BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
+"""Where the best β may lie, by whether its range is open at the low and the high end."""
+
+NEXT_STEP = "the best β is at the border of the grid or next to the collapse; try β = {} next"
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,17 @@ class Best:
     beta_norm: str
     mean: str
     interval: str
-    n: int
+    seeds: str
     active: str
 
 
 @dataclass(frozen=True)
 class LineAnswer:
-    """What is known of one latent size in one facet, by one score: as numbers, then in words."""
+    """What is known of one latent size in one facet, by one score: as numbers, then in words.
+
+    `next_step` says which β to try and why, `next_command` how; empty if the best is inside the
+    grid. `rows` are the page's.
+    """
 
     judged: Judgement
     best: Best
@@ -53,9 +63,9 @@ class LineAnswer:
     left_out: str
     verdict: str
     text: str
-    next_beta: str
+    next_step: str
     next_command: str
-    rows: list[Row]
+    rows: tuple[Row, ...] = ()
 
     @property
     def cell(self) -> curve.Cell:
@@ -99,7 +109,7 @@ def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
         beta_norm=number(cell.beta_norm),
         mean=score_text(found.mean),
         interval=interval(found.low, found.high),
-        n=found.n,
+        seeds=seeds(found.n, score=score or read.objective),
         active=number(cell.active_latents),
     )
 
@@ -111,25 +121,33 @@ def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = No
         slug=trial.slug,
         seed=trial.seed,
         score=trial.values[score or read.objective],
-        command=reproduce(_point(study, trial), command=command, study=study.name),
+        command=reproduce(study.point(trial.slug), command=command, study=study.name),
         checkpoint=_checkpoint(study.trial_folder(trial.slug)),
     )
 
 
 def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
     """Return the answer by every score; the first is shown until another one is chosen."""
+    axes = read.study.manifest.axes
     return [
         ScoreAnswer(
             score=score,
             label=score_label(score),
             shown=i == 0,
-            lines=line_answers(read, score=score, command=command),
-            flags=[
-                str(flag)
-                for flag in flags(read.frame, score_names=[score], axes=read.study.manifest.axes)
-            ],
+            lines=_with_rows(read, line_answers(read, score=score, command=command), score=score),
+            flags=list(map(str, flags(read.frame, score_names=[score], axes=axes))),
         )
         for i, score in enumerate(scores)
+    ]
+
+
+def _with_rows(read: Digest, answers: Sequence[LineAnswer], *, score: str) -> list[LineAnswer]:
+    """Add what each way to sum up the seeds says; `sweeps best` need not wait for its bootstrap."""
+    found = lines(ended(read.frame), score_names=[score], axes=read.study.manifest.axes)
+    at = {(line.axes, line.latent_dim): line for line in found}
+    return [
+        replace(one, rows=aggregation(read, at[one.cell.axes, one.cell.latent_dim], one.judged))
+        for one in answers
     ]
 
 
@@ -146,15 +164,12 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
 
     While trainings are to come, both go by the seeds that are there.
     """
-    found = list(lines(ended(read.frame), score_names=[score], axes=read.study.manifest.axes))
-    at = {(facet_name(line.axes), line.latent_dim): line for line in found}
-    saturated = is_saturated(found)
-    answers = []
-    for cell in read.best_by(score):
-        line = at[cell.facet, cell.latent_dim]
-        judged = judge(line, other_scores=tuple(read.frame.columns), saturated=saturated)
-        answers.append(_line_answer(read, cell, line, judged, command=command))
-    return answers
+    found = judge_all(ended(read.frame), score_names=[score], axes=read.study.manifest.axes)
+    with_best = [one for one in found if one.best is not None]
+    return [
+        _line_answer(read, cell, judged, command=command)
+        for cell, judged in zip(read.best_by(score), with_best, strict=True)
+    ]
 
 
 def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
@@ -167,49 +182,49 @@ def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
     return entries
 
 
-def _line_answer(
-    read: Digest, cell: Cell, line: Line, judged: Judgement, *, command: str
-) -> LineAnswer:
+def _line_answer(read: Digest, cell: Cell, judged: Judgement, *, command: str) -> LineAnswer:
     beyond = judged.next_beta
     return LineAnswer(
         judged=judged,
-        best=in_words(read, cell, score=line.score),
-        beta_range=beta_range(judged),
+        best=in_words(read, cell, score=judged.score),
+        beta_range=beta_range(judged.best_range),
         left_out=score_text(judged.left_out_score),
         verdict=str(judged.verdict),
         text=judged.text,
-        next_beta=number(beyond),
+        next_step="" if beyond is None else NEXT_STEP.format(number(beyond)),
         next_command="" if beyond is None else _next_command(read, cell, beyond, command),
-        rows=aggregation(read, line),
     )
 
 
-def beta_range(judged: Judgement) -> str:
-    """Write which β may be best, and whether it may lie beyond the grid; nothing of a single β."""
-    found = judged.best_range
-    if found is None or (found.open_low and found.open_high and found.low == found.high):
+def beta_range(found: BetaRange | None) -> str:
+    """Write which β of those tried may be best, and whether one beyond them may be better."""
+    if found is None:
         return NOTHING
-    text = number(found.low)
-    if found.low < found.high:
-        text += f" to {number(found.high)}"
-    beyond = {(True, True): ", or beyond", (True, False): ", or below", (False, True): ", or above"}
-    return text + beyond.get((found.open_low, found.open_high), "")
+    norms = span(found.norm_low, found.norm_high)
+    beyond = BEYOND.get((found.open_low, found.open_high))
+    better = f"; a β {beyond} the grid may be better" if beyond else ""
+    return f"{span(found.low, found.high)} (β_norm {norms}; 95 % confidence){better}"
+
+
+def span(low: float, high: float) -> str:
+    """Write a range of numbers, or the only one.
+
+    >>> span(1, 16), span(4, 4)
+    ('1 to 16', '4')
+    """
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
 def _next_command(read: Digest, cell: Cell, beta: float, command: str) -> str:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     trials = read.trials_of(cell)
-    shared = {key: [text(value)] for key, value in _point(read.study, trials[0]).coordinates}
+    shared = {key: [text(value)] for key, value in read.study.point(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    return extend(command, values=shared | changed)
-
-
-def _point(study: Study, trial: Trial) -> Point:
-    return next(point for point in study.points if point.slug == trial.slug)
+    grid = GRID if read.study.manifest.search else {}
+    return extend(command, values=shared | changed | grid)
 
 
 def _checkpoint(trial: Path) -> str:
     """Return where the weights are in the study's folder, nothing if they were not kept."""
-    found = [trial / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
-    study = trial.parents[1]
-    return next((path.relative_to(study).as_posix() for path in found if path.exists()), "")
+    path = TrialFolder(trial).weights
+    return "" if path is None else path.relative_to(trial.parents[1]).as_posix()

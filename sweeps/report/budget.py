@@ -11,7 +11,7 @@ import pandas as pd
 from sweeps.curve import Line, lines
 from sweeps.manifest import STEPS
 from sweeps.points import text
-from sweeps.report.answer import beta_range
+from sweeps.report.answer import span
 from sweeps.report.digest import Digest, facet_name
 from sweeps.report.labels import NOTHING, number
 from sweeps.report.reproduce import GRID, quoted, sweep
@@ -104,7 +104,10 @@ def _check(short: Line, long: Line, fewer: str, more: str) -> Check:
 def _best(judged: Judgement) -> str:
     """Write the best β, and which ones may be."""
     beta = NOTHING if judged.best is None else number(judged.best.beta)
-    return f"{beta} ({beta_range(judged)}, with 95 % confidence)"
+    found = judged.best_range
+    if found is None:
+        return beta
+    return f"{beta} (of those tried {span(found.low, found.high)}, with 95 % confidence)"
 
 
 def _steps(line: Line, before: float, after: float) -> float:
@@ -162,8 +165,7 @@ def _longer(read: Digest, command: str) -> str:
     at = line.index(best)
     betas = [cell.beta for cell in line[max(at - 1, 0) : at + 2]]
     trials = read.trials_of(best)
-    point = next(one for one in study.points if one.slug == trials[0].slug)
-    values = {key: [text(value)] for key, value in point.coordinates}
+    values = {key: [text(value)] for key, value in study.point(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
     values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
     values |= GRID if study.manifest.search else {}

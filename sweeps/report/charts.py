@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from sweeps.report.labels import number
 from sweeps.report.marks import HALF, Box, Canvas, Line, Margins, Mark
-from sweeps.report.paper import INK, MUTED, QUIET, Chart, Paper, blank_chart, style
+from sweeps.report.paper import INK, MUTED, QUIET, Chart, Paper, blank_chart, ink_on, style
 
 STRONG = "#0072b2"
 MARKERS = "osD^vPX*"
 MAX_TICKS = 12
+MAX_NAMES = 20  # of latents side by side, two digits each
 BAR_WIDTH = 7
 DOTS = (0, (1.2, 1.8))
 LABELLED = Margins(left=4.6)
@@ -148,7 +149,8 @@ class TradeoffPaper(Paper):
         """Draw the cells with their β; `front` lists those of the Pareto front in order of x."""
         at = {mark.cell: mark for line in lines for mark in line.marks}
         with self.anew(title) as axes:
-            _add(axes, [(at[i].x, at[i].y) for i in front], color=QUIET, lw=6, zorder=1)
+            points = [(at[i].x, at[i].y) for i in front]
+            axes.add_artist(Line2D(*_columns(points), color=QUIET, lw=6, zorder=1))
             for order, line in enumerate(lines):
                 inks = _shades(self._colours, [betas[mark.cell] for mark in line.marks])
                 _draw_marks(axes, line.marks, colours=list(inks), marker=_marker(order))
@@ -169,7 +171,7 @@ def kl_figure(kl_nats: Sequence[float], *, n_active: int, title: str) -> Chart:
             if ranks:
                 axes.bar(ranks, [kl_nats[order[rank]] for rank in ranks], color=colour, label=kind)
         axes.set(xlabel="latent, by KL", ylabel="KL, nats", xlim=(-0.6, len(order) - 0.4))
-        names = [str(j) for j in order] if len(order) <= 2 * MAX_TICKS else []
+        names = [str(j) for j in order] if len(order) <= MAX_NAMES else []
         axes.set_xticks(range(len(names)), names)
         _legend(axes, axes.get_legend_handles_labels()[0])
     return figure
@@ -198,30 +200,36 @@ def _side_step(values: Sequence[float], canvas: Canvas) -> float:
     return math.exp(span * 1.1 * BAR_WIDTH / canvas.width)
 
 
-def _draw_line(axes: Axes, line: Line, *, colour: object, marker: str, shift: float) -> None:
+def _draw_line(axes: Axes, line: Line, *, colour: Any, marker: str, shift: float) -> None:
     marks = [mark._replace(x=mark.x * shift) for mark in line.marks]
     bars = [(mark.x, end) for mark in marks for end in (mark.low, mark.high, math.nan)]
     seeds = [(x * shift, y) for x, y in line.seeds]
     means = [(mark.x, mark.y) for mark in marks]
-    _add(axes, bars, lw=BAR_WIDTH, alpha=0.2, color=colour, solid_capstyle="butt")
-    _add(axes, seeds, ls="", marker="o", color=colour, alpha=0.6, ms=3, mec="none")
-    _add(axes, means, color=colour, lw=2, label=line.label)
+    # `axes.plot` would look for new limits each time, and takes twice as long
+    for artist in (
+        Line2D(*_columns(bars), lw=BAR_WIDTH, alpha=0.2, color=colour, solid_capstyle="butt"),
+        Line2D(*_columns(seeds), ls="", marker="o", color=colour, alpha=0.6, ms=3, mec="none"),
+        Line2D(*_columns(means), color=colour, lw=2, label=line.label),
+    ):
+        axes.add_artist(artist)
     _draw_marks(axes, marks, colours=[colour] * len(marks), marker=marker)
     if math.isfinite(line.floor):
         _draw_floor(axes, line.floor, colour=colour, marker=marker)
 
 
-def _draw_floor(axes: Axes, level: float, *, colour: object, marker: str) -> None:
+def _draw_floor(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
     """Draw a dotted line over the whole width; the marker at its end says whose floor it is."""
-    style = {"transform": axes.get_yaxis_transform(), "color": colour}
-    _add(axes, [(0, level), (1, level)], lw=1.6, ls=DOTS, zorder=1.5, **style)
-    end = {"marker": marker, "ms": 5, "mec": "white", "mew": 0.6}
-    _add(axes, [(1, level)], clip_on=False, zorder=3, **end, **style)
+    dots = Line2D([0, 1], [level, level], lw=1.6, ls=DOTS, color=colour, zorder=1.5)
+    end = Line2D([1], [level], marker=marker, ms=5, mec="white", mew=0.6, color=colour, zorder=3)
+    end.set_clip_on(False)
+    for artist in (dots, end):
+        artist.set_transform(axes.get_yaxis_transform())
+        axes.add_artist(artist)
 
 
-def _add(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) -> None:
-    """Draw a line; `axes.plot` would look for new limits each time, and takes twice as long."""
-    axes.add_artist(Line2D([x for x, _ in points], [y for _, y in points], **style))
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Return x and y apart."""
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], marker: str) -> None:
@@ -240,7 +248,9 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], ma
         group.set_gid(_cells_id(marks))
     rings = [(mark.x, mark.y) for mark in marks if mark.ringed]
     if rings:
-        _add(axes, rings, ls="", marker="o", mfc="none", mec=INK, ms=15, mew=1.6, zorder=5)
+        ring = Line2D(*_columns(rings), ls="", marker="o", mfc="none", mec=INK, ms=15, mew=1.6)
+        ring.set_zorder(5)
+        axes.add_artist(ring)
 
 
 def _cells_id(drawn: Sequence[Mark | Box]) -> str:
@@ -259,8 +269,7 @@ def _write_values(
     axes: Axes, boxes: Sequence[Box], colours: ScalarMappable, *, digits: int
 ) -> None:
     shades = _shades(colours, [box.value for box in boxes])
-    for (_, column, row, value), (red, green, blue, _) in zip(boxes, shades, strict=True):
-        ink = INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    for (_, column, row, value), ink in zip(boxes, ink_on(shades[:, :3]), strict=True):
         text = f"{value:.{digits}f}"
         axes.text(column + 0.5, row + 0.5, text, color=ink, ha="center", va="center")
 

@@ -32,34 +32,31 @@ class ScoreClaims:
 
 def score_claims(read: Digest, *, scores: Sequence[str]) -> list[ScoreClaims]:
     """Return the claims by every score; the first is shown until another one is chosen."""
-    of_latents = _of_latents(read) if scores else []
     return [
-        ScoreClaims(score, score_label(score), i == 0, _views(read, score, of_latents))
+        ScoreClaims(score, score_label(score), i == 0, _of_score(read, score))
         for i, score in enumerate(scores)
     ]
 
 
-def _of_latents(read: Digest) -> list[Claim]:
-    """Return the claims that are the same by every score."""
+def latent_claims(read: Digest) -> list[ClaimView]:
+    """Return the claims about single latents, which no score but the objective changes."""
     latents = latent_table(read)
     if latents is None:
         return []
-    return informative_latents_carry_the_kl(latents, axes=read.study.manifest.axes)
+    found = informative_latents_carry_the_kl(latents, axes=read.study.manifest.axes)
+    return [_view(claim, claim.text) for claim in found]
 
 
-def _views(read: Digest, score: str, of_latents: Sequence[Claim]) -> list[ClaimView]:
+def _of_score(read: Digest, score: str) -> list[ClaimView]:
     manifest = read.study.manifest
     n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
-    of_score = check_claims(read.frame, score=score, axes=manifest.axes, n_factors=n_factors)
-    return [
-        ClaimView(
-            about=_about(claim),
-            claim=claim.claim,
-            answer=str(claim.answer),
-            text=re.sub(rf"^{re.escape(score)}\b", score_label(score), claim.text),
-        )
-        for claim in (*of_score, *of_latents)
-    ]
+    found = check_claims(read.frame, score=score, axes=manifest.axes, n_factors=n_factors)
+    named = rf"^{re.escape(score)}\b"
+    return [_view(one, re.sub(named, score_label(score), one.text)) for one in found]
+
+
+def _view(claim: Claim, text: str) -> ClaimView:
+    return ClaimView(_about(claim), claim.claim, str(claim.answer), text)
 
 
 def _about(claim: Claim) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.files import write_atomically
+from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.udr import as_independent
 from sweeps.curve import intervals
 from sweeps.manifest import Manifest
 from sweeps.report.budget import budget_checks
@@ -74,7 +76,7 @@ def write_comparison(first: Study, second: Study) -> Path:
 
 def render(first: Digest, second: Digest) -> str:
     """Return the page as text."""
-    scores = [name for name in first.score_names if name in second.score_names]
+    scores = _shared_scores(first, second)
     comparable = first.study.manifest.image_size == second.study.manifest.image_size
     axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
     objective = first.objective if first.objective in scores else next(iter(scores), "")
@@ -91,9 +93,15 @@ def render(first: Digest, second: Digest) -> str:
         same_protocol=_protocol(first) == _protocol(second),
         facets=first.facets != [""],
         curves=[
-            _choice(first, second, score=score, x=x, shown=score == objective and i == 0, on=on)
-            for score in scores
-            for i, x in enumerate(axes)
+            Choice(
+                label=f"{score_label(score)} against {AXES[x]}",
+                score=score,
+                x=x,
+                shown=score == objective and j == 0,
+                drawings=_drawings(first, second, score=score, x=x, name=f"c{i}.{j}", on=on),
+            )
+            for i, score in enumerate(scores)
+            for j, x in enumerate(axes)
         ],
         checks=budget_checks(first, second),
         tables=[
@@ -128,7 +136,7 @@ def cell_differences(first: Digest, second: Digest, *, score: str) -> list[CellD
     for place in _shared_places(first, second, score):
         pairs = _pairs(first, second, place, score)
         if pairs:
-            rows += _line_differences(pairs, _paired(first, second, pairs, score))
+            rows += _line_differences(pairs, _paired(first, second, pairs, score), score)
     return rows
 
 
@@ -140,9 +148,14 @@ class _Paired:
     second: NDArray[np.float64]
 
 
-def _line_differences(pairs: Sequence[tuple[Cell, Cell]], scores: _Paired) -> list[CellDifference]:
+def _line_differences(
+    pairs: Sequence[tuple[Cell, Cell]], scores: _Paired, score: str
+) -> list[CellDifference]:
     collapsed = np.array([a.collapsed or b.collapsed for a, b in pairs])
-    found = intervals(scores.second - scores.first, collapsed=collapsed)
+    differences = scores.second - scores.first
+    # linear, so that it is the same of a difference as of both scores
+    independent = as_independent(differences) if score in UDR_NAMES else differences
+    found = intervals(independent, collapsed=collapsed)
     shared = np.isfinite(scores.first).sum(axis=1)
     return [
         CellDifference(
@@ -189,27 +202,21 @@ def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
     }
 
 
-def _choice(
-    first: Digest, second: Digest, *, score: str, x: str, shown: bool, on: Callable[..., CurvePaper]
-) -> Choice:
+def _drawings(
+    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurvePaper]
+) -> list[Drawing]:
     """Draw a chart for every line that both studies have, A and B on it."""
-    return Choice(
-        label=f"{score_label(score)} against {AXES[x]}",
-        score=score,
-        x=x,
-        shown=shown,
-        drawings=[
-            Drawing(
-                facet=", ".join(part for part in (facet, f"{latent_dim} latents") if part),
-                shape="half",
-                svg=as_markup(
-                    _overlay(first, second, (facet, latent_dim), score=score, x=x, on=on),
-                    name=f"{score}-{x}-{i}",
-                ),
-            )
-            for i, (facet, latent_dim) in enumerate(_shared_places(first, second, score))
-        ],
-    )
+    return [
+        Drawing(
+            facet=", ".join(part for part in (facet, f"{latent_dim} latents") if part),
+            shape="half",
+            svg=as_markup(
+                _overlay(first, second, (facet, latent_dim), score=score, x=x, on=on),
+                name=f"{name}.{k}",
+            ),
+        )
+        for k, (facet, latent_dim) in enumerate(_shared_places(first, second, score))
+    ]
 
 
 def _overlay(
@@ -227,6 +234,12 @@ def _overlay(
     ]
     ticks = sorted({mark.x for line in lines for mark in line.marks})
     return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=HALF, on=on)
+
+
+def _shared_scores(first: Digest, second: Digest) -> list[str]:
+    """Return the scores that can be laid over each other somewhere."""
+    names = [name for name in first.score_names if name in second.score_names]
+    return [name for name in names if _shared_places(first, second, name)]
 
 
 def _shared_places(first: Digest, second: Digest, score: str) -> list[Place]:

@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from sweeps.curve import MIN_ACTIVE, best_cells, curve, ended
 from sweeps.floors import Floor, Level, Place, read_floors
-from sweeps.points import canonical, text
+from sweeps.points import axis_value, text
 from sweeps.study import Study
 
 LOSSES = ("recon", "kl", "loss")
@@ -162,14 +162,7 @@ def facet_name(axes: Axes) -> str:
     >>> facet_name([("model", "mlp"), ("optimizer.lr", 0.001)])
     'model=mlp, optimizer.lr=0.001'
     """
-    return ", ".join(f"{axis}={_axis_text(value)}" for axis, value in axes)
-
-
-def _axis_text(value: object) -> str:
-    """Write an axis value as it is typed; pandas may have turned None into NaN."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "null"
-    return text(canonical(value.item() if hasattr(value, "item") else value))
+    return ", ".join(f"{axis}={text(axis_value(value))}" for axis, value in axes)
 
 
 def _numeric(frame: DataFrame, names: Sequence[str]) -> DataFrame:

@@ -163,7 +163,7 @@ def tradeoffs(read: Digest) -> list[Choice]:
 
 
 def as_markup(chart: paper.Paper, *, name: str) -> Markup:
-    """Return a chart for the page as it is: no text in it comes from a user."""
+    """Return a chart for the page as it is: matplotlib escapes the texts in it, but not `name`."""
     return Markup(chart.svg(name=name))
 
 

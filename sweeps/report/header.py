@@ -75,6 +75,7 @@ def _facts(read: Digest, command: str) -> list[Fact]:
         *([Fact("search", _search(manifest))] if manifest.search else []),
         Fact("seeds a cell", _seeds_a_cell(read)),
         Fact("training time", _training_time(read)),
+        *_on_the_clock(read),
         Fact("made with", versions or "versions unknown"),
         Fact("started", _moment(manifest.created_at)),
         Fact("command", command, is_code=True),
@@ -103,10 +104,15 @@ def _span(counts: Sequence[int]) -> str:
 
 def _moment(written: str) -> str:
     """Write a moment for people; one that is not in ISO 8601 stays as it is."""
+    moment = _parsed(written)
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else written
+
+
+def _parsed(written: str) -> datetime | None:
     try:
-        return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return datetime.fromisoformat(written).astimezone(UTC)
     except ValueError:
-        return written
+        return None
 
 
 def _training_time(read: Digest) -> str:
@@ -115,4 +121,17 @@ def _training_time(read: Digest) -> str:
         return "none yet"
     threads = read.study.manifest.threads
     words = f"{threads} thread{'s' if threads > 1 else ''}"
-    return f"{duration(sum(seconds))} in all, {duration(median(seconds))} a training ({words})"
+    return f"{duration(sum(seconds))} of work, {duration(median(seconds))} a training ({words})"
+
+
+def _on_the_clock(read: Digest) -> list[Fact]:
+    """Say how long it was from the start of the first training to the end of the last."""
+    known = [
+        (began.timestamp(), result.wall_time_s)
+        for result in read.study.results.values()
+        if result.wall_time_s and (began := _parsed(result.started_at))
+    ]
+    if not known:
+        return []
+    seconds = max(start + lasted for start, lasted in known) - min(start for start, _ in known)
+    return [Fact("on the clock", f"{duration(seconds)} from first to last, breaks included")]

@@ -3,6 +3,7 @@
 import math
 
 from bvae.metrics.protocols import ACTIVE, SAMPLED
+from bvae.metrics.udr import NAMES as UDR_NAMES
 
 SCORES = {
     "beta_vae": "Higgins (β-VAE) score",
@@ -40,14 +41,13 @@ def score_label(name: str) -> str:
 def number(value: object, *, digits: int = 3) -> str:
     """Write a number in so many significant digits, never in powers of ten unless it must.
 
-    >>> number(0.123456), number(1234.5), number(4.0), number(float("nan"))
-    ('0.123', '1234', '4', '–')
+    >>> number(0.123456), number(999.6), number(4.0), number(float("nan"))
+    ('0.123', '1000', '4', '–')
     """
     if not isinstance(value, int | float) or not math.isfinite(value):
         return NOTHING
-    if abs(value) >= 10**digits:
-        return f"{value:.0f}"
-    return f"{value:.{digits}g}"
+    rounded = f"{value:.{digits}g}"
+    return f"{value:.0f}" if abs(float(rounded)) >= 10**digits else rounded
 
 
 def score_text(value: float) -> str:
@@ -68,6 +68,17 @@ def interval(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return NOTHING
     return f"{low:.3f} to {high:.3f}"
+
+
+def seeds(n: int, *, score: str) -> str:
+    """Say of how many seeds a mean is; two seeds have one UDR.
+
+    >>> seeds(3, score="mig"), seeds(1, score="mig"), seeds(1, score="udr")
+    ('3 seeds', '1 seed', '2 seeds, which have one UDR')
+    """
+    if n == 1:
+        return "2 seeds, which have one UDR" if score in UDR_NAMES else "1 seed"
+    return f"{n} seeds"
 
 
 def duration(seconds: float) -> str:

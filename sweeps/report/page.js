@@ -15,6 +15,18 @@ function make(name, properties = {}, ...children) {
   return element;
 }
 
+// What is not a <button> but opens the viewer like one
+
+function pressable(element, press) {
+  element.setAttribute("tabindex", "0");
+  element.setAttribute("role", "button");
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // or the same key presses the viewer's first button
+    press();
+  });
+}
+
 // Marks of cells: a group with the id ...cells-3-7 holds the marks of the cells 3 and 7
 
 function wakeShown() {
@@ -32,19 +44,21 @@ function wakeMarks(chart) {
 
 function wake(mark, cell, chart) {
   if (!cell) return;
-  const said = () => `${cell.title}\n${cell.scores[chart.dataset.score || one('[data-choice="score"]').value]}\n${cell.note}`;
+  const said = (score) => [cell.title, cell.scores[score], cell.note].filter(Boolean).join("\n");
+  const tell = (x, y) => showTip(said(chart.dataset.score || one('[data-choice="score"]').value), x, y);
+  const hush = () => { tip.hidden = true; };
   mark.classList.add("mark");
-  mark.setAttribute("tabindex", "0");
-  mark.setAttribute("role", "button");
-  mark.setAttribute("aria-label", cell.title);
-  mark.addEventListener("mousemove", (event) => showTip(said(), event.clientX, event.clientY));
-  mark.addEventListener("mouseleave", () => { tip.hidden = true; });
-  mark.addEventListener("click", () => view(cell));
-  mark.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault(); // or the same key presses the viewer's first button
-    view(cell);
+  pressable(mark, () => view(cell));
+  mark.setAttribute("aria-label", said(chart.dataset.score).replaceAll("\n", ", "));
+  mark.addEventListener("mousemove", (event) => tell(event.clientX, event.clientY));
+  mark.addEventListener("mouseleave", hush);
+  mark.addEventListener("focus", () => {
+    const { right, bottom } = mark.getBoundingClientRect();
+    if (mark.matches(":focus-visible")) tell(right, bottom); // not on a click, which opens the viewer
   });
+  mark.addEventListener("blur", hush);
+  mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hush(); });
+  mark.addEventListener("click", () => view(cell));
 }
 
 function showTip(text, x, y) {
@@ -52,7 +66,8 @@ function showTip(text, x, y) {
   tip.hidden = false;
   const left = Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8));
   const top = y + 18 + tip.offsetHeight < innerHeight ? y + 18 : y - tip.offsetHeight - 10;
-  Object.assign(tip.style, { left: `${left}px`, top: `${top}px` });
+  // it is placed on the page, not in the window, which may scroll to a mark just after its focus
+  Object.assign(tip.style, { left: `${left + scrollX}px`, top: `${top + scrollY}px` });
 }
 
 // The viewer: pictures of any training, from this page or from the study's folder beside it
@@ -67,6 +82,10 @@ function view(cell, slug) {
   })));
   viewTrial(cell, cell.trials.find((trial) => trial.slug === slug) || cell.trials[0]);
   if (!viewer.open) viewer.showModal();
+}
+
+function viewRow(row) {
+  view(cells[row.dataset.cell], row.dataset.slug);
 }
 
 function viewTrial(cell, trial) {
@@ -139,9 +158,9 @@ for (const head of all("#trials th")) {
   button.addEventListener("click", () => sortBy(head));
   head.append(button);
 }
+for (const row of all("#trials tbody tr")) pressable(one("code", row), () => viewRow(row));
 one("#trials tbody").addEventListener("click", (event) => {
-  const row = event.target.closest("tr");
-  if (!getSelection().toString()) view(cells[row.dataset.cell], row.dataset.slug);
+  if (!getSelection().toString()) viewRow(event.target.closest("tr"));
 });
 one("[data-filter]").addEventListener("input", filter);
 viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });

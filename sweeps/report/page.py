@@ -7,7 +7,7 @@ from sweeps.confirm import confirmation
 from sweeps.curve import write_curve
 from sweeps.report.answer import best_answer, best_model, gallery, in_words, score_answers
 from sweeps.report.budget import budget
-from sweeps.report.claims import score_claims
+from sweeps.report.claims import latent_claims, score_claims
 from sweeps.report.digest import Digest, digest
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
 from sweeps.report.header import header
@@ -65,6 +65,7 @@ def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
         latents=latent_views(read),
         gallery=gallery(read, command=command),
         claims=score_claims(read, scores=scores),
+        latent_claims=latent_claims(read),
         columns=columns(read),
         rows=trial_rows(read),
         failures=failures(read),

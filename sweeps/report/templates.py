@@ -1,5 +1,6 @@
 """The HTML templates of this package; whatever they are given is escaped."""
 
+import math
 from importlib import resources
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
@@ -7,12 +8,13 @@ from markupsafe import Markup
 
 
 def template(name: str) -> Template:
-    """Return a template; it may use `asset` and the filter `sentence`."""
+    """Return a template; it may use `asset`, the filter `sentence` and the test `finite`."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file)
     )
     environment.globals["asset"] = asset
     environment.filters["sentence"] = sentence
+    environment.tests["finite"] = math.isfinite
     return environment.get_template(name)
 
 

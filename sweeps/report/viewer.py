@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from sweeps.report.digest import Cell, CellScore, Digest
-from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text
+from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text, seeds
 
 
 class TrialData(TypedDict):
@@ -47,7 +47,7 @@ def _cell(read: Digest, cell: Cell) -> CellData:
     return CellData(
         title=f"{facet}β {number(cell.beta)}, {cell.latent_dim} latents",
         scores={
-            name: f"{score_label(name)} {_said(read.scores[name][cell.number])}"
+            name: f"{score_label(name)} {_said(read.scores[name][cell.number], name)}"
             f"{_floor(read, cell, name)}"
             for name in read.score_names
         },
@@ -62,10 +62,9 @@ def _cell(read: Digest, cell: Cell) -> CellData:
     )
 
 
-def _said(score: CellScore) -> str:
+def _said(score: CellScore, name: str) -> str:
     between = interval(score.low, score.high)
-    seeds = f"{score.n} seed{'' if score.n == 1 else 's'}"
-    return f"{score_text(score.mean)} ({between}; {seeds})"
+    return f"{score_text(score.mean)} ({between}; {seeds(score.n, score=name)})"
 
 
 def _floor(read: Digest, cell: Cell, score: str) -> str:

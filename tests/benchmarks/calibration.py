@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.aggregates import AGGREGATES, summarise
+from sweeps.aggregates import AGGREGATES, Summary, summarise
 from sweeps.claims import (
     Answer,
     larger_layers_want_larger_beta,
@@ -24,7 +24,7 @@ from sweeps.claims import (
 )
 from sweeps.curve import Line, cell_means, intervals
 from sweeps.peak import left_out_score, may_be_best
-from sweeps.verdict import POWER, Verdict, evidence, seeds_to_settle, verdicts
+from sweeps.verdict import POWER, Verdict, evidence, judge, seeds_to_settle, verdicts
 
 SHARED = 0.2
 BETAS = np.array([0.1, 0.5, 2, 4, 8, 16, 32, 64])
@@ -223,13 +223,18 @@ def bootstrap_coverage(values: NDArray[np.float64], means: NDArray[np.float64]) 
     return float(((low <= means) & (means <= high)).mean())
 
 
+def summarised(of: Line) -> tuple[Summary, ...]:
+    """Sum up a line by every aggregate."""
+    return summarise(of, judged=judge(of))
+
+
 def print_aggregates(studies: int) -> None:
     """Print the verdict "yes" by aggregate; each study is bootstrapped."""
     print_head("Share of yes by aggregate (3 seeds)", list(AGGREGATES))
     cases = [(NULLS[6], HIGGINS), (NULLS[7], HIGGINS), (U_HIGGINS, HIGGINS), (U_MIG, MIG)]
     for truth, noise in cases:
         values = draw(truth, studies=studies, noise=noise)
-        found = [summarise(line(truth, study)) for study in values]
+        found = [summarised(line(truth, study)) for study in values]
         yes = np.mean([[one.verdict == Verdict.YES for one in study] for study in found], axis=0)
         print_row(truth.name, [percent(share) for share in yes])
 
@@ -243,7 +248,7 @@ def print_aggregate_coverage(studies: int) -> None:
     print_head("Coverage of 95 % by aggregate, at a clear peak", ["seeds", *AGGREGATES])
     for seeds in (3, 5, 10):
         values = draw(PEAK, studies=studies, seeds=seeds, noise=EVEN)
-        found = [summarise(line(PEAK, study)) for study in values]
+        found = [summarised(line(PEAK, study)) for study in values]
         many = draw(PEAK, studies=100_000, seeds=seeds, noise=EVEN)[:, 2]
         targets = [float(recipe(many).mean()) for recipe in AGGREGATES.values()]
         held = [

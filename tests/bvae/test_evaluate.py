@@ -8,6 +8,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from bvae import evaluate
 from bvae.data.datasets import ImageDataset
+from bvae.data.lattice import FactorLattice
+from bvae.data.sprites import FACTOR_NAMES
 from bvae.evaluate import Codes, Probe, encode, scored_part
 from bvae.model import BetaVAE
 
@@ -49,6 +51,21 @@ class TestEncode:
 
         assert torch.equal(before, torch.get_rng_state())
         assert model.training
+
+
+class TestDecode:
+    def test_pictures_are_the_decoders_means(
+        self, model: BetaVAE, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Codes decoded in parts, the last one smaller, are those decoded at once."""
+        z = torch.randn(10, 3)
+        monkeypatch.setattr(evaluate, "ENCODE_BATCH", 4)
+        found = evaluate.decode(model, z)
+        with torch.no_grad():
+            expected = model.decode(z).sigmoid().numpy()
+
+        assert np.float32 == found.dtype
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 class TestCodes:
@@ -161,6 +178,24 @@ class TestScore:
         assert ("fast", "3x2x4x2x2") == (found.details["protocol"], found.details["lattice"])
         values = found.details["scores"]["beta_vae"]["values"]  # type: ignore[index]
         assert pytest.approx(np.mean(values)) == found.values["beta_vae"]
+
+    @pytest.mark.parametrize(
+        ("names", "asked"),
+        [
+            (FACTOR_NAMES, ["scale", "orientation", "x", "y"]),
+            (("hue", "size", "angle", "x", "y"), ["hue", "size", "angle", "x", "y"]),
+        ],
+    )
+    def test_only_the_shape_of_dsprites_is_not_asked_for(
+        self, codes: Codes, names: tuple[str, ...], asked: list[str]
+    ) -> None:
+        """Higgins et al. leave it out; the first of five other factors is scored like the rest."""
+        own = replace(codes, lattice=FactorLattice(names, (3, 2, 4, 2, 2)))
+        found = evaluate.score(own, protocol="higgins2017", seed=0)
+
+        assert asked == found.details["factors"]
+        mig = found.details["scores"]["mig"]  # type: ignore[index]
+        assert len(asked) == mig["factors"] == len(mig["per_factor"])
 
     def test_without_factors_there_is_no_score(self, codes: Codes) -> None:
         """Codes without factors get no score, and no error."""

@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,36 @@ def test_failing_writer_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
     assert "old" == path.read_text()
     assert [path] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_atomically(path, "new"),
+        lambda path: replace_atomically(path, lambda temporary: temporary.write_text("new")),
+    ],
+)
+def test_content_is_on_the_disk_before_the_name(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of power leaves no empty file: it is synced whole, then renamed, then its folder."""
+    path, steps = tmp_path / "file", []
+    sync, replace = os.fsync, Path.replace
+
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        steps.append("folder" if is_folder else f"{os.fstat(handle).st_size} bytes")
+        sync(handle)
+
+    def renamed(source: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write(path)
+
+    assert ["3 bytes", "rename", "folder"] == steps
 
 
 def test_temporary_file_keeps_the_suffix(tmp_path: Path) -> None:

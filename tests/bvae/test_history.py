@@ -68,27 +68,37 @@ def test_columns_name_every_latent() -> None:
 
 class TestLateChange:
     @pytest.mark.parametrize(
-        ("looks", "expected"),
+        ("looks", "least", "expected"),
         [
             # At step 90 of 100 the line from (50, 10) to (100, 5) is at 6: (5 - 6) / 6.
-            ([(10, 20.0), (50, 10.0), (100, 5.0)], -1 / 6),
-            # From (90, -4) to (100, -5): a negative loss that falls changes by less than nothing.
-            ([(90, -4.0), (100, -5.0)], -1 / 4),
-            ([(50, 3.0), (100, 3.0)], 0.0),
+            ([(10, 20.0), (50, 10.0), (100, 5.0)], 0.0, -1 / 6),
+            ([(50, 3.0), (100, 3.0)], 0.0, 0.0),
+            # Losses of Gaussian pixels, which may be below 0, and their least: of 10 lost 2.
+            ([(90, 2.0), (100, 0.0)], -8.0, -1 / 5),
+            ([(90, 0.0), (100, -2.0)], -10.0, -1 / 5),
+            ([(90, -4.0), (100, -6.0)], -14.0, -1 / 5),
         ],
     )
     def test_over_the_last_tenth(
-        self, looks: list[tuple[int, float]], expected: float, history: History
+        self, looks: list[tuple[int, float]], least: float, expected: float, history: History
     ) -> None:
-        """What the loss lost since nine tenths of the steps, as a part of what it was then."""
+        """What the loss lost since nine tenths of the steps, as a part of what it had to lose."""
         for step, loss in looks:
             history.add(step - 1, {"train/loss": 1.0})
             history.add(step, {"train/loss": 1.0, "val/loss": loss})
 
-        assert expected == pytest.approx(late_change(history.rows()), abs=1e-6)
+        assert expected == pytest.approx(late_change(history.rows(), least=least), abs=1e-6)
+
+    @pytest.mark.parametrize("least", [0.0, -8.0])
+    def test_nothing_left_to_lose(self, least: float, history: History) -> None:
+        """Of a loss that was the least already there is no part."""
+        for step in (90, 100):
+            history.add(step, {"train/loss": 1.0, "val/loss": least})
+
+        assert late_change(history.rows(), least=least) is None
 
     def test_one_look(self, history: History) -> None:
         """A model that was looked at once has not changed in sight."""
         history.add(100, {"train/loss": 1.0, "val/loss": 2.0})
 
-        assert late_change(history.rows()) is None
+        assert late_change(history.rows(), least=0.0) is None

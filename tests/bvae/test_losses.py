@@ -12,6 +12,7 @@ from bvae.losses import (
     beta_vae_loss,
     gaussian_nll,
     kl_per_latent,
+    least_nll,
     nll,
 )
 
@@ -99,6 +100,18 @@ def test_bernoulli_without_a_variance(pixels: Pair) -> None:
     assert torch.equal(gaussian_nll(logits, x, variance=0.3), nll(logits, x, variance=0.3))
 
 
+@pytest.mark.parametrize("variance", [0.01, 0.5, 2.0])
+def test_nothing_costs_less_than_a_perfect_image(variance: float) -> None:
+    """The least NLL is that of an image drawn as it is: 0, or that of a Gaussian at its mean."""
+    x = torch.tensor([[[[0.0, 1.0]]]])
+    logits = torch.tensor([[[[-1000.0, 1000.0]]]])
+    perfect = -distributions.Normal(x, variance**0.5).log_prob(x).sum().item()
+
+    assert least_nll(2, variance=variance) == pytest.approx(perfect, rel=1e-6)
+    assert nll(logits, x, variance=variance).item() == pytest.approx(perfect, rel=1e-6)
+    assert least_nll(2, variance=None) == nll(logits, x, variance=None).item() == 0
+
+
 class TestKlPerLatent:
     def test_against_torch_distributions(self, posterior: Pair) -> None:
         """Each latent's divergence is torch's closed form."""
@@ -138,14 +151,16 @@ class TestBetaVaeLoss:
         assert losses.kl.item() == pytest.approx(np.mean(kl), rel=1e-6)
         assert losses.loss.item() == pytest.approx(np.mean(recon + 4 * kl), rel=1e-6)
 
-    def test_parts(self, pixels: Pair, posterior: Pair) -> None:
-        """Three scalars, and the batch mean of each latent's KL, which add up to the KL."""
-        (logits, x), (mu, logvar) = pixels, posterior
-        losses = beta_vae_loss(x, logits, mu, logvar, beta=4.0)
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_kl_of_halves_is_that_of_floats(self, pixels: Pair, dtype: torch.dtype) -> None:
+        """Means of 300, whose squares no float16 holds, have their KL also in mixed precision."""
+        (logits, x), mu = pixels, torch.full((8, 5), 300.0)
+        logvar = torch.full((8, 5), -0.75)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses = beta_vae_loss(x, logits, mu.to(dtype), logvar.to(dtype), beta=4.0)
+        expected = 5 * 0.5 * (300**2 + math.exp(-0.75) - 1 + 0.75)
 
-        assert losses.loss.shape == losses.recon.shape == losses.kl.shape == ()
-        torch.testing.assert_close(losses.kl_per_latent, kl_per_latent(mu, logvar).mean(0))
-        torch.testing.assert_close(losses.kl_per_latent.sum(), losses.kl)
+        assert losses.kl.item() == pytest.approx(expected, rel=1e-6)
 
     def test_is_minus_elbo_at_beta_1(self, pixels: Pair, posterior: Pair) -> None:
         """At β = 1 the loss bounds -log p(x), estimated from a decoder that ignores z."""

@@ -3,27 +3,96 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import MARGIN, STEP, TILE, line_of_tiles
 from PIL import Image
 
-from bvae import media
+from bvae import evaluate, media, visuals
 from bvae.data.datasets import ImageDataset
-from bvae.evaluate import encode, scored_part
+from bvae.evaluate import Codes, encode, scored_part
 from bvae.model import BetaVAE
 from bvae.tracking import Tracker
 
 
-def test_pictures_are_drawn(model: BetaVAE, tiny: ImageDataset, tmp_path: Path) -> None:
-    """Reconstructions, traversals, their film and the factor map have something on them."""
-    lattice, rows = scored_part(tiny, None)
-    codes = encode(model, tiny, rows=rows, lattice=lattice)
-    drawn = media.draw(model, tiny, codes, folder=tmp_path / "media")
+class TestPictures:
+    @pytest.fixture
+    def codes(self, model: BetaVAE, tiny: ImageDataset) -> Codes:
+        """Codes of every image, of a model whose pictures have contrasts."""
+        with torch.no_grad():
+            for weights in model.decoder.parameters():
+                weights *= 3
+        lattice, rows = scored_part(tiny, None)
+        return encode(model, tiny, rows=rows, lattice=lattice)
 
-    assert drawn.factor_map is not None
-    for path in (drawn.reconstructions, drawn.traversal, drawn.factor_map):
-        pixels = np.asarray(Image.open(path))
-        assert (0, 255) == (pixels.min(), pixels.max()) or pixels.std() > 10
-    with Image.open(drawn.traversal_gif) as film:
-        assert 2 * media.TRAVERSAL_STEPS - 2 == getattr(film, "n_frames", 1)
+    @pytest.fixture
+    def drawn(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path
+    ) -> media.Drawn:
+        """All pictures of the model."""
+        return media.draw(model, tiny, codes, folder=tmp_path / "media")
+
+    def test_reconstructions(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, drawn: media.Drawn
+    ) -> None:
+        """Of 24 images from the first to the last, eight to a line, each above its output."""
+        chosen = np.linspace(0, 95, 24, dtype=np.int64)
+        pairs = media.reconstruct(model, tiny, codes, chosen)
+
+        for line in range(3):
+            y = MARGIN + line * (2 * STEP - 2 + MARGIN)
+            for row, expected in enumerate(pairs):
+                found = line_of_tiles(drawn.reconstructions, y=y + row * STEP, number=8)
+                np.testing.assert_allclose(
+                    found, expected[8 * line : 8 * line + 8, 0], atol=0.5 / 255 + 1e-6
+                )
+
+    def test_traversal(self, model: BetaVAE, codes: Codes, drawn: media.Drawn) -> None:
+        """A row for each latent, that of the highest KL first, from the code in the middle."""
+        frames = media.traverse(model, codes.mu[48])
+        assert np.ptp(frames[:, :, 0], axis=1).max() > 0.2
+
+        for row, latent in enumerate(np.argsort(-codes.kl_nats)):
+            found = line_of_tiles(drawn.traversal, y=MARGIN + row * STEP, number=11)
+            np.testing.assert_allclose(found, frames[latent, :, 0], atol=0.5 / 255 + 1e-6)
+
+    def test_film(self, model: BetaVAE, codes: Codes, drawn: media.Drawn) -> None:
+        """All latents move forth and back, in 16 greys."""
+        frames = media.traverse(model, codes.mu[48])[np.argsort(-codes.kl_nats)]
+
+        assert drawn.traversal_gif is not None
+        with Image.open(drawn.traversal_gif) as film:
+            assert 2 * media.TRAVERSAL_STEPS - 2 == getattr(film, "n_frames", 1)
+            for picture, step in ((0, 0), (7, 7), (12, 8)):
+                film.seek(picture)
+                page = np.asarray(film.convert("L")) / 255
+                y = len(page) - MARGIN - TILE
+                for i in range(3):
+                    x = MARGIN + i * (TILE + MARGIN)
+                    found = page[y + 1 : y + TILE : 3, x + 1 : x + TILE : 3]
+                    np.testing.assert_allclose(found, frames[i, step, 0], atol=9 / 255)
+
+    def test_factor_map(self, codes: Codes, drawn: media.Drawn) -> None:
+        """It shows what each latent knows of each factor, under the factors' names."""
+        assert codes.factor_map is not None
+        assert codes.lattice is not None
+        expected = visuals.factor_map(
+            codes.factor_map.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
+        )
+
+        assert drawn.factor_map is not None
+        with Image.open(drawn.factor_map) as picture:
+            np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), expected)
+
+
+def test_many_latents_are_decoded_in_parts(model: BetaVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traversal takes no more memory than a pass of the encoder."""
+    sizes: list[int] = []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda z: sizes.append(len(z)) or decode(z))
+    monkeypatch.setattr(evaluate, "ENCODE_BATCH", 8)
+    frames = media.traverse(model, np.zeros(3, np.float32))
+
+    assert [8, 8, 8, 8, 1] == sizes
+    assert (3, 11, 1, 32, 32) == frames.shape
 
 
 def test_traversal_moves_one_latent_at_a_time(model: BetaVAE) -> None:

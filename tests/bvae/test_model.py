@@ -1,6 +1,7 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -66,6 +67,22 @@ class SaveEvery(pl.Callback):
             trainer.save_checkpoint(self.folder / f"step={step}.ckpt")
 
 
+class Device:
+    """The generator of a device that is not there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = torch.tensor([1, 2, 3], dtype=torch.uint8)
+
+    def get(self, *_: torch.device) -> torch.Tensor:
+        """Stand in for `get_rng_state`."""
+        return self.state
+
+    def set(self, state: torch.Tensor, *_: torch.device) -> None:
+        """Stand in for `set_rng_state`."""
+        self.state = state
+
+
 def fit(
     model: BetaVAE,
     folder: Path,
@@ -109,6 +126,15 @@ class TestParts:
 
         assert mu.shape == logvar.shape == (8, 5)
         assert torch.equal(torch.cat([mu, logvar], dim=1), model.encoder(x))
+
+    def test_posterior_is_float32_in_mixed_precision(self) -> None:
+        """Under autocast the encoder's products are halves, but not its outputs."""
+        model, x = make_model(), make_batch(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            products, outputs = model.encoder(x), model(x)
+
+        assert products.dtype == torch.bfloat16
+        assert outputs.mu.dtype == outputs.logvar.dtype == torch.float32
 
     def test_reparameterize_draws_from_the_posterior(self) -> None:
         """Samples have mean mu and variance exp(logvar)."""
@@ -317,6 +343,41 @@ class TestCheckpoint:
         model.on_load_checkpoint(checkpoint)
 
         assert torch.equal(torch.get_rng_state(), before)
+
+    @pytest.fixture(params=["cuda", "mps"])
+    def device(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Device:
+        """Pretend that the model is on a device with a generator of its own."""
+        double = Device(request.param)
+        monkeypatch.setattr(BetaVAE, "device", property(lambda self: torch.device(double.name)))
+        monkeypatch.setattr(getattr(torch, double.name), "get_rng_state", double.get)
+        monkeypatch.setattr(getattr(torch, double.name), "set_rng_state", double.set)
+        return double
+
+    def test_noise_of_a_device_goes_on(self, device: Device) -> None:
+        """The state of its generator is saved, and is set again when a fit is resumed."""
+        checkpoint: dict[str, Any] = {}
+        make_model().on_save_checkpoint(checkpoint)
+        resumed = make_model()
+        saved, device.state = device.state, torch.zeros(3, dtype=torch.uint8)
+        resumed.on_load_checkpoint(checkpoint)
+        assert not torch.equal(device.state, saved)
+        resumed.on_train_start()
+
+        assert torch.equal(device.state, saved)
+
+    def test_another_device_has_noise_of_its_own(
+        self, device: Device, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A checkpoint of a device is resumed on the CPU without touching that device."""
+        checkpoint: dict[str, Any] = {}
+        make_model().on_save_checkpoint(checkpoint)
+        monkeypatch.setattr(BetaVAE, "device", property(lambda self: torch.device("cpu")))
+        device.state = untouched = torch.zeros(3, dtype=torch.uint8)
+        resumed = make_model()
+        resumed.on_load_checkpoint(checkpoint)
+        resumed.on_train_start()
+
+        assert device.state is untouched
 
     def test_load_from_checkpoint(self, tmp_path: Path) -> None:
         """A loaded model encodes as the trained one did."""

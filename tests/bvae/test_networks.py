@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from bvae.exceptions import ConfigError
+from bvae.image_shape import CHANNELS, RESOLUTIONS
 from bvae.networks import NETWORKS, build_networks
 
 
@@ -13,8 +14,8 @@ def sizes(network: nn.Module, layer: type[nn.Module]) -> list[tuple[int, int]]:
 
 class TestBuildNetworks:
     @pytest.mark.parametrize("latent_dim", [1, 10])
-    @pytest.mark.parametrize("resolution", [32, 64, 128])
-    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("resolution", RESOLUTIONS)
+    @pytest.mark.parametrize("channels", CHANNELS)
     @pytest.mark.parametrize("name", NETWORKS)
     def test_shapes(self, name: str, channels: int, resolution: int, latent_dim: int) -> None:
         """Every network encodes to 2M numbers and decodes to an image, at every size."""
@@ -85,12 +86,12 @@ class TestBuildNetworks:
 class TestMistakes:
     def test_unknown_name(self) -> None:
         """An unknown network is answered with the nearest one."""
-        with pytest.raises(ConfigError, match=r"conv, higgins, mlp, got 'higins'.*'higgins'\?"):
+        with pytest.raises(ConfigError, match="'higins'; did you mean higgins"):
             build_networks("higins", image_shape=(1, 32, 32), latent_dim=2)
 
     def test_unknown_name_like_none(self) -> None:
         """A name like no network gets the list, without a guess."""
-        with pytest.raises(ConfigError, match=r"got 'xyz'$"):
+        with pytest.raises(ConfigError, match=r"'xyz'; known: conv, higgins, mlp$"):
             build_networks("xyz", image_shape=(1, 32, 32), latent_dim=2)
 
     @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 32, 64), (2, 64, 64), (1, 256, 256)])
@@ -101,8 +102,6 @@ class TestMistakes:
 
     def test_all_at_once(self) -> None:
         """Three mistakes make one message of three lines."""
-        with pytest.raises(ConfigError) as raised:
+        lines = r"\Ano such network: .*\nexpected images of .*\nexpected latent_dim >= 1, got 0\Z"
+        with pytest.raises(ConfigError, match=lines):
             build_networks("conf", image_shape=(1, 28, 28), latent_dim=0)
-
-        lines = str(raised.value).splitlines()
-        assert [line.split(",")[0].split(" ")[1] for line in lines] == ["a", "images", "latent_dim"]

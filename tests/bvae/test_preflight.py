@@ -2,14 +2,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from studies import CONFIGURATION
 
-from bvae import config, preflight, tracking
+from bvae import config, evaluate, preflight, tracking
 from bvae.config import Config
 from bvae.data import folder
 from bvae.exceptions import ConfigError, DataError
+from bvae.metrics.score import score_table
 
 Configured = Callable[..., Config]
 
@@ -108,6 +110,39 @@ class TestOwnImages:
             preflight.prepare(own(trainer={"batch_size": 3}))
 
 
+class TestTheScoredLattice:
+    @pytest.mark.parametrize(
+        ("sizes", "accepted"), [((2, 2), True), ((2, 1024), True), ((2, 1025), False)]
+    )
+    def test_is_one_that_can_be_scored(
+        self, sizes: tuple[int, int], tmp_path: Path, *, accepted: bool
+    ) -> None:
+        """What is accepted has scores at the end, and in training, of the images looked at."""
+        factors = np.indices(sizes).reshape(2, -1).T
+        images = np.zeros((len(factors), 8, 8), np.uint8)
+        np.savez(tmp_path / "mine.npz", images=images, factors=factors)
+        data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "score_every": None}
+        own = configured(data=data | {"resolution": 32}, trainer={"batch_size": 2})
+
+        found = preflight.mistakes(own)
+
+        assert ([] if accepted else [f"2x{sizes[1]}"]) == [
+            line.split("but got ")[1].split(" of ")[0] for line in found
+        ]
+        looked_at = np.random.default_rng(0).permutation(factors)[: evaluate.PROBE_IMAGES]
+        for table in (factors, looked_at) if accepted else ():
+            assert score_table(table * 1.0, table, protocol="fast", only=["mig"]).values()
+
+    def test_is_known_with_its_steps(self, tmp_path: Path) -> None:
+        """Steps make many classes few enough."""
+        factors = np.indices((2, 1026)).reshape(2, -1).T
+        images = np.zeros((len(factors), 8, 8), np.uint8)
+        np.savez(tmp_path / "mine.npz", images=images, factors=factors)
+        data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "score_every": [1, 2]}
+
+        assert [] == preflight.mistakes(configured(data=data | {"resolution": 32}))
+
+
 class TestMistakes:
     def test_none(self) -> None:
         """A sound configuration has none."""
@@ -125,7 +160,11 @@ class TestMistakes:
             ),
             ({"data": {"score_every": [1, 1]}}, "data.score_every: expected a step for each"),
             ({"data": {"score_every": [1, 1, 0, 1, 1]}}, "data.score_every: expected a step"),
-            ({"data": {"score_every": [1, 1, 41, 1, 1]}}, "data.score_every: expected a step"),
+            (
+                {"data": {"score_every": [1, 1, 41, 1, 1]}},
+                "expected 2 to 1024 classes of each factor to be scored, but got 3x6x1x16x16",
+            ),
+            ({"data": {"score_every": [3, 1, 1, 4, 4]}}, "but got 1x6x40x4x4 of 3x6x40x16x16"),
             ({"data": {"name": "dsprites_npz"}}, "data.path: dsprites_npz is read from a file"),
             (
                 {"data": {"name": "dsprites_npz", "path": "nowhere.npz"}},

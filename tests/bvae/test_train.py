@@ -1,6 +1,9 @@
 """Trials for real, on the CPU: small, but through Lightning, disk and all."""
 
 import csv
+import gc
+import math
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pages import MARGIN, STEP, line_of_tiles
 from PIL import Image
 
 import bvae
-from bvae import config, tracking, train
+from bvae import config, evaluate, media, tracking, train
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
 from bvae.exceptions import DataError
 from bvae.history import History
 from bvae.losses import beta_vae_loss
+from bvae.model import BetaVAE
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
 
 VALUES: dict[str, Any] = {
@@ -102,6 +107,25 @@ def weights(folder: TrialFolder) -> dict[str, torch.Tensor]:
     return loaded
 
 
+def assert_drawn_by_kept_model(task: Assignment) -> None:
+    """Compare codes, the first line of reconstructions and the traversal with the weights."""
+    model, codes = bvae.load(task.folder.root), Codes.read(task.folder.codes)
+    dataset = open_dataset("dsprites32")
+    again = evaluate.encode(model, dataset, rows=codes.rows, lattice=codes.lattice)
+    np.testing.assert_array_equal(again.mu, codes.mu)
+    chosen = np.linspace(0, len(codes.rows) - 1, 24, dtype=np.int64)[:8]
+    pairs = media.reconstruct(model, dataset, codes, chosen)
+    for row, expected in enumerate(pairs):
+        path = task.folder.media / "reconstructions.png"
+        found = line_of_tiles(path, y=MARGIN + row * STEP, number=8)
+        np.testing.assert_allclose(found, expected[:, 0], atol=0.5 / 255 + 1e-6)
+    frames = media.traverse(model, codes.mu[len(codes.mu) // 2])
+    for row, latent in enumerate(np.argsort(-codes.kl_nats)):
+        path = task.folder.media / "traversal.png"
+        found = line_of_tiles(path, y=MARGIN + row * STEP, number=11)
+        np.testing.assert_allclose(found, frames[latent, :, 0], atol=0.5 / 255 + 1e-6)
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assignment, TrialResult]:
     """A complete trial and its result."""
@@ -168,13 +192,13 @@ class TestCompleteTrial:
 
         assert (3 * 2 * 5 * 4 * 4, 3) == codes.mu.shape
 
-    def test_pictures_are_there(self, done: tuple[Assignment, TrialResult]) -> None:
-        """Reconstructions, traversal and film are in the trial's folder."""
+    def test_pictures_are_of_the_trained_model(self, done: tuple[Assignment, TrialResult]) -> None:
+        """Reconstructions and traversal are what the kept model draws; there is a film, too."""
         task, _ = done
 
-        for name in ("reconstructions.png", "traversal.png", "traversal.gif"):
-            with Image.open(task.folder.media / name) as picture:
-                assert max(picture.convert("L").tobytes()) > 200
+        assert_drawn_by_kept_model(task)
+        with Image.open(task.folder.media / "traversal.gif") as film:
+            assert 20 == getattr(film, "n_frames", 1)
 
     def test_model_can_be_loaded(self, done: tuple[Assignment, TrialResult]) -> None:
         """`bvae.load` gives the trained model: it encodes as the stored codes say."""
@@ -314,6 +338,68 @@ def test_a_hopeless_trial_ends_pruned(assign: Assign) -> None:
     assert "6" == History(task.folder.history, []).rows()[-1]["step"]
 
 
+class TestDevices:
+    def test_after_training_the_model_is_back_on_its_device(
+        self, assign: Assign, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Lightning leaves it on the CPU; it is saved, with the noise, and encodes where it was."""
+        events: list[str] = []
+
+        def noted(owner: object, name: str) -> None:
+            method = getattr(owner, name)
+
+            def call(*arguments: Any, **options: Any) -> Any:
+                events.append(name)
+                return method(*arguments, **options)
+
+            monkeypatch.setattr(owner, name, call)
+
+        for owner, name in (
+            (BetaVAE, "cpu"),
+            (BetaVAE, "to"),
+            (train, "save"),
+            (train.evaluate, "encode"),
+        ):
+            noted(owner, name)
+        train.run_trial(assign(trainer={"max_steps": 2}))
+        after = len(events) - events[::-1].index("cpu")
+
+        assert ["to", "save", "encode"] == events[after : after + 3]
+
+    @pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU")
+    def test_precision_is_the_one_trained_in(self, assign: Assign) -> None:
+        """Lightning trains in bfloat16 where a CPU is asked for float16, and the result says so."""
+        result = train.run_trial(assign(trainer={"precision": "16-mixed", "max_steps": 1}))
+
+        assert ("complete", "bf16-mixed") == (result.state, result.precision)
+
+
+def test_nothing_is_left_of_a_trial(assign: Assign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model and data are freed at its end, though they and Lightning's trainer hold each other."""
+    made: list[weakref.ref[Any]] = []
+
+    def watched(owner: object, name: str) -> None:
+        make = getattr(owner, name)
+
+        def call(*arguments: Any) -> Any:
+            found = make(*arguments)
+            made.append(weakref.ref(found))
+            return found
+
+        monkeypatch.setattr(owner, name, call)
+
+    watched(train, "build_model")
+    watched(train.preflight, "prepare")
+    gc.disable()
+    try:
+        train.run_trial(assign(trainer={"max_steps": 2}))
+        left = [reference() for reference in made]
+    finally:
+        gc.enable()
+
+    assert [None, None] == left
+
+
 class TestFailure:
     def test_diverging_loss_is_a_failed_result(self, assign: Assign) -> None:
         """A loss that becomes NaN ends the trial as failed, and names the step."""
@@ -366,15 +452,34 @@ class TestCheckpoints:
     def test_best_is_of_the_best_look(
         self, assign: Assign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """checkpoint.keep=best keeps the weights of the step with the best MIG."""
+        """checkpoint.keep=best keeps, scores and draws the weights of the step of the best MIG."""
         looks = iter([0.5, 0.9, 0.7, 0.1])
         monkeypatch.setattr(train.evaluate.Probe, "look", lambda *_: {"scores/mig": next(looks)})
         task = assign(checkpoint={"keep": "best"}, trainer={"val_every_n_steps": 3})
-        train.run_trial(task)
+        result = train.run_trial(task)
         kept = torch.load(task.folder.checkpoints / "best.ckpt", weights_only=True)
 
-        assert 6 == kept["global_step"]
-        assert 3 == bvae.load(task.folder.root).hparams["latent_dim"]
+        assert 6 == kept["global_step"] == result.scored_step
+        assert (12, 12 * 16) == (result.steps, result.images_seen)
+        assert_drawn_by_kept_model(task)
+
+    @pytest.mark.parametrize(
+        ("before", "keep", "left"),
+        [("best", "last", ["last.ckpt"]), ("last", "best", ["best.ckpt"]), ("last", "none", [])],
+    )
+    def test_weights_of_an_earlier_attempt_are_removed(
+        self, assign: Assign, before: str, keep: str, left: list[str]
+    ) -> None:
+        """A trial begun with another checkpoint.keep ends with the weights that were scored."""
+        steps = {"max_steps": 2, "val_every_n_steps": 1}
+        train.run_trial(assign(checkpoint={"keep": before}, trainer=steps))
+        task = assign(checkpoint={"keep": keep}, trainer=steps)
+        result = train.run_trial(task)
+
+        assert ("complete", 2) == (result.state, result.scored_step)
+        assert left == [path.name for path in task.folder.checkpoints.iterdir()]
+        if left:
+            assert_drawn_by_kept_model(task)
 
     def test_state_is_saved_now_and_then(self, assign: Assign) -> None:
         """The training state is saved while training, so that a kill costs little."""
@@ -397,6 +502,17 @@ def test_other_networks_train_too(assign: Assign, network: str, optimizer: str, 
     )
 
     assert "complete" == train.run_trial(task).state
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 torn"])
+def test_damaged_weights_are_told(assign: Assign, content: bytes) -> None:
+    """A file that holds no checkpoint ends in a message with its name."""
+    folder = assign().folder
+    folder.checkpoints.mkdir(parents=True)
+    folder.last.write_bytes(content)
+
+    with pytest.raises(DataError, match=r"last\.ckpt: damaged, or not the weights"):
+        bvae.load(folder.root)
 
 
 def test_weights_of_other_networks_are_told(assign: Assign) -> None:
@@ -439,6 +555,15 @@ class TestOwnImages:
             key: value for key, value in result.data.items() if key != "content"
         }
         assert 64 == len(result.data["content"])
+        with task.folder.history.open() as file:
+            (s1, l1), (s2, l2) = (
+                (int(row["step"]), float(row["val/loss"]))
+                for row in csv.DictReader(file)
+                if row["val/loss"]
+            )
+        before = l1 + (l2 - l1) * (0.9 * s2 - s1) / (s2 - s1)
+        constant = 0.5 * 3 * 32 * 32 * math.log(2 * math.pi * 0.1)
+        assert result.loss_change == pytest.approx((l2 - before) / (before - constant), rel=1e-4)
         assert result.beta_norm == pytest.approx(4 * 3 / (3 * 32 * 32))
         with Image.open(task.folder.media / "reconstructions.png") as picture:
             assert "RGB" == picture.mode

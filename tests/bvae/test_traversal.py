@@ -79,6 +79,17 @@ def test_one_latent_moves_alone(model: BetaVAE) -> None:
     assert [0.0, 2.0, -1.0] == mu[1].tolist()
 
 
+def test_many_images_are_decoded_in_parts(model: BetaVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps are asked for, a pass of the decoder takes as many as one of encoding."""
+    sizes: list[int] = []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda z: sizes.append(len(z)) or decode(z))
+    frames = decode_moved(model, torch.zeros(3, 3), 1, np.linspace(-3, 3, 50))
+
+    assert (3, 50, 1, 32, 32) == frames.shape
+    assert [64, 64, 22] == sizes
+
+
 class TestDraw:
     @pytest.fixture
     def codes(self, model: BetaVAE, tiny: ImageDataset) -> Codes:

@@ -79,6 +79,20 @@ def test_every_file_is_in_the_trials_folder(tmp_path: Path) -> None:
     assert len(paths) == len(set(paths))
 
 
+@pytest.mark.parametrize(
+    ("there", "kept"),
+    [((), None), (("best",), "best"), (("last",), "last"), (("resume",), None)],
+)
+def test_weights_that_were_kept(tmp_path: Path, there: tuple[str, ...], kept: str | None) -> None:
+    """They are those of the last step or of the best look; a state to resume from is neither."""
+    folder = TrialFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    for name in there:
+        (folder.checkpoints / f"{name}.ckpt").touch()
+
+    assert (folder.checkpoints / f"{kept}.ckpt" if kept else None) == folder.weights
+
+
 def test_a_monitor_alone_never_stops() -> None:
     """A trial run by nobody goes to its end."""
     monitor = Monitor()

@@ -60,3 +60,4 @@ def test_packages_that_numbers_depend_on_are_named() -> None:
     assert torch.__version__.partition("+")[0] == found["torch"].partition("+")[0]
     assert versions.code_version() == found["code"]
     assert {"python", "bvae-sweeps", "numpy", "scikit-learn"} <= set(found)
+    assert {"scipy", "lightgbm", "pillow"} <= set(found)

@@ -21,7 +21,7 @@ from bvae import files
 from sweeps.journal import Journal
 
 appended = Journal.append_logs
-written = files._write_synced
+written = files._write
 builtin_open = open
 
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
@@ -80,7 +80,7 @@ def armed(number: int, log: Path, *, only: str = "") -> Iterator[None]:
             replacement = wrapped(getattr(owner, name), f"{owner.__name__}.{name}")
             stack.enter_context(mock.patch.object(owner, name, replacement))
         stack.enter_context(mock.patch.object(Journal, "append_logs", append_logs))
-        stack.enter_context(mock.patch.object(files, "_write_synced", write_synced))
+        stack.enter_context(mock.patch.object(files, "_write", write_synced))
         yield
 
 

@@ -3,8 +3,8 @@ import pytest
 from curve_lines import line_of
 
 from sweeps.aggregates import AGGREGATES, Summary, higgins2017, summarise
-from sweeps.curve import best_cell
-from sweeps.verdict import Verdict, evidence, verdicts
+from sweeps.curve import Line, best_cell
+from sweeps.verdict import Verdict, evidence, judge, verdicts
 
 # Shapes: C cells, S seeds, E evaluations of a seed.
 
@@ -18,16 +18,21 @@ def draw(means, *, sd=0.04, seeds=3, seed=0) -> np.ndarray:
     return np.array(means)[:, None] + sd * noise
 
 
+def summed(line: Line, **options: np.ndarray) -> tuple[Summary, ...]:
+    """A line summed up by every aggregate."""
+    return summarise(line, judged=judge(line), **options)
+
+
 @pytest.fixture(scope="module")
 def many() -> list[tuple[Summary, ...]]:
     """Summaries of 200 studies with a clear peak."""
-    return [summarise(line_of(draw(PEAK, seed=seed))) for seed in range(200)]
+    return [summed(line_of(draw(PEAK, seed=seed))) for seed in range(200)]
 
 
 @pytest.fixture(scope="module")
 def plateaus() -> list[tuple[Summary, ...]]:
     """Summaries of 1,000 studies that rise at once and stay: one flank is sure, none the other."""
-    return [summarise(line_of(draw((0.2, *[0.8] * 5), seed=seed))) for seed in range(1000)]
+    return [summed(line_of(draw((0.2, *[0.8] * 5), seed=seed))) for seed in range(1000)]
 
 
 class TestHiggins2017:
@@ -48,7 +53,7 @@ class TestSummarise:
     def test_gives_every_aggregate_by_name(self):
         """Mean, median and the paper's recipe, each with its best β and value."""
         values = draw(PEAK)
-        found = summarise(line_of(values))
+        found = summed(line_of(values))
         assert [one.aggregate for one in found] == ["mean", "median", "higgins2017"]
         assert {one.beta for one in found} == {4.0}
         expected = [values[2].mean(), np.median(values[2]), np.sort(values[2])[1:].mean()]
@@ -57,7 +62,7 @@ class TestSummarise:
 
     def test_agrees_that_a_clear_u_is_one(self):
         """Whatever the recipe, the flanks of a clear U are seen."""
-        found = summarise(line_of(draw(U, sd=0.01), n_collapsed=1))
+        found = summed(line_of(draw(U, sd=0.01), n_collapsed=1))
         assert {one.verdict for one in found} == {Verdict.YES}
 
     @pytest.mark.parametrize(
@@ -70,19 +75,19 @@ class TestSummarise:
     )
     def test_has_every_verdict(self, means, n_collapsed, expected):
         """All recipes can say no, collapse only and saturated."""
-        found = summarise(line_of(draw(means, sd=0.002), n_collapsed=n_collapsed))
+        found = summed(line_of(draw(means, sd=0.002), n_collapsed=n_collapsed))
         assert [str(one.verdict) for one in found] == [expected] * 3
 
     def test_does_not_resolve_two_cells(self):
         """Without a cell between the ends no recipe sees a flank."""
-        found = summarise(line_of(draw((0.2, 0.8))))
+        found = summed(line_of(draw((0.2, 0.8))))
         assert [str(one.verdict) for one in found] == ["not resolved"] * 3
 
     def test_may_change_the_verdict(self):
         """One bad seed at the peak hides it from the mean, not from the median."""
         values = draw((0.5, 0.6, 0.7, 0.6, 0.5), sd=0.01, seeds=5)
         values[2, 0] -= 0.6
-        by_name = {one.aggregate: one for one in summarise(line_of(values))}
+        by_name = {one.aggregate: one for one in summed(line_of(values))}
         assert by_name["mean"].beta != 4.0
         assert by_name["median"].beta == by_name["higgins2017"].beta == 4.0
 
@@ -91,21 +96,43 @@ class TestSummarise:
         values = [draw(U, seed=seed) for seed in range(20)]
         collapsed = np.arange(8) == 7
         expected = [str(verdicts(evidence(one, collapsed))) for one in values]
-        found = [str(summarise(line_of(one, n_collapsed=1))[0].verdict) for one in values]
+        found = [str(summed(line_of(one, n_collapsed=1))[0].verdict) for one in values]
         assert found == expected
 
     def test_draws_seeds_with_all_their_evaluations(self):
         """Three equal evaluations of a seed are one: the interval of the median stays as it is."""
         values = draw(PEAK)
-        single = summarise(line_of(values))
-        tripled = summarise(line_of(values), evaluations=np.repeat(values[..., None], 3, axis=-1))
+        single = summed(line_of(values))
+        tripled = summed(line_of(values), evaluations=np.repeat(values[..., None], 3, axis=-1))
         assert (tripled[1].low, tripled[1].high) == pytest.approx((single[1].low, single[1].high))
 
     def test_mean_has_the_interval_of_the_curve(self):
         """The report must not contradict itself, here either."""
-        found, best = summarise(line_of(draw(PEAK)))[0], best_cell(line_of(draw(PEAK)))
+        found, best = summed(line_of(draw(PEAK)))[0], best_cell(line_of(draw(PEAK)))
         assert best is not None
         assert (found.low, found.high) == (best.low, best.high)
+
+    def test_mean_is_the_judgement_also_where_seeds_are_missing(self):
+        """Its row has the seeds of the line, not only those that all cells share."""
+        values = draw(PEAK, seeds=4)
+        values[0, 3] = np.nan
+        judged = judge(line_of(values))
+        found = summed(line_of(values))[0]
+        assert judged.best is not None
+        assert (found.value, found.low) == (judged.best.mean, judged.best.low)
+        assert found.value == pytest.approx(values[2].mean())
+
+    def test_a_saturated_score_is_so_by_every_recipe(self):
+        """Also where the other latent sizes of the study have saturated it."""
+        line = line_of(draw(U, sd=0.01), n_collapsed=1)
+        found = summarise(line, judged=judge(line, saturated=True))
+        assert {one.verdict for one in found} == {Verdict.SATURATED}
+
+    def test_a_collapsed_cell_is_not_best(self):
+        """By no recipe, however high it scores."""
+        values = draw((*PEAK, 1.0), sd=0.01)
+        found = summed(line_of(values, n_collapsed=1))
+        assert {one.beta for one in found} == {4.0}
 
     @pytest.mark.parametrize(("cells", "seeds"), [(2, 2), (3, 2), (2, 3)])
     def test_few_deviations_do_not_make_an_interval_endless(self, cells, seeds):
@@ -114,14 +141,14 @@ class TestSummarise:
         Half of the intervals are shorter than ten times the noise of a seed, .04; all are finite.
         """
         studies = [line_of(draw(PEAK[1 : cells + 1], seeds=seeds, seed=i)) for i in range(40)]
-        widths = [one.high - one.low for study in studies for one in summarise(study)]
+        widths = [one.high - one.low for study in studies for one in summed(study)]
         assert np.median(widths) < 0.4
         assert max(widths) < 40
 
     def test_takes_single_evaluations_into_the_discarding(self):
         """The paper sorts all evaluations of all seeds together."""
         evaluations = draw(PEAK)[..., None] + 0.02 * np.random.default_rng(1).normal(size=(6, 3, 3))
-        found = summarise(line_of(evaluations.mean(axis=-1)), evaluations=evaluations)[2]
+        found = summed(line_of(evaluations.mean(axis=-1)), evaluations=evaluations)[2]
         assert found.value == pytest.approx(np.sort(evaluations[2].ravel())[4:].mean())
 
     @pytest.mark.parametrize("index", [0, 1, 2], ids=list(AGGREGATES))
@@ -138,7 +165,7 @@ class TestSummarise:
 
     def test_takes_noise_for_noise(self):
         """A plateau whose last cell happens to lie a little low is no inverted U by any recipe."""
-        found = summarise(line_of(draw((0.2, 0.8, 0.8, 0.8, 0.8, 0.78), seed=1)))
+        found = summed(line_of(draw((0.2, 0.8, 0.8, 0.8, 0.8, 0.78), seed=1)))
         assert [str(one.verdict) for one in found] == ["not resolved"] * 3
 
     @pytest.mark.slow
@@ -152,8 +179,8 @@ class TestSummarise:
         """Cells at chance hardly vary: with or without them the interval is the same."""
         values = draw(PEAK, seeds=6)
         dead = np.full((6, 6), 0.1) + draw([0] * 6, sd=1e-4, seeds=6)
-        alone = summarise(line_of(values))[1]
-        found = summarise(line_of(np.concatenate([values, dead]), n_collapsed=6))[1]
+        alone = summed(line_of(values))[1]
+        found = summed(line_of(np.concatenate([values, dead]), n_collapsed=6))[1]
         # 2,000 draws know the ends to about 3 %
         assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.08)
 
@@ -161,8 +188,8 @@ class TestSummarise:
         """A seed that a cell lacks is left out of all, so that no recipe sees uneven numbers."""
         values = draw(PEAK, seeds=4)
         values[0, 3] = np.nan
-        found, expected = summarise(line_of(values)), summarise(line_of(values[:, :3]))
-        assert found == expected
+        found, expected = summed(line_of(values)), summed(line_of(values[:, :3]))
+        assert found[1:] == expected[1:]
 
     @pytest.mark.parametrize(
         ("seeds", "n_collapsed"),
@@ -171,4 +198,4 @@ class TestSummarise:
     )
     def test_is_empty_where_there_is_no_noise_to_go_by(self, seeds, n_collapsed):
         """One seed, or a line that has collapsed everywhere, cannot be summed up."""
-        assert summarise(line_of(draw(PEAK, seeds=seeds), n_collapsed=n_collapsed)) == ()
+        assert summed(line_of(draw(PEAK, seeds=seeds), n_collapsed=n_collapsed)) == ()

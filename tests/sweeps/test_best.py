@@ -8,7 +8,7 @@ import pytest
 from studies import make_study, points, write_result
 
 from sweeps.best import best, in_lines, plain
-from sweeps.points import Point
+from sweeps.points import Point, grid
 from sweeps.report.answer import line_answers
 from sweeps.report.digest import digest
 from sweeps.study import Study, load_study
@@ -39,14 +39,15 @@ class TestInLines:
         lines = list(in_lines(best(study, score="mig")))
 
         assert lines[0].startswith("* beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
-        assert "    the best β of those tried: 4, with 95 % confidence" == lines[1]
-        assert lines[2].startswith(
+        assert "    β_norm 0.0195; a seed left out scores 0.610" == lines[1]
+        assert "    the best β of those tried: 4 (β_norm 0.0195; 95 % confidence)" == lines[2]
+        assert lines[3].startswith(
             "    inverted U: yes; rise and fall are both shown: 0.090 at β = 0"
         )
-        assert "best model: beta=4,latent_dim=5,seed=2 (mig 0.620)" == lines[3]
-        again = lines[4].removeprefix("    again: ")
+        assert "best model: beta=4,latent_dim=5,seed=2 (mig 0.620)" == lines[4]
+        again = lines[5].removeprefix("    again: ")
         assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == shlex.split(again)[1:]
-        weights = Path(lines[5].removeprefix("    weights: "))
+        weights = Path(lines[6].removeprefix("    weights: "))
         assert weights.exists()
         assert not weights.is_absolute()
 
@@ -63,6 +64,7 @@ class TestInLines:
         said = "\n".join(in_lines(best(study, score="sap")))
 
         assert "* beta=0.25 " in said
+        assert "the best β is at the border of the grid or next to the collapse; try" in said
         assert re.search(r"try β = 0.\d+ next: bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2\n", said)
 
     def test_the_model_of_another_score(self, study: Study) -> None:
@@ -73,6 +75,33 @@ class TestInLines:
 
         assert found is not None
         assert (lucky.slug, 2.0) == (found.slug, found.score)
+
+    def test_fresh_seeds(self, study: Study) -> None:
+        """What they say of the best cell stands below it; they are those of the objective."""
+        fresh = points(beta=[1, 4, 16], seed=[3, 4, 5])
+        made = make_study(study.folder.root.with_name("made-confirm"), fresh)
+        for point in fresh:
+            at, seed = SCORES[float(str(point.values["beta"]))], int(str(point.values["seed"]))
+            write_result(made, point, scores={"mig": at + 0.01 * seed}, active_latents=3)
+        found = best(study, score="mig")
+        (said,) = [line for line in in_lines(found) if line.startswith("confirmation")]
+
+        assert said.startswith("confirmation: beta=4 latent_dim=5 on 3 fresh seeds: mig 0.640 (")
+        as_json = json.loads(json.dumps(plain(found), allow_nan=False))["confirmation"]
+        assert ("confirmed", 4) == (as_json["answer"], as_json["fresh"]["beta"])
+        assert best(study, score="sap").confirmation is None
+
+    def test_collapsed_cells_of_all_latent_sizes_come_last(self, tmp_path: Path) -> None:
+        """A latent size that has collapsed everywhere is not the best of all by a high score."""
+        listed, _ = grid({"beta": [1, 4], "latent_dim": [1, 5], "seed": [0, 1]})
+        made = make_study(tmp_path / "made", listed, command="bvae -m beta=1,4")
+        for point in listed:
+            active, mig = (1, 1.0) if point.values["latent_dim"] == 1 else (3, 0.2)
+            write_result(made, point, scores={"mig": mig}, active_latents=active)
+        found = best(load_study(made.folder.root), score="mig")
+
+        assert found.overall is not None
+        assert 5 == found.overall.cell.latent_dim
 
     def test_so_far(self, study: Study) -> None:
         """Until the end it goes by the seeds there are, and says how many are missing."""

@@ -73,6 +73,14 @@ class TestLargerLayersWantLargerBeta:
         found = larger_layers_want_larger_beta([peak(3, latent_dim=5), peak(6, latent_dim=20)])
         assert (found.low, found.high) == (pytest.approx(1.5), np.inf)
         assert found.answer == "supported"
+        assert "(95 %: 1.5 to no bound)" in found.text
+
+    def test_is_not_testable_without_any_bound(self):
+        """Where both best β are at the border, the slope may be anything."""
+        found = larger_layers_want_larger_beta([peak(6, latent_dim=5), peak(6, latent_dim=20)])
+        assert (found.low, found.high) == (-np.inf, np.inf)
+        assert found.answer == "not testable"
+        assert found.text.startswith("slope of log best β on log M 0 (95 %: no bound); best β 64")
 
     def test_knows_no_bound_on_either_side(self):
         """The best β of the smaller layer may lie before the grid, so the slope may be larger."""
@@ -135,6 +143,14 @@ class TestReconstructionCostsScore:
         """Nothing is lost if the best-reconstructing cell is the best."""
         found = reconstruction_costs_score(line(RISE[::-1][1:]), line(ERRORS[:6], sd=0.1))
         assert (found.answer, found.estimate, found.low) == ("not supported", 0.0, 0.0)
+
+    def test_leaves_collapsed_cells_out(self):
+        """A score that is high without active latents is not what one could have had."""
+        found = reconstruction_costs_score(
+            line((*RISE[:6], 0.9), n_collapsed=1), line(ERRORS, sd=0.1)
+        )
+        assert "instead of β = 32" in found.text
+        assert found.estimate == pytest.approx(0.25, abs=0.02)
 
     def test_holds_the_truth_in_95_percent_of_studies(self):
         """The interval covers the score that is truly lost (300 studies, 2.3 standard errors)."""
@@ -202,14 +218,14 @@ class TestReconstructionRanksBackwards:
     @pytest.mark.parametrize(
         ("scores", "has"),
         [
-            (peak(2), "has 3 and 3"),
-            (line(RISE, seeds=1), "has 6 and 1"),
+            (peak(3), "has 3 and 3"),
+            (line(RISE, seeds=1), "has 5 and 1"),
             (line(RISE).keep(np.zeros(7, dtype=bool)), "has 0 and 3"),
         ],
-        ids=["three cells", "one seed", "no complete cell"],
+        ids=["three below the best", "one seed", "no complete cell"],
     )
     def test_takes_four_cells_and_two_seeds(self, scores, has):
-        """Fewer cells have no order worth the name."""
+        """Fewer cells have no order worth the name; the best is not counted."""
         errors = line(ERRORS, seeds=scores.values.shape[1])
         found = reconstruction_ranks_backwards(
             scores, errors.keep(np.arange(7) < len(scores.betas))
@@ -263,13 +279,16 @@ class TestInformativeLatentsCarryTheKl:
         low, high = stats.t.interval(0.95, 5, gap.mean(), stats.sem(gap))
         assert found.answer == "supported"
         assert (found.estimate, found.low, found.high) == pytest.approx((gap.mean(), low, high))
-        assert found.text.endswith("nats, in 6 trials with both kinds of 6")
+        assert found.text.endswith(
+            "nats, in the 6 of the best cells' 6 trainings that have both kinds"
+        )
 
     def test_is_not_supported_where_the_others_have_some_too(self):
         """More KL alone is not the claim: the others must be close to none."""
         (found,) = informative_latents_carry_the_kl(latents(3.0, 0.5))
         assert found.answer == "not supported"
         assert found.low > 0
+        assert found.text.endswith("; that the others have no more than 0.1 is not shown")
 
     def test_is_contradicted_where_the_others_have_more(self):
         """The wrong way round is said to be so."""
@@ -281,21 +300,34 @@ class TestInformativeLatentsCarryTheKl:
         """If all latents are alike there is nothing to compare."""
         (found,) = informative_latents_carry_the_kl(latents(3, 0.01, n_informative=n_informative))
         assert found.answer == "not testable"
-        assert found.text == "takes two trials with both kinds of latents, has 0"
+        assert (
+            found.text == "takes two trainings of the best cells with both kinds of latents, has 0"
+        )
 
     def test_keeps_axes_apart(self):
         """Each value of an axis has its own answer."""
         table = pd.concat([latents(3.0, 0.01), latents(0.01, 3.0, model="conv")])
         found = informative_latents_carry_the_kl(table, axes=["model"])
         assert [(claim.axes, str(claim.answer)) for claim in found] == [
-            ((("model", "conv"),), "contradicted"),
             ((("model", "mlp"),), "supported"),
+            ((("model", "conv"),), "contradicted"),
+        ]
+
+    def test_takes_axes_of_lists_and_null(self):
+        """Steps that are swept are tuples; None beside numbers is no number."""
+        table = pd.concat([latents(3.0, 0.01), latents(0.01, 3.0)], ignore_index=True)
+        table["every"] = [(1, 1, 2)] * 60 + [(1, 2, 2)] * 60
+        table["resolution"] = [np.nan] * 60 + [32.0] * 60
+        found = informative_latents_carry_the_kl(table, axes=["every", "resolution"])
+        assert [claim.axes for claim in found] == [
+            (("every", (1, 1, 2)), ("resolution", None)),
+            (("every", (1, 2, 2)), ("resolution", 32)),
         ]
 
 
 class TestCheckClaims:
     def frame(self) -> pd.DataFrame:
-        """A study of two models, two latent sizes, six β and three seeds."""
+        """A study of two models, two latent sizes, seven β and three seeds."""
         rng = np.random.default_rng(0)
         rows = [
             {
@@ -311,15 +343,15 @@ class TestCheckClaims:
                 "protocol": "p",
             }
             for model in ("mlp", "conv")
-            for latent_dim, at in ((10, 3), (20, 4))
-            for i in range(6)
+            for latent_dim, at in ((10, 4), (20, 5))
+            for i in range(7)
             for seed in range(3)
         ]
         return pd.DataFrame(rows)
 
     def test_answers_every_claim_for_each_facet(self):
         """Per facet: the slope over latent sizes, then two claims for each latent size, then KL."""
-        both = pd.concat([latents(3.0, 0.01), latents(3.0, 0.01, model="conv")])
+        both = pd.concat([latents(3.0, 0.01, model="conv"), latents(3.0, 0.01)])
         found = check_claims(self.frame(), score="mig", axes=["model"], latents=both)
         assert [(dict(claim.axes)["model"], claim.latent_dim) for claim in found] == [
             *[("conv", size) for size in (None, 10, 10, 20, 20)],

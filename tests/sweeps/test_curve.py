@@ -99,6 +99,13 @@ class TestTable:
         with pytest.raises(DataError, match=r"got 18 repeated.*beta=0\.25, seed=0.*`axes`"):
             curve(study(models=("mlp", "conv")), score_names=("mig",))
 
+    def test_null_beside_numbers_stays_null(self):
+        """Pandas makes NaN of it, which is not equal to itself."""
+        frame = study(models=(None, 32.0))
+        axes = [line.axes for line in lines(frame, score_names=["mig"], axes=["model"])]
+        assert frame["model"].isna().any()
+        assert axes == [(("model", 32),)] * 2 + [(("model", None),)] * 2
+
     def test_orders_axis_values_that_do_not_compare(self):
         """Numbers come first, by size, and whatever else follows by its text."""
         frame = study(models=(10, 9, None, "auto", (2, 1)))
@@ -272,6 +279,19 @@ class TestBestCells:
 
         assert found.overall == found.by_line[0]
         assert best_cells(frame[~lucky], score="mig").overall.n == 1
+
+    def test_have_not_collapsed(self):
+        """A score may be high where nothing is encoded; where all have collapsed one is best."""
+        frame = self.top()
+        frame.loc[(frame["beta"] == 16.0) & (frame["latent_dim"] == 10), "active_latents"] = 1
+        found = best_cells(frame, score="mig")
+        assert found.by_line[1].beta != 16.0
+        assert found.overall == found.by_line[0]
+
+        frame.loc[frame["latent_dim"] == 10, "active_latents"] = 1
+        found = best_cells(frame, score="mig")
+        assert (found.by_line[1].beta, found.by_line[1].collapsed) == (16.0, True)
+        assert found.overall == found.by_line[0]
 
     def test_are_found_for_each_value_of_an_axis(self):
         """Every facet has its own best cells."""

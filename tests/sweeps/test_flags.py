@@ -69,3 +69,10 @@ def test_further_axes_part_cells():
     assert 4 == len(found)
     assert (("model", "conv"),) == found[0].axes
     assert "model=conv  mig" in str(found[0])
+
+
+def test_null_is_written_as_typed():
+    """Beside numbers it is NaN in the table."""
+    table = frame(mig_sampled=[0.3, 0.4, 0.5, 0.6]).assign(resolution=[32, None, 32, None])
+    found = flags(table, score_names=["mig"], axes=["resolution"])
+    assert "resolution=null  mig" in str(found[-1])

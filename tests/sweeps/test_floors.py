@@ -1,5 +1,7 @@
+import importlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -100,6 +102,26 @@ class TestUntrainedScores:
         assert {"mig", "sap", "explicitness"} < set(found)
         assert not [name for name in found if "dci" in name]
 
+    def test_ask_for_the_first_of_five_factors(
+        self, sprites: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As the scores of trainings do, unless it is the shape of dSprites."""
+        asked: list[Any] = []
+        table = SimpleNamespace(values=lambda: {"mig": 0.1})
+        monkeypatch.setattr(
+            importlib.import_module("bvae.metrics.score"),  # the package has a function score
+            "score_table",
+            lambda *_, **options: asked.append(options["drop"]) or table,
+        )
+        assert sprites.lattice is not None
+        own = replace(sprites.lattice, names=("hue", "size", "angle", "x", "y"))
+        line = dict(floors._wanted(study_of(tmp_path / "a")))[PLACE]
+        line.data.score_every = None
+        for lattice in (own, sprites.lattice):
+            floors.untrained_scores(line, replace(sprites, lattice=lattice))
+
+        assert [()] * 3 + [None] * 3 == asked
+
     def test_of_data_without_factors(self, sprites: ImageDataset, tmp_path: Path) -> None:
         """There are none, and why is said."""
         made = study_of(tmp_path / "a")
@@ -196,7 +218,7 @@ class TestReadFloors:
             temporary.write_bytes(data[:10])
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("bvae.files._write_synced", torn)
+        monkeypatch.setattr("bvae.files._write", torn)
         with pytest.raises(KeyboardInterrupt):
             write_floors(path, [FLOOR, FLOOR])
 

@@ -162,9 +162,7 @@ class TestSearch:
         assert 1 == len(queued)
         assert queued[0] not in {one.point.slug for one in taken}
 
-    def test_a_point_found_while_one_waits_for_the_lock(
-        self, study: Study, ledger: Ledger
-    ) -> None:
+    def test_a_point_found_while_one_waits_for_the_lock(self, study: Study, ledger: Ledger) -> None:
         """Who read the study before that takes the study as it is when it gets the lock."""
         found = [claim(ledger, "a") for _ in range(8)]
         late = claim(Ledger(study), "b")  # which knows of seven points
@@ -283,19 +281,19 @@ class TestCommit:
     ) -> None:
         """ENOSPC while committing costs nothing: the next try succeeds."""
         mine = claim(ledger)
-        write = files._write_synced
+        write = files._write
 
         def full(path: Path, data: bytes) -> None:
             write(path, data[:10])
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(files, "_write_synced", full)
+        monkeypatch.setattr(files, "_write", full)
         with pytest.raises(OSError, match="No space left"):
             ledger.commit(mine, result(mine.point))
         folder = study.folder.trial(mine.point.slug).root
         assert [] == list(folder.iterdir())
 
-        monkeypatch.setattr(files, "_write_synced", write)
+        monkeypatch.setattr(files, "_write", write)
         ledger.commit(mine, result(mine.point))
         assert 1 == load_study(study.folder.root).counts["complete"]
 

@@ -202,7 +202,7 @@ class TestBestLine:
             if point.values["seed"] == 1:
                 study.folder.trial(point.slug).result.unlink()
 
-        best = "best so far: beta=4 latent_dim=5  mig 0.400 (one seed: no interval)"
+        best = "best so far: beta=4 latent_dim=5  mig 0.400 (1 seed: no interval)"
         assert best == best_line(load_study(study.folder.root))
 
     def test_none_is_whole(self, study: Study) -> None:
@@ -248,10 +248,22 @@ class TestDescribed:
         """It is said rather than left out."""
         nan = float("nan")
 
-        assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(one seed: no interval)")
+        assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(1 seed: no interval)")
 
     def test_further_axes(self, cell: Cell) -> None:
         """They are part of where the cell is."""
         found = described(replace(cell, axes=(("model", "conv"),)))
 
         assert found.startswith("beta=4 latent_dim=5 model=conv  mig")
+
+    def test_null_is_written_as_typed(self, cell: Cell) -> None:
+        """As are lists and truth."""
+        found = described(replace(cell, axes=(("a", None), ("b", (1, 2)), ("c", True))))
+
+        assert found.startswith("beta=4 latent_dim=5 a=null b=[1,2] c=true  mig")
+
+    def test_udr_is_of_two_seeds(self, cell: Cell) -> None:
+        """Of a pair of seeds, also where other cells give it an interval."""
+        found = described(replace(cell, score="udr", n=1, low=0.4, high=0.6))
+
+        assert found.endswith("to 0.600, 2 seeds, which have one UDR)")

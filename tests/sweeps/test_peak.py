@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from curve_lines import line_of
@@ -16,6 +18,11 @@ def line(means, *, n_collapsed=0, sd=0.01, seeds=4) -> Line:
     noise -= noise.mean(axis=1, keepdims=True)
     values = np.array(means)[:, None] + sd * noise
     return line_of(values, betas=BETAS, n_collapsed=n_collapsed)
+
+
+def incomplete(of: Line, *, keep: list[int]) -> Line:
+    """The line with these cells alone complete."""
+    return replace(of, complete=np.isin(np.arange(len(of.betas)), keep))
 
 
 class TestBestRange:
@@ -43,6 +50,16 @@ class TestBestRange:
         """Without noise to go by, no β is ruled out."""
         found = best_range(line([0.1, 0.2, 0.5, 0.2, 0.1], seeds=1))
         assert (found.low, found.high, found.open_low, found.open_high) == (0.5, 8, True, True)
+
+    def test_does_not_hold_a_collapsed_cell(self):
+        """High without active latents, it is neither best nor does it rule the others out."""
+        found = best_range(line([0.1, 0.2, 0.5, 0.2, 0.9], n_collapsed=1))
+        assert (found.low, found.high, found.open_high) == (2, 2, False)
+
+    def test_is_open_at_the_border_of_all_with_a_score(self):
+        """Cells that a search has not completed bound the grid too."""
+        found = best_range(incomplete(line([0.1, 0.2, 0.5, 0.3, 0.1]), keep=[2, 3]))
+        assert (found.low, found.high, found.open_low, found.open_high) == (2, 2, False, False)
 
     def test_widens_with_confidence(self):
         """At 99.9 % more β remain than at 50 %."""
@@ -114,8 +131,22 @@ class TestNextBeta:
             pytest.param([0.1, 0.2, 0.5, 0.3, 0.0], 1, None, id="inside, collapse further on"),
             pytest.param([0.5, 0.0], 1, 0.71, id="first, before collapse"),
             pytest.param([0.5], 0, 1.0, id="the only one"),
+            pytest.param([0.1, 0.2, 0.5, 0.3, 0.9], 1, None, id="a collapsed cell is not best"),
+            pytest.param([0.1, 0.5], 2, None, id="all collapsed"),
         ],
     )
     def test_goes_on_where_the_best_is_at_the_border(self, means, n_collapsed, expected):
         """It continues the grid in log β, or halves the gap before a collapse."""
         assert next_beta(line(means, n_collapsed=n_collapsed)) == expected
+
+    def test_border_is_that_of_all_with_a_score(self):
+        """A search completes few cells: a best one amid others has no border to go beyond."""
+        found = replace(line([0.1, 0.2, 0.5, 0.3, 0.1]), betas=np.array([0.5, 1, 2, 5, 9]))
+        assert next_beta(incomplete(found, keep=[2])) is None
+        assert next_beta(incomplete(found.keep(np.arange(5) < 3), keep=[2])) == 4.0
+
+    def test_is_none_that_was_tried(self):
+        """Two digits cannot lie between β this close."""
+        close = line_of(np.array([[0.1], [0.2], [0.3], [0.0]]), betas=(61, 62, 63, 64))
+        collapsed = replace(close, active_latents=np.array([5.0, 5.0, 5.0, 0.0]))
+        assert next_beta(collapsed) is None

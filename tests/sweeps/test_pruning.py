@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.points import Point
-from sweeps.pruning import cell_means, falls_behind, is_hopeless, pruner_named
+from sweeps.pruning import falls_behind, is_hopeless, means_by_step, pruner_named
 
 GOOD = [{500: 0.1, 1000: 0.2, 1500: level} for level in (0.3, 0.4, 0.5)]
 
@@ -11,13 +11,13 @@ GOOD = [{500: 0.1, 1000: 0.2, 1500: level} for level in (0.3, 0.4, 0.5)]
 class TestCellMeans:
     def test_mean_over_the_seeds_that_got_there(self) -> None:
         """Each step has its own."""
-        found = cell_means([{500: 0.1, 1000: 0.4}, {500: 0.3, 1000: 0.2}, {500: 0.5, 1500: 0.7}])
+        found = means_by_step([{500: 0.1, 1000: 0.4}, {500: 0.3, 1000: 0.2}, {500: 0.5, 1500: 0.7}])
 
         assert {500: pytest.approx(0.3), 1000: pytest.approx(0.3), 1500: 0.7} == found
 
     def test_a_single_seed_says_nothing(self) -> None:
         """Seeds scatter too much for one to speak for its cell."""
-        assert {} == cell_means([{500: 0.1, 1000: 0.4}], min_seeds=2)
+        assert {} == means_by_step([{500: 0.1, 1000: 0.4}], min_seeds=2)
 
 
 class TestFallsBehind:

@@ -13,6 +13,7 @@ from studies import CONFIGURATION, make_study, points, write_result
 
 from bvae import tracking
 from sweeps.fragments import fragments
+from sweeps.points import Point
 from sweeps.report_run import track_report
 from sweeps.study import Study, load_study
 
@@ -99,6 +100,17 @@ class TestTheRun:
         assert found["best/m05/text"]
         assert (6, 6) == (found["points/expected"], found["points/complete"])
         assert "~/runs/tested/report/index.html" == found["report"]
+
+
+def test_answer_so_far(home: Path) -> None:
+    """Of a study in progress it goes by the seeds there are, as the report does."""
+    study = study_with(home / "runs" / "going", "wandb", [1, 4, 16])
+    study.folder.trial(Point.of({"beta": 4, "latent_dim": 5, "seed": 1}).slug).result.unlink()
+    study = load_study(study.folder.root)
+    assert track_report(study, study.folder.report / "index.html") is None
+    (path,) = reports(study)
+
+    assert 4 == wandb_files.summary(wandb_files.records(path))["best/m05/beta"]
 
 
 class TestUpdates:

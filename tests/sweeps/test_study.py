@@ -77,6 +77,10 @@ class TestStates:
         with pytest.raises(DataError, match="newer version"):
             _ = load_study(study.folder.root).counts
 
+    def test_a_point_by_its_slug(self, study: Study) -> None:
+        """The very one."""
+        assert study.point(slugs(study)[1]) is study.points[1]
+
     def test_failures_have_reasons(self, study: Study) -> None:
         """Failed points and failed attempts, each with the first line of the error."""
         assert [

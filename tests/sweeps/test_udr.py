@@ -64,7 +64,7 @@ def test_two_seeds_have_no_interval(study: Study) -> None:
     assert best is not None
     assert (4, 1) == (best.beta, best.n)
     assert np.isnan([best.low, best.high]).all()
-    assert described(best).endswith("(two seeds, which have one UDR: no interval)")
+    assert described(best).endswith("(2 seeds, which have one UDR: no interval)")
 
 
 def test_intervals_are_wider_than_those_of_independent_scores(study: Study) -> None:

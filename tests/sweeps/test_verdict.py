@@ -268,6 +268,27 @@ class TestJudge:
         assert found.n_incomplete == 1
         assert found.best.beta != 2.0
 
+    def test_of_a_search_that_has_completed_one_cell(self):
+        """The β with fewer seeds are the grid around it: nothing lies at its border."""
+        frame = study([0.2, 0.3, 0.5, 0.4, 0.3], seeds=3)
+        frame = frame[(frame["seed"] == 0) | (frame["beta"] == 2.0)].assign(repeats=3)
+        found = judged(frame)
+        assert (found.best.beta, found.n_incomplete) == (2.0, 4)
+        assert (found.next_beta, found.best_range) == (None, None)
+
+    def test_left_out_seeds_of_udr_are_none(self):
+        """The UDR of a seed is made of pairs with those that chose β."""
+        frame = study(HIGGINS, n_collapsed=1).rename(columns={"beta_vae": "udr"})
+        (found,) = judge_all(frame, score_names=["udr"])
+        assert np.isfinite(found.best.mean)
+        assert np.isnan(found.left_out_score)
+
+    def test_a_collapsed_cell_is_neither_best_nor_chosen(self):
+        """Where nothing is encoded some scores are high."""
+        found = judged(study([0.2, 0.3, 0.5, 0.4, 1.0], n_collapsed=1))
+        assert (found.best.beta, found.best.collapsed, found.next_beta) == (2.0, False, None)
+        assert found.left_out_score == pytest.approx(0.5, abs=0.03)
+
     def test_says_how_many_cells_it_takes(self):
         """Two β are no curve."""
         found = judged(study([0.2, 0.3]))

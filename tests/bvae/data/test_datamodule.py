@@ -128,11 +128,10 @@ def test_a_batch_depends_on_seed_and_step_only():
 
 
 def test_batches_are_what_they_were():
-    """The order follows from Philox keyed by seed and epoch, as results already written assume."""
+    """These rows were drawn with NumPy 2.4; results already written assume them."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=7)
-    generator = np.random.Generator(np.random.Philox(key=np.array([7, 1], np.uint64)))
-    expected = generator.permutation(N)[2 * BATCH : 3 * BATCH]
-    np.testing.assert_array_equal(batches.batch_indices(N // BATCH + 2), expected)
+    assert batches.batch_indices(0).tolist() == [31, 33, 48, 26, 20, 22, 43, 21]
+    assert batches.batch_indices(N // BATCH + 2).tolist() == [46, 48, 2, 13, 45, 28, 23, 1]
 
 
 def test_a_resumed_run_meets_the_same_batches(tmp_path):

@@ -1,5 +1,7 @@
 """Folders with images in them, and with everything else that people's folders hold."""
 
+import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -83,6 +85,28 @@ class TestLook:
         )
         assert 99 not in greys(images)
 
+    def test_the_root_is_resolved_once(self, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not for each file: that is a third of the time of a look."""
+        resolve, seen = Path.resolve, []
+        monkeypatch.setattr(Path, "resolve", lambda path: (seen.append(path), resolve(path))[1])
+
+        folder.look(images)
+
+        assert [images] == [path for path in seen if path == images]
+
+    def test_a_file_that_cannot_be_read(
+        self, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The content of the folder is not known then."""
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(hashlib, "file_digest", fail)
+
+        with pytest.raises(DataError, match=r"cannot read .*a\.png: Input/output error"):
+            folder.look(images)
+
     def test_what_is_no_file_is_never_opened(self, images: Path) -> None:
         """A pipe would be waited for, for ever."""
         os.mkfifo(images / "pipe.png")
@@ -149,6 +173,19 @@ class TestOpening:
             assert line in said
             assert line in note.read_text("utf-8")
         assert 1 == said.count("2 files are left out")
+
+    def test_a_failure_of_the_disk_ends_the_build(
+        self, images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An image that could not be read this once is not left out for good."""
+        folder.look(images)
+        (images / "b.JPG").rename(images / "elsewhere")
+
+        with pytest.raises(DataError, match=r"cannot read .*b\.JPG: No such file.*try again"):
+            greys(images)
+        assert ["build.lock"] == [path.name for path in cache.iterdir()]
+        (images / "elsewhere").rename(images / "b.JPG")
+        assert [10, 20, 30, 40] == greys(images)
 
     def test_nothing_is_left_when_none_can_be_read(self, images: Path, cache: Path) -> None:
         """The error lists them all, and no store is half-written."""

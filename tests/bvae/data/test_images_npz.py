@@ -1,12 +1,13 @@
 """The user's own arrays: right ones, and every way to get them wrong."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bvae.data import images_npz
+from bvae.data import images_npz, npz
 from bvae.data.datasets import ImageDataset, describe, open_dataset
 from bvae.exceptions import DataError
 
@@ -86,6 +87,43 @@ def test_factors_without_names_are_numbered(path: Path) -> None:
     assert ("factor0", "factor1") == lattice.names
 
 
+def test_columns_of_one_value_are_no_factors(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the colour among dSprites' classes, which is always the same; it is said while reading."""
+    factors = np.insert(FACTORS, (0, 2), 7, axis=1)
+    names = np.array(["colour", "shape", "size", "light"])
+    np.savez(path, images=IMAGES, factors=factors, factor_names=names)
+
+    for _ in range(2):
+        dataset = open_dataset("npz", path=path)
+        assert dataset.lattice is not None
+        assert (("shape", "size"), (3, 2)) == (dataset.lattice.names, dataset.lattice.sizes)
+    np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
+    said = capsys.readouterr().err
+    assert 1 == said.count("Left out of the factors, with one class: colour, light\n")
+
+
+def test_images_in_another_order_are_held_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunk by chunk into one array, and out of it: a large file fits where it fits once."""
+    monkeypatch.setattr(npz, "CHUNK", 100)
+    sizes = (40, 25)
+    images = np.random.default_rng(0).integers(0, 256, (1000, 64, 64), np.uint8)
+    order = np.random.default_rng(1).permutation(1000)
+    factors = np.indices(sizes).reshape(2, -1).T
+    np.savez(path, images=images[order], factors=factors[order])
+    contents = images_npz.look(path)
+
+    tracemalloc.start()
+    chunks = images_npz.read(contents, resolution=64, channels=1)
+    firsts = [chunk[:, 0, 0].copy() for chunk in chunks]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    np.testing.assert_array_equal(images[:, 0], np.concatenate(firsts))
+    assert peak < 1.5 * images.nbytes
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"pictures": IMAGES}, "expected an array `images` in .*, but got pictures"),
     "nothing": ({}, "expected an array `images` in .*, but got no array"),
@@ -119,7 +157,27 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a name twice": (
         {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["x", "x"])},
-        "factor_names: expected 2 distinct texts",
+        r"factor_names: expected 2 distinct texts, none of them empty, but got \['x', 'x'\]",
+    ),
+    "an empty name": (
+        {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["x", " "])},
+        r"none of them empty, but got \['x', ' '\]",
+    ),
+    "one factor": (
+        {"images": IMAGES, "factors": np.arange(6)[:, None]},
+        "expected at least two columns that vary, to tell one from another, but got 1; without",
+    ),
+    "factors of one value": (
+        {"images": IMAGES, "factors": FACTORS * 0},
+        "expected at least two columns that vary, .*, but got 0; without the array",
+    ),
+    "measurements": (
+        {
+            "images": np.zeros((3000, 8, 8), np.uint8),
+            "factors": np.arange(3000)[:, None].repeat(6, axis=1),
+        },
+        r"factors: expected each of the 3000x.* = 729000000000000000000 combinations "
+        "in exactly one row, but got 3000 rows with 3000 of them",
     ),
     "names that are numbers": (
         {"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(2)},

@@ -39,7 +39,7 @@ def test_build_and_checksum(filled_cache, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["verify", "absent.npz"], "error: cannot read absent.npz: No such file or directory"),
-        (["build", "dsprite"], "error: expected a data set among"),
+        (["build", "dsprite"], "error: no such data set: 'dsprite'; did you mean dsprites?"),
         (["build", "dsprites_npz"], "error: dsprites_npz needs the path of"),
         (["sha256", "dsprites_npz", "--path", "absent.npz"], "error: cannot read absent.npz"),
     ],
@@ -73,5 +73,5 @@ def test_the_module_is_a_command():
     command = [sys.executable, "-m", "bvae.data", "build", "no such data"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert finished.returncode == 2
-    assert finished.stderr.startswith("error: expected a data set")
+    assert finished.stderr.startswith("error: no such data set")
     assert "Traceback" not in finished.stderr

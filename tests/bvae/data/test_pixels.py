@@ -1,6 +1,8 @@
 """Image files of many kinds: 30 that are no images to learn from, and those that are."""
 
+import errno
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -63,6 +65,19 @@ def flipped(content: bytes, at: float) -> bytes:
     return content[:start] + changed + content[start + 20 :]
 
 
+def without_width(content: bytes, page: int) -> bytes:
+    """Return a TIFF of which a page does not say how wide it is."""
+    changed, at = bytearray(content), 4
+    for _ in range(page + 1):
+        (start,) = struct.unpack_from("<I", content, at)
+        (number,) = struct.unpack_from("<H", content, start)
+        at = start + 2 + 12 * number
+    entries = range(start + 2, at, 12)
+    (width,) = (i for i in entries if struct.unpack_from("<H", content, i) == (256,))
+    struct.pack_into("<H", changed, width, 254)
+    return bytes(changed)
+
+
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "not an image of BMP, GIF"),
     "text": (lambda: b"these are not pixels\n", "not an image of BMP, GIF"),
@@ -92,6 +107,11 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "animated gif": (lambda: animated("GIF"), "3 pictures in one file; save each as a file"),
     "animated png": (lambda: animated("PNG"), "3 pictures in one file"),
     "pages of a tiff": (lambda: animated("TIFF"), "3 pictures in one file"),
+    "tiff without a width": (lambda: without_width(animated("TIFF"), 0), "not an image of BMP"),
+    "page of a tiff without a width": (
+        lambda: without_width(animated("TIFF"), 1),
+        r"damaged \(Missing dimensions\)",
+    ),
     "bomb": (lambda: png(12_000, 12_000), "more than 89,478,485 pixels; make it smaller"),
     "larger bomb": (lambda: png(100_000, 100_000), "more than 89,478,485 pixels"),
     "floats": (
@@ -193,6 +213,62 @@ def test_16_bits_become_8(path: Path) -> None:
     image = read(path, encoded(Image.fromarray(ramp)), channels=1)
 
     np.testing.assert_array_equal((ramp >> 8).astype(np.uint8), image[0])
+
+
+def test_16_bits_of_a_pgm_become_8(path: Path) -> None:
+    """Though Pillow opens it as values of 32 bits, their white is known."""
+    ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(">u2")
+
+    image = read(path, b"P5 32 32 65535\n" + ramp.tobytes(), channels=1)
+
+    np.testing.assert_array_equal((ramp >> 8).astype(np.uint8), image[0])
+
+
+def test_the_first_picture_of_a_phones_jpeg(path: Path) -> None:
+    """What follows in the file is a preview, or the same through another lens."""
+    first, second = (Image.new("L", (32, 32), grey) for grey in (200, 20))
+
+    image = read(path, encoded(first, "MPO", save_all=True, append_images=[second]), channels=1)
+
+    assert np.abs(image.astype(int) - 200).max() < 4
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(1, [119]), (3, [119, 119, 119])])
+def test_lab_becomes_grey_or_colour(channels: int, expected: list[int], path: Path) -> None:
+    """L* = 50 without a tint is the grey 119 (CIE 1976, sRGB)."""
+    image = read(
+        path, encoded(Image.new("LAB", (32, 32), (128, 128, 128)), "TIFF"), channels=channels
+    )
+
+    assert np.abs(image[:, 5, 5].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_failure_of_the_disk_is_no_damage(
+    number: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing about the image, and comes through as it is."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Image, "open", fail)
+
+    with pytest.raises(OSError, match=os.strerror(number)):
+        read(path, noise())
+
+
+def test_a_seek_before_the_start_is_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offset below zero comes from the file, though the system refuses it."""
+
+    def seek(*_: object, **__: object) -> None:
+        with path.open("rb") as file:
+            file.seek(-1)
+
+    monkeypatch.setattr(Image, "open", seek)
+
+    with pytest.raises(DataError, match=r"damaged \(.*Invalid argument"):
+        read(path, noise())
 
 
 def test_a_photograph_is_turned_upright(path: Path) -> None:

@@ -62,7 +62,7 @@ def test_another_file_is_refused(tmp_path: Path, cache: Path) -> None:
     """By name the file must be the official one."""
     path = write(tmp_path / "3dshapes.h5")
 
-    with pytest.raises(DataError, match=f"SHA-256 0a0f6ed98.*, but got {sha256(path)}; download"):
+    with pytest.raises(DataError, match=f"SHA256 0a0f6ed98.*, but got {sha256(path)}; download"):
         open_dataset("shapes3d", path=path)
     assert not cache.exists()
 

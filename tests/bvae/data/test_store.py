@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import DataError
@@ -171,6 +172,17 @@ def test_the_lock_dies_with_its_holder(path, start):
     first.kill()
     assert second.communicate("go on\n", timeout=60)[0] == "half-way\n120\n"
     assert second.returncode == 0
+
+
+def test_the_lock_is_free_after_a_build(path, monkeypatch):
+    """Also where somebody still holds on to it: it is released, not left to be collected."""
+    kept = []
+    acquire = FileLock.acquire
+    monkeypatch.setattr(
+        FileLock, "acquire", lambda lock, **options: (kept.append(lock), acquire(lock, **options))
+    )
+    open_images(path)
+    assert [False] == [lock.is_locked for lock in kept]
 
 
 def test_a_full_disk_is_reported(path, monkeypatch):

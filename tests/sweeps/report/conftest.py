@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -158,6 +158,21 @@ def _result_of() -> Any:
 @pytest.fixture(scope="session", name="write_study")
 def _write_study() -> Any:
     return write_study
+
+
+@pytest.fixture(scope="session")
+def contrast() -> Callable[[Sequence[float], Sequence[float]], float]:
+    """A function that gives the contrast ratio of two colours (sRGB, 0 to 1), 1 to 21: WCAG 2.2."""
+
+    def luminance(colour: Sequence[float]) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    def ratio(one: Sequence[float], other: Sequence[float]) -> float:
+        dark, light = sorted((luminance(one), luminance(other)))
+        return (light + 0.05) / (dark + 0.05)
+
+    return ratio
 
 
 @pytest.fixture

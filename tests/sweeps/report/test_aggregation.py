@@ -7,8 +7,9 @@ import pytest
 
 from sweeps.aggregates import summarise
 from sweeps.curve import lines
-from sweeps.report.aggregation import aggregation, evaluations
+from sweeps.report.aggregation import Row, aggregation, evaluations
 from sweeps.report.digest import Digest, digest
+from sweeps.verdict import judge
 
 EVALUATIONS = 3
 
@@ -37,11 +38,17 @@ def line_of(read: Digest) -> Any:
     return next(lines(read.frame, score_names=["mig"]))
 
 
+def rows_of(read: Digest) -> tuple[Row, ...]:
+    """The rows of the only line."""
+    return aggregation(read, line_of(read), judge(line_of(read)))
+
+
 def test_rows_are_the_summaries(scored: Any) -> None:
     """Best β, value and verdict of each, in words."""
     read = scored()
-    expected = summarise(line_of(read), evaluations=evaluations(read, line_of(read)))
-    found = aggregation(read, line_of(read))
+    line = line_of(read)
+    expected = summarise(line, judged=judge(line), evaluations=evaluations(read, line))
+    found = rows_of(read)
 
     assert [row.name for row in found] == [
         "mean of the seeds", "median", "upper half (Higgins et al., 2017)",
@@ -63,9 +70,7 @@ def test_evaluations_are_those_of_beta_and_seed(scored: Any) -> None:
 
 def test_upper_half_sees_single_evaluations(scored: Any) -> None:
     """The half is that of evaluations x seeds, so it lies higher than that of the seeds alone."""
-    with_them, without = (
-        aggregation(read, line_of(read))[2].value for read in (scored(), scored(without=1))
-    )
+    with_them, without = (rows_of(read)[2].value for read in (scored(), scored(without=1)))
     assert float(with_them) > float(without)
 
 
@@ -79,4 +84,4 @@ def test_evaluations_count_only_if_all_were_kept(scored: Any, without: int) -> N
 def test_one_seed_has_no_rows(scored: Any) -> None:
     """There is no noise to go by."""
     read = scored(seeds=(0,))
-    assert aggregation(read, line_of(read)) == []
+    assert rows_of(read) == ()

@@ -1,11 +1,16 @@
 """Which β, and how to get its best model again."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sweeps.floors import Floor, Level, write_floors
+from sweeps.peak import BetaRange
 from sweeps.report.answer import (
     best_answer,
     best_model,
+    beta_range,
     gallery,
     in_words,
     line_answers,
@@ -39,7 +44,8 @@ def test_cell_in_words(make_study: Any) -> None:
     """Numbers are written for people."""
     read = digest(make_study())
     words = in_words(read, read.best[0])
-    assert (words.beta, words.latent_dim, words.beta_norm, words.n) == ("4", 5, "0.0195", 2)
+    assert (words.beta, words.latent_dim, words.beta_norm) == ("4", 5, "0.0195")
+    assert words.seeds == "2 seeds"
     assert float(words.mean) == round(read.scores["mig"][read.best[0].number].mean, 3)
 
 
@@ -68,16 +74,52 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: An
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     read = digest(make_study(points))
     (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
-    assert answer.next_beta == "2"
+    assert answer.next_step == (
+        "the best β is at the border of the grid or next to the collapse; try β = 2 next"
+    )
     expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
     assert answer.next_command == expected
 
 
 def test_range_of_the_best_beta_may_be_open(make_study: Any, points_of: Any) -> None:
-    """A range that reaches the end of the grid is said to."""
+    """A range that reaches the end of the grid says so; the confidence is of those tried."""
     points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     (answer,) = line_answers(digest(make_study(points)), score="mig", command="bvae -m")
-    assert answer.beta_range.endswith(", or above")
+    assert answer.beta_range.endswith("; a β above the grid may be better")
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((False, False), ""),
+        ((True, False), "; a β below the grid may be better"),
+        ((True, True), "; a β outside the grid may be better"),
+    ],
+)
+def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], said: str) -> None:
+    """Both scales stand before it; what may lie beyond the grid stands behind."""
+    found = BetaRange(1, 16, 0.01, 0.16, *ends)
+    assert beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){said}"
+
+
+def test_rows_are_read_for_the_page_alone(make_study: Any, points_of: Any) -> None:
+    """Their bootstrap takes most of the time, and `sweeps best` prints none."""
+    read = digest(make_study(points_of(latent_dims=(5,))))
+    (alone,) = line_answers(read, score="mig", command="bvae -m")
+    (of_page,) = score_answers(read, scores=("mig",), command="bvae -m")
+
+    assert alone.rows == ()
+    assert replace(of_page.lines[0], rows=()) == alone
+    assert of_page.lines[0].rows[0].verdict == alone.verdict
+
+
+def test_values_of_null_and_numbers_are_axes(make_study: Any, points_of: Any) -> None:
+    """A size that is not given stands beside one that is; each has its answer, by its name."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
+    (answer,) = score_answers(digest(make_study(points)), scores=("mig",), command="bvae -m")
+
+    assert [line.best.facet for line in answer.lines] == ["resolution=32", "resolution=null"]
+    assert [len(line.rows) for line in answer.lines] == [3, 3]
 
 
 def test_single_beta_was_not_chosen(make_study: Any, points_of: Any) -> None:
@@ -94,7 +136,8 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, points_of: Any)
     read = digest(make_study(points, results=late))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert read.in_progress
-    assert (answer.best.beta, answer.beta_range, answer.verdict) == ("4", "4", "yes")
+    assert (answer.best.beta, answer.verdict) == ("4", "yes")
+    assert answer.beta_range == "4 (β_norm 0.0195; 95 % confidence)"
 
 
 def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
@@ -119,7 +162,7 @@ def test_every_score_has_its_own_answer(make_study: Any, points_of: Any, result_
     assert (mig.lines[0].best.beta, mig.lines[0].verdict) == ("4", "yes")
     assert (sap.lines[0].best.beta, sap.lines[0].best.mean) == ("0.25", "0.500")
     assert sap.lines[0].verdict in ("no", "not resolved")
-    assert sap.lines[0].next_beta == "0.062"
+    assert sap.lines[0].next_step.endswith("try β = 0.062 next")
     assert sap.label == "SAP"
 
 
@@ -140,7 +183,8 @@ def test_floor_stands_with_the_answer(make_study: Any) -> None:
         (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
     )
     write_floors(study.folder.floors, [floor])
-    five, ten = line_answers(digest(study), score="mig", command="bvae -m")
+    (answer,) = score_answers(digest(study), scores=("mig",), command="bvae -m")
+    five, ten = answer.lines
 
     assert (five.rows[-1].name, five.rows[-1].value) == ("untrained encoder (3 of them)", "0.012")
     assert five.rows[-1].interval == "± 0.003"

@@ -140,6 +140,32 @@ def test_hovering_says_the_numbers(page: Any) -> None:
     assert page.locator("#tip").inner_text().startswith("β 0.25, 5 latents\nMIG 0.")
 
 
+def test_keyboard_focus_says_the_numbers(page: Any) -> None:
+    """A mark that is tabbed to says what one under the pointer does, also to who cannot see it."""
+    marks = page.locator("#charts .charts:visible .chart:visible .mark")
+    marks.first.focus()
+    page.keyboard.press("Tab")
+    said = page.locator("#tip").inner_text()
+    assert said.startswith("β 4, 5 latents\nMIG 0.")
+    assert marks.nth(1).get_attribute("aria-label") == said.replace("\n", ", ")
+    place, tip = marks.nth(1).bounding_box(), page.locator("#tip").bounding_box()
+    assert abs(tip["x"] - place["x"]) < 100
+    page.evaluate("document.activeElement.blur()")
+    assert not page.locator("#tip").is_visible()
+
+
+def test_keyboard_opens_a_training(page: Any) -> None:
+    """Each row of the table can be reached, and opens the viewer at its seed."""
+    page.locator("#trials th button").last.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "beta=0.25,latent_dim=5,seed=0"
+    page.keyboard.press("Tab")
+    slug = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    assert page.locator("#viewer").is_visible()
+    assert slug in page.locator("#viewer img").first.get_attribute("alt")
+
+
 def test_table_sorts_both_ways(page: Any) -> None:
     """By number, not by text; a second click turns it round."""
     button = page.locator("#trials th button", has_text="MIG")

@@ -21,7 +21,7 @@ def make_trained(make_study: Any, points_of: Any, result_of: Any) -> Any:
 
         def result(point: Any) -> Any:
             score = 0.3 - 0.1 * (point.values["beta"] != peak) + 0.01 * point.values["seed"]
-            own = {"images_seen": 64 * steps, "scores": {"mig": score}}
+            own = {"images_seen": 64 * steps, "scores": {"mig": score}, "active_latents": 3}
             return result_of(point, **own, **changes)
 
         return make_study(
@@ -100,8 +100,8 @@ def test_best_beta_holds_or_moves_when_trained_longer(
     short, long = make_trained("a", 1000, 4), make_trained("b", 2000, peak, betas)
     (check,) = budget_checks(digest(short), digest(long))
     assert (check.place, check.answer) == ("5 latents", answer)
-    assert "4 (4, with 95 % confidence) after 64,000 images" in check.text
-    assert f"{peak:g} ({peak:g}" in check.text
+    assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in check.text
+    assert f"{peak:g} (of those tried {peak:g}, " in check.text
     assert check.text.endswith("after 128,000")
     assert ("best β at this budget" in check.text) == (answer == "moves")
     assert budget_checks(digest(long), digest(short)) == [check]

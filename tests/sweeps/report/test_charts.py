@@ -4,8 +4,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from sweeps.report import charts
 from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
@@ -168,6 +171,20 @@ def test_heat_map_leaves_unknown_cells_empty() -> None:
     assert "h-cells-0-1-3" in heat().svg(name="h")
 
 
+def test_values_can_be_read_on_every_colour(contrast: Any) -> None:
+    """The contrast of a value with its cell is at least 4.5, as WCAG asks for, all over the map."""
+    boxes = [Box(i, i, 0, float(value)) for i, value in enumerate(np.linspace(0, 1, 101))]
+    paper = charts.HeatPaper(betas=[2.0**i for i in range(charts.MAX_TICKS)], latent_dims=[5])
+    paper.draw(boxes, title="MIG")
+    faces = paper.axes.collections[0].get_facecolor()
+    ratios = [
+        contrast(to_rgb(written.get_color()), tuple(face[:3]))
+        for written, face in zip(paper.axes.texts, faces, strict=True)
+    ]
+    assert {written.get_color() for written in paper.axes.texts} == {"black", "white"}
+    assert min(ratios) >= 4.5
+
+
 @pytest.mark.parametrize(("low_is_good", "brighter"), [(False, 1), (True, 0)])
 def test_heat_map_is_bright_where_good(*, low_is_good: bool, brighter: int) -> None:
     """High scores are bright, and so are low errors."""
@@ -208,6 +225,13 @@ def test_tradeoff_marks_cells_and_front() -> None:
     front = paper.axes.lines[0]
     assert list(front.get_xdata()) == [40, 60]
     assert "t-cells-0-1-2" in paper.svg(name="t")
+
+
+@pytest.mark.parametrize(("count", "named"), [(20, 20), (24, 0)])
+def test_latents_are_named_while_there_is_room(count: int, named: int) -> None:
+    """Numbers of two digits do not run into each other."""
+    figure = charts.kl_figure([1.0] * count, n_active=1, title=f"{count} latents")
+    assert len(figure.axes[0].get_xticklabels()) == named
 
 
 def test_kl_is_sorted_and_active_latents_marked() -> None:

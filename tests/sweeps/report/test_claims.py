@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sweeps.report.claims import score_claims
+from sweeps.report.claims import latent_claims, score_claims
 from sweeps.report.digest import digest
 
 
@@ -20,6 +20,15 @@ def test_claims_follow_the_score(make_study: Any, points_of: Any) -> None:
     assert [claim.about for claim in lost] == ["5 latents", "10 latents"]
     assert all(claim.text.startswith("Higgins (β-VAE) score lost by") for claim in lost)
     assert ["MIG lost by"] * 2 == [c.text[:11] for c in mig.claims if "costs" in c.claim]
+
+
+def test_latents_are_claimed_of_once(make_study: Any, points_of: Any) -> None:
+    """What the KL says does not go by a score; without codes it says nothing."""
+    read = digest(make_study(points_of()))
+    by_score = score_claims(read, scores=("mig", "beta_vae"))
+
+    assert not [one for scored in by_score for one in scored.claims if "KL" in one.claim]
+    assert latent_claims(read) == []
 
 
 def test_facets_are_named(make_study: Any, points_of: Any) -> None:

@@ -1,5 +1,8 @@
 """Two studies side by side."""
 
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,12 @@ def pair(make_study: Any, points_of: Any, result_of: Any) -> Any:
             results={point.slug: better(point) for point in points}, threads=2,
         ),
     )  # fmt: skip
+
+
+def write_udr(study: Any, scores: Mapping[str, float]) -> None:
+    """Put the UDR of some points, by slug, where `sweeps udr` leaves it."""
+    cells = [{"scores": {slug: {"udr": value} for slug, value in scores.items()}}]
+    study.folder.udr.write_text(json.dumps({"schema": 1, "cells": cells}))
 
 
 def test_only_what_differs_is_listed(pair: Any) -> None:
@@ -62,6 +71,31 @@ def test_seeds_of_one_study_only_do_not_count(make_study: Any, points_of: Any) -
     assert (row.n_shared, row.difference) == (0, "–")
 
 
+def test_two_seeds_have_one_udr(make_study: Any, points_of: Any) -> None:
+    """That of their pair, so that their difference has no interval, and is not clear."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
+    studies = [make_study(points, folder=name) for name in ("a", "b")]
+    for study, value in zip(studies, (0.2, 0.5), strict=True):
+        write_udr(study, {point.slug: value for point in points})
+    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
+    assert (row.difference, row.interval, row.is_clear) == ("+0.300", "–", False)
+    assert row.n_shared == 2
+
+
+def test_seeds_that_share_pairs_are_not_independent(make_study: Any, points_of: Any) -> None:
+    """The interval of a difference of UDR is that of the pseudo-values, four times as wide."""
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1, 2))
+    values = np.array([[0.20, 0.24, 0.28], [0.46, 0.54, 0.62]])
+    studies = [make_study(points, folder=name) for name in ("a", "b")]
+    for study, own in zip(studies, values, strict=True):
+        write_udr(study, {point.slug: float(u) for point, u in zip(points, own, strict=True)})
+    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
+    half = stats.t.ppf(0.975, 2) * 4 * 0.04 / np.sqrt(3)
+    assert (row.first, row.second, row.difference) == ("0.240", "0.540", "+0.300")
+    assert row.interval == f"{0.3 - half:.3f} to {0.3 + half:.3f}"
+    assert not row.is_clear
+
+
 def test_page_is_written_beside_the_second_report(pair: Any) -> None:
     """Names of both, a chart for each latent size, bold where it is clear."""
     path = write_comparison(*pair)
@@ -81,6 +115,8 @@ def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, points_of:
     ]
     text = render(*(digest(study) for study in studies))
     assert "only β_norm is compared" in text
+    assert "β_norm 0.0195, 5 latents" in text
+    assert "β 4, 5 latents" not in text
     assert 'data-x="beta"' not in text
     assert "cell by cell" not in text
 
@@ -102,6 +138,35 @@ def test_nothing_in_common_is_said(make_study: Any, points_of: Any) -> None:
         for size in (5, 10)
     ]
     assert "in common" in render(*(digest(study) for study in studies))
+
+
+def test_objective_without_values_gives_way(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """Another score that both have is laid over and tabulated; the objective is no choice."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    results = {
+        point.slug: result_of(point, scores={"mig": float("nan"), "sap": 0.1}) for point in points
+    }
+    studies = [make_study(points, folder=name, results=results) for name in ("a", "b")]
+    text = render(*(digest(study) for study in studies))
+    assert "in common" not in text
+    assert re.findall(r'<option value="(.*?)"( selected)?', text) == [("sap", " selected")]
+    assert re.findall(r'<div class="scroll" data-score="(.*?)"( hidden)?', text) == [("sap", "")]
+
+
+def test_score_cannot_name_itself_into_the_page(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """The name of a score comes from a file; whatever it is, it stays a text."""
+    name = 'x"><script>alert(1)</script>'
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    results = {point.slug: result_of(point, scores={"mig": 0.2, name: 0.1}) for point in points}
+    studies = [make_study(points, folder=folder, results=results) for folder in ("a", "b")]
+    text = render(*(digest(study) for study in studies))
+    assert name not in text
+    assert text.count("<script") == 2
+    assert "x&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
 def test_names_are_escaped(make_study: Any, points_of: Any) -> None:

@@ -72,7 +72,33 @@ def test_swept_model_is_not_named(make_study: Any, points_of: Any) -> None:
     assert facts(make_study(points))["model"] == "swept"
 
 
+def test_work_and_time_on_the_clock_are_told_apart(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """Two trainings of 10 min side by side, one of 5 min the next day: 25 min of work, not a day.
+
+    An attempt that never ran, and one whose start cannot be read, do not count.
+    """
+    points = points_of(betas=(1, 2, 4, 8, 16), latent_dims=(5,), seeds=(0,))
+    begun = [
+        ("2026-11-24T10:00:00+00:00", 600.0),
+        ("2026-11-24T11:02:00+01:00", 600.0),
+        ("2026-11-25T10:00:00+00:00", 300.0),
+        ("2026-11-27T10:00:00+00:00", 0.0),
+        ("some day", 0.1),
+    ]
+    results = {
+        point.slug: result_of(point, started_at=started, wall_time_s=seconds)
+        for point, (started, seconds) in zip(points, begun, strict=True)
+    }
+    found = facts(make_study(points, results=results))
+    assert found["training time"].startswith("25 min 0 s of work, ")
+    assert found["on the clock"] == "24 h 5 min from first to last, breaks included"
+
+
 def test_no_training_yet(make_study: Any, points_of: Any) -> None:
     """A study that has just begun has taken no time."""
     points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    assert facts(make_study(points, results={points[0].slug: None}))["training time"] == "none yet"
+    found = facts(make_study(points, results={points[0].slug: None}))
+    assert found["training time"] == "none yet"
+    assert "on the clock" not in found

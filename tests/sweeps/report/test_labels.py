@@ -26,11 +26,24 @@ def test_scores_have_the_names_people_use(name: str, label: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.25, "0.25"), (64.0, "64"), (0.078125, "0.0781"), (1234.5, "1234"), (NAN, "–"), (None, "–")],
+    [
+        (0.25, "0.25"),
+        (64.0, "64"),
+        (0.078125, "0.0781"),
+        (1234.5, "1234"),
+        (999.6, "1000"),
+        (NAN, "–"),
+        (None, "–"),
+    ],
 )
 def test_numbers_are_short(value: float | None, text: str) -> None:
     """Three significant digits, no powers of ten, a dash for what is missing."""
     assert labels.number(value) == text
+
+
+def test_numbers_round_up_to_one_digit_more() -> None:
+    """No power of ten comes of it."""
+    assert labels.number(9999.7, digits=4) == "10000"
 
 
 @pytest.mark.parametrize(

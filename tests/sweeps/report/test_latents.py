@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweeps.report.claims import latent_claims
 from sweeps.report.digest import digest
 from sweeps.report.latents import factor_map, latent_table, latent_views
 
@@ -57,6 +58,24 @@ def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents]
     assert [row.latent for row in view.rows] == by_kl.tolist()
     assert "KL, nats" in view.kl
+
+
+def test_swept_lists_are_axes_of_latents(make_study: Any, points_of: Any) -> None:
+    """They are tuples, as everywhere else: the claims group by them."""
+    every = ((1, 1, 2), (1, 2, 2))
+    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,), **{"data.score_every": every})
+    read = digest(make_study(points))
+    factors = np.indices((30, 40)).reshape(2, -1)
+    mu = np.stack([*factors, *(0 * factors), 0 * factors[0]], axis=1)
+    for point in points:
+        write_codes(read.study.trial_folder(point.slug) / "codes.npz", mu, sizes=(30, 40))
+    table = latent_table(read)
+    assert table is not None
+    assert set(table["data.score_every"]) == set(every)
+    assert [claim.about for claim in latent_claims(read)] == [
+        "data.score_every=[1,1,2]",
+        "data.score_every=[1,2,2]",
+    ]
 
 
 def test_informative_latents_are_told_from_the_others(make_study: Any) -> None:

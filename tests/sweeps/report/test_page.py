@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sweeps.curve import best_cells
 from sweeps.report.page import write_report
+from sweeps.report.templates import asset, template
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
@@ -90,7 +92,7 @@ def test_card_says_how_sure_it_is(page: str) -> None:
     """Interval, a seed left out, the range of the best β and the verdict stand with the best β."""
     text = " ".join(" ".join(Elements(page).texts).split())
     card = text[text.index("How sure is that?") : text.index("Its best model")]
-    for expected in ("The mean of 2 seeds", "with 95 % confidence", "an inverted U?", "0.3"):
+    for expected in ("The mean of 2 seeds", "95 % confidence)", "an inverted U?", "0.3"):
         assert expected in card
 
 
@@ -125,6 +127,36 @@ def test_fresh_seeds_stand_with_the_best(
         assert f"{fresh[1] - fresh[2]:+.3f} over β = 16 (95 % interval" in block
 
 
+def test_neighbour_without_fresh_seeds_is_not_trained_yet(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """A confirmation that has begun says what is missing, and no number that is none."""
+    study = make_study(points_of(latent_dims=(5,)))
+    points = points_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
+    make_study(
+        points, folder="quick-confirm",
+        results={point.slug: None for point in points if point.values["beta"] == 1},
+    )  # fmt: skip
+    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
+    block = text[text.index("On fresh seeds") : text.index("Score against")]
+    assert "β = 1 is not trained yet; +0." in block
+    assert "over β = 16 (95 % interval" in block
+    assert "nan" not in block
+
+
+def test_shares_can_be_read_on_every_blue(contrast: Any) -> None:
+    """The contrast of a share with its cell is at least 4.5, as WCAG asks for."""
+    css = asset("style.css")
+    blue = re.search(r"\.map td \{[^}]*color: #000; background: rgb\((\d+) (\d+) (\d+) /", css)
+    assert blue is not None
+    assert ".map td.dark { color: #fff; }" in css
+    share_cell = template("macros.html").module.share_cell  # type: ignore[attr-defined]
+    for share in np.linspace(0, 1, 101):
+        ink = (1, 1, 1) if 'class="dark"' in share_cell(share) else (0, 0, 0)
+        cell = [1 - share + share * int(part) / 255 for part in blue.groups()]
+        assert contrast(ink, cell) >= 4.5
+
+
 def test_pictures_of_the_best_are_embedded(page: str) -> None:
     """Reconstructions, traversal and animation for each latent size."""
     kinds = [a["data-kind"] for tag, a in Elements(page).elements if tag == "img"]
@@ -148,8 +180,10 @@ def test_user_texts_are_escaped(make_study: Any, points_of: Any, result_of: Any)
     """Names, values, commands and errors come out as they were typed, never as markup."""
     points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(HOSTILE,))
     failed = result_of(points[1], state="failed", scores={}, attempt=3, error=HOSTILE)
+    scored = result_of(points[0], scores={"mig": 0.2, HOSTILE: 0.1})
+    results = {points[0].slug: scored, points[1].slug: failed}
     study = make_study(
-        points, results={points[1].slug: failed}, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
+        points, results=results, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
         data=HOSTILE, versions={HOSTILE: HOSTILE},
     )  # fmt: skip
     text = page_of(study)
@@ -209,6 +243,22 @@ def test_scores_that_depend_on_how_they_are_read_are_flagged(
 
     assert shown == ("beta=4 latent_dim=5  mig 0.500, on samples 0.350 (-0.150)" in text)
     assert shown == ("reading of MIG differs by more than 0.05" in text)
+
+
+def test_claims_about_latents_stand_there_once(make_study: Any, points_of: Any) -> None:
+    """They are the same by every score."""
+    study = make_study(points_of(betas=(1, 4), latent_dims=(5,)))
+    first, second = np.indices((30, 40)).reshape(2, -1).astype(np.float32)
+    mu = np.stack([first, second, *[0 * first] * 3], axis=1)
+    for slug in study.results:
+        np.savez(
+            study.trial_folder(slug) / "codes.npz",
+            mu=mu,
+            logvar=np.where(mu.std(axis=0) > 0, -8, 0) * np.ones_like(mu),
+            factor_names=["x", "y"],
+            factor_sizes=[30, 40],
+        )
+    assert page_of(study).count("Informative latents have a high KL") == 1
 
 
 def test_claims_are_answered_in_words(page: str) -> None:

@@ -1,10 +1,12 @@
 """What the page's script knows."""
 
+import json
 from typing import Any
 
 from sweeps.floors import Floor, Level, write_floors
 from sweeps.report.digest import digest
 from sweeps.report.viewer import viewer_data
+from sweeps.study import UDR_SCHEMA
 
 
 def test_cells_are_in_the_order_of_their_numbers(make_study: Any) -> None:
@@ -20,6 +22,20 @@ def test_scores_are_said_with_interval_and_seeds(make_study: Any) -> None:
     said = viewer_data(digest(make_study()))[1]["scores"]["mig"]
     assert said.startswith("MIG 0.")
     assert said.endswith("; 2 seeds)")
+
+
+def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
+    """A pair of seeds has one."""
+    study = make_study()
+    cell = [slug for slug in study.results if slug.startswith("beta=4,latent_dim=5,")]
+    scores = {slug: {"udr": 0.5} for slug in cell}
+    known = {"schema": UDR_SCHEMA, "cells": [{"codes": {}, "scores": scores}]}
+    study.folder.udr.write_text(json.dumps(known))
+    said = [one["scores"]["udr"] for one in viewer_data(digest(study))]
+
+    assert [text for text in said if "0.500" in text] == [
+        "UDR 0.500 (–; 2 seeds, which have one UDR)"
+    ]
 
 
 def test_complete_trainings_come_first(make_study: Any, points_of: Any) -> None:
