@@ -80,7 +80,9 @@ def in_lines(answer: StudyAnswer) -> Iterator[str]:
         yield from _model(answer.study, answer.model, answer.score)
     if answer.confirmation:
         yield f"confirmation: {answer.confirmation}"
-    yield from (f"! {flag}" for flag in answer.flags)
+    if answer.flags:
+        yield "! other codes, other scores: latents that carry next to nothing count in these cells"
+    yield from (f"{INDENT}{flag}" for flag in answer.flags)
 
 
 def _certainty(line: LineAnswer) -> Iterator[str]:

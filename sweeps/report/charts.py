@@ -220,8 +220,8 @@ def _draw_line(axes: Axes, line: Line, *, colour: Any, marker: str, shift: float
 def _draw_floor(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
     """Draw a dotted line over the whole width; the marker at its end says whose floor it is."""
     dots = Line2D([0, 1], [level, level], lw=1.6, ls=DOTS, color=colour, zorder=1.5)
-    end = Line2D([1], [level], marker=marker, ms=5, mec="white", mew=0.6, color=colour, zorder=3)
-    end.set_clip_on(False)
+    end = Line2D([0.995], [level], marker=marker, ms=5, mec="white", mew=0.6, color=colour)
+    end.set(zorder=3, clip_on=False)
     for artist in (dots, end):
         artist.set_transform(axes.get_yaxis_transform())
         axes.add_artist(artist)
