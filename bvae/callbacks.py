@@ -1,7 +1,8 @@
 """What happens beside a training step: rows of history, checkpoints, and leaving when asked to."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from bvae.history import History
 from bvae.model import BetaVAE
 from bvae.tracking import Tracker
 from bvae.trial import Monitor, TrialFolder
+
+log = logging.getLogger("bvae")
 
 N_QUARTERS = 4
 
@@ -56,6 +59,9 @@ class Record(pl.Callback):
         self.probed = {}
         if self._pace.is_due(self._pace.probe_every, trainer):
             self.probed = self._probe.look(pl_module)
+            log.info(
+                "step %d of %d: %s", trainer.global_step, trainer.max_steps, _seen(self.probed)
+            )
         if self.probed or self._pace.is_due(self._pace.log_every, trainer):
             latest = pl_module.latest
             row = {
@@ -63,6 +69,13 @@ class Record(pl.Callback):
             }
             self._history.add(trainer.global_step, row | self.probed)
             self._tracker.log(row | self.probed, step=trainer.global_step)
+
+
+def _seen(probed: Mapping[str, float]) -> str:
+    """Write what a look has found, but for the KL of each latent."""
+    return ", ".join(
+        f"{name} {value:.4g}" for name, value in probed.items() if not name.startswith("kl/")
+    )
 
 
 class Sketch(pl.Callback):

@@ -10,4 +10,4 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as text."""
-        return with_tilde(super().format(record))
+        return with_tilde(super().format(record)).rstrip()

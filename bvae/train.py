@@ -356,11 +356,14 @@ def _log_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # Lightning's own messages are advice to who wrote the trainer
+    handler.addFilter(lambda record: record.name == "bvae" or record.levelno > logging.INFO)
     names = ("bvae", "pytorch_lightning", "lightning_fabric", "py.warnings")
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.handlers for logger in loggers]
     for logger in loggers:
         logger.handlers = [handler]
+    log.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
         yield
