@@ -141,7 +141,7 @@ def plan(
         for found, parsed in zip(compositions, _checked(compositions), strict=True)
     ]
     first = compositions[0]
-    parsed = _checked(compositions)[0]
+    parsed = config.parse(first.values)
     folder = StudyFolder(_root(parsed, typed, first))
     known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
     values = _values(typed, first, known.axes if known else [])
@@ -151,7 +151,9 @@ def plan(
     points, repeated = grid(values) if search is None else (search.start(), [])
     facts = preflight.facts(parsed)
     _check_together(terms, search, facts, data=parsed.data.name)
-    manifest = _manifest(folder.name, compositions, values, points, terms=terms, search=search)
+    manifest = _manifest(
+        folder.name, parsed, facts, compositions, values, points, terms=terms, search=search
+    )
     configs = _check_cells(manifest, points, search)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     notes += _hints(manifest, search) if terms.sweeps else []
@@ -182,6 +184,8 @@ def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
 
 def _manifest(
     name: str,
+    parsed: Config,
+    facts: preflight.Facts,
     compositions: Sequence[Composition],
     values: Mapping[str, Sequence[object]],
     points: Sequence[Point],
@@ -190,9 +194,6 @@ def _manifest(
     search: Search | None,
 ) -> Manifest:
     """Return what is planned as a new study."""
-    first = compositions[0]
-    parsed = config.parse(first.values)
-    facts = preflight.facts(parsed)
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
     return Manifest(
@@ -200,7 +201,7 @@ def _manifest(
         name=name,
         axes=axes,
         points=[point.values for point in points],
-        base=config.identity(first.values, axes=axes),
+        base=config.identity(compositions[0].values, axes=axes),
         groups=groups,
         configurations={found.name(groups): found.values for found in compositions},
         objective=facts.objective,

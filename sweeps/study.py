@@ -229,12 +229,13 @@ class Study:
         Raises:
             ConfigError: if none or several are meant.
         """
+        if part in self._points_by_slug:
+            return part
         matching = [point.slug for point in self.points if part in point.slug]
-        exact = [slug for slug in matching if slug == part]
-        if len(exact or matching) != 1:
+        if len(matching) != 1:
             some = "\n".join(f"  {slug}" for slug in matching[:10] or [self.points[0].slug, "  …"])
             raise ConfigError(f"{part}: names {len(matching)} points; expected one, as in\n{some}")
-        return (exact or matching)[0]
+        return matching[0]
 
     def result(self, slug: str) -> TrialResult | None:
         """Return the result of one point, if there is one."""
