@@ -22,7 +22,7 @@ from sweeps.curve import CONFIDENCE, Cell, Line, best_cells, cell, lines
 from sweeps.display import shown
 from sweeps.exits import Exit
 from sweeps.points import Point, Value, in_order, text
-from sweeps.report.reproduce import GRID, sweep, words
+from sweeps.report.reproduce import as_grid, sweep, words
 from sweeps.study import Study, StudyFolder, load_study
 
 ENDING = "-confirm"
@@ -163,7 +163,7 @@ def command_of(study: Study, wanted: Request) -> str:
         "runs_dir": [str(study.folder.root.parent)],
     }
     written = {key: [text(one) for one in given] for key, given in values.items()}
-    return sweep(study.manifest.command, values=written | (GRID if study.manifest.search else {}))
+    return sweep(study.manifest.command, values={**written, **as_grid(study.manifest)})
 
 
 def folder_of(study: Study) -> StudyFolder:

@@ -14,7 +14,7 @@ from sweeps.report.aggregation import Row, aggregation
 from sweeps.report.digest import Cell, Digest
 from sweeps.report.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import Pictures, pictures_of
-from sweeps.report.reproduce import GRID, extend, reproduce
+from sweeps.report.reproduce import as_grid, extend, reproduce
 from sweeps.verdict import Judgement, judge_all
 
 BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
@@ -220,8 +220,8 @@ def _next_command(read: Digest, cell: Cell, beta: float, command: str) -> str:
     trials = read.trials_of(cell)
     shared = {key: [text(value)] for key, value in read.study.point(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    grid = GRID if read.study.manifest.search else {}
-    return extend(command, values=shared | changed | grid)
+    grid = as_grid(read.study.manifest)
+    return extend(command, values={**shared, **changed, **grid})
 
 
 def _checkpoint(trial: Path) -> str:

@@ -14,7 +14,7 @@ from sweeps.points import text
 from sweeps.report.answer import span
 from sweeps.report.digest import Digest, facet_name
 from sweeps.report.labels import NOTHING, number
-from sweeps.report.reproduce import GRID, quoted, sweep
+from sweeps.report.reproduce import as_grid, quoted, sweep
 from sweeps.verdict import Judgement, judge
 
 SETTLED = 0.01
@@ -168,5 +168,5 @@ def _longer(read: Digest, command: str) -> str:
     values = {key: [text(value)] for key, value in study.point(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
     values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
-    values |= GRID if study.manifest.search else {}
+    values |= as_grid(study.manifest)
     return sweep(command, values=values) if len(betas) > 1 else ""

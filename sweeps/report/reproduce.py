@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sweeps.manifest import Manifest
 from sweeps.points import Point, as_typed, text
 
 ONCE = (
@@ -22,7 +23,11 @@ ONCE = (
 PRUNER = "hydra.sweeper.pruner"
 
 GRID = {"hydra.sweeper.n_trials": ["null"], "hydra.sweeper.sampler": ["null"]}
-"""Values that make a grid of what an experiment makes a search."""
+
+
+def as_grid(manifest: Manifest) -> dict[str, list[str]]:
+    """Return the values that make a grid of what the study's experiment makes a search."""
+    return GRID if manifest.search else {}
 
 
 def reproduce(point: Point, *, command: str, study: str) -> str:
