@@ -49,6 +49,8 @@ class Record(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the history, or go on with it from the step resumed from."""
         self._history.start_at(trainer.global_step)
+        if trainer.global_step > 0:
+            log.info("going on from step %d of %d", trainer.global_step, trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any

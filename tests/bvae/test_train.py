@@ -260,6 +260,8 @@ class TestReproducibility:
         assert (expected.scores, expected.losses) == (resumed.scores, resumed.losses)
         assert expected.kl_per_latent == resumed.kl_per_latent
         assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
+        assert "going on from step 9 of 12" in parts.folder.log.read_text()
+        assert "going on" not in whole.folder.log.read_text()
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
