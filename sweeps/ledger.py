@@ -28,7 +28,7 @@ from sweeps.attempts import (
     store_of,
     worker_of,
 )
-from sweeps.points import Point, cells_of
+from sweeps.points import Cell, Point, cells_of
 from sweeps.presence import Watch, clear, read
 from sweeps.pruning import is_hopeless, pruner_named
 from sweeps.results import GIVEN_UP, Ended, Results, stamp
@@ -113,7 +113,9 @@ class Ledger:
         wanted = self._points if among is None else among
         while (trial := self._queue.first(wanted)) is not None:
             slug = slug_of(trial)
-            if not self._is_pruned(slug):
+            if self._results.is_complete(slug):  # it is trained on
+                return trial
+            if not self._has_pruned_seed(self._points[slug].cell):
                 return trial
             self._prune(slug, trial)
         return None
@@ -168,10 +170,11 @@ class Ledger:
                 for slug, found in self._attempts.reported().items()
                 if slug in self._points
             }
-            if self._is_complete(claim.point.slug):  # it is trained on
+            if self._results.is_complete(claim.point.slug):  # it is trained on
                 return False
-            is_pruned = self._is_pruned(claim.point.slug)
-            return is_pruned or is_hopeless(claim.point, scores, pruner=pruner)
+            if self._has_pruned_seed(claim.point.cell):
+                return True
+            return is_hopeless(claim.point, scores, pruner=pruner)
 
     def commit(self, claim: Claim, result: TrialResult) -> None:
         """Write the result, then tell the study.
@@ -182,7 +185,7 @@ class Ledger:
         """
         with self._exclusive():
             trial = self._held(claim)
-            ended = self._write(claim.point.slug, result)
+            ended = self._results.write(claim.point.slug, result)
             self._tidy(claim.point.slug, ended)
             self._attempts.tell(trial, ended)
             if not self._study.is_final(ended):
@@ -242,16 +245,9 @@ class Ledger:
                 self._attempts.enqueue(self._points[slug], attempt=1)
         return failed
 
-    def _is_complete(self, slug: str) -> bool:
-        """Whether the point has a result that counts, be it of fewer steps than are wanted now."""
-        ended = self._results.read(slug)
-        return ended is not None and ended.state == "complete"
-
-    def _is_pruned(self, slug: str) -> bool:
-        """Whether a seed of the point's cell was pruned, and the point itself is not complete."""
-        if self._is_complete(slug):
-            return False
-        results = (self._results.read(other) for other in self._cells[self._points[slug].cell])
+    def _has_pruned_seed(self, cell: Cell) -> bool:
+        """Whether a seed of the cell was pruned: then no other is trained to its end."""
+        results = (self._results.read(slug) for slug in self._cells[cell])
         return any(ended is not None and ended.state == "pruned" for ended in results)
 
     def _prune(self, slug: str, trial: FrozenTrial) -> None:
@@ -264,22 +260,7 @@ class Ledger:
             started_at=now(),
             steps=0,
         )
-        self._attempts.tell(trial, self._write(slug, result))
-
-    def _write(self, slug: str, result: TrialResult) -> Ended:
-        """Write a result, and return what the engine makes of it.
-
-        That of a shorter training is kept beside it where training on has failed.
-        """
-        path = self._folder.trial(slug).result
-        before = self._results.read(slug)
-        if before is not None and before.state == "complete" and result.state != "complete":
-            shutil.copyfile(path, path.with_name(f"result.{before.steps}.json"))
-        result.write(path)
-        ended = self._results.read(slug)
-        if ended is None:
-            raise OSError(f"{slug}: the result just written cannot be read")
-        return ended
+        self._attempts.tell(trial, self._results.write(slug, result))
 
     def _has_failed(self, slug: str) -> bool:
         ended = self._results.read(slug)

@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,21 @@ from bvae.files import shortened, with_tilde, write_atomically
 from bvae.metrics.udr import NAMES as UDR_NAMES
 from bvae.trial import now
 from bvae.versions import code_version, sources, versions
+from sweeps.composition import (
+    PATH,
+    Compose,
+    Composition,
+    absolute,
+    compositions_of,
+    settled,
+    without_content,
+)
 from sweeps.extension import check_sources, extended
-from sweeps.manifest import STEPS, Manifest, combination
+from sweeps.manifest import STEPS, Manifest
 from sweeps.overrides import Overrides, split
 from sweeps.points import Point, grid
 from sweeps.search import N_TRIALS, PLACES, Choices, Search
 from sweeps.study import Study, StudyFolder, load_study
-
-PATH = "data.path"
-
-Compose = Callable[[Sequence[str]], DictConfig]
-"""Composes the configuration of a list of overrides, Hydra's own part included."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +112,6 @@ class Terms:
     sweeps: bool = True
 
 
-@dataclass(frozen=True)
-class Composition:
-    """The configuration of one choice of swept config groups, without Hydra's part."""
-
-    values: dict[str, Any]
-    choices: dict[str, str]
-
-    def name(self, groups: Sequence[str]) -> str:
-        """Name the choice among these groups; the manifest finds it under this name."""
-        return combination({group: self.choices[group] for group in groups})
-
-
 def plan(
     arguments: Sequence[str],
     *,
@@ -134,10 +126,10 @@ def plan(
     """
     terms = terms or Terms()
     typed = split(arguments, params=params)
-    typed = replace(typed, axes=shortened(_absolute(typed.axes)))
-    compositions = list(_compositions(typed, compose))
+    typed = replace(typed, axes=shortened(absolute(typed.axes)))
+    compositions = list(compositions_of(typed, compose))
     compositions = [
-        _settled(found, parsed, typed)
+        settled(found, parsed, typed)
         for found, parsed in zip(compositions, _checked(compositions), strict=True)
     ]
     first = compositions[0]
@@ -146,7 +138,7 @@ def plan(
     known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
     values = _values(typed, first, known.axes if known else [])
     if PATH in values:  # of one path, the images are checked to be those of the study
-        compositions = [_without_content(found) for found in compositions]
+        compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, terms)
     points, repeated = grid(values) if search is None else (search.start(), [])
     facts = preflight.facts(parsed)
@@ -223,48 +215,6 @@ def _manifest(
         storage=terms.storage,
         search=None if search is None else search.written(),
     )
-
-
-def _absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
-    """Make paths that are swept absolute: workers may start in other folders."""
-    return {
-        key: [_absolute_path(str(value)) for value in values] if key == PATH else values
-        for key, values in axes.items()
-    }
-
-
-def _absolute_path(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
-def _compositions(typed: Overrides, compose: Compose) -> Iterator[Composition]:
-    """Compose once for each choice of the swept groups: a composition costs about 0.1 s."""
-    groups = {key: typed.axes[key] for key in typed.axes if key in config.groups()}
-    for names in itertools.product(*groups.values()):
-        choice = [f"{key}={name}" for key, name in zip(groups, names, strict=True)]
-        composed = compose([*typed.fixed, *choice])
-        choices = composed.hydra.runtime.choices
-        task = OmegaConf.create({key: composed[key] for key in composed if key != "hydra"})
-        plain: dict[str, Any] = OmegaConf.to_container(task, resolve=True)  # type: ignore[assignment]
-        for path in typed.axes.get(PATH, [])[:1]:  # which has no value to fall back on
-            plain["data"]["path"] = path
-        yield Composition(plain, {key: choices[key] for key in config.groups()})
-
-
-def _settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
-    """Return the composition with what is left to the data: the objective, and which images."""
-    facts = preflight.facts(parsed)
-    data = dict(found.values["data"])
-    if PATH not in typed.axes and data.get("path"):
-        data["path"] = _absolute_path(data["path"])
-        data |= {"content": facts.content} if facts.content else {}
-    values = found.values | {"objective": facts.objective, "data": data}
-    return replace(found, values=shortened(values))
-
-
-def _without_content(found: Composition) -> Composition:
-    data = {key: value for key, value in found.values["data"].items() if key != "content"}
-    return replace(found, values=found.values | {"data": data})
 
 
 def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:

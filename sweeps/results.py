@@ -1,6 +1,7 @@
 """The results of a running study, looked at again and again: a file is read when it has changed."""
 
 import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 class Results:
-    """Reads the result files of a study; the same object comes back until the file changes."""
+    """The result files of a study; the same object comes back until the file changes."""
 
     def __init__(self, study: Study) -> None:
         self._folder = study.folder
@@ -63,6 +64,29 @@ class Results:
             return None
         ended = self._brief(result)
         self._known[slug] = (written, ended)
+        return ended
+
+    def is_complete(self, slug: str) -> bool:
+        """Whether the point has a result that counts, be it of fewer steps than are wanted now."""
+        ended = self.read(slug)
+        return ended is not None and ended.state == "complete"
+
+    def write(self, slug: str, result: TrialResult) -> Ended:
+        """Write a result, and return what the engine makes of it.
+
+        That of a shorter training is kept beside it where training on has failed.
+
+        Raises:
+            OSError: if it cannot be written, or not be read again.
+        """
+        path = self._folder.trial(slug).result
+        before = self.read(slug)
+        if before is not None and before.state == "complete" and result.state != "complete":
+            shutil.copyfile(path, path.with_name(f"result.{before.steps}.json"))
+        result.write(path)
+        ended = self.read(slug)
+        if ended is None:
+            raise OSError(f"{slug}: the result just written cannot be read")
         return ended
 
     def _brief(self, result: TrialResult) -> Ended:

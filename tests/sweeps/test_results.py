@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from studies import make_study, points, result, write_result
 
+from bvae.trial import TrialResult
 from sweeps.results import GIVEN_UP, Results
 from sweeps.study import Study
 
@@ -107,3 +108,37 @@ def test_a_point_that_was_given_up_is_known(
     ended = Results(study).read(points()[0].slug)
     assert ended is not None
     assert expected is ended.is_given_up
+
+
+def test_what_is_written_is_known(study: Study) -> None:
+    """As the engine sees it; a point is complete when its result counts."""
+    point = points()[0]
+    results = Results(study)
+
+    assert not results.is_complete(point.slug)
+    assert "failed" == results.write(point.slug, result(point, state="failed", scores={})).state
+    assert not results.is_complete(point.slug)
+    assert 0.5 == results.write(point.slug, result(point, scores={"mig": 0.5})).value
+    assert results.is_complete(point.slug)
+
+
+def test_a_shorter_training_outlives_one_that_failed(study: Study) -> None:
+    """Training on may fail; what was complete is kept beside the failure."""
+    point = points()[0]
+    results = Results(study)
+    results.write(point.slug, result(point, steps=10, scores={"mig": 0.5}))
+    results.write(point.slug, result(point, state="failed", scores={}))
+
+    kept = TrialResult.read(study.folder.trial(point.slug).root / "result.10.json")
+    assert kept is not None
+    assert {"mig": 0.5} == kept.scores
+
+
+def test_a_result_that_cannot_be_read_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes a file and does not give it back is an error of the disk."""
+    point = points()[0]
+    write_result(study, point)
+    monkeypatch.setattr(TrialResult, "write", lambda self, path: path.write_text("{"))
+
+    with pytest.raises(OSError, match="the result just written cannot be read"):
+        Results(study).write(point.slug, result(point))

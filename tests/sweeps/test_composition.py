@@ -1,0 +1,73 @@
+"""Compositions as Hydra makes them of the configuration of this repository."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from bvae import config
+from sweeps.composition import (
+    Composition,
+    absolute,
+    compositions_of,
+    settled,
+    without_content,
+)
+from sweeps.overrides import split
+
+Compose = Callable[[Sequence[str]], DictConfig]
+
+
+def composed_of(compose: Compose, *arguments: str) -> list[Composition]:
+    """Compose what is typed."""
+    return list(compositions_of(split(arguments, params={}), compose))
+
+
+def test_once_where_no_group_is_swept(composed: Compose) -> None:
+    """However many values of keys there are."""
+    (found,) = composed_of(composed, "beta=1,4,16", "optimizer.lr=1e-4,1e-3", "model=conv")
+
+    assert "conv" == found.values["model"]["name"] == found.choices["model"]
+    assert "hydra" not in found.values
+
+
+def test_once_for_each_choice_of_groups(composed: Compose) -> None:
+    """With the keys of each choice, under the name by which the manifest finds it."""
+    found = composed_of(composed, "model=mlp,conv", "data=dsprites32,dsprites")
+
+    names = {composition.name(["data", "model"]) for composition in found}
+    assert 4 == len(found) == len(names)
+    for composition in found:
+        assert composition.choices["model"] == composition.values["model"]["name"]
+        assert composition.choices["data"] == composition.values["data"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("data", "objective"), [("dsprites32", "mig"), ("dsprites", "mig")], ids=str
+)
+def test_the_data_decide_the_objective(composed: Compose, data: str, objective: str) -> None:
+    """Which nobody has typed."""
+    typed = split([f"data={data}"], params={})
+    (found,) = compositions_of(typed, composed)
+
+    assert found.values["objective"] is None
+    values = settled(found, config.parse(found.values), typed).values
+    assert objective == values["objective"]
+
+
+def test_swept_folders_have_no_content_in_common() -> None:
+    """The images' hash goes, and all else stays."""
+    found = Composition({"beta": 4, "data": {"path": "/a", "content": "12ab"}}, {})
+
+    assert {"beta": 4, "data": {"path": "/a"}} == without_content(found).values
+
+
+def test_swept_folders_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may start elsewhere; other axes stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/her")
+    axes: Mapping[str, list[object]] = {"data.path": ["a", "~/b", "/c"], "beta": [1, 4]}
+
+    expected = [str(tmp_path / "a"), "/home/her/b", "/c"]
+    assert {"data.path": expected, "beta": [1, 4]} == absolute(axes)
