@@ -135,7 +135,10 @@ def requested(study: Study) -> Request:
     """
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in study.score_names or study.counts["complete"] == 0:
-        raise ConfigError(f"{study.name}: no point has the score {objective} yet")
+        raise ConfigError(
+            f"{study.name}: no point has the score {objective} yet; go on with: "
+            f"{study.manifest.command}"
+        )
     best = best_cells(study.frame(), score=objective, axes=axes).overall
     if best is None:
         raise ConfigError(

@@ -77,7 +77,10 @@ def _partitions() -> list[str]:
     asked = ["sinfo", "--all", "--noheader", "--format=%R"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ConfigError(f"hydra/launcher: SLURM does not answer: {done.stderr.strip()}")
+        raise ConfigError(
+            f"hydra/launcher: SLURM does not answer ({done.stderr.strip()}); "
+            "see that `sinfo` works here, or leave the key out"
+        )
     return list(dict.fromkeys(done.stdout.split()))
 
 
@@ -115,7 +118,8 @@ def _start_ray(settings: DictConfig) -> None:
             ray.init(**chosen)
     except OSError as error:
         raise ConfigError(
-            f"hydra.launcher.ray.init.address: no Ray at {chosen.get('address')} ({error})"
+            f"hydra.launcher.ray.init.address: no Ray at {chosen.get('address')} ({error}); "
+            "begin one there with `ray start --head`, or leave the key out to have one begun here"
         ) from error
 
 

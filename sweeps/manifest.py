@@ -106,7 +106,10 @@ class Manifest:
                 "give the folder of a study, for example runs/quick"
             ) from None
         except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{path}: not a manifest this version can read ({error})") from None
+            raise ConfigError(
+                f"{path}: not a manifest this version can read ({error}); put back the file as it "
+                "was written, or give the study another name with study=…"
+            ) from None
 
 
 def combination(choices: Mapping[str, object]) -> str:

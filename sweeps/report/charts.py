@@ -30,6 +30,7 @@ STRONG = "#0072b2"
 MARKERS = "osD^vPX*"
 MAX_TICKS = 12
 MAX_NAMES = 20  # of latents side by side, two digits each
+LEAST_KL_NATS = 0.1  # the axis reaches it: of a latent that carries nothing, no bar is seen
 BAR_WIDTH = 7
 DOTS = (0, (1.2, 1.8))
 LABELLED = Margins(left=4.6)
@@ -171,6 +172,7 @@ def kl_figure(kl_nats: Sequence[float], *, n_active: int, title: str) -> Chart:
             if ranks:
                 axes.bar(ranks, [kl_nats[order[rank]] for rank in ranks], color=colour, label=kind)
         axes.set(xlabel="latent, by KL", ylabel="KL, nats", xlim=(-0.6, len(order) - 0.4))
+        axes.set_ylim(0, max(LEAST_KL_NATS, 1.05 * max(kl_nats)))
         names = [str(j) for j in order] if len(order) <= MAX_NAMES else []
         axes.set_xticks(range(len(names)), names)
         _legend(axes, axes.get_legend_handles_labels()[0])

@@ -96,7 +96,7 @@ class TestPrepare:
         """What it says instead is passed on."""
         (clients / "sinfo").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
 
-        with pytest.raises(ConfigError, match="SLURM does not answer: no controller"):
+        with pytest.raises(ConfigError, match=r"SLURM does not answer \(no controller\)"):
             launchers.prepare(slurm_launcher())
 
     @pytest.mark.parametrize("is_there", [False, True])

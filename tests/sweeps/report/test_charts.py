@@ -242,3 +242,12 @@ def test_kl_is_sorted_and_active_latents_marked() -> None:
     colours = [bar.get_facecolor() for bar in figure.axes[0].patches]
     assert colours[0] == colours[1] != colours[2]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize(
+    ("kl_nats", "top"), [([0.0, 0.0], 0.1), ([1e-6, 0.01], 0.1), ([2.0, 0.5], 2.1)], ids=str
+)
+def test_a_latent_that_carries_nothing_has_no_bar(kl_nats: list[float], top: float) -> None:
+    """The KL of a collapsed model is not drawn as tall as that of one that is not."""
+    figure = charts.kl_figure(kl_nats, n_active=0, title="2 latents")
+    assert figure.axes[0].get_ylim() == pytest.approx((0, top))
