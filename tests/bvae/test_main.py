@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,13 @@ SMALL = (
     "tracker=none",
 )
 
+Typed = Callable[..., tuple[int, str]]
+
 
 @pytest.fixture
-def bvae(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def bvae(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
     """Type a command in this process, in a folder of its own; returns exit code and messages."""
 
     def bvae(*arguments: str) -> tuple[int, str]:
@@ -71,7 +76,7 @@ class TestMistakes:
         ],
     )
     def test_mistake_is_told_and_nothing_is_written(
-        self, bvae, tmp_path: Path, arguments: list[str], message: str
+        self, bvae: Typed, tmp_path: Path, arguments: list[str], message: str
     ) -> None:
         """A mistake ends with exit code 2 and one clear message, before anything is written."""
         code, said = bvae(*arguments)
@@ -82,13 +87,13 @@ class TestMistakes:
         assert "Traceback" not in said
         assert [] == list(tmp_path.iterdir())
 
-    def test_all_mistakes_at_once(self, bvae) -> None:
+    def test_all_mistakes_at_once(self, bvae: Typed) -> None:
         """Several mistakes are told together."""
         _, said = bvae("betta=4", "latent_dim=0", "model=mpl")
 
         assert 3 == said.count("error: ")
 
-    def test_wrong_file_is_refused(self, bvae, tmp_path: Path) -> None:
+    def test_wrong_file_is_refused(self, bvae: Typed, tmp_path: Path) -> None:
         """A file that is not the official npz is refused before a study is made."""
         (tmp_path / "fake.npz").write_bytes(b"PK")
         code, said = bvae("data=dsprites_npz", "data.path=fake.npz")
@@ -97,7 +102,7 @@ class TestMistakes:
         assert "7da33b31b13a06f4b04a70402ce90c2e" in said
         assert not (tmp_path / "runs").exists()
 
-    def test_unwritable_folder_is_refused(self, bvae, tmp_path: Path) -> None:
+    def test_unwritable_folder_is_refused(self, bvae: Typed, tmp_path: Path) -> None:
         """A runs_dir that cannot hold a study is refused."""
         (tmp_path / "file").write_text("")
         code, said = bvae("runs_dir=file")
@@ -107,7 +112,7 @@ class TestMistakes:
 
 
 class TestOneRun:
-    def test_it_trains_scores_and_reports(self, bvae, tmp_path: Path) -> None:
+    def test_it_trains_scores_and_reports(self, bvae: Typed, tmp_path: Path) -> None:
         """`bvae beta=4 latent_dim=3` leaves a study of one complete point, and a report."""
         code, said = bvae("beta=4", "latent_dim=3", "study=one", *SMALL)
         study = tmp_path / "runs" / "one"
@@ -124,7 +129,7 @@ class TestOneRun:
         assert {"runs"} == {path.name for path in tmp_path.iterdir()}
         assert "1 of 1 points complete" in said
 
-    def test_typed_again_it_runs_nothing(self, bvae, tmp_path: Path) -> None:
+    def test_typed_again_it_runs_nothing(self, bvae: Typed, tmp_path: Path) -> None:
         """The same point, typed in another way, is recognised as done."""
         bvae("beta=4", "latent_dim=2", "study=one", *SMALL)
         path = tmp_path / "runs/one/trials/beta=4,latent_dim=2,seed=0/result.json"
@@ -135,7 +140,7 @@ class TestOneRun:
         assert "1 already done" in said
         assert before == path.stat().st_mtime_ns
 
-    def test_another_base_is_refused_with_the_differences(self, bvae) -> None:
+    def test_another_base_is_refused_with_the_differences(self, bvae: Typed) -> None:
         """Another configuration under the same name is refused, naming the keys that differ."""
         bvae("latent_dim=2", "study=one", *SMALL)
         code, said = bvae("latent_dim=2", "study=one", *SMALL, "optimizer.lr=3e-4")
@@ -144,7 +149,7 @@ class TestOneRun:
         assert "optimizer.lr: 0.001 in the study, 0.0003 now" in said
         assert "study=…" in said
 
-    def test_diverging_trial_fails_with_code_1(self, bvae) -> None:
+    def test_diverging_trial_fails_with_code_1(self, bvae: Typed) -> None:
         """A trial whose loss becomes NaN is failed, said, and the exit code is 1."""
         code, said = bvae("latent_dim=2", "study=one", *SMALL, "optimizer.lr=1e9")
 

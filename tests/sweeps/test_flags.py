@@ -1,10 +1,12 @@
+from collections.abc import Sequence
+
 import pandas as pd
 import pytest
 
 from sweeps.flags import flags
 
 
-def frame(**columns):
+def frame(**columns: Sequence[float | None] | pd.Series) -> pd.DataFrame:
     """Two cells of two seeds, all complete."""
     return pd.DataFrame(
         {
@@ -21,7 +23,7 @@ def frame(**columns):
     )
 
 
-def test_a_cell_where_samples_score_lower():
+def test_a_cell_where_samples_score_lower() -> None:
     """The cell, both values and their difference are given; the other cell is not mentioned."""
     (flag,) = flags(frame(mig_sampled=[0.2, 0.3, 0.3, 0.4]), score_names=["mig"])
 
@@ -32,36 +34,36 @@ def test_a_cell_where_samples_score_lower():
 
 
 @pytest.mark.parametrize(("shift", "count"), [(0.049, 0), (-0.049, 0), (0.051, 2), (-0.051, 2)])
-def test_more_than_five_hundredths(shift, count):
+def test_more_than_five_hundredths(shift: float, count: int) -> None:
     """Either sign counts, from .05 on."""
     found = flags(frame(mig_active=frame()["mig"] + shift), score_names=["mig"])
     assert count == len(found)
 
 
-def test_both_readings_are_looked_at_once():
+def test_both_readings_are_looked_at_once() -> None:
     """Names of readings stand for their score, and do not repeat it."""
     table = frame(mig_sampled=[0.2, 0.3, 0.3, 0.4], mig_active=[0.3, 0.4, 0.4, 0.5])
     found = flags(table, score_names=["mig", "mig_sampled", "mig_active"])
     assert [("mig_sampled", 4.0), ("mig_active", 1.0)] == [(f.other, f.beta) for f in found]
 
 
-def test_only_seeds_with_both_values_are_compared():
+def test_only_seeds_with_both_values_are_compared() -> None:
     """A seed whose sampled score is missing does not shift the cell's mean."""
     table = frame(mig=[0.2, 0.6, 0.4, 0.5], mig_sampled=[0.2, None, 0.4, 0.5])
     assert () == flags(table, score_names=["mig"])
 
 
-def test_seeds_are_averaged_before_they_are_compared():
+def test_seeds_are_averaged_before_they_are_compared() -> None:
     """Differences of opposite sign cancel: a cell is a point of the curve."""
     assert () == flags(frame(mig_sampled=[0.3, 0.2, 0.5, 0.4]), score_names=["mig"])
 
 
-def test_no_other_reading():
+def test_no_other_reading() -> None:
     """Without log-variances there is nothing to compare."""
     assert () == flags(frame(), score_names=["mig"])
 
 
-def test_further_axes_part_cells():
+def test_further_axes_part_cells() -> None:
     """A cell of one model says nothing of the other's."""
     table = frame(mig_sampled=[0.3, 0.4, 0.5, 0.6])
     table = table.assign(model=["mlp", "conv", "mlp", "conv"])
@@ -71,7 +73,7 @@ def test_further_axes_part_cells():
     assert "model=conv  mig" in str(found[0])
 
 
-def test_null_is_written_as_typed():
+def test_null_is_written_as_typed() -> None:
     """Beside numbers it is NaN in the table."""
     table = frame(mig_sampled=[0.3, 0.4, 0.5, 0.6]).assign(resolution=[32, None, 32, None])
     found = flags(table, score_names=["mig"], axes=["resolution"])

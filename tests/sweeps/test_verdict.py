@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy import stats
 
 from sweeps.curve import lines
 from sweeps.verdict import (
+    Judgement,
     Verdict,
     evidence,
     judge,
@@ -17,6 +19,8 @@ from sweeps.verdict import (
 
 # Shapes: C cells, S seeds, T studies.
 
+Means = Sequence[float] | np.ndarray
+
 BETAS = (0.1, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 STUDIES = 1000
 
@@ -26,7 +30,14 @@ HIGGINS = (0.73, 0.79, 0.81, 0.84, 0.84, 0.82, 0.62, 0.20)
 MIG = (0.04, 0.06, 0.12, 0.16, 0.22, 0.25, 0.15, 0.02)
 
 
-def draw(means, *, n_collapsed=0, sd=(0.03, 0.05), seeds=3, shared=0.2) -> np.ndarray:
+def draw(
+    means: Means,
+    *,
+    n_collapsed: int = 0,
+    sd: tuple[float, float] = (0.03, 0.05),
+    seeds: int = 3,
+    shared: float = 0.2,
+) -> np.ndarray:
     """1,000 synthetic studies [T, C, S]: noise differs by cell and is partly common to a seed."""
     rng = np.random.default_rng(0)
     cells = len(means)
@@ -38,7 +49,7 @@ def draw(means, *, n_collapsed=0, sd=(0.03, 0.05), seeds=3, shared=0.2) -> np.nd
     )
 
 
-def collapsed(means, n_collapsed: int) -> np.ndarray:
+def collapsed(means: Means, n_collapsed: int) -> np.ndarray:
     """Which cells have collapsed: the last."""
     return np.arange(len(means)) >= len(means) - n_collapsed
 
@@ -63,7 +74,9 @@ class TestCalibration:
             pytest.param([0.8, 0.7, 0.6, 0.5, 0.6, 0.7, 0.8], 0, id="a dip"),
         ],
     )
-    def test_yes_is_rare_where_there_is_no_inverted_u(self, means, n_collapsed, sd, shared):
+    def test_yes_is_rare_where_there_is_no_inverted_u(
+        self, means: Means, n_collapsed: int, sd: tuple[float, float], shared: float
+    ) -> None:
         """At most 5 % of 1,000 studies are called an inverted U.
 
         No margin is needed: both flanks must be shown, which a flat curve manages in about 1 %
@@ -73,14 +86,14 @@ class TestCalibration:
         assert share(Verdict.YES, values, n_collapsed) <= 0.05
 
     @pytest.mark.parametrize("means", [[0.4] + [0.8] * 6, [0.8] * 6 + [0.4]], ids=["left", "right"])
-    def test_yes_keeps_its_level_in_the_worst_case(self, means):
+    def test_yes_keeps_its_level_in_the_worst_case(self, means: Means) -> None:
         """With one flank beyond doubt, the other alone is tested at 5 %.
 
         The margin is 2.3 standard errors of a share of 1,000: a true 5 % passes in 99 of 100.
         """
         assert share(Verdict.YES, draw(means)) <= 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
-    def test_yes_keeps_its_level_where_noise_grows_along_the_line(self):
+    def test_yes_keeps_its_level_where_noise_grows_along_the_line(self) -> None:
         """The end that decides may be the noisiest cell: .05 against .03 at the other end.
 
         With the pooled variance alone this is 7 %, beyond the same margin of 2.3 standard errors.
@@ -93,11 +106,13 @@ class TestCalibration:
     @pytest.mark.parametrize(
         ("means", "sd"), [(HIGGINS, (0.03, 0.05)), (MIG, (0.02, 0.04))], ids=["higgins", "mig"]
     )
-    def test_three_seeds_find_the_inverted_u_of_the_quick_study(self, means, sd):
+    def test_three_seeds_find_the_inverted_u_of_the_quick_study(
+        self, means: Means, sd: tuple[float, float]
+    ) -> None:
         """At least 80 % of 1,000 studies of its size are called what they are (about 93 %)."""
         assert share(Verdict.YES, draw(means, n_collapsed=1, sd=sd), 1) >= 0.8
 
-    def test_no_is_rare_where_there_is_a_bump_worth_the_name(self):
+    def test_no_is_rare_where_there_is_a_bump_worth_the_name(self) -> None:
         """A bump as high as the scatter of one seed is denied in at most 5 % of 1,000 studies.
 
         Same margin as above: 2.3 standard errors.
@@ -105,16 +120,16 @@ class TestCalibration:
         values = draw([0.0, 0.02, 0.04, 0.04, 0.04, 0.02, 0.0], sd=(0.04, 0.04), shared=0, seeds=6)
         assert share(Verdict.NO, values) <= 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
-    def test_no_is_found_where_the_curve_only_rises(self):
+    def test_no_is_found_where_the_curve_only_rises(self) -> None:
         """A steep rise to the border is mostly called no inverted U, also by three seeds."""
         assert share(Verdict.NO, draw(np.linspace(0.5, 0.9, 7))) >= 0.8
 
-    def test_collapse_is_told_from_a_fall(self):
+    def test_collapse_is_told_from_a_fall(self) -> None:
         """A flat curve that falls by collapse alone is called so, up to the 5 % of false falls."""
         values = draw([0.8] * 6 + [0.2], n_collapsed=1)
         assert share(Verdict.COLLAPSE_ONLY, values, 1) >= 0.9
 
-    def test_seeds_asked_for_are_about_those_it_takes(self):
+    def test_seeds_asked_for_are_about_those_it_takes(self) -> None:
         """Where three seeds are too few, the median of the seeds asked for resolves 60 to 95 %."""
         means, sd = [0.0, 0.03, 0.05, 0.05, 0.05, 0.03, 0.0], (0.04, 0.04)
         few = draw(means, sd=sd, shared=0)
@@ -125,7 +140,15 @@ class TestCalibration:
         assert 0.6 <= share(Verdict.YES, many) <= 0.95
 
 
-def study(means, *, n_collapsed=0, seeds=3, sd=0.01, betas=BETAS, **columns: Any) -> pd.DataFrame:
+def study(
+    means: Means,
+    *,
+    n_collapsed: int = 0,
+    seeds: int = 3,
+    sd: float = 0.01,
+    betas: Sequence[float] = BETAS,
+    **columns: Any,
+) -> pd.DataFrame:
     """A finished study of one latent size with these means, as `Study.frame()` gives it."""
     cells = len(means)
     noise = np.random.default_rng(0).normal(size=(cells, seeds))
@@ -149,14 +172,14 @@ def study(means, *, n_collapsed=0, seeds=3, sd=0.01, betas=BETAS, **columns: Any
     return pd.DataFrame(rows)
 
 
-def judged(frame: pd.DataFrame):
+def judged(frame: pd.DataFrame) -> Judgement:
     """The judgement of the only line."""
     (found,) = judge_all(frame, score_names=["beta_vae"])
     return found
 
 
 class TestJudge:
-    def test_yes(self):
+    def test_yes(self) -> None:
         """A clear U is called one, with its course, and needs nothing more."""
         found = judged(study(HIGGINS, n_collapsed=1))
         assert found.verdict == "yes"
@@ -168,7 +191,7 @@ class TestJudge:
         assert (found.best_range.low, found.best_range.high) == (4.0, 8.0)
         assert found.left_out_score <= found.best.mean
 
-    def test_no(self):
+    def test_no(self) -> None:
         """A curve that only rises is none; the next β to try lies beyond the border."""
         found = judged(study(np.linspace(0.2, 0.9, 8)))
         assert found.verdict == "no"
@@ -177,7 +200,7 @@ class TestJudge:
         assert found.next_beta == 130.0
         assert found.more_seeds is None
 
-    def test_collapse_only(self):
+    def test_collapse_only(self) -> None:
         """The same curve that ends in a collapse falls, but not with two active latents."""
         found = judged(study([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.1], n_collapsed=1))
         assert found.verdict == "collapse only"
@@ -185,12 +208,12 @@ class TestJudge:
         assert found.next_beta == 45.0
         assert not found.best_range.open_high
 
-    def test_a_fall_counts_with_two_active_latents(self):
+    def test_a_fall_counts_with_two_active_latents(self) -> None:
         """The very same scores are an inverted U if the last cell has not collapsed."""
         means = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.1]
         assert judged(study(means, n_collapsed=0)).verdict == "yes"
 
-    def test_collapse_only_with_two_cells_before_it(self):
+    def test_collapse_only_with_two_cells_before_it(self) -> None:
         """Too few cells for a U, but the collapse is seen."""
         found = judged(study([0.7, 0.8, 0.1], n_collapsed=1))
         assert found.verdict == "collapse only"
@@ -199,14 +222,14 @@ class TestJudge:
         )
         assert found.more_seeds is None
 
-    def test_not_resolved(self):
+    def test_not_resolved(self) -> None:
         """Where noise hides the curve, the number of seeds that would do is given."""
         found = judged(study([0.78, 0.8, 0.8, 0.78], sd=0.04))
         assert found.verdict == "not resolved"
         assert found.more_seeds > 3
         assert found.text.startswith(f"needs about {found.more_seeds} more seeds a cell: 0.780 at")
 
-    def test_seeds_to_settle_by_hand(self):
+    def test_seeds_to_settle_by_hand(self) -> None:
         """The seeds asked for are 2 s² (t + z)² / h² with the observed height h and scatter s."""
         frame = study([0.70, 0.73, 0.72, 0.71], sd=0.03)
         values = next(lines(frame, score_names=["beta_vae"])).values
@@ -219,7 +242,7 @@ class TestJudge:
         assert found == pytest.approx(min(yes, no), rel=0.02)
         assert judged(frame).more_seeds == int(np.ceil(found)) - 3
 
-    def test_counts_the_seeds_that_all_cells_have(self):
+    def test_counts_the_seeds_that_all_cells_have(self) -> None:
         """Fresh seeds at one cell only do not make the others any surer."""
         frame = study([0.78, 0.8, 0.8, 0.78], sd=0.04, seeds=5)
         frame = frame[(frame["seed"] < 3) | (frame["beta"] == 0.5)]
@@ -235,32 +258,32 @@ class TestJudge:
             ({"factor_vae": 0.5}, "look at factor_vae"),
         ],
     )
-    def test_saturated(self, extra, look):
+    def test_saturated(self, extra: dict[str, float], look: str) -> None:
         """More than a quarter of the cells near the ceiling: a stricter score is named."""
         means = [0.80, 0.98, 0.985, 0.99, 0.9, 0.8, 0.7, 0.6]
         found = judged(study(means, sd=0.001, **extra))
         assert found.verdict == "saturated"
         assert found.text == f"3 of 8 cells exceed 0.97 and cannot be told apart: {look}"
 
-    def test_saturated_does_not_send_to_itself(self):
+    def test_saturated_does_not_send_to_itself(self) -> None:
         """The saturated score is not the stricter one, even if it usually would be."""
         frame = study([0.98] * 4, sd=0.001).rename(columns={"beta_vae": "mig"}).assign(sap=0.1)
         (found,) = judge_all(frame, score_names=["mig"])
         assert found.text.endswith("look at sap")
 
     @pytest.mark.parametrize(("near", "verdict"), [(5, "saturated"), (4, "yes")])
-    def test_saturation_is_the_studys(self, near, verdict):
+    def test_saturation_is_the_studys(self, near: int, verdict: str) -> None:
         """More than a quarter of the cells of all latent sizes: every line is saturated."""
         high = study([0.98] * near + [0.5] * (8 - near), sd=0.001)
         low = study([0.2, 0.3, 0.5, 0.8, 0.6, 0.5, 0.4, 0.3], sd=0.001).assign(latent_dim=5)
         found = judge_all(pd.concat([high, low]), score_names=["beta_vae"])
         assert {at.latent_dim: str(at.verdict) for at in found}[5] == verdict
 
-    def test_a_quarter_near_the_ceiling_is_not_saturated(self):
+    def test_a_quarter_near_the_ceiling_is_not_saturated(self) -> None:
         """Two of eight cells may be that good."""
         assert judged(study([0.8, 0.98, 0.99, 0.9, 0.8, 0.7, 0.6, 0.5], sd=0.001)).verdict == "yes"
 
-    def test_leaves_incomplete_cells_aside_and_counts_them(self):
+    def test_leaves_incomplete_cells_aside_and_counts_them(self) -> None:
         """A cell with a failed seed is neither a peak nor a flank."""
         frame = study([0.2, 0.3, 0.9, 0.3, 0.2])
         frame.loc[(frame["beta"] == 2.0) & (frame["seed"] == 1), "state"] = "failed"
@@ -268,7 +291,7 @@ class TestJudge:
         assert found.n_incomplete == 1
         assert found.best.beta != 2.0
 
-    def test_of_a_search_that_has_completed_one_cell(self):
+    def test_of_a_search_that_has_completed_one_cell(self) -> None:
         """The β with fewer seeds are the grid around it: nothing lies at its border."""
         frame = study([0.2, 0.3, 0.5, 0.4, 0.3], seeds=3)
         frame = frame[(frame["seed"] == 0) | (frame["beta"] == 2.0)].assign(repeats=3)
@@ -276,37 +299,37 @@ class TestJudge:
         assert (found.best.beta, found.n_incomplete) == (2.0, 4)
         assert (found.next_beta, found.best_range) == (None, None)
 
-    def test_left_out_seeds_of_udr_are_none(self):
+    def test_left_out_seeds_of_udr_are_none(self) -> None:
         """The UDR of a seed is made of pairs with those that chose β."""
         frame = study(HIGGINS, n_collapsed=1).rename(columns={"beta_vae": "udr"})
         (found,) = judge_all(frame, score_names=["udr"])
         assert np.isfinite(found.best.mean)
         assert np.isnan(found.left_out_score)
 
-    def test_a_collapsed_cell_is_neither_best_nor_chosen(self):
+    def test_a_collapsed_cell_is_neither_best_nor_chosen(self) -> None:
         """Where nothing is encoded some scores are high."""
         found = judged(study([0.2, 0.3, 0.5, 0.4, 1.0], n_collapsed=1))
         assert (found.best.beta, found.best.collapsed, found.next_beta) == (2.0, False, None)
         assert found.left_out_score == pytest.approx(0.5, abs=0.03)
 
-    def test_says_how_many_cells_it_takes(self):
+    def test_says_how_many_cells_it_takes(self) -> None:
         """Two β are no curve."""
         found = judged(study([0.2, 0.3]))
         assert (found.verdict, found.more_seeds) == ("not resolved", None)
         assert found.text == "takes three β with two or more active latents, has 2"
 
-    def test_asks_for_three_seeds_of_a_study_with_one(self):
+    def test_asks_for_three_seeds_of_a_study_with_one(self) -> None:
         """One seed tells no noise."""
         found = judged(study([0.2, 0.4, 0.2], seeds=1))
         assert (found.verdict, found.more_seeds) == ("not resolved", 2)
 
-    def test_does_not_compare_cells_that_share_no_seed(self):
+    def test_does_not_compare_cells_that_share_no_seed(self) -> None:
         """Seeds are blocks: a layout without blocks settles nothing, and does not crash."""
         frame = study([0.2, 0.4, 0.2], seeds=6)
         frame = frame[frame["seed"] % 3 == frame["beta"].map({0.1: 0, 0.5: 1, 2.0: 2})]
         assert judged(frame).verdict == "not resolved"
 
-    def test_asks_for_seeds_where_some_cells_share_none(self):
+    def test_asks_for_seeds_where_some_cells_share_none(self) -> None:
         """A pair of cells without a shared seed is passed over, not taken for unknown."""
         frame = study([0.78, 0.8, 0.8, 0.78], sd=0.04, seeds=6)
         early, late = frame["seed"] < 3, frame["seed"] >= 3
@@ -315,20 +338,20 @@ class TestJudge:
         assert found.verdict == "not resolved"
         assert found.more_seeds > 3
 
-    def test_of_a_study_that_has_just_begun(self):
+    def test_of_a_study_that_has_just_begun(self) -> None:
         """Without a complete cell there is nothing to say."""
         found = judged(study([0.2, 0.4, 0.2]).assign(state="pending"))
         assert (found.verdict, found.text) == ("not resolved", "no cell is complete yet")
         assert (found.best, found.best_range, found.next_beta) == (None, None, None)
         assert found.n_incomplete == 3
 
-    def test_of_a_single_latent(self):
+    def test_of_a_single_latent(self) -> None:
         """With one latent nothing is disentangled: no cell has two active ones."""
         found = judged(study([0.2, 0.4, 0.2], n_collapsed=3))
         assert found.text == "takes three β with two or more active latents, has 0"
 
 
-def test_judge_all_judges_every_line_of_the_chart():
+def test_judge_all_judges_every_line_of_the_chart() -> None:
     """Each latent size, axis value and score has its own verdict."""
     up, bump = np.linspace(0.2, 0.9, 8), HIGGINS
     frame = pd.concat([study(up, model="mlp"), study(bump, model="conv")]).assign(mig=0.5)
@@ -339,7 +362,7 @@ def test_judge_all_judges_every_line_of_the_chart():
     ]
 
 
-def test_judge_ignores_the_order_of_seeds():
+def test_judge_ignores_the_order_of_seeds() -> None:
     """Renumbering seeds changes nothing: blocks have no order."""
     frame = study(HIGGINS, n_collapsed=1, sd=0.05)
     (line,) = lines(frame, score_names=["beta_vae"])

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,13 @@ from bvae.data.sprites import FACTOR_NAMES, render
 
 
 @pytest.fixture
-def small():
+def small() -> FactorLattice:
     """A lattice of 24 sprites: each shape, and the first two classes of three factors."""
     return FactorLattice(FACTOR_NAMES, (3, 1, 2, 2, 2))
 
 
 @pytest.fixture
-def npz_arrays(small):
+def npz_arrays(small: FactorLattice) -> dict[str, np.ndarray]:
     """The arrays of a small file that is laid out as the official one."""
     factors = small.factors(np.arange(len(small)))
     return {
@@ -24,7 +26,7 @@ def npz_arrays(small):
 
 
 @pytest.fixture
-def npz(tmp_path, npz_arrays):
+def npz(tmp_path: Path, npz_arrays: dict[str, np.ndarray]) -> Path:
     """That file."""
     path = tmp_path / "dsprites.npz"
     np.savez_compressed(path, **npz_arrays)
@@ -32,7 +34,7 @@ def npz(tmp_path, npz_arrays):
 
 
 @pytest.fixture(scope="session")
-def filled_cache(tmp_path_factory):
+def filled_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that holds dsprites32, for tests that only read it."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:

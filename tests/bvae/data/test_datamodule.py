@@ -1,6 +1,7 @@
 """Image i of the data set of these tests holds the number i in its 16 pixels."""
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,13 +17,13 @@ from bvae.exceptions import ConfigError
 N, BATCH = 50, 8
 
 
-def numbered(number=N):
+def numbered(number: int = N) -> ImageDataset:
     """A data set without factors."""
     packed = np.arange(number, dtype=">u2").view(np.uint8).reshape(number, 2)
     return ImageDataset("numbered", ImageStore(packed, (1, 4, 4)), None)
 
 
-def numbers(images):
+def numbers(images: torch.Tensor) -> list[float]:
     """The numbers that images [b, 1, 4, 4] hold."""
     return (images.reshape(-1, 16).double() @ 2.0 ** torch.arange(15, -1, -1).double()).tolist()
 
@@ -30,18 +31,18 @@ def numbers(images):
 class Recorder(pl.LightningModule):
     """The smallest model that trains; it writes down the numbers of the images it sees."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(16, 1)
-        self.seen = []
+        self.seen: list[list[float]] = []
 
-    def training_step(self, batches):
+    def training_step(self, batches: list[torch.Tensor]) -> torch.Tensor:
         """One step on the one batch of images [b, 1, 4, 4]."""
         (images,) = batches
         self.seen.append(numbers(images))
         return self.layer(images.flatten(1)).square().mean()
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         """Plain gradient descent."""
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
@@ -49,16 +50,18 @@ class Recorder(pl.LightningModule):
 class SaveAtSeven(pl.Callback):
     """Writes a checkpoint in the middle of a run."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_train_batch_end(self, trainer, *_):
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """After the seventh step."""
         if trainer.global_step == 7:
             trainer.save_checkpoint(self.path)
 
 
-def fit(*, max_steps, checkpoint=None, callbacks=None):
+def fit(
+    *, max_steps: int, checkpoint: Path | None = None, callbacks: list[pl.Callback] | None = None
+) -> tuple[pl.Trainer, list[list[float]]]:
     """Trains for max_steps in all; returns the trainer and the numbers seen at each step."""
     trainer = pl.Trainer(
         max_steps=max_steps,
@@ -75,7 +78,7 @@ def fit(*, max_steps, checkpoint=None, callbacks=None):
     return trainer, model.seen
 
 
-def test_a_batch_is_the_images_of_its_rows():
+def test_a_batch_is_the_images_of_its_rows() -> None:
     """A batch holds 0.0 and 1.0, of the rows that are said to be in it, in that order."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=0)
     images = batches.batch(4)
@@ -85,7 +88,7 @@ def test_a_batch_is_the_images_of_its_rows():
     assert numbers(images) == batches.batch_indices(4).tolist()
 
 
-def test_bytes_become_shares_of_white():
+def test_bytes_become_shares_of_white() -> None:
     """Images of bytes come as 0 to 1, their colours as they are."""
     rows = np.array([[0, 51, 255, 102] * 3], np.uint8)
     batches = ImageBatches(
@@ -96,7 +99,7 @@ def test_bytes_become_shares_of_white():
 
 
 @pytest.mark.parametrize("batch_size", [1, BATCH, N])
-def test_an_epoch_repeats_no_image(batch_size):
+def test_an_epoch_repeats_no_image(batch_size: int) -> None:
     """Within an epoch no image comes twice, and only a last partial batch is left out."""
     batches = ImageBatches(numbered(), batch_size=batch_size, seed=0)
     per_epoch = N // batch_size
@@ -107,7 +110,7 @@ def test_an_epoch_repeats_no_image(batch_size):
         assert set(rows.tolist()) <= set(range(N))
 
 
-def test_epochs_and_seeds_have_their_own_orders():
+def test_epochs_and_seeds_have_their_own_orders() -> None:
     """Another epoch or another seed means another order."""
     orders = [
         ImageBatches(numbered(), batch_size=N, seed=seed).batch_indices(epoch).tolist()
@@ -117,7 +120,7 @@ def test_epochs_and_seeds_have_their_own_orders():
     assert len({tuple(order) for order in orders}) == 9
 
 
-def test_a_batch_depends_on_seed_and_step_only():
+def test_a_batch_depends_on_seed_and_step_only() -> None:
     """A batch is the same whatever was asked for before, and from a new object."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=5)
     forwards = [batches.batch_indices(step).tolist() for step in range(30)]
@@ -127,14 +130,14 @@ def test_a_batch_depends_on_seed_and_step_only():
     assert again == forwards[29]
 
 
-def test_batches_are_what_they_were():
+def test_batches_are_what_they_were() -> None:
     """These rows were drawn with NumPy 2.4; results already written assume them."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=7)
     assert batches.batch_indices(0).tolist() == [31, 33, 48, 26, 20, 22, 43, 21]
     assert batches.batch_indices(N // BATCH + 2).tolist() == [46, 48, 2, 13, 45, 28, 23, 1]
 
 
-def test_a_resumed_run_meets_the_same_batches(tmp_path):
+def test_a_resumed_run_meets_the_same_batches(tmp_path: Path) -> None:
     """A run resumed from step 7 sees the batches of an uninterrupted one."""
     _, uninterrupted = fit(max_steps=15, callbacks=[SaveAtSeven(tmp_path / "middle.ckpt")])
     trainer, before = fit(max_steps=7)
@@ -146,14 +149,14 @@ def test_a_resumed_run_meets_the_same_batches(tmp_path):
     assert after_end == after_middle == uninterrupted[7:]
 
 
-def test_a_run_sees_the_batches_that_are_announced():
+def test_a_run_sees_the_batches_that_are_announced() -> None:
     """Training step k gets batch k, across epochs."""
     _, seen = fit(max_steps=15)
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=3)
     assert seen == [batches.batch_indices(step).tolist() for step in range(15)]
 
 
-def test_batches_without_a_trainer():
+def test_batches_without_a_trainer() -> None:
     """Outside a trainer the batches start at the first, each time anew."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=0)
     stream = batches.train_dataloader()
@@ -163,7 +166,7 @@ def test_batches_without_a_trainer():
         assert numbers(second[0][0]) == batches.batch_indices(1).tolist()
 
 
-def test_lists_end_at_pauses_and_at_the_last_step():
+def test_lists_end_at_pauses_and_at_the_last_step() -> None:
     """Batches come in lists up to the next pause, and none goes beyond the last step."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=0, pauses=(4, 6))
     batches.trainer = SimpleNamespace(global_step=3, max_steps=14)
@@ -184,7 +187,7 @@ def test_lists_end_at_pauses_and_at_the_last_step():
         (0, -1, r"batch size.*but got 0; expected a seed of at least 0, but got -1"),
     ],
 )
-def test_impossible_batches_are_refused(batch_size, seed, message):
+def test_impossible_batches_are_refused(batch_size: int, seed: int, message: str) -> None:
     """A batch has between one and all images, a seed is not negative; all mistakes are told."""
     with pytest.raises(ConfigError, match=message):
         ImageBatches(numbered(), batch_size=batch_size, seed=seed)

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
@@ -9,7 +10,7 @@ from bvae.exceptions import DataError
 SMALL = FactorLattice(("shape", "x", "y"), (2, 3, 4))
 
 
-def test_rows_are_all_combinations_in_order():
+def test_rows_are_all_combinations_in_order() -> None:
     """Row i is combination i, the last factor fastest, as itertools counts them."""
     expected = list(itertools.product(range(2), range(3), range(4)))
     factors = SMALL.factors(np.arange(24))
@@ -18,7 +19,7 @@ def test_rows_are_all_combinations_in_order():
     np.testing.assert_array_equal(factors, expected)
 
 
-def test_index_undoes_factors():
+def test_index_undoes_factors() -> None:
     """The index of the factors of any rows is those rows, in their order."""
     rows = np.random.default_rng(0).integers(0, 24, 100).astype(np.int32)
     index = SMALL.index(SMALL.factors(rows))
@@ -26,13 +27,13 @@ def test_index_undoes_factors():
     np.testing.assert_array_equal(index, rows)
 
 
-def test_no_rows():
+def test_no_rows() -> None:
     """No rows have no factors, and no factors no rows."""
     assert SMALL.factors(np.zeros(0, int)).shape == (0, 3)
     assert SMALL.index(np.zeros((0, 3), int)).shape == (0,)
 
 
-def test_sub_lattice():
+def test_sub_lattice() -> None:
     """A sub-lattice keeps every s-th class, and names its rows in the larger lattice."""
     sub, rows = SMALL.every((1, 2, 3))
     assert sub == FactorLattice(("shape", "x", "y"), (2, 2, 2))
@@ -40,7 +41,7 @@ def test_sub_lattice():
     np.testing.assert_array_equal(SMALL.factors(rows), expected)
 
 
-def test_sub_lattice_of_all():
+def test_sub_lattice_of_all() -> None:
     """Strides of one keep everything."""
     sub, rows = SMALL.every((1, 1, 1))
     assert sub == SMALL
@@ -56,7 +57,9 @@ def test_sub_lattice_of_all():
         (("x", "y"), (2, 0), "at least one class in each factor, but got 2x0"),
     ],
 )
-def test_impossible_lattices_are_refused(names, sizes, message):
+def test_impossible_lattices_are_refused(
+    names: tuple[str, ...], sizes: tuple[int, ...], message: str
+) -> None:
     """A lattice has distinct factors with at least one class each."""
     with pytest.raises(DataError, match=message):
         FactorLattice(names, sizes)
@@ -71,7 +74,7 @@ def test_impossible_lattices_are_refused(names, sizes, message):
         ([[0]], r"but got int64 \[1, 1\]"),
     ],
 )
-def test_impossible_indices_are_refused(indices, message):
+def test_impossible_indices_are_refused(indices: ArrayLike, message: str) -> None:
     """Indices are whole numbers of existing rows."""
     with pytest.raises(DataError, match=message):
         SMALL.factors(indices)
@@ -87,14 +90,14 @@ def test_impossible_indices_are_refused(indices, message):
         ([[0.0, 0.0, 0.0]], "but got float64"),
     ],
 )
-def test_impossible_factors_are_refused(factors, message):
+def test_impossible_factors_are_refused(factors: ArrayLike, message: str) -> None:
     """Factors are existing classes of every factor of the lattice."""
     with pytest.raises(DataError, match=message):
         SMALL.index(factors)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (1, 0, 1)])
-def test_impossible_strides_are_refused(strides):
+def test_impossible_strides_are_refused(strides: tuple[int, ...]) -> None:
     """There is one stride of at least 1 for each factor."""
     with pytest.raises(DataError, match="expected 3 strides of at least 1"):
         SMALL.every(strides)

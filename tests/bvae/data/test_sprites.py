@@ -1,9 +1,11 @@
 """n images, R rows or columns, E corners."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from bvae.data.sprites import FACTOR_SIZES, render
 from bvae.exceptions import ConfigError, DataError
@@ -16,7 +18,7 @@ needs_reference = pytest.mark.skipif(
 SQUARE, ELLIPSE, HEART = range(3)
 
 
-def drawings():
+def drawings() -> list[object]:
     """The drawings checked in as text: factors, then 32 rows of . and #."""
     lines = Path(__file__).with_name("drawings.txt").read_text().splitlines()
     return [
@@ -25,19 +27,19 @@ def drawings():
     ]
 
 
-def every(shape, *, x, y):
+def every(shape: int, *, x: Sequence[int], y: Sequence[int]) -> np.ndarray:
     """All scales and orientations of a shape at the given positions."""
     axes = np.meshgrid([shape], range(6), range(40), x, y, indexing="ij")
     return np.stack(axes, axis=-1).reshape(-1, 5)
 
 
-def some(number, *, seed=0):
+def some(number: int, *, seed: int = 0) -> np.ndarray:
     """Random factors [number, 5]."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.integers(0, size, number) for size in FACTOR_SIZES], axis=1)
 
 
-def corners(factors, resolution):
+def corners(factors: np.ndarray, resolution: int) -> np.ndarray:
     """Corners of one sprite as complex numbers x + iy, on the sub-pixel grid."""
     shape, scale, orientation, x, y = (int(c) for c in factors)
     if shape == SQUARE:
@@ -55,7 +57,7 @@ def corners(factors, resolution):
     return (np.round(moved.real * 256) + 1j * np.round(moved.imag * 256)) / 256
 
 
-def winding(points, outline):
+def winding(points: np.ndarray, outline: np.ndarray) -> np.ndarray:
     """How often the outline [E] goes round the points [R, R]; NaN on the outline itself."""
     seen = outline - points[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -65,14 +67,14 @@ def winding(points, outline):
 
 
 @pytest.mark.parametrize(("factors", "rows"), drawings())
-def test_drawings_checked_in_as_text(factors, rows):
+def test_drawings_checked_in_as_text(factors: list[int], rows: list[str]) -> None:
     """Each drawing comes out as it was checked in."""
     image = render([factors], resolution=32)[0]
     assert ["".join(".#"[pixel] for pixel in row) for row in image] == rows
 
 
 @pytest.mark.parametrize("resolution", [7, 32, 64])
-def test_pixels_are_the_centres_inside_the_outline(resolution):
+def test_pixels_are_the_centres_inside_the_outline(resolution: int) -> None:
     """Winding numbers, computed slowly, give the same pixels but for centres on an outline."""
     factors = some(50, seed=resolution)
     middles = np.arange(resolution) + 0.5
@@ -87,7 +89,7 @@ def test_pixels_are_the_centres_inside_the_outline(resolution):
 
 @needs_reference
 @pytest.mark.parametrize("kind", ["genuine_images", "animation_frames"])
-def test_official_images(kind):
+def test_official_images(kind: str) -> None:
     """Every official image there is comes out bit for bit, and so does the official animation."""
     with np.load(REFERENCE) as reference:
         packed = reference[kind]
@@ -105,7 +107,7 @@ def test_official_images(kind):
         pytest.param({"y": 23}, True, id="bottom"),
     ],
 )
-def test_a_centre_on_the_outline(position, inside):
+def test_a_centre_on_the_outline(position: dict[str, int], inside: bool) -> None:
     """A pixel whose centre is on an edge is on at the left and at the bottom only."""
     # at scale 1 these classes put an edge at 18.5 (class 8) or at 45.5 (class 23)
     image = render([[SQUARE, 1, 0, position.get("x", 15), position.get("y", 15)]])[0]
@@ -114,7 +116,7 @@ def test_a_centre_on_the_outline(position, inside):
     assert profile.sum() == 11 + inside
 
 
-def test_square_turned_by_a_quarter():
+def test_square_turned_by_a_quarter() -> None:
     """The square is the same after a quarter turn about the middle of the canvas."""
     factors = every(SQUARE, x=[0, 5, 13, 31], y=[2, 9, 20])
     turned = factors.copy()
@@ -122,7 +124,7 @@ def test_square_turned_by_a_quarter():
     np.testing.assert_array_equal(render(turned), np.rot90(render(factors), axes=(1, 2)))
 
 
-def test_ellipse_turned_by_a_half():
+def test_ellipse_turned_by_a_half() -> None:
     """The ellipse is the same after a half turn, but for rare centres on its outline."""
     factors = every(ELLIPSE, x=[0, 5, 13, 31], y=[2, 9, 20])
     turned = factors.copy()
@@ -131,7 +133,7 @@ def test_ellipse_turned_by_a_half():
     assert wrong.sum() < len(factors) / 100
 
 
-def test_heart_in_the_mirror():
+def test_heart_in_the_mirror() -> None:
     """A heart in the mirror is a heart turned the other way, but for centres on its outline."""
     factors = every(HEART, x=[0, 5, 13, 31], y=[2, 9, 20])
     mirrored = factors.copy()
@@ -140,7 +142,7 @@ def test_heart_in_the_mirror():
     assert wrong.sum() < len(factors) / 100
 
 
-def test_first_and_last_orientation():
+def test_first_and_last_orientation() -> None:
     """Orientations 0 and 39 are the same picture; 0 and 1 are not."""
     factors = some(300)
     first, second, last = (np.where(np.arange(5) == 2, o, factors) for o in (0, 1, 39))
@@ -148,7 +150,7 @@ def test_first_and_last_orientation():
     assert (render(first) != render(second)).any(axis=(1, 2)).all()
 
 
-def test_area_grows_with_scale():
+def test_area_grows_with_scale() -> None:
     """Every shape at every orientation covers more pixels at each larger scale."""
     axes = np.meshgrid(range(3), range(6), range(40), [16], [16], indexing="ij")
     areas = render(np.stack(axes, axis=-1).reshape(-1, 5)).sum(axis=(1, 2)).reshape(3, 6, 40)
@@ -157,7 +159,7 @@ def test_area_grows_with_scale():
 
 @pytest.mark.parametrize(("column", "axis"), [(3, 2), (4, 1)], ids=["x", "y"])
 @pytest.mark.parametrize("resolution", [32, 64])
-def test_positions_span_half_the_canvas(column, axis, resolution):
+def test_positions_span_half_the_canvas(column: int, axis: int, resolution: int) -> None:
     """Position class 31 is class 0 moved by half the canvas: x to the right, y down."""
     factors = some(200)
     first, last = (np.where(np.arange(5) == column, c, factors) for c in (0, 31))
@@ -165,7 +167,7 @@ def test_positions_span_half_the_canvas(column, axis, resolution):
     np.testing.assert_array_equal(render(last, resolution), moved)
 
 
-def test_images_do_not_depend_on_their_neighbours():
+def test_images_do_not_depend_on_their_neighbours() -> None:
     """An image is the same in whatever order and company it is drawn."""
     factors = some(2500)
     order = np.random.default_rng(1).permutation(len(factors))
@@ -175,14 +177,14 @@ def test_images_do_not_depend_on_their_neighbours():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
-def test_any_integers_are_accepted(dtype):
+def test_any_integers_are_accepted(dtype: type[np.integer]) -> None:
     """The type of the integers makes no difference, and the images are uint8."""
     images = render(some(10).astype(dtype))
     np.testing.assert_array_equal(images, render(some(10).tolist()))
     assert images.dtype == np.uint8
 
 
-def test_no_images():
+def test_no_images() -> None:
     """No factors give no images."""
     assert render(np.zeros((0, 5), int), 16).shape == (0, 16, 16)
 
@@ -203,14 +205,14 @@ def test_no_images():
         ([[0, 0, 0, -1, 32]], r"x in 0\.\.31, but got -1\.\.-1; y in 0\.\.31, but got 32\.\.32"),
     ],
 )
-def test_impossible_factors_are_refused(factors, message):
+def test_impossible_factors_are_refused(factors: ArrayLike, message: str) -> None:
     """Factors of another shape, type or range are refused, all of them in one message."""
     with pytest.raises(DataError, match=message):
         render(factors)
 
 
 @pytest.mark.parametrize("resolution", [0, -64])
-def test_impossible_resolutions_are_refused(resolution):
+def test_impossible_resolutions_are_refused(resolution: int) -> None:
     """An image has at least one pixel."""
     with pytest.raises(ConfigError, match=f"at least 1 pixel, but got {resolution}"):
         render([[0, 0, 0, 0, 0]], resolution)

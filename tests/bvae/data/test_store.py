@@ -4,7 +4,9 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -15,6 +17,9 @@ from bvae.exceptions import DataError
 
 SHAPE = (1, 3, 5)
 IMAGES = np.random.default_rng(0).integers(0, 2, (8, *SHAPE), np.uint8)
+
+Draw = Callable[[], Iterable[np.ndarray]]
+Start = Callable[[Path], subprocess.Popen[str]]
 
 # draws images of ones, but waits for a line on stdin before the second half of them
 BUILDER = """
@@ -35,17 +40,17 @@ print(store.images(np.arange(8)).sum())
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     """Where the store of a test stands."""
     return tmp_path / "cache" / "images-v1.npy"
 
 
 @pytest.fixture
-def start():
+def start() -> Iterator[Start]:
     """Starts a process that opens a store in BUILDER's way; ends it with the test."""
-    running = []
+    running: list[subprocess.Popen[str]] = []
 
-    def start(path):
+    def start(path: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", BUILDER, str(path)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         running.append(subprocess.Popen(command, text=True, **pipes))
@@ -57,18 +62,18 @@ def start():
         process.communicate()
 
 
-def open_images(path, draw=None):
+def open_images(path: Path, draw: Draw | None = None) -> ImageStore:
     """The store of IMAGES, drawn in two chunks unless told otherwise."""
     chunks = draw or (lambda: iter([IMAGES[:5], IMAGES[5:]]))
     return open_store(path, number=8, image_shape=SHAPE, draw=chunks)
 
 
-def not_drawn():
+def not_drawn() -> NoReturn:
     """Stands for images that must not be drawn."""
     raise AssertionError("drawn again")
 
 
-def test_images_come_back_in_the_order_asked():
+def test_images_come_back_in_the_order_asked() -> None:
     """The images at given rows are those that were packed, in that order."""
     store = ImageStore(np.packbits(IMAGES.reshape(8, -1), axis=1), SHAPE)
     rows = np.array([7, 0, 3, 3])
@@ -76,7 +81,7 @@ def test_images_come_back_in_the_order_asked():
     np.testing.assert_array_equal(store.images(rows), IMAGES[rows])
 
 
-def test_a_store_is_built_once(path):
+def test_a_store_is_built_once(path: Path) -> None:
     """The first opening builds the file and any later one only maps it."""
     first = open_images(path)
     second = open_images(path, draw=not_drawn)
@@ -84,7 +89,7 @@ def test_a_store_is_built_once(path):
     np.testing.assert_array_equal(second.images(np.arange(8)), IMAGES)
 
 
-def test_images_of_bytes(path):
+def test_images_of_bytes(path: Path) -> None:
     """Grey and colours are kept as they are, a byte each."""
     images = np.random.default_rng(1).integers(0, 256, (8, *SHAPE), np.uint8)
     store = open_store(path, number=8, image_shape=SHAPE, draw=lambda: iter([images]), white=BYTES)
@@ -92,7 +97,7 @@ def test_images_of_bytes(path):
     np.testing.assert_array_equal(store.images(np.array([7, 0])), images[[7, 0]])
 
 
-def test_fewer_images_than_there_may_be(path):
+def test_fewer_images_than_there_may_be(path: Path) -> None:
     """Where images may be left out, the file holds those that came, and is opened as it is."""
     options = {"number": 8, "image_shape": SHAPE, "may_lack": True}
     open_store(path, draw=lambda: iter([IMAGES[:3], IMAGES[3:6]]), **options)
@@ -103,14 +108,14 @@ def test_fewer_images_than_there_may_be(path):
         open_store(path.with_name("none.npy"), draw=lambda: iter([]), **options)
 
 
-def test_a_store_is_mapped_and_read_only(path):
+def test_a_store_is_mapped_and_read_only(path: Path) -> None:
     """The rows are pages of the file, and nobody can change them."""
     store = open_images(path)
     assert isinstance(store.packed.base, np.memmap)
     assert not store.packed.flags.writeable
 
 
-def test_the_file_is_an_ordinary_npy_file(path):
+def test_the_file_is_an_ordinary_npy_file(path: Path) -> None:
     """NumPy reads the file, whose rows are packed images."""
     open_images(path)
     np.testing.assert_array_equal(np.load(path), np.packbits(IMAGES.reshape(8, -1), axis=1))
@@ -128,7 +133,7 @@ def test_the_file_is_an_ordinary_npy_file(path):
         pytest.param(lambda path: np.save(path, np.zeros((8, 2), np.int8)), id="other type"),
     ],
 )
-def test_a_damaged_file_is_built_again(path, damage):
+def test_a_damaged_file_is_built_again(path: Path, damage: Callable[[Path], object]) -> None:
     """A file that is not a whole store of the expected shape is replaced."""
     open_images(path)
     whole = path.read_bytes()
@@ -138,7 +143,7 @@ def test_a_damaged_file_is_built_again(path, damage):
     assert path.read_bytes() == whole
 
 
-def test_a_killed_build_leaves_nothing_that_opens(path, start):
+def test_a_killed_build_leaves_nothing_that_opens(path: Path, start: Start) -> None:
     """After SIGKILL in mid-build there is no store; the next opening builds one and clears up."""
     process = start(path)
     assert process.stdout.readline() == "half-way\n"
@@ -151,7 +156,7 @@ def test_a_killed_build_leaves_nothing_that_opens(path, start):
     assert set(path.parent.iterdir()) == {path.parent / "build.lock", path}
 
 
-def test_two_processes_build_once(path, start):
+def test_two_processes_build_once(path: Path, start: Start) -> None:
     """A process that finds another one building waits, and then uses what that one has built."""
     first = start(path)
     assert first.stdout.readline() == "half-way\n"
@@ -163,7 +168,7 @@ def test_two_processes_build_once(path, start):
     assert set(path.parent.iterdir()) == {path.parent / "build.lock", path}
 
 
-def test_the_lock_dies_with_its_holder(path, start):
+def test_the_lock_dies_with_its_holder(path: Path, start: Start) -> None:
     """A waiting process builds the store itself when the one that was building is killed."""
     first = start(path)
     assert first.stdout.readline() == "half-way\n"
@@ -174,9 +179,9 @@ def test_the_lock_dies_with_its_holder(path, start):
     assert second.returncode == 0
 
 
-def test_the_lock_is_free_after_a_build(path, monkeypatch):
+def test_the_lock_is_free_after_a_build(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where somebody still holds on to it: it is released, not left to be collected."""
-    kept = []
+    kept: list[FileLock] = []
     acquire = FileLock.acquire
     monkeypatch.setattr(
         FileLock, "acquire", lambda lock, **options: (kept.append(lock), acquire(lock, **options))
@@ -185,10 +190,10 @@ def test_the_lock_is_free_after_a_build(path, monkeypatch):
     assert [False] == [lock.is_locked for lock in kept]
 
 
-def test_a_full_disk_is_reported(path, monkeypatch):
+def test_a_full_disk_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without room the error says how much is needed and what to do, and nothing is left behind."""
 
-    def full(_handle):
+    def full(_handle: int) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
@@ -197,7 +202,7 @@ def test_a_full_disk_is_reported(path, monkeypatch):
     assert list(path.parent.iterdir()) == [path.parent / "build.lock"]
 
 
-def test_a_cache_that_is_no_folder_is_reported(tmp_path):
+def test_a_cache_that_is_no_folder_is_reported(tmp_path: Path) -> None:
     """A cache that cannot be a folder is an error that names it."""
     (tmp_path / "file").touch()
     with pytest.raises(
@@ -206,7 +211,7 @@ def test_a_cache_that_is_no_folder_is_reported(tmp_path):
         open_images(tmp_path / "file" / "images.npy")
 
 
-def test_a_store_whose_drawing_fails_is_not_kept(path):
+def test_a_store_whose_drawing_fails_is_not_kept(path: Path) -> None:
     """An error in the drawing comes through and leaves no file."""
     with pytest.raises(AssertionError, match="drawn again"):
         open_images(path, draw=not_drawn)
@@ -214,14 +219,16 @@ def test_a_store_whose_drawing_fails_is_not_kept(path):
 
 
 @pytest.mark.parametrize("number", [7, 9])
-def test_another_number_of_images_is_refused(path, number):
+def test_another_number_of_images_is_refused(path: Path, number: int) -> None:
     """A drawing that gives too few or too many images builds no store."""
     with pytest.raises(DataError, match=f"expected {number} images, but got 8"):
         open_store(path, number=number, image_shape=SHAPE, draw=lambda: [IMAGES])
     assert not path.exists()
 
 
-def test_a_build_says_so_in_one_line(path, capsys, monkeypatch):
+def test_a_build_says_so_in_one_line(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where stderr is no terminal a build is one plain line, and a mere opening says nothing."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     open_images(path)
@@ -230,7 +237,9 @@ def test_a_build_says_so_in_one_line(path, capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_shows_a_progress_bar(path, capsys, monkeypatch):
+def test_a_terminal_shows_a_progress_bar(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a terminal the share that is done is shown as well."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
@@ -240,7 +249,7 @@ def test_a_terminal_shows_a_progress_bar(path, capsys, monkeypatch):
     assert "100%" in bar
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch):
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """BVAE_CACHE names the cache, and may start with ~."""
     monkeypatch.setenv("BVAE_CACHE", "~/somewhere")
     assert cache_dir() == Path.home() / "somewhere"
@@ -248,7 +257,9 @@ def test_the_cache_is_where_the_user_says(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder of caches is another elsewhere")
 @pytest.mark.parametrize("given", ["", None])
-def test_the_cache_is_in_the_users_cache_folder(monkeypatch, given):
+def test_the_cache_is_in_the_users_cache_folder(
+    monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
     """Without BVAE_CACHE, or with an empty one, the cache is ~/.cache/bvae."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("BVAE_CACHE", raising=False)
