@@ -1,13 +1,14 @@
 """Keeps what is shown here of a study: `python docs/draw.py runs/quick docs/quick`.
 
 Writes into the folder: curve.csv and trials.csv as the study has them, the curve of MIG and of the
-Higgins score, the heat map of MIG, and the traversal of the best cell's best model. Prints a table
-of every cell, means over seeds with their 95 % intervals.
+Higgins score, the heat map of MIG, and the traversal of the best cell's best model. Prints what its
+README shows: every cell, means over seeds with their 95 % intervals, and the best β by MIG.
 """
 
 import argparse
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from sweeps.outcome import write_table
 from sweeps.report.drawings import draw_curve, draw_heat_map
 from sweeps.report.page import write_report
 from sweeps.study import Study
+from sweeps.verdict import Judgement, judge_all
 
 SCORES = {"mig": "MIG", "beta_vae": "Higgins score"}
 
@@ -31,7 +33,9 @@ def main() -> None:
     study = load_study(typed.study)
     typed.folder.mkdir(parents=True, exist_ok=True)
     keep(study, typed.folder)
-    print("\n".join(table(study)))
+    print("\n".join(cells(pd.read_csv(typed.folder / "curve.csv"))))
+    print("\n".join(["", *answers(pd.read_csv(typed.folder / "trials.csv"))]))
+    print("\n".join(["", work(pd.read_csv(typed.folder / "trials.csv"))]))
 
 
 def keep(study: Study, folder: Path) -> None:
@@ -49,19 +53,39 @@ def keep(study: Study, folder: Path) -> None:
         shutil.copy(media / "traversal.png", folder / "traversal.png")
 
 
-def table(study: Study) -> Iterator[str]:
+def cells(curve: pd.DataFrame) -> Iterator[str]:
     """Yield a row a cell, with the mean of each score and its interval."""
-    yield "| latents | β | " + " | ".join(SCORES.values()) + " | active latents | seeds |"
-    yield "| --- " * (len(SCORES) + 4) + "|"
-    curve = pd.read_csv(study.folder.report / "curve.csv")
+    yield "| latents | β | " + " | ".join(SCORES.values()) + " | active latents |"
+    yield "| --- " * (len(SCORES) + 3) + "|"
     for (latent_dim, beta), cell in curve.groupby(["latent_dim", "beta"], sort=True):
         rows = cell.set_index("score")
         shown = ["{mean:.2f} ({low:.2f} to {high:.2f})".format(**rows.loc[name]) for name in SCORES]
-        active, seeds = rows["active_latents"].iloc[0], rows["n"].iloc[0]
-        yield f"| {latent_dim} | {beta:g} | " + " | ".join(shown) + f" | {active:.1f} | {seeds} |"
-    frame = study.frame()
-    done = (frame["state"] == "complete").sum()
-    yield f"\n{done} trials, {frame['wall_time_s'].sum() / 60:.1f} minutes of one core's work."
+        active = rows["active_latents"].iloc[0]
+        yield f"| {latent_dim} | {beta:g} | " + " | ".join(shown) + f" | {active:.1f} |"
+
+
+def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
+    """Yield a row a latent size: the best β, its score, what else may be best, and the verdict."""
+    yield f"| latents | best β | {SCORES[score]} | best of those tried | inverted U |"
+    yield "| --- " * 5 + "|"
+    for found in judge_all(trials, score_names=[score]):
+        if found.best is not None:
+            mean = "{mean:.3f} ({low:.3f} to {high:.3f})".format(**asdict(found.best))
+            row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, _range(found)]
+            yield f"| {' | '.join(row)} | {found.verdict} |"
+
+
+def _range(found: Judgement) -> str:
+    held = found.best_range
+    if held is None:
+        return "–"
+    return f"{held.low:g}" if held.low == held.high else f"{held.low:g} to {held.high:g}"
+
+
+def work(trials: pd.DataFrame) -> str:
+    """Say how many trainings there are, and how long they took."""
+    done = (trials["state"] == "complete").sum()
+    return f"{done} trials, {trials['wall_time_s'].sum() / 60:.1f} minutes of one core's work."
 
 
 if __name__ == "__main__":

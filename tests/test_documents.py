@@ -1,0 +1,44 @@
+"""What is told of a study beside its committed tables is what these tables say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+
+
+@pytest.fixture(scope="module")
+def draw() -> ModuleType:
+    """`docs/draw.py`, which writes the rows that are shown."""
+    spec = importlib.util.spec_from_file_location("draw", DOCS / "draw.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(path: Path) -> list[str]:
+    """Return the lines of a page."""
+    return path.read_text("utf-8").splitlines()
+
+
+def test_cells_of_the_quick_study(draw: ModuleType) -> None:
+    """The table of the README is docs/quick/, row by row."""
+    rows = list(draw.cells(pd.read_csv(DOCS / "quick" / "curve.csv")))
+    page = shown(REPOSITORY / "README.md")
+
+    assert rows == page[page.index(rows[0]) :][: len(rows)]
+    assert draw.work(pd.read_csv(DOCS / "quick" / "trials.csv")) in page
+
+
+def test_best_cells_of_the_reference_study(draw: ModuleType) -> None:
+    """Those of docs/reference/ are what its trainings say by MIG."""
+    rows = list(draw.answers(pd.read_csv(DOCS / "reference" / "trials.csv")))
+    page = shown(DOCS / "reference" / "README.md")
+
+    assert rows == page[page.index(rows[0]) :][: len(rows)]
