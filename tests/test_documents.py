@@ -36,9 +36,10 @@ def test_cells_of_the_quick_study(draw: ModuleType) -> None:
     assert draw.work(pd.read_csv(DOCS / "quick" / "trials.csv")) in page
 
 
-def test_best_cells_of_the_reference_study(draw: ModuleType) -> None:
-    """Those of docs/reference/ are what its trainings say by MIG."""
-    rows = list(draw.answers(pd.read_csv(DOCS / "reference" / "trials.csv")))
-    page = shown(DOCS / "reference" / "README.md")
+@pytest.mark.parametrize("table", ["trials.csv", "longer.csv"])
+def test_best_cells_of_the_reference_study(draw: ModuleType, table: str) -> None:
+    """Those of docs/reference/, of one epoch and of two, are what their trainings say by MIG."""
+    rows = list(draw.answers(pd.read_csv(DOCS / "reference" / table)))
+    page = "\n".join(shown(DOCS / "reference" / "README.md"))
 
-    assert rows == page[page.index(rows[0]) :][: len(rows)]
+    assert "\n".join(rows) in page
