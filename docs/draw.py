@@ -16,10 +16,12 @@ import pandas as pd
 from sweeps import load_study
 from sweeps.best import best
 from sweeps.outcome import write_table
+from sweeps.report.answer import span
 from sweeps.report.drawings import draw_curve, draw_heat_map
+from sweeps.report.labels import NOTHING
 from sweeps.report.page import write_report
 from sweeps.study import Study
-from sweeps.verdict import Judgement, judge_all
+from sweeps.verdict import judge_all
 
 SCORES = {"mig": "MIG", "beta_vae": "Higgins score"}
 
@@ -33,9 +35,8 @@ def main() -> None:
     study = load_study(typed.study)
     typed.folder.mkdir(parents=True, exist_ok=True)
     keep(study, typed.folder)
-    print("\n".join(cells(pd.read_csv(typed.folder / "curve.csv"))))
-    print("\n".join(["", *answers(pd.read_csv(typed.folder / "trials.csv"))]))
-    print("\n".join(["", work(pd.read_csv(typed.folder / "trials.csv"))]))
+    curve, trials = (pd.read_csv(typed.folder / name) for name in ("curve.csv", "trials.csv"))
+    print("\n".join([*cells(curve), "", *answers(trials), "", work(trials)]))
 
 
 def keep(study: Study, folder: Path) -> None:
@@ -71,15 +72,10 @@ def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
     for found in judge_all(trials, score_names=[score]):
         if found.best is not None:
             mean = "{mean:.3f} ({low:.3f} to {high:.3f})".format(**asdict(found.best))
-            row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, _range(found)]
-            yield f"| {' | '.join(row)} | {found.verdict} |"
-
-
-def _range(found: Judgement) -> str:
-    held = found.best_range
-    if held is None:
-        return "–"
-    return f"{held.low:g}" if held.low == held.high else f"{held.low:g} to {held.high:g}"
+            held = found.best_range
+            among = span(held.low, held.high) if held else NOTHING
+            row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, among, found.verdict]
+            yield f"| {' | '.join(row)} |"
 
 
 def work(trials: pd.DataFrame) -> str:
