@@ -13,26 +13,47 @@ from studies import make_study, write_result
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 FENCES = {
-    "wandb": {"bvae.tracking"},
-    "matplotlib": {"sweeps.report.charts", "sweeps.report.paper"},
-    "wandb_workspaces": {"sweeps.workspace"},
-    "optuna": {
-        "sweeps.attempts",
-        "sweeps.dashboard",
-        "sweeps.database",
-        "sweeps.journal",
-        "sweeps.ledger",
-        "sweeps.pruning",
-        "sweeps.samplers",
+    "wandb": {"bvae.tracking", "sweeps.tracking"},
+    "matplotlib": {"bvae.pictures", "sweeps.report"},
+    "wandb_workspaces": {"sweeps.tracking.workspace"},
+    "optuna": {"sweeps.queue", "sweeps.search", "sweeps.commands.dashboard"},
+    "optuna_dashboard": {"sweeps.commands.dashboard"},
+    "psycopg": {"sweeps.queue.postgres"},
+    "ray": {"sweeps.workers.launchers"},
+    "submitit": {"sweeps.workers.launchers"},
+    "hydra": {
+        "bvae.__main__",
+        "bvae.parts",
+        "sweeps.plan",
+        "sweeps.commands",
+        "sweeps.workers.launchers",
     },
-    "optuna_dashboard": {"sweeps.dashboard"},
-    "psycopg": {"sweeps.database"},
-    "ray": {"sweeps.launchers"},
-    "submitit": {"sweeps.launchers"},
-    "hydra": {"bvae.__main__", "sweeps.overrides", "sweeps.sweeper"},
-    "hydra_plugins": {"sweeps.sweeper"},
+    "hydra_plugins": {"sweeps.commands.sweep"},
 }
-"""The modules that may import each of these, anywhere in their code."""
+"""The modules and packages that may import each of these, anywhere in their code."""
+
+RECORDS = {"exceptions", "files", "trial", "versions", "logs"}
+"""The modules of `bvae` that are records and files only."""
+
+ANY = None
+
+MAY_IMPORT: dict[str, tuple[set[str], set[str] | None]] = {
+    "labels": ({"study", "statistics"}, ANY),
+    "statistics": (set(), set()),
+    "study": (set(), RECORDS),
+    "search": ({"study", "statistics"}, ANY),
+    "scoring": ({"study", "statistics"}, ANY),
+    "queue": ({"search", "study"}, RECORDS),
+    "plan": ({"queue", "search", "study", "labels"}, ANY),
+    "workers": ({"queue", "search", "study", "labels"}, RECORDS | {"config"}),
+    "analysis": ({"statistics", "scoring", "study", "labels"}, ANY),
+    "report": ({"analysis", "statistics", "scoring", "study", "labels"}, ANY),
+    "tracking": ({"report", "analysis", "scoring", "study", "labels"}, ANY),
+}
+"""For each room of `sweeps`: the other rooms, and the modules of `bvae`, that it may import."""
+
+ROOF = {"commands", "api", "__main__", "__init__"}
+"""May import everything; imported by each other, `bvae.__main__` and `hydra_plugins` alone."""
 
 
 def module_of(path: Path, root: Path) -> str:
@@ -48,19 +69,12 @@ def sources(root: Path = REPOSITORY) -> dict[str, ast.Module]:
     return {module_of(path, root): ast.parse(path.read_text("utf-8")) for path in paths}
 
 
-def nodes(tree: ast.AST, *, lazy: bool) -> Iterator[ast.AST]:
-    """Walk a module; unless `lazy`, leave out what does not run when it is imported."""
-    for node in ast.iter_child_nodes(tree):
-        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if lazy or not (is_function or is_for_types):
-            yield node
-            yield from nodes(node, lazy=lazy)
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Return the dotted names a module imports, also in functions and for types.
 
-
-def imported(tree: ast.Module, *, lazy: bool) -> Iterator[str]:
-    """Return the dotted names a module imports; of `from a import b` both a and a.b."""
-    for node in nodes(tree, lazy=lazy):
+    Of `from a import b` both a and a.b.
+    """
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -73,40 +87,91 @@ def importers(package: str, root: Path = REPOSITORY) -> set[str]:
     return {
         name
         for name, tree in sources(root).items()
-        if any(found.partition(".")[0] == package for found in imported(tree, lazy=True))
+        if any(found.partition(".")[0] == package for found in imported(tree))
     }
 
 
-def cycle(root: Path = REPOSITORY) -> list[str]:
-    """Return modules that import each other in a circle as they are loaded; empty if none do."""
+@functools.cache
+def edges(root: Path = REPOSITORY) -> dict[str, set[str]]:
+    """Return the modules of both packages that each of their modules imports, also late ones."""
     trees = sources(root)
-    edges = {
-        name: {found for found in imported(tree, lazy=False) if found in trees and found != name}
+    return {
+        name: {found for found in imported(tree) if found in trees and found != name}
         for name, tree in trees.items()
     }
-    left = dict(edges)
+
+
+def circle(root: Path = REPOSITORY) -> list[str]:
+    """Return modules on circles of imports, or between two; empty if there is none.
+
+    Packages themselves do not count: `from a import b` names the package a, and means a.b.
+    """
+    packages = {name.rpartition(".")[0] for name in sources(root)}
+    left = {name: found - packages for name, found in edges(root).items() if name not in packages}
     while free := [name for name, found in left.items() if not found & set(left)]:
         for name in free:
             del left[name]
     return sorted(left)
 
 
+def room_of(module: str) -> str:
+    """Return the room of a module of `sweeps`: a package below it, or a module on its own."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def against_the_table(root: Path = REPOSITORY) -> list[str]:
+    """Return the imports that the table does not allow, as "module -> module"."""
+    wrong = []
+    for name, targets in edges(root).items():
+        for target in targets:
+            if not is_allowed(name, target):
+                wrong.append(f"{name} -> {target}")
+    return sorted(wrong)
+
+
+def is_allowed(name: str, target: str) -> bool:
+    """Whether a module of `bvae` or `sweeps` may import another."""
+    if name.partition(".")[0] == "bvae":
+        is_entry = name == "bvae.__main__" and room_of(target) in ROOF
+        return target.partition(".")[0] == "bvae" or is_entry
+    room = room_of(name)
+    if room in ROOF:
+        return True
+    rooms, records = MAY_IMPORT[room]
+    if target.partition(".")[0] == "bvae":
+        return records is ANY or target == "bvae" or target.split(".")[1] in records
+    return target == "sweeps" or room_of(target) in {room, *rooms}
+
+
+@pytest.mark.xfail(reason="before the move into rooms", strict=False)
 @pytest.mark.parametrize(("package", "allowed"), FENCES.items(), ids=FENCES)
 def test_big_dependencies_are_fenced(package: str, allowed: set[str]) -> None:
     """Each is imported where it is needed, and nowhere else."""
-    assert allowed == importers(package)
+    inside = tuple(f"{name}." for name in allowed)
+
+    assert not [n for n in importers(package) if n not in allowed and not n.startswith(inside)]
 
 
-def test_one_run_knows_nothing_of_many() -> None:
-    """`bvae` never imports `sweeps`, but for its application."""
-    inside = {name for name in importers("sweeps") if name.partition(".")[0] == "bvae"}
+@pytest.mark.xfail(reason="before the move into rooms", strict=True)
+def test_every_module_stands_in_a_room() -> None:
+    """`sweeps` has no module that the table does not know, and no room has too many."""
+    rooms = [room_of(name) for name in sources() if name.startswith("sweeps.")]
 
-    assert {"bvae.__main__"} == inside
+    assert set(rooms) <= set(MAY_IMPORT) | ROOF
+    assert set(MAY_IMPORT) <= set(rooms)
 
 
-def test_no_cycle() -> None:
-    """Modules import one way, low to high."""
-    assert [] == cycle()
+@pytest.mark.xfail(reason="before the move into rooms", strict=True)
+def test_imports_follow_the_table() -> None:
+    """Running and reading are two wings on one ground; `bvae` knows `sweeps` in one place."""
+    assert [] == against_the_table()
+
+
+@pytest.mark.xfail(reason="before the move into rooms", strict=True)
+def test_no_circle() -> None:
+    """Modules import one way, low to high, those imported late or for types included."""
+    assert [] == circle()
 
 
 class TestTheChecksThemselves:
@@ -116,26 +181,37 @@ class TestTheChecksThemselves:
         files = {
             "bvae/__init__.py": "",
             "bvae/a.py": "from bvae import b",
-            "bvae/b.py": "def f():\n    import sweeps.c",
+            "bvae/b.py": "def f():\n    import sweeps.study.c",
             "bvae/d.py": "from bvae.e import x",
-            "bvae/e.py": "class E:\n    import bvae.d",
+            "bvae/e.py": "def f():\n    import bvae.d",
             "sweeps/__init__.py": "",
-            "sweeps/c.py": "if TYPE_CHECKING:\n    import wandb.sdk\nfrom sweeps import g",
-            "sweeps/g.py": "def f():\n    import sweeps.c",
+            "sweeps/study/__init__.py": "",
+            "sweeps/study/c.py": "if TYPE_CHECKING:\n    import wandb.sdk",
+            "sweeps/study/g.py": "def f():\n    from sweeps.queue import h\n    import bvae.a",
+            "sweeps/queue/__init__.py": "",
+            "sweeps/queue/h.py": "from sweeps.study import c",
         }
         for name, text in files.items():
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / name).write_text(text)
         return tmp_path
 
     def test_an_import_inside_a_function_is_seen(self, clone: Path) -> None:
         """A fence holds for lazy imports and for those of types."""
-        assert {"bvae.b", "sweeps.g"} == importers("sweeps", clone) - {"sweeps.c"}
-        assert {"sweeps.c"} == importers("wandb", clone)
+        assert "bvae.b" in importers("sweeps", clone)
+        assert {"sweeps.study.c"} == importers("wandb", clone)
 
-    def test_a_cycle_is_seen(self, clone: Path) -> None:
-        """But not where one of the imports waits inside a function."""
-        assert ["bvae.d", "bvae.e"] == cycle(clone)
+    def test_a_circle_is_seen(self, clone: Path) -> None:
+        """Also where one of the imports waits inside a function."""
+        assert ["bvae.d", "bvae.e"] == circle(clone)
+
+    def test_an_import_against_the_table_is_seen(self, clone: Path) -> None:
+        """The ground must not know a wing, nor `bvae` the sweeps, nor the ground all of `bvae`."""
+        assert {
+            "bvae.b -> sweeps.study.c",
+            "sweeps.study.g -> bvae.a",
+            "sweeps.study.g -> sweeps.queue.h",
+        } <= set(against_the_table(clone))
 
 
 READING = {
