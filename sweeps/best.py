@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.confirm import Confirmation, confirmation
-from sweeps.curve import Cell
+from sweeps.curve import Cell, best_of
 from sweeps.display import shown
 from sweeps.flags import flags
 from sweeps.outcome import described
@@ -49,7 +49,8 @@ def best(study: Study, *, score: str) -> StudyAnswer:
     """Return what a study, finished or not, says by one of its scores."""
     read, command = digest(study), study.manifest.command
     lines = line_answers(read, score=score, command=command)
-    overall = max(lines, key=lambda line: line.cell.rank, default=None)
+    best_cell = best_of(line.cell for line in lines)
+    overall = next((line for line in lines if line.cell is best_cell), None)
     model = None
     if overall is not None:
         cell = read.cells[overall.best.number]

@@ -7,7 +7,7 @@ further axes. Everything here is numbers in, numbers out; nothing is drawn.
 Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.udr import NAMES as UDR_NAMES
 from bvae.metrics.udr import as_independent
+from sweeps import ranking
 from sweeps.points import axis_value
+from sweeps.ranking import MIN_ACTIVE, Ranked
 
 COLUMNS = (
     "latent_dim",
@@ -40,7 +42,6 @@ COLUMNS = (
 NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
 REPEATS = "repeats"  # of a cell of a search, which has its points one by one
 CONFIDENCE = 0.95
-MIN_ACTIVE = 2  # a cell with fewer active latents on average has collapsed
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +109,9 @@ class Cell:
     collapsed: bool
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """What the best of several cells has the most of: collapsed ones come last."""
-        return not self.collapsed, self.mean
+    def ranked(self) -> "Ranked[Cell]":
+        """The cell as `ranking` sees it; only complete cells are compared."""
+        return Ranked(self, self.beta, self.latent_dim, self.mean, self.collapsed)
 
 
 @dataclass(frozen=True)
@@ -172,23 +173,24 @@ def lines(
 
 
 def ended(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the points that have ended: the best cell so far goes by these.
-
-    Seeds run one after the other, so that until the end few cells have all of theirs. A cell with a
-    pruned or failed seed is not best. Of a finished study these are all points.
-    """
+    """Return the rows of trials that have ended; see `Study.ended`. Of a finished study, all."""
     return frame[~frame["state"].isin(["running", "pending"])]
 
 
 def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
-    """Return the cell of highest mean on every line, and of all; the smaller β wins a tie.
+    """Return the best cell of every line, and of all, as `ranking` says.
 
-    A cell with a failed, pruned or missing seed is not complete and cannot be the best; one that
-    has collapsed is only where there is no other.
+    Cells are eligible if they are complete: a row without the score makes one incomplete.
     """
     found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
     by_line = tuple(cell for cell in found if cell is not None)
-    return BestCells(by_line, max(by_line, key=lambda cell: cell.rank, default=None))
+    return BestCells(by_line, best_of(by_line))
+
+
+def best_of(cells: Iterable[Cell]) -> Cell | None:
+    """Return the best of complete cells, of any lines; None if there are none."""
+    best = ranking.best(cell.ranked for cell in cells)
+    return None if best is None else best.key
 
 
 def best_cell(line: Line) -> Cell | None:
@@ -201,16 +203,21 @@ def best_cell(line: Line) -> Cell | None:
 
 
 def best_index(means: NDArray[np.float64], collapsed: NDArray[np.bool_]) -> int:
-    """Return which cell is best: the highest mean [C] of those that may be."""
-    return int(np.argmax(np.where(may_win(collapsed), means, -np.inf)))
+    """Return which of the complete cells of a line is best, from means and collapse, each [C].
+
+    Raises:
+        ValueError: there is no cell.
+    """
+    pairs = enumerate(zip(means.tolist(), collapsed.tolist(), strict=True))
+    best = ranking.best(Ranked(i, i, 0, *pair) for i, pair in pairs)  # in order of β
+    if best is None:
+        raise ValueError("expected the means of one cell or more, but got none")
+    return best.key
 
 
 def may_win(collapsed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which cells may be best: those that have not collapsed, or all if all have: [C].
-
-    Some scores are high where next to nothing is encoded: the modularity of no latent is 1.
-    """
-    return collapsed if collapsed.all() else ~collapsed
+    """Return which cells may be best: those that have not collapsed, or all if all have: [C]."""
+    return np.array(ranking.may_win(collapsed.tolist()), dtype=np.bool_)
 
 
 def cell(line: Line, index: int) -> Cell:

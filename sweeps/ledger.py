@@ -31,6 +31,7 @@ from sweeps.attempts import (
 from sweeps.points import Cell, Point, cells_of
 from sweeps.presence import Watch, clear, read
 from sweeps.pruning import is_hopeless, pruner_named
+from sweeps.ranking import Ending
 from sweeps.results import GIVEN_UP, Ended, Results, stamp
 from sweeps.search import Search
 from sweeps.study import Study, load_study
@@ -142,13 +143,15 @@ class Ledger:
         self._attempts.enqueue(found.point, attempt=1, notes=found.notes)
         return True
 
-    def _tried(self) -> dict[Point, float | None]:
-        """Return every point, with its score if it is complete."""
-        ended = {slug: self._results.read(slug) for slug in self._points}
-        return {
-            point: None if (end := ended[slug]) is None or end.state != "complete" else end.value
-            for slug, point in self._points.items()
-        }
+    def _tried(self) -> dict[Point, Ending | None]:
+        """Return every point, and how it has ended, None if it has not."""
+        return {point: self._ending(slug) for slug, point in self._points.items()}
+
+    def _ending(self, slug: str) -> Ending | None:
+        ended = self._results.read(slug)
+        if ended is None or (ended.state == "failed" and not self._study.is_final(ended)):
+            return None
+        return ended.ending
 
     def judge(self, claim: Claim, *, step: int, score: float) -> bool:
         """Note a score on the way; return whether the claim's cell is to be given up.

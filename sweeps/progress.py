@@ -5,12 +5,12 @@ import re
 import statistics
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sweeps.points import Point, text
+from sweeps.points import Cell, text
 from sweeps.presence import Presence, workers_at
+from sweeps.ranking import best, ranked
 from sweeps.results import Ended, Results, stamp
 from sweeps.study import Study, load_study
 
@@ -145,20 +145,17 @@ class Progress:
         return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
 
     def _best(self) -> BestCell | None:
-        """Return the best cell so far; one with a pruned or failed seed cannot be."""
-        cells: dict[str, list[float]] = defaultdict(list)
-        spoilt = set()
-        for point in self._study.points:
-            result = self._final.get(point.slug)
-            if result is not None and result.state != "complete":
-                spoilt.add(_cell(point))
-            elif result is not None and result.value is not None:
-                cells[_cell(point)].append(result.value)
-        cells = {name: values for name, values in cells.items() if name not in spoilt}
-        if not cells:
+        """Return the best configuration so far; none by UDR, which is not a trial's own score."""
+        ended = [
+            (point, self._final[point.slug].ending)
+            for point in self._study.points
+            if point.slug in self._final
+        ]
+        found = best(ranked(ended, n_seeds=self._study.repeats))
+        if found is None:
             return None
-        cell, values = max(cells.items(), key=lambda item: statistics.fmean(item[1]))
-        return BestCell(cell, statistics.fmean(values), len(values))
+        n_seeds = sum(point.cell == found.key for point, _ in ended)
+        return BestCell(_name(found.key), found.mean, n_seeds)
 
     def _failures(self) -> Iterator[str]:
         for slug, result in self._final.items():
@@ -166,8 +163,8 @@ class Progress:
                 yield f"{slug}: {result.cause}"
 
 
-def _cell(point: Point) -> str:
-    return " ".join(f"{key}={text(value)}" for key, value in point.cell)
+def _name(cell: Cell) -> str:
+    return " ".join(f"{key}={text(value)}" for key, value in cell)
 
 
 def _kind(cause: str) -> str:

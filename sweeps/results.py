@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bvae.trial import State, TrialResult
+from sweeps.ranking import Ending
 from sweeps.study import Study
 
 GIVEN_UP = "its worker died"
@@ -27,6 +28,12 @@ class Ended:
     cause: str | None
     wall_time_s: float
     steps: int | None = None
+    active_latents: int | None = None
+
+    @property
+    def ending(self) -> Ending:
+        """What counts where configurations are ranked: a pruned trial has no score there."""
+        return Ending(self.value if self.state == "complete" else None, self.active_latents)
 
     @property
     def is_given_up(self) -> bool:
@@ -98,4 +105,5 @@ class Results:
             cause=result.cause,
             wall_time_s=result.wall_time_s,
             steps=result.steps,
+            active_latents=result.active_latents,
         )

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bvae.exceptions import ConfigError
 from sweeps.points import Point, Value
+from sweeps.ranking import Ending
 from sweeps.search import SAMPLERS, Choices, Dimension, Interval, Search
 
 Notes = Mapping[str, Any]
@@ -56,13 +57,13 @@ def named(sampler: object) -> Mapping[str, Any]:
 
 
 def next_point(
-    search: Search, tried: Mapping[Point, float | None], *, notes: Mapping[str, Notes]
+    search: Search, tried: Mapping[Point, Ending | None], *, notes: Mapping[str, Notes]
 ) -> Found | None:
     """Return the point to train next, None if none is left; the same for the same arguments.
 
     Args:
         search: what is searched.
-        tried: every point so far, with its score where it has one.
+        tried: every point so far, and how it has ended, None if it has not.
         notes: of samplers, by slug.
     """
     told: dict[str, Any] = {}
@@ -77,14 +78,15 @@ def next_point(
 
 
 def _asked(
-    search: Search, tried: Mapping[Point, float | None], notes: Mapping[str, Notes]
+    search: Search, tried: Mapping[Point, Ending | None], notes: Mapping[str, Notes]
 ) -> FrozenTrial:
     """Return the trial that the sampler makes, knowing the points that the search may find."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = _build(search.sampler, seed=len(tried))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for point, score in tried.items():
+    for point, ending in tried.items():
         if search.holds(point):
+            score = None if ending is None else ending.score
             study.add_trial(_trial(search, point, score, notes.get(point.slug, {})))
     study.ask(_distributions(search))
     return study.trials[-1]

@@ -13,13 +13,12 @@ Nothing is drawn here; `sweeps.samplers` does that, with Optuna's samplers.
 
 import itertools
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
 from sweeps.points import Cell, Point, Value, bisection, canonical
+from sweeps.ranking import Ending, best, ranked
 
 N_START = 7
 """Values of β that a search begins with, at most."""
@@ -221,12 +220,12 @@ class Search:
         return [self._point(middle | {"beta": beta}, self.seeds[0]) for beta in betas]
 
     def next(
-        self, tried: Mapping[Point, float | None], draw: Callable[[], Mapping[str, Value]]
+        self, tried: Mapping[Point, Ending | None], draw: Callable[[], Mapping[str, Value]]
     ) -> Point | None:
         """Return the point to train next; None if there is none left.
 
         Args:
-            tried: every point so far, with its score where it has one.
+            tried: every point so far, and how it has ended, None if it has not.
             draw: returns the cell that a sampler has drawn.
         """
         leader = leading(tried)
@@ -237,13 +236,13 @@ class Search:
         return Point.of({**cell, "seed": seed})
 
     def _repeat(
-        self, cell: Mapping[str, Value], tried: Mapping[Point, float | None]
+        self, cell: Mapping[str, Value], tried: Mapping[Point, Ending | None]
     ) -> Point | None:
         repeats = (self._point(cell, seed) for seed in self.seeds)
         return next((point for point in repeats if point not in tried), None)
 
     def _first_near(
-        self, drawn: Mapping[str, Value], tried: Mapping[Point, float | None]
+        self, drawn: Mapping[str, Value], tried: Mapping[Point, Ending | None]
     ) -> Point | None:
         """Return the first seed of the cell that was drawn, or of the nearest that is untried."""
         cells = {point.cell for point in tried}
@@ -261,18 +260,16 @@ class Search:
     def _distance(self, one: Mapping[str, Value], other: Mapping[str, Value]) -> float:
         return sum(found.distance(one[key], other[key]) for key, found in self.space.items())
 
-    def _any_repeat(self, tried: Mapping[Point, float | None]) -> Point | None:
+    def _any_repeat(self, tried: Mapping[Point, Ending | None]) -> Point | None:
         repeats = (self._repeat(dict(point.cell), tried) for point in tried)
         return next((point for point in repeats if point is not None), None)
 
 
-def leading(tried: Mapping[Point, float | None]) -> Cell | None:
-    """Return the cell of the highest mean so far, whatever its seeds."""
-    scores: dict[Cell, list[float]] = defaultdict(list)
-    for point, score in tried.items():
-        if score is not None:
-            scores[point.cell].append(score)
-    return max(scores, key=lambda cell: fmean(scores[cell]), default=None)
+def leading(tried: Mapping[Point, Ending | None]) -> Cell | None:
+    """Return the configuration that leads: the best of those with at least one seed."""
+    ended = [(point, ending) for point, ending in tried.items() if ending is not None]
+    leader = best(ranked(ended))
+    return None if leader is None else leader.key
 
 
 def _dimension(content: Mapping[str, Any]) -> Dimension:

@@ -174,6 +174,11 @@ class Study:
         return 1 if last is None or self.is_short(last) else last.attempt + 1
 
     @property
+    def repeats(self) -> int:
+        """Seeds that a configuration needs to be best: all in a search, which has them singly."""
+        return len(self.manifest.search["seeds"]) if self.manifest.search else 1
+
+    @property
     def counts(self) -> dict[str, int]:
         """Points by state; they sum to `expected`, those that a search has yet to find included."""
         states = [*self.states.values(), *["pending"] * self.manifest.unfound]
@@ -255,6 +260,16 @@ class Study:
 
         return pd.DataFrame([self._row(point) for point in self.points])
 
+    def ended(self) -> "pd.DataFrame":
+        """Return the rows of `frame()` that answers go by: those of trials that have ended.
+
+        Best configurations, verdicts, claims and flags speak of these trials, so that until the
+        end they agree. Seeds run one after the other: few configurations have all of theirs then.
+        """
+        from sweeps.curve import ended
+
+        return ended(self.frame())
+
     def curve(self) -> "pd.DataFrame":
         """Return the table of curve.csv: mean, interval and seeds of every cell and score."""
         from sweeps.curve import curve
@@ -291,7 +306,7 @@ class Study:
         result = self.results.get(point.slug)
         row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
         if self.manifest.search:
-            row["repeats"] = len(self.manifest.search["seeds"])
+            row["repeats"] = self.repeats
         beta, latent_dim = float(str(values["beta"])), int(str(values["latent_dim"]))
         row["beta"] = beta
         row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point, result):.12g}")

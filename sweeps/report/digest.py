@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pandas import DataFrame
 
-from sweeps.curve import MIN_ACTIVE, best_cells, curve, ended
+from sweeps.curve import best_cells, curve, ended
 from sweeps.floors import Floor, Level, Place, read_floors
 from sweeps.points import axis_value, text
+from sweeps.ranking import MIN_ACTIVE
 from sweeps.study import Study
 
 LOSSES = ("recon", "kl", "loss")

@@ -17,6 +17,7 @@ from dataclasses import replace
 from statistics import fmean, variance
 
 from sweeps.points import Cell, Point
+from sweeps.ranking import Ending
 from sweeps.samplers import Notes, named, next_point
 from sweeps.search import SAMPLERS, Choices, Search
 from tests.benchmarks.replay_pruning import finals
@@ -60,7 +61,7 @@ def search_of(recorded: Scores, sampler: str) -> Search:
 
 def searched(scores: Scores, search: Search, *, start: Sequence[Point] | None = None) -> list[Cell]:
     """Search as the engine does, one worker; return what is called best after each training."""
-    tried: dict[Point, float | None] = {}
+    tried: dict[Point, Ending | None] = {}
     notes: dict[str, Notes] = {}
     waiting = list(search.start() if start is None else start)
     called = []
@@ -73,8 +74,8 @@ def searched(scores: Scores, search: Search, *, start: Sequence[Point] | None = 
                 break
             point = found.point
             notes[point.slug] = found.notes
-        tried[point] = scores[point]
-        called.append(best(tried))
+        tried[point] = Ending(scores[point])
+        called.append(best({point: scores[point] for point in tried}))
     return called
 
 
@@ -84,12 +85,11 @@ def at_random(scores: Scores, number: int, *, order: int) -> list[Cell]:
     return [best({point: scores[point] for point in drawn[: n + 1]}) for n in range(number)]
 
 
-def best(tried: Mapping[Point, float | None]) -> Cell:
+def best(tried: Scores) -> Cell:
     """Return the cell of highest mean among those with the most seeds, as `sweeps best` would."""
     cells: dict[Cell, list[float]] = defaultdict(list)
     for point, score in tried.items():
-        if score is not None:
-            cells[point.cell].append(score)
+        cells[point.cell].append(score)
     most = max(map(len, cells.values()))
     return max((c for c in cells if len(cells[c]) == most), key=lambda c: fmean(cells[c]))
 

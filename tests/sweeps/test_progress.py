@@ -209,6 +209,16 @@ class TestSnapshot:
         assert best is not None
         assert (0.1, 1) == (best.mean, best.seeds)
 
+    def test_by_udr_nothing_is_best_yet(self, tmp_path: Path) -> None:
+        """It is a configuration's score, which no result holds: the end tells."""
+        study = make_study(tmp_path / "udr", objective="udr")
+        for point in study.points:
+            write_result(study, point)
+        progress = Progress(study)
+        progress.look()
+
+        assert progress.snapshot().best is None
+
     def test_failures_name_point_and_cause(self, study: Study, progress: Progress) -> None:
         """Only points that are failed for good."""
         fail(study, study.points[0], "ValueError: no\nTraceback")

@@ -1,10 +1,12 @@
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps.points import Point
+from sweeps.ranking import Ending
 from sweeps.samplers import Notes, named, next_point
 from sweeps.search import SAMPLERS, Choices, Interval, Search
 
@@ -23,16 +25,21 @@ def score(point: Point) -> float:
     return 1 - 0.2 * abs(math.log2(beta / 8)) - 0.1 * abs(math.log2(size / 10))
 
 
-def run(asked: Search, number: int, *, forgetful: bool = False) -> dict[Point, float | None]:
+def run(asked: Search, number: int, *, forgetful: bool = False) -> dict[Point, Ending | None]:
     """Search for so many points; a forgetful one loses the notes of its sampler."""
-    tried: dict[Point, float | None] = {point: score(point) for point in asked.start()}
+    tried: dict[Point, Ending | None] = {point: Ending(score(point)) for point in asked.start()}
     notes: dict[str, Notes] = {}
     while len(tried) < number:
         found = next_point(asked, tried, notes={} if forgetful else notes)
         assert found is not None
         notes[found.point.slug] = found.notes
-        tried[found.point] = score(found.point)
+        tried[found.point] = Ending(score(found.point))
     return tried
+
+
+def scores(tried: Mapping[Point, Ending | None]) -> list[float]:
+    """Return the scores that are there, in the order they came."""
+    return [end.score for end in tried.values() if end is not None and end.score is not None]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -55,7 +62,7 @@ class TestEverySampler:
     def test_points_of_other_places_are_left_out(self, name: str) -> None:
         """Those of an earlier grid, or of a wider interval: no sampler could take them."""
         asked = search(name)
-        tried = run(asked, 8) | {Point.of({"beta": 999, "latent_dim": 7, "seed": 0}): 0.0}
+        tried = run(asked, 8) | {Point.of({"beta": 999, "latent_dim": 7, "seed": 0}): Ending(0.0)}
 
         assert next_point(asked, tried, notes={}) is not None
 
@@ -64,8 +71,7 @@ class TestEverySampler:
 def test_learns(name: str) -> None:
     """The later half of the draws scores better than random draws do."""
     mean = {
-        sampler: sum(s for s in [*run(search(sampler), 31).values()][19:] if s is not None) / 12
-        for sampler in (name, "random")
+        sampler: sum(scores(run(search(sampler), 31))[19:]) / 12 for sampler in (name, "random")
     }
 
     assert mean[name] > mean["random"] + 0.05
@@ -75,7 +81,7 @@ def test_cma_es_remembers() -> None:
     """Its state is in the notes: without them it would draw from the same cloud for ever."""
     space = {"beta": SPACE["beta"], "latent_dim": Interval(3, 20, log=True)}
     lately = [
-        [s for s in run(search("cmaes", space=space), 60, forgetful=forgetful).values() if s][40:]
+        scores(run(search("cmaes", space=space), 60, forgetful=forgetful))[40:]
         for forgetful in (False, True)
     ]
 
