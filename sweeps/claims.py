@@ -95,17 +95,19 @@ def larger_layers_want_larger_beta(found: Sequence[Line], n_factors: int | None 
     enough = n_factors or 0
     able = [line for line in found if len(line.betas) and line.latent_dim >= enough]
     apart = [line for line in found if len(line.betas) and line.latent_dim < enough]
-    shown = f"best β {_bests(able)}"
+    bests = [f"best β {_bests(able)}"] if able else []
     if apart:
-        shown += f"; apart, with fewer latents than factors, {_bests(apart)}"
+        bests.append(f"apart, with fewer latents than factors, best β {_bests(apart)}")
     if len(able) < 2:
-        text = f"takes two latent sizes with complete cells, has {len(able)}; {shown}"
+        as_many = f" of {enough} latents or more" if enough else ""
+        lacking = f"takes two latent sizes{as_many} with complete configurations, has {len(able)}"
+        text = "; ".join([lacking, *bests])
         return Claim(name, found[0].axes, None, Answer.NOT_TESTABLE, text)
     x = np.log([line.latent_dim for line in able])
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     slope = round(float(weights @ np.log([line.betas[_best(line)] for line in able])), 9) + 0.0
     low, high = _slope_ends(weights, able)
-    text = f"slope of log best β on log M {_numbers(slope, low, high)}; {shown}"
+    text = "; ".join([f"slope of log best β on log M {_numbers(slope, low, high)}", *bests])
     bounded = math.isfinite(low) or math.isfinite(high)
     answer = _answer(low, high) if bounded else Answer.NOT_TESTABLE
     return Claim(name, found[0].axes, None, answer, text, slope, low, high)

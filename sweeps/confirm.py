@@ -130,6 +130,9 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
 def requested(study: Study) -> Request:
     """Return what confirms a study: its best cell and neighbours, as many seeds, at least three.
 
+    The best goes by the trials that have ended, as every answer; its neighbours are those of the
+    whole grid, ended or not.
+
     Raises:
         ConfigError: no cell of the study is complete.
     """
@@ -139,10 +142,10 @@ def requested(study: Study) -> Request:
             f"{study.name}: no point has the score {objective} yet; go on with: "
             f"{study.manifest.command}"
         )
-    best = best_cells(study.frame(), score=objective, axes=axes).overall
+    best = best_cells(study.ended(), score=objective, axes=axes).overall
     if best is None:
         raise ConfigError(
-            f"{study.name}: no cell is complete, so none is best; go on with: "
+            f"{study.name}: no configuration is complete, so none is best; go on with: "
             f"{study.manifest.command}"
         )
     line = _line_of(study.frame(), best)

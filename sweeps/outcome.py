@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from bvae.metrics.udr import NAMES as UDR_NAMES
-from sweeps.curve import Cell, best_cells, ended
+from sweeps.curve import Cell, best_cells
 from sweeps.display import Display, shown
 from sweeps.exits import Exit
 from sweeps.points import text
@@ -95,7 +95,7 @@ def best_line(study: Study) -> str:
     if objective not in study.score_names:
         why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
         return f"no best cell: no point has the score {objective} yet{why}"
-    best = best_cells(ended(study.frame()), score=objective, axes=study.manifest.axes).overall
+    best = best_cells(study.ended(), score=objective, axes=study.manifest.axes).overall
     if best is None:
         return "no best cell: none is complete yet"
     so_far = " so far" if study.left else ""

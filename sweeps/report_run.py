@@ -9,7 +9,7 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
-from sweeps.curve import COLUMNS, curve, ended
+from sweeps.curve import COLUMNS, curve
 from sweeps.fragments import fragments
 from sweeps.identity import report_identity
 from sweeps.manifest import Manifest
@@ -50,7 +50,7 @@ def track_report(study: Study, page: Path) -> str | None:
     tracker.log_table("objective_curve", columns, list(_lines(lines, columns)), step=done)
     for key, picture in _charts(study).items():
         tracker.log_image(key, picture, step=done)
-    answers = dict(_answers(frame, study.manifest)) if names else {}
+    answers = dict(_answers(study.ended(), study.manifest)) if names else {}
     counts = {f"points/{name}": number for name, number in study.counts.items()}
     tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
     tracker.finish()
@@ -98,12 +98,12 @@ def _charts(study: Study) -> dict[str, Path]:
     }
 
 
-def _answers(frame: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, float | str]]:
+def _answers(ended: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, float | str]]:
     """Yield what the report says of every latent size: best β, its score and interval, verdict."""
     objective = manifest.objective
-    if objective not in frame:
+    if objective not in ended:
         return
-    for one in judge_all(ended(frame), score_names=[objective], axes=manifest.axes):
+    for one in judge_all(ended, score_names=[objective], axes=manifest.axes):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bvae.trial import TrialFolder
 from sweeps import curve
-from sweeps.curve import ended, lines
+from sweeps.curve import lines
 from sweeps.flags import flags
 from sweeps.peak import BetaRange
 from sweeps.points import text
@@ -135,7 +135,7 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
             label=score_label(score),
             shown=i == 0,
             lines=_with_rows(read, line_answers(read, score=score, command=command), score=score),
-            flags=list(map(str, flags(read.frame, score_names=[score], axes=axes))),
+            flags=list(map(str, flags(read.ended, score_names=[score], axes=axes))),
         )
         for i, score in enumerate(scores)
     ]
@@ -143,7 +143,7 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
 
 def _with_rows(read: Digest, answers: Sequence[LineAnswer], *, score: str) -> list[LineAnswer]:
     """Add what each way to sum up the seeds says; `sweeps best` need not wait for its bootstrap."""
-    found = lines(ended(read.frame), score_names=[score], axes=read.study.manifest.axes)
+    found = lines(read.ended, score_names=[score], axes=read.study.manifest.axes)
     at = {(line.axes, line.latent_dim): line for line in found}
     return [
         replace(one, rows=aggregation(read, at[one.cell.axes, one.cell.latent_dim], one.judged))
@@ -164,7 +164,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
 
     While trainings are to come, both go by the seeds that are there.
     """
-    found = judge_all(ended(read.frame), score_names=[score], axes=read.study.manifest.axes)
+    found = judge_all(read.ended, score_names=[score], axes=read.study.manifest.axes)
     with_best = [one for one in found if one.best is not None]
     return [
         _line_answer(read, cell, judged, command=command)

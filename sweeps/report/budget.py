@@ -119,12 +119,12 @@ def _steps(line: Line, before: float, after: float) -> float:
 
 
 def _finished(read: Digest) -> list[Line]:
-    found = lines(read.frame, score_names=[read.objective], axes=read.study.manifest.axes)
+    found = lines(read.ended, score_names=[read.objective], axes=read.study.manifest.axes)
     return [line.finished() for line in found if line.complete.any()]
 
 
 def _images(read: Digest) -> str:
-    done = read.frame[read.frame["state"] == "complete"]
+    done = read.ended[read.ended["state"] == "complete"]
     seen = pd.to_numeric(done["images_seen"]).dropna()
     if seen.empty:
         return NOTHING
@@ -134,10 +134,10 @@ def _images(read: Digest) -> str:
 
 def _changes(read: Digest, slugs: Sequence[str] | None = None) -> list[float]:
     """Return the relative changes that are known, of all complete trainings or of some."""
-    kept = read.frame["state"] == "complete"
+    kept = read.ended["state"] == "complete"
     if slugs is not None:
-        kept &= read.frame["slug"].isin(slugs)
-    found: list[float] = pd.to_numeric(read.frame.loc[kept, "loss_change"]).dropna().tolist()
+        kept &= read.ended["slug"].isin(slugs)
+    found: list[float] = pd.to_numeric(read.ended.loc[kept, "loss_change"]).dropna().tolist()
     return found
 
 

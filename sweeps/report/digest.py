@@ -67,13 +67,16 @@ class CellScore(NamedTuple):
 class Digest:
     """What every part of the report is made from.
 
-    `scores` has a list for every score and loss, an entry a cell. A facet is one combination of
-    the further axes' values; `best` has a cell for each latent size of each facet, by the
-    objective. `floors` has what untrained encoders score, by facet and latent size.
+    `frame` has every expected trial, for tables and counts; `ended` has those that have ended, and
+    whatever is said of the study goes by it. `scores` has a list for every score and loss, an
+    entry a cell. A facet is one combination of the further axes' values; `best` has a cell for each
+    latent size of each facet, by the objective. `floors` has what untrained encoders score, by
+    facet and latent size.
     """
 
     study: Study
     frame: DataFrame
+    ended: DataFrame
     curve: DataFrame
     trials: tuple[Trial, ...]
     cells: tuple[Cell, ...]
@@ -116,7 +119,7 @@ class Digest:
     def best_by(self, score: str) -> tuple[Cell, ...]:
         """Return the best cell of every latent size of each facet by this score."""
         if score not in self._best_by_score:
-            self._best_by_score[score] = _best(self.study, self.frame, self.cells, score).by_line
+            self._best_by_score[score] = _best(self.study, self.ended, self.cells, score).by_line
         return self._best_by_score[score]
 
     @functools.cached_property
@@ -143,10 +146,12 @@ def digest(study: Study) -> Digest:
     losses = curve(frame, score_names=LOSSES, axes=axes)
     cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    best = _best(study, frame, cells, objective)
+    done = ended(frame)
+    best = _best(study, done, cells, objective)
     return Digest(
         study=study,
         frame=frame,
+        ended=done,
         curve=table,
         trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
         cells=cells,
@@ -182,9 +187,9 @@ class _Best(NamedTuple):
     overall: Cell | None
 
 
-def _best(study: Study, frame: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
+def _best(study: Study, done: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    found = best_cells(ended(frame), score=score, axes=study.manifest.axes)
+    found = best_cells(done, score=score, axes=study.manifest.axes)
     chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
     return _Best(
         tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None

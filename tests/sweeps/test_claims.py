@@ -111,7 +111,7 @@ class TestLargerLayersWantLargerBeta:
         lines = [peak(5, latent_dim=3), peak(2, latent_dim=5), peak(3, latent_dim=10)]
         found = larger_layers_want_larger_beta(lines, n_factors=5)
         assert found.estimate == pytest.approx(1.0)
-        assert found.text.endswith("; apart, with fewer latents than factors, 32 at M = 3")
+        assert found.text.endswith("; apart, with fewer latents than factors, best β 32 at M = 3")
 
     @pytest.mark.parametrize("n_factors", [None, 20])
     def test_takes_two_latent_sizes(self, n_factors: int | None) -> None:
@@ -119,8 +119,17 @@ class TestLargerLayersWantLargerBeta:
         lines = [peak(2, latent_dim=10)] + [peak(3, latent_dim=20)] * (n_factors is not None)
         found = larger_layers_want_larger_beta(lines, n_factors)
         assert found.answer == "not testable"
-        assert found.text.startswith("takes two latent sizes with complete cells, has 1; best β")
+        assert "takes two latent sizes" in found.text
+        assert "has 1; best β" in found.text
         assert np.isnan(found.estimate)
+
+    @pytest.mark.parametrize("n_factors", [None, 20])
+    def test_nothing_to_name(self, n_factors: int | None) -> None:
+        """Without a complete configuration the text says what is missing and ends there."""
+        empty = peak(2).keep(np.zeros(7, dtype=np.bool_))
+        found = larger_layers_want_larger_beta([empty], n_factors)
+        assert found.answer == "not testable"
+        assert found.text.endswith("has 0")
 
     def test_leaves_out_a_latent_size_without_complete_cells(self) -> None:
         """A line that has just begun has no best β."""

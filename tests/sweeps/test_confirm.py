@@ -203,8 +203,20 @@ class TestRequested:
         with pytest.raises(ConfigError, match="no point has the score mig yet"):
             requested(made)
         write_result(made, made.points[0])
-        with pytest.raises(ConfigError, match=r"no cell is complete.*go on with: bvae -m beta"):
+        for point in made.points:
+            if point.values["seed"] == 1:
+                write_result(made, point, state="failed", attempt=3, scores={})
+        with pytest.raises(ConfigError, match=r"no configuration is.*go on with: bvae -m beta"):
             requested(load_study(made.folder.root))
+
+    def test_the_best_so_far(self, tmp_path: Path) -> None:
+        """While seeds are missing it goes by those that have ended, as `sweeps best` does."""
+        made = make_study(tmp_path / "a")
+        write_result(made, made.points[0])
+        wanted = requested(load_study(made.folder.root))
+
+        assert made.points[0].values["beta"] == wanted.best.beta
+        assert (1, 4) == wanted.betas
 
 
 class TestGaps:

@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweeps.best import best
+from sweeps.claims import check_claims
+from sweeps.confirm import confirm
 from sweeps.curve import best_cells
+from sweeps.manifest import STEPS
+from sweeps.outcome import best_line
+from sweeps.report.budget import budget
+from sweeps.report.claims import score_claims
+from sweeps.report.digest import digest
 from sweeps.report.page import write_report
 from sweeps.report.templates import asset, template
 
@@ -280,3 +288,47 @@ def test_report_imports_neither_torch_nor_hydra_nor_optuna() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )
     assert done.stdout.strip() == "[]"
+
+
+class TestWhileSeedsAreMissing:
+    """Fourteen configurations with two of three seeds: all that is said goes by these two."""
+
+    @pytest.fixture
+    def running(self, make_study: Any, points_of: Any, result_of: Any) -> Any:
+        """Seven β of two latent sizes; the third seed of each waits."""
+        points = points_of(betas=(0.25, 1, 2, 4, 8, 16, 64), seeds=(0, 1, 2))
+        results = {}
+        for point in points:
+            done = result_of(point)
+            done["scores"]["mig_sampled"] = done["scores"]["mig"] - 0.1
+            results[point.slug] = None if point.values["seed"] == 2 else done
+        return make_study(points, results=results, base={STEPS: 1000})
+
+    def test_all_name_the_same_best(self, running: Any, capsys: Any) -> None:
+        """`sweeps best`, budget, claims, flags and `confirm` speak of one configuration."""
+        read, answer = digest(running), best(running, score="mig")
+        confirm(running, dry_run=True)
+        asked = capsys.readouterr().out
+        (larger, *_) = check_claims(read.ended, score="mig", n_factors=5)
+
+        assert answer.overall is not None
+        cell = answer.overall.cell
+        beta, size = cell.beta, cell.latent_dim
+        assert (beta, size) == (read.overall.beta, read.overall.latent_dim)
+        assert f"{beta:g} at M = {size}" in larger.text
+        assert f"beta={beta:g} latent_dim={size} " in best_line(running)
+        for command in (asked, budget(read, command="bvae -m").command):
+            betas = re.search(r" beta=(\S+) ", command)
+            assert betas is not None
+            assert f"{beta:g}" == betas[1].split(",")[1]
+            assert f" latent_dim={size} " in command
+        assert any(f"beta={beta:g} latent_dim={size} " in flag for flag in answer.flags)
+
+    def test_claims_are_tested_on_the_page(self, running: Any) -> None:
+        """Each latent size has its claims, of which none says that nothing is complete."""
+        (of_mig, *_) = score_claims(digest(running), scores=["mig"])
+        answers = {one.claim: one.answer for one in of_mig.claims}
+
+        assert 5 == len(of_mig.claims)
+        assert "not testable" not in answers.values()
+        assert "has 0" not in page_of(running)
