@@ -257,6 +257,7 @@ def fit(
         enable_model_summary=False,
         default_root_dir=task.folder.root,
     )
+    _leave_signals_alone(trainer)
     pauses = (STEPS_A_TURN, pace.log_every, pace.probe_every)
     batches = ImageBatches(
         dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
@@ -269,6 +270,16 @@ def fit(
     least = least_nll(prod(dataset.store.image_shape), variance=model.variance)
     change = late_change(history.rows(), least=least)
     return Trained(trainer, change, extension.continued_from)
+
+
+def _leave_signals_alone(trainer: pl.Trainer) -> None:
+    """Keep Lightning from handling SIGTERM: the monitor says when to stop, and its state is saved.
+
+    Lightning would raise a SIGTERMException in the midst of its loop, which is no Interrupted, and
+    may do so where nothing has been saved.
+    """
+    connector = trainer._signal_connector  # there is no public way
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 
 def _sketch(

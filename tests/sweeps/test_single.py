@@ -2,12 +2,14 @@ import io
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from studies import make_study, points, slugs
+from studies import CONFIGURATION, make_study, points, slugs
 
+from bvae import train
 from bvae.trial import Assignment, TrialResult
 from sweeps import worker
 from sweeps.display import Display
@@ -77,6 +79,71 @@ def test_interrupted_it_saves_and_leaves(
     assert Exit.COMPLETE is run(study)[0]
     runs = (study.folder.trial(slugs(study)[0]).root / "runs.txt").read_text().split("\n")
     assert "from 1" in runs
+
+
+SHORT = CONFIGURATION | {
+    "data": CONFIGURATION["data"] | {"score_every": [1, 3, 8, 4, 4]},
+    "trainer": CONFIGURATION["trainer"]
+    | {"max_steps": 30, "batch_size": 16, "log_every_n_steps": 3, "val_every_n_steps": 15},
+}
+"""A second of real training."""
+
+
+def told_after_asking(task: Assignment) -> Assignment:
+    """Return the assignment with a SIGTERM that comes when the monitor was just asked."""
+    asked = task.monitor.stopping
+
+    def stopping() -> bool:
+        answer = asked()
+        if not answer:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return answer
+
+    return replace(task, monitor=replace(task.monitor, stopping=stopping))
+
+
+def told_before_asking(task: Assignment) -> Assignment:
+    """Return the assignment with a SIGTERM that comes in the midst of a step."""
+    at, told = task.monitor.at, []
+
+    def report(step: int, total: int) -> None:
+        at(step, total)
+        if not told:
+            told.append(os.kill(os.getpid(), signal.SIGTERM))
+
+    return replace(task, monitor=replace(task.monitor, at=report))
+
+
+@pytest.mark.parametrize("told", [told_before_asking, told_after_asking])
+def test_no_sigterm_is_a_failed_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Callable[[Assignment], Assignment]
+) -> None:
+    """However many stop a training: each time it goes on, and it ends bit for bit as if none had.
+
+    Lightning has a handler of its own, which would raise wherever its loop is.
+    """
+    tellers = iter([told] * 4)
+    monkeypatch.setattr(
+        worker, "_function", lambda _: lambda task: train.run_trial(next(tellers)(task))
+    )
+    one = points([1], [0])
+    stopped = make_study(tmp_path / "stopped", one, configurations={"": SHORT})
+    before = signal.getsignal(signal.SIGTERM)
+    for number in range(1, 5):
+        assert (Exit.INTERRUPTED, ["pending"]) == (run(stopped)[0], states(stopped))
+        log = stopped.folder.trial(one[0].slug).log
+        assert number - 1 == log.read_text().count("going on from step")
+        assert before is signal.getsignal(signal.SIGTERM)
+
+    monkeypatch.setattr(worker, "_function", lambda _: train.run_trial)
+    whole = make_study(tmp_path / "whole", one, configurations={"": SHORT})
+    assert [Exit.COMPLETE] * 2 == [run(study)[0] for study in (stopped, whole)]
+    (found,), (expected,) = (load_study(s.folder.root).results.values() for s in (stopped, whole))
+    assert (1, 30) == (found.attempt, found.steps)
+    assert (expected.scores, expected.losses) == (found.scores, found.losses)
+    folders = [study.folder.trial(one[0].slug) for study in (stopped, whole)]
+    assert 1 == len({folder.history.read_bytes() for folder in folders})
+    assert 1 == len({folder.codes.read_bytes() for folder in folders})
 
 
 def test_stopped_from_outside_something_is_left(
