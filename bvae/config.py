@@ -352,7 +352,7 @@ def identity(composed: Mapping[str, Any], *, axes: Iterable[str] = ()) -> dict[s
     """
     dropped = (*NOT_IDENTITY, *COORDINATES, *axes)
     values = flatten(composed)
-    if values.get("checkpoint.keep") != "best":  # all others score the last weights
+    if values.get("checkpoint.keep") in ("last", "none"):  # which score the last weights
         dropped = (*dropped, "checkpoint.keep")
     return {
         key: value

@@ -73,7 +73,7 @@ def _joint_search(
 
 
 def _trains_longer(known: Manifest, new: Manifest) -> bool:
-    return STEPS in known.base and new.base.get(STEPS, 0) > known.base[STEPS]
+    return known.steps is not None and (new.steps or 0) > known.steps
 
 
 def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from urllib.parse import unquote
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from sweeps.manifest import is_unresolved
 from sweeps.search import Interval
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
@@ -121,6 +124,8 @@ def _mistakes(override: Override) -> Iterable[str]:
         yield from _interval_mistakes(override)
     elif key in known:
         for value in elements(override):
+            if is_unresolved(value):
+                continue  # it is checked for each trial
             mistake = config.value_mistake(key, value)
             if value == "":
                 yield f"{key}: an empty value; write {key}=value"
@@ -181,7 +186,7 @@ def elements(override: Override) -> list[object]:
     key = override.key_or_group
     value: Any = override.value()
     if not override.is_sweep_override():
-        return [value]
+        return [_independent(key, value) if key in config.COORDINATES else value]
     if isinstance(value, IntervalSweep):
         raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
     if isinstance(value, Glob):
@@ -191,7 +196,21 @@ def elements(override: Override) -> list[object]:
         return names
     texts = override.sweep_string_iterator()
     parser = OverridesParser.create()
-    return [parser.parse_override(f"{key}={line}").value() for line in texts]
+    values = [parser.parse_override(f"{key}={line}").value() for line in texts]
+    return [_independent(key, value) for value in values]
+
+
+def _independent(key: str, value: object) -> object:
+    """Return a value of a swept key, resolved: points are named after it."""
+    try:
+        return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
+    except OmegaConfBaseException:
+        raise ConfigError(depends(key, value)) from None
+
+
+def depends(key: str, value: object) -> str:
+    """Say that a value depends on another key where it must not."""
+    return f"{key}: a swept value cannot depend on another key, but got {value}; write the values"
 
 
 def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:

@@ -32,8 +32,8 @@ from sweeps.composition import (
     without_content,
 )
 from sweeps.extension import check_sources, extended
-from sweeps.manifest import STEPS, Manifest
-from sweeps.overrides import Overrides, split
+from sweeps.manifest import STEPS, Manifest, is_unresolved
+from sweeps.overrides import Overrides, depends, split
 from sweeps.points import Point, grid
 from sweeps.search import N_TRIALS, PLACES, Choices, Search
 from sweeps.study import Study, StudyFolder, load_study
@@ -130,10 +130,10 @@ def plan(
     compositions = list(compositions_of(typed, compose))
     compositions = [
         settled(found, parsed, typed)
-        for found, parsed in zip(compositions, _checked(compositions), strict=True)
+        for found, parsed in zip(compositions, _checked(compositions, typed), strict=True)
     ]
     first = compositions[0]
-    parsed = config.parse(first.values)
+    parsed = config.parse(first.first(typed))
     folder = StudyFolder(_root(parsed, typed, first))
     known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
     values = _values(typed, first, known.axes if known else [])
@@ -217,8 +217,8 @@ def _manifest(
     )
 
 
-def _checked(compositions: Iterable[Composition]) -> tuple[Config, ...]:
-    configs = tuple(config.parse(found.values) for found in compositions)
+def _checked(compositions: Iterable[Composition], typed: Overrides) -> tuple[Config, ...]:
+    configs = tuple(config.parse(found.first(typed)) for found in compositions)
     _refuse(configs)
     return configs
 
@@ -278,13 +278,18 @@ def _check_cells(
 ) -> tuple[Config, ...]:
     """Check what further swept values amount to together; one by one they were checked as typed.
 
-    Of a search these are the values it may choose, of intervals some from end to end.
+    So are β, latent sizes and seeds that other keys depend on. Of a search these are the values it
+    may choose, of intervals some from end to end.
     """
-    cells = {tuple(point.values[axis] for axis in manifest.axes): point for point in points}
+    texts = str(list(manifest.dependent.values()))
+    keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
+    cells = {tuple(point.values[key] for key in keys): point for point in points}
     if search is not None:
-        chosen = [search.space[axis].spread(PLACES) for axis in manifest.axes]
+        chosen = [
+            search.seeds if key == "seed" else search.space[key].spread(PLACES) for key in keys
+        ]
         cells = {
-            cell: Point.of({**points[0].values, **dict(zip(manifest.axes, cell, strict=True))})
+            cell: Point.of({**points[0].values, **dict(zip(keys, cell, strict=True))})
             for cell in itertools.product(*chosen)
         }
     parsed = tuple(config.parse(manifest.configuration(point)) for point in cells.values())
@@ -298,7 +303,11 @@ def _values(
     """Return the values of every axis: typed ones, else the one value that was composed."""
     composed = config.flatten(first.values) | first.choices
     keys = [*COORDINATES, *sorted({*typed.further, *known_axes})]
-    return {key: typed.axes.get(key, [composed[key]]) for key in keys}
+    values = {key: typed.axes.get(key, [composed[key]]) for key in keys}
+    for key in keys:
+        if is_unresolved(values[key]):
+            raise ConfigError(depends(key, values[key][0]))
+    return values
 
 
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:

@@ -30,7 +30,7 @@ def track_report(study: Study, page: Path) -> str | None:
     Returns:
         Why it could not be, or not online; None if all is well.
     """
-    settings = next(iter(study.manifest.configurations.values()))["tracker"]
+    settings = study.manifest.tracker
     done = study.counts["complete"]
     if settings["name"] == "none" or not done or len(study.points) < 2 or not _has_news(study):
         return None

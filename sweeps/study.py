@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bvae.exceptions import ConfigError
 from bvae.trial import TrialFolder, TrialResult
-from sweeps.manifest import STEPS, Manifest
+from sweeps.manifest import Manifest
 from sweeps.points import Point
 from sweeps.presence import workers_at
 
@@ -164,7 +164,7 @@ class Study:
 
     def is_short(self, result: "TrialResult | Ended") -> bool:
         """Whether the study was extended since: the trial is to be trained on."""
-        wanted = self.manifest.base.get(STEPS)  # none where it is swept
+        wanted = self.manifest.steps
         if result.state != "complete" or result.steps is None or wanted is None:
             return False
         return bool(result.steps < wanted)

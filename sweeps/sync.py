@@ -177,7 +177,7 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
 
 
 def _rows_uploaded(fragment: Fragment, study: Study) -> int:
-    project = next(iter(study.manifest.configurations.values()))["tracker"]["project"]
+    project = study.manifest.tracker["project"]
     return tracking.rows_uploaded(fragment.run_id, project=project)
 
 

@@ -105,7 +105,7 @@ def push(studies: Sequence[Study]) -> str:
 
 
 def _project(study: Study) -> str:
-    return str(next(iter(study.manifest.configurations.values()))["tracker"]["project"])
+    return str(study.manifest.tracker["project"])
 
 
 def _filters(names: Sequence[str]) -> expr.Or:

@@ -75,7 +75,9 @@ def budget_checks(first: Digest, second: Digest) -> list[Check]:
     differing = {key for key in {*a.base, *b.base} if a.base.get(key) != b.base.get(key)}
     if differing != {STEPS} or a.objective != b.objective or a.axes != b.axes:
         return []
-    short, long = sorted((first, second), key=lambda read: int(read.study.manifest.base[STEPS]))
+    if a.steps is None or b.steps is None:
+        return []
+    short, long = sorted((first, second), key=lambda read: read.study.manifest.steps or 0)
     other = {(line.axes, line.latent_dim): line for line in _finished(long)}
     return [
         _check(line, other[line.axes, line.latent_dim], _images(short), _images(long))
@@ -158,7 +160,7 @@ def _falling(read: Digest) -> str:
 def _longer(read: Digest, command: str) -> str:
     """Return the command that trains the best β and its neighbours for twice the steps."""
     best, study = read.overall, read.study
-    steps = study.manifest.base.get(STEPS)  # none where it is swept
+    steps = study.manifest.steps
     if best is None or steps is None:
         return ""
     line = [c for c in read.cells if (c.facet, c.latent_dim) == (best.facet, best.latent_dim)]
