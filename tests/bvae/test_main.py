@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from bvae.__main__ import main
 
@@ -156,6 +157,21 @@ class TestOneRun:
         assert 1 == code
         assert "1 failed" in said
         assert "NonFiniteLossError" in said
+
+
+def test_each_trial_is_trained_with_what_depends_on_its_values(bvae: Typed, tmp_path: Path) -> None:
+    """`optimizer.lr=${beta}` is the trial's own β, not the default one; so are texts."""
+    code, said = bvae(
+        *("-m", "beta=0.001,0.002", "latent_dim=2", "study=swept", "hydra/launcher=basic"),
+        *("optimizer.lr=${beta}", "trainer.log_every_n_steps=${trainer.val_every_n_steps}"),
+        *(*SMALL, "tracker.project='a_${beta}'"),
+    )
+    configs = map(OmegaConf.load, (tmp_path / "runs" / "swept").glob("trials/*/config.yaml"))
+
+    assert 0 == code, said
+    assert [(0.001, 3, "a_0.001"), (0.002, 3, "a_0.002")] == sorted(
+        (one.optimizer.lr, one.trainer.log_every_n_steps, one.tracker.project) for one in configs
+    )
 
 
 @pytest.mark.slow

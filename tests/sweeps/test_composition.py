@@ -54,6 +54,44 @@ def test_the_data_decide_the_objective(composed: Compose, data: str) -> None:
     assert "mig" == values["objective"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("${beta}", "${beta}"),
+        ("a_${seed}", "a_${seed}"),
+        ("${oc.select:latent_dim}", "${oc.select:latent_dim}"),
+        ("${trainer.max_steps}", "${trainer.max_steps}"),
+        ("${model.name}", "${model.name}"),
+        ("${oc.env:A_PROJECT}", "mine"),
+        ("${trainer.batch_size}", 128),
+        ("${oc.env:A_PROJECT}_${seed}_${trainer.batch_size}", "mine_${seed}_128"),
+    ],
+)
+def test_what_depends_on_swept_keys_stays_as_typed(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, typed: str, expected: object
+) -> None:
+    """All else is resolved once, here, also where both stand in one text."""
+    monkeypatch.setenv("A_PROJECT", "mine")
+    swept = ("beta=1,4", "trainer.max_steps=1,2", "model=mlp,conv")
+
+    for found in composed_of(composed, *swept, f"tracker.project='{typed}'"):
+        assert expected == found.values["tracker"]["project"]
+
+
+def test_what_depends_on_what_depends(composed: Compose) -> None:
+    """However far away the swept key is, and in a list."""
+    (found,) = composed_of(
+        composed,
+        "optimizer.lr=${data.variance}",
+        "data.variance=${beta}",
+        "data.score_every=[1,1,${seed}]",
+    )
+
+    assert "${data.variance}" == found.values["optimizer"]["lr"]
+    assert "${beta}" == found.values["data"]["variance"]
+    assert [1, 1, "${seed}"] == found.values["data"]["score_every"]
+
+
 def test_swept_folders_have_no_content_in_common() -> None:
     """The images' hash goes, and all else stays."""
     found = Composition({"beta": 4, "data": {"path": "/a", "content": "12ab"}}, {})

@@ -80,6 +80,42 @@ class TestConfiguration:
 
         assert {"name": "conv"} == made.configuration(listed[1])["model"]
 
+    def test_what_depends_on_swept_keys_is_resolved_last(self) -> None:
+        """Each point has its own values, also inside texts, lists, and by way of other keys."""
+        changed = CONFIGURATION | {
+            "optimizer": {"name": "adam", "lr": "${data.variance}"},
+            "data": CONFIGURATION["data"]
+            | {"variance": "${beta}", "score_every": [1, "${latent_dim}"]},
+            "tracker": {"name": "none", "mode": "offline", "project": "a_${seed}"},
+        }
+        listed = points(beta=[0.5, 2], seed=[0, 1])
+        made = manifest(listed, configurations={"": changed})
+
+        for point in listed:
+            found = made.configuration(point)
+            beta, seed = point.values["beta"], point.values["seed"]
+            assert (beta, beta) == (found["optimizer"]["lr"], found["data"]["variance"])
+            assert [1, 5] == found["data"]["score_every"]
+            assert f"a_{seed}" == found["tracker"]["project"]
+        assert "a_0" == made.tracker["project"]
+        assert {"optimizer.lr", "data.variance", "data.score_every", "tracker.project"} == {
+            *made.dependent
+        }
+
+    def test_what_cannot_be_resolved_is_named(self) -> None:
+        """The key that holds it, and what is not there."""
+        changed = CONFIGURATION | {"optimizer": {"name": "adam", "lr": "${betta}"}}
+        made = manifest(points(), configurations={"": changed})
+
+        with pytest.raises(ConfigError, match=r"optimizer\.lr: .*'betta'"):
+            made.configuration(points()[0])
+
+    @pytest.mark.parametrize(("base", "expected"), [({}, None), ({"trainer.max_steps": 7}, 7)])
+    def test_steps(self, base: dict[str, object], expected: int | None) -> None:
+        """Known where all trials take as many."""
+        assert expected == manifest(points(), base=base).steps
+        assert manifest(points(), base={"trainer.max_steps": "${latent_dim}"}).steps is None
+
     def test_the_manifest_is_not_changed(self) -> None:
         """What one point sets the next does not see."""
         made = manifest(points(beta=[1, 4]))

@@ -75,6 +75,27 @@ class TestCheck:
         assert 4 == len(str(raised.value).splitlines())
 
 
+class TestInterpolations:
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_fixed_value_may_be_one(self, order: int) -> None:
+        """It is checked for each trial, wherever in the command it stands."""
+        check(["beta=1,4", "optimizer.lr=${beta}"][::order])
+
+    @pytest.mark.parametrize("line", ["seed=${latent_dim}", "optimizer.lr=1e-3,${beta}"])
+    def test_a_swept_value_depends_on_no_key(self, line: str) -> None:
+        """Points are named after it."""
+        with pytest.raises(ConfigError, match=r"^(seed|optimizer\.lr): .*\$\{(latent_dim|beta)\}"):
+            check(["latent_dim=2,5", "beta=1,4", line])
+
+    def test_a_swept_value_may_come_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then it is known at once."""
+        monkeypatch.setenv("A_SEED", "3")
+
+        assert {"seed": [3]} == split(["seed=${oc.env:A_SEED}"], params={}).axes
+
+
 class TestElements:
     @pytest.mark.parametrize(
         ("line", "expected"),

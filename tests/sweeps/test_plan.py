@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
+from studies import write_result
 
 from bvae.data import folder
 from bvae.exceptions import ConfigError
@@ -14,6 +15,7 @@ from sweeps import plan as module
 from sweeps.manifest import Manifest
 from sweeps.plan import Plan, Terms
 from sweeps.points import Point
+from sweeps.study import load_study
 
 Planned = Callable[..., Plan]
 GRID = ("beta=1,4", "latent_dim=5", "seed=0,1")
@@ -96,6 +98,77 @@ class TestPlan:
         monkeypatch.setattr(sys, "argv", ["/x/bvae/__main__.py", "-m", "beta=choice(1, 4)"])
 
         assert "python -m bvae -m 'beta=choice(1, 4)'" == planned("beta=1").manifest.command
+
+
+class TestInterpolations:
+    """Values that depend on swept keys."""
+
+    def test_each_trial_has_its_own(self, planned: Planned) -> None:
+        """Of a grid, of further axes, and of a single point."""
+        swept = ("beta=1,4", "trainer.max_steps=40,80")
+        texts = ("optimizer.lr=${beta}", "trainer.val_every_n_steps=${trainer.max_steps}")
+        made = planned(*swept, *texts).manifest
+
+        assert {(1, 40), (1, 80), (4, 40), (4, 80)} == {
+            (found["optimizer"]["lr"], found["trainer"]["val_every_n_steps"])
+            for found in map(made.configuration, map(Point.of, made.points))
+        }
+        alone = planned("beta=2", *texts).manifest
+        assert 2 == alone.configuration(Point.of(alone.points[0]))["optimizer"]["lr"]
+
+    def test_a_search_too(self, planned: Planned) -> None:
+        """Also of points that are yet to be found."""
+        made = planned("beta=interval(1,64)", "optimizer.lr=${beta}").manifest
+        point = Point.of({"beta": 3.21, "latent_dim": 10, "seed": 0})
+
+        assert 3.21 == made.configuration(point)["optimizer"]["lr"]
+
+    def test_the_same_command_goes_on(self, planned: Planned) -> None:
+        """With other values of β, too; another interpolation, or a value, is another study."""
+        planned("beta=1,4", "study=s", "optimizer.lr=${beta}").write()
+
+        assert 3 == len(planned("beta=16", "study=s", "optimizer.lr=${beta}").manifest.points)
+        for other in ("${latent_dim}", "4.0"):
+            with pytest.raises(ConfigError, match=r"\n  optimizer\.lr: \$\{beta\} in the study"):
+                planned("beta=1,4", "study=s", f"optimizer.lr={other}")
+
+    @pytest.mark.parametrize(
+        ("swept", "key"),
+        [
+            ("beta=1,0.5", "trainer.log_every_n_steps"),
+            ("beta=interval(1,2)", "trainer.log_every_n_steps"),
+            ("optimizer.lr=1,0.5", "trainer.log_every_n_steps"),
+            ("seed=1,0", "trainer.batch_size"),
+            ("latent_dim=8,200000", "trainer.batch_size"),
+        ],
+    )
+    def test_every_trial_is_checked(self, planned: Planned, swept: str, key: str) -> None:
+        """The first would do, another would not."""
+        with pytest.raises(ConfigError, match=f"^{key}: expected"):
+            planned(swept, f"{key}=${{{swept.partition('=')[0]}}}")
+
+    @pytest.mark.parametrize("key", ["study", "runs_dir", "objective", "data.path"])
+    def test_what_the_study_has_once_cannot_depend(self, planned: Planned, key: str) -> None:
+        """It would be resolved for one trial, and be wrong for the others."""
+        with pytest.raises(ConfigError, match=rf"^{key}: cannot depend on a swept key.*\$\{{beta"):
+            planned("beta=1,4", f"{key}='a_${{beta}}'")
+
+    def test_an_axis_of_the_study_cannot_depend(self, planned: Planned) -> None:
+        """Points are named after its values."""
+        planned("beta=1", "study=s", "optimizer.lr=1e-3,1e-4").write()
+
+        with pytest.raises(ConfigError, match=r"^optimizer\.lr: .*cannot depend"):
+            planned("beta=1", "study=s", "optimizer.lr=${beta}")
+
+    def test_steps_that_depend(self, planned: Planned) -> None:
+        """A study of them is neither longer nor shorter than itself."""
+        command = ("latent_dim=2,3", "study=s", "trainer.max_steps=${latent_dim}")
+        study = planned(*command).write()
+        for point in study.points:
+            write_result(study, point, steps=point.values["latent_dim"])
+
+        assert study.points == planned(*command, "extend=true").write().points
+        assert 0 == load_study(study.folder.root).left
 
 
 class TestOwnImages:
