@@ -16,6 +16,7 @@ from bvae.exceptions import ConfigError
 from bvae.files import shortened
 from sweeps.manifest import combination, is_unresolved, put, resolved
 from sweeps.overrides import NEVER_SWEPT, Overrides
+from sweeps.points import canonical
 
 PATH = "data.path"
 
@@ -54,11 +55,11 @@ class Composition:
         }
         if not unresolved:
             return self.values
-        firsts: dict[str, object] = {key: values[0] for key, values in typed.axes.items()}
+        firsts: dict[str, object] = {key: self.values[key] for key in config.COORDINATES}
+        firsts |= {key: values[0] for key, values in typed.axes.items()}
         firsts |= {key: interval.middle for key, interval in typed.intervals.items()}
-        found = resolved(
-            self.values, {key: value for key, value in firsts.items() if key not in self.choices}
-        )
+        keys = [key for key in firsts if key not in self.choices]
+        found = resolved(self.values, {key: canonical(firsts[key]) for key in keys})
         for key in sorted(unresolved.keys() & {*ONCE}):
             raise ConfigError(
                 f"{key}: cannot depend on a swept key, but got {unresolved[key]}; write a value"

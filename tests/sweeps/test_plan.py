@@ -116,6 +116,14 @@ class TestInterpolations:
         alone = planned("beta=2", *texts).manifest
         assert 2 == alone.configuration(Point.of(alone.points[0]))["optimizer"]["lr"]
 
+    @pytest.mark.parametrize("swept", ["beta=1,4", "beta=4.0", "seed=0"])
+    def test_a_whole_number_is_an_integer(self, planned: Planned, swept: str) -> None:
+        """A β of 4.0 is 4, where it is typed and where it is the default."""
+        made = planned(swept, "trainer.log_every_n_steps=${beta}").manifest
+
+        steps = made.configuration(Point.of(made.points[-1]))["trainer"]["log_every_n_steps"]
+        assert (4, int) == (steps, type(steps))
+
     def test_a_search_too(self, planned: Planned) -> None:
         """Also of points that are yet to be found."""
         made = planned("beta=interval(1,64)", "optimizer.lr=${beta}").manifest
@@ -136,10 +144,10 @@ class TestInterpolations:
         ("swept", "key"),
         [
             ("beta=1,0.5", "trainer.log_every_n_steps"),
-            ("beta=interval(1,2)", "trainer.log_every_n_steps"),
+            ("beta=interval(1,4)", "trainer.log_every_n_steps"),
             ("optimizer.lr=1,0.5", "trainer.log_every_n_steps"),
-            ("seed=1,0", "trainer.batch_size"),
-            ("latent_dim=8,200000", "trainer.batch_size"),
+            ("seed=1,0,2", "trainer.batch_size"),
+            ("latent_dim=8,200000,16", "trainer.batch_size"),
         ],
     )
     def test_every_trial_is_checked(self, planned: Planned, swept: str, key: str) -> None:
