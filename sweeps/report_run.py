@@ -30,9 +30,11 @@ def track_report(study: Study, page: Path) -> str | None:
     Returns:
         Why it could not be, or not online; None if all is well.
     """
-    settings = study.manifest.tracker
     done = study.counts["complete"]
-    if settings["name"] == "none" or not done or len(study.points) < 2 or not _has_news(study):
+    if not done or len(study.points) < 2:
+        return None
+    settings = study.manifest.tracker
+    if settings["name"] == "none" or not _has_news(study):
         return None
     tracker = tracking.start(
         kind=settings["name"],
