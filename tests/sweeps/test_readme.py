@@ -1,15 +1,20 @@
 """Whatever a reader may type from the README is a command that is understood."""
 
+import argparse
 import re
 import shlex
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
+from bvae import __main__ as application
+from bvae.metrics.protocols import PROTOCOLS
 from sweeps import __main__ as entry
-from sweeps.overrides import written_out
+from sweeps import sweeper
 from sweeps.plan import Plan
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -34,25 +39,94 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Image.new("L", (32, 32), number).save(tmp_path / name / f"{number}.png")
 
 
-@pytest.mark.parametrize("arguments", [*commands("bvae")], ids=" ".join)
-def test_bvae(arguments: list[str], planned: Callable[..., Plan], pictures: None) -> None:
-    """Each is planned without a mistake; with -m it is a sweep of several points."""
-    typed = written_out([word for word in arguments if word != "-m"])
-    sweeping = planned(*[word for word in typed if not word.startswith("hydra.")])
-    is_sweep = "-m" in arguments and "experiment" not in " ".join(arguments)
+@pytest.fixture
+def dry_run(
+    pictures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Sequence[str]], Plan]:
+    """Type a command as a dry run, which ends with the plan: what it would run is not measured."""
+    plans: list[Plan] = []
+    monkeypatch.setattr(sweeper, "preview", lambda planned, **_: plans.append(planned))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    assert not is_sweep or len(sweeping.asked) > 1
+    def dry_run(arguments: Sequence[str]) -> Plan:
+        monkeypatch.setattr(sys, "argv", ["bvae", *arguments, "hydra.sweeper.dry_run=true"])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            application.main()
+        assert 0 == ended.value.code, capsys.readouterr().err
+        (planned,) = plans
+        return planned
+
+    return dry_run
+
+
+def as_parsed(arguments: Sequence[str]) -> str:
+    """Parse a command of `sweeps`, no option abbreviated; return the name of the command."""
+    entry.parser().parse_args(arguments)
+    name, *words = arguments
+    options = {word for word in words if word.startswith("--")}
+    assert options <= subcommands()[name]._option_string_actions.keys()
+    protocols = [word.removeprefix("protocol=") for word in words if word.startswith("protocol=")]
+    assert {*protocols} <= PROTOCOLS.keys()
+    return name
+
+
+def subcommands() -> Mapping[str, argparse.ArgumentParser]:
+    """Return the parser of each subcommand of `sweeps`."""
+    (choices,) = (action.choices for action in entry.parser()._actions if action.choices)
+    assert isinstance(choices, Mapping)
+    return choices
+
+
+@pytest.mark.parametrize("arguments", [*commands("bvae")], ids=" ".join)
+def test_bvae(arguments: list[str], dry_run: Callable[[Sequence[str]], Plan]) -> None:
+    """Each is planned as it is typed; one with -m is a sweep or a search of several trials."""
+    planned = dry_run(arguments)
+    search = planned.manifest.search
+
+    assert ("-m" in arguments) == (len(planned.asked) > 1 or search is not None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "betta=4",
+        "-m beta=1,4 hydra.sweeper.max_minuts=30",
+        "-m beta=1,4 hydra.sweeper.n_trials=0",
+        "-m experiment=quik",
+        "beta=4 hydra/launcher=slrum",
+    ],
+)
+def test_a_mistake_is_found(arguments: str, dry_run: Callable[[Sequence[str]], Plan]) -> None:
+    """A wrong key, one of the sweeper's too, a wrong value or choice would not be planned."""
+    with pytest.raises(AssertionError, match="error: "):
+        dry_run(arguments.split())
 
 
 @pytest.mark.parametrize("arguments", [*commands("sweeps")], ids=" ".join)
 def test_sweeps(arguments: list[str]) -> None:
-    """Each is parsed, and leads to something that runs."""
-    assert callable(entry.parser().parse_args(arguments).run)
+    """Each is parsed as the command it names."""
+    assert arguments[0] == as_parsed(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "statsu runs/quick",
+        "status",
+        "status runs/quick --jsn",
+        "status runs/quick --js",
+        "rescore runs/quick protocol=slow",
+    ],
+)
+def test_a_mistake_is_not_parsed(arguments: str) -> None:
+    """A wrong command, option or protocol, a lacking or an abbreviated word."""
+    with pytest.raises((SystemExit, AssertionError)):
+        as_parsed(arguments.split())
 
 
 def test_all_of_them_are_there() -> None:
     """The README shows every subcommand of `sweeps`."""
     shown = {arguments[0] for arguments in commands("sweeps")}
-    (choices,) = (action.choices for action in entry.parser()._actions if action.choices)
 
-    assert set(choices) == shown
+    assert subcommands().keys() == shown
