@@ -120,8 +120,15 @@ class TestFlockLock:
         lock.release()
 
     def test_release_without_acquire_is_nothing(self, tmp_path: Path) -> None:
-        """Releasing twice does no harm."""
-        FlockLock(tmp_path / "study.journal").release()
+        """Releasing twice does no harm: the lock is free, and can be had again."""
+        path = tmp_path / "study.journal"
+        lock = FlockLock(path)
+        lock.release()
+        assert lock.acquire()
+        lock.release()
+        lock.release()
+
+        assert FlockLock(path).acquire()
 
     def test_several_processes_lose_no_record(self, tmp_path: Path) -> None:
         """Every record of every process is in the journal, whole."""
