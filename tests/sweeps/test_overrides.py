@@ -28,7 +28,7 @@ class TestCheck:
     )
     def test_what_may_be_typed(self, line: str) -> None:
         """Values and sweeps of known keys pass, and Hydra's own keys are left to Hydra."""
-        with pytest.raises(ConfigError, match="^betta: ") as raised:
+        with pytest.raises(ConfigError, match=r"^betta: ") as raised:
             check([line, "betta=4"])
         assert 1 == len(str(raised.value).splitlines())
 

@@ -65,7 +65,10 @@ class TestCeilingsAndFloors:
 
     def test_codes_in_between_are_in_between(self, factors: Ints, entangled: Floats) -> None:
         """A middling code is above its chance and below one in every score."""
-        for found in score_table(entangled, factors, protocol=ALL).scores.values():
+        scores = score_table(entangled, factors, protocol=ALL).scores
+
+        assert {*ALL.scores} == scores.keys()
+        for found in scores.values():
             assert found.chance < found.value < 1
 
 

@@ -22,6 +22,8 @@ def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
 def test_scores_are_those_of_the_trials(make_study: Any) -> None:
     """A cell's mean is the mean over its trials; losses are there beside the scores."""
     read = digest(make_study())
+
+    assert len(read.cells) > 1
     for name in ("mig", "beta_vae", "recon"):
         for cell in read.cells:
             own = [trial.values[name] for trial in read.trials_of(cell)]
