@@ -336,7 +336,10 @@ class TestFailedUploads:
 
 def test_what_is_written_is_what_wandb_reads(study: Study) -> None:
     """Framing real records anew gives the same bytes."""
-    for fragment in fragments(study.folder.wandb):
+    found = fragments(study.folder.wandb)
+
+    assert found
+    for fragment in found:
         data = fragment.path.read_bytes()
         content = read(data)
 
