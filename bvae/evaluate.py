@@ -21,7 +21,7 @@ from bvae.files import replace_atomically
 from bvae.losses import nll
 from bvae.metrics.families import Score
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
-from bvae.metrics.score import score_table
+from bvae.metrics.scoring import score_table
 from bvae.model import BetaVAE
 
 ENCODE_BATCH = 64

@@ -19,7 +19,7 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
-from bvae import evaluate, media, preflight, tracking
+from bvae import checks, evaluate, tracking
 from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, Sketch, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
@@ -31,6 +31,7 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import beta_norm, least_nll
 from bvae.model import BetaVAE
+from bvae.pictures import media
 from bvae.trial import (
     Assignment,
     Interrupted,
@@ -109,7 +110,7 @@ def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
 
 def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
     config, folder, watch = task.config, task.folder, Stopwatch()
-    dataset = preflight.prepare(config)
+    dataset = checks.prepare(config)
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset.store.image_shape)
     with watch.part("train_s"):
@@ -333,7 +334,7 @@ def _tracked_config(config: Config) -> dict[str, object]:
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     if not isinstance(plain, dict):  # OmegaConf's return type does not say so
         raise TypeError(f"expected a mapping, but got {type(plain).__name__}")
-    sizes = preflight.described(config).image_shape
+    sizes = checks.described(config).image_shape
     norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_shape=sizes)
     return {str(key): value for key, value in plain.items()} | {
         "beta_norm": norm,

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bvae import config, preflight
+from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
@@ -122,7 +122,7 @@ def _tried(unswept: DictConfig, key: str, value: object) -> object:
 
 def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
     """Return the composition with what is left to the data: the objective, and which images."""
-    facts = preflight.facts(parsed)
+    facts = checks.facts(parsed)
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
         data["path"] = _absolute_path(data["path"])

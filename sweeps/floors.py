@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bvae import config, preflight
+from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
@@ -121,7 +121,7 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
         DataError: the images have no factors.
     """
     from bvae.evaluate import dropped, encode, scored_part
-    from bvae.metrics.score import score_table
+    from bvae.metrics.scoring import score_table
     from bvae.train import build_model
 
     lattice, rows = scored_part(dataset, line.data.score_every)
@@ -155,7 +155,7 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[Floor]:
         torch.set_num_threads(line.threads)
         same = (line.latent_dim, line.protocol, repr(line.model), repr(line.data))
         if same not in scores:
-            scores[same] = untrained_scores(line, preflight.prepare(line))
+            scores[same] = untrained_scores(line, checks.prepare(line))
         yield Floor(place, line.protocol, str(_lattice(line)), N_ENCODERS, scores[same])
 
 
@@ -169,7 +169,7 @@ def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
 
 
 def _lattice(line: Config) -> str | None:
-    return preflight.facts(line).lattice
+    return checks.facts(line).lattice
 
 
 def _circumstances(floor: Floor) -> tuple[str, str]:

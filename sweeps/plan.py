@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from bvae import config, preflight
+from bvae import checks, config
 from bvae.config import COORDINATES, Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, with_tilde, write_atomically
@@ -141,7 +141,7 @@ def plan(
         compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, terms)
     points, repeated = grid(values) if search is None else (search.start(), [])
-    facts = preflight.facts(parsed)
+    facts = checks.facts(parsed)
     _check_together(terms, search, facts, data=parsed.data.name)
     manifest = _manifest(
         folder.name, parsed, facts, compositions, values, points, terms=terms, search=search
@@ -177,7 +177,7 @@ def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
 def _manifest(
     name: str,
     parsed: Config,
-    facts: preflight.Facts,
+    facts: checks.Facts,
     compositions: Sequence[Composition],
     values: Mapping[str, Sequence[object]],
     points: Sequence[Point],
@@ -225,7 +225,7 @@ def _checked(compositions: Iterable[Composition], typed: Overrides) -> tuple[Con
 
 def _refuse(configs: Iterable[Config]) -> None:
     """Raise all that is wrong with these, once each."""
-    mistakes = [mistake for parsed in configs for mistake in preflight.mistakes(parsed)]
+    mistakes = [mistake for parsed in configs for mistake in checks.mistakes(parsed)]
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
@@ -249,9 +249,7 @@ def _search(
     return replace(search, n_trials=int(min(search.n_trials, search.n_points)))
 
 
-def _check_together(
-    terms: Terms, search: Search | None, facts: preflight.Facts, *, data: str
-) -> None:
+def _check_together(terms: Terms, search: Search | None, facts: checks.Facts, *, data: str) -> None:
     """Check that what finds and prunes points has a score to go by."""
     mistakes = []
     if terms.pruner and facts.lattice is None:

@@ -37,7 +37,7 @@ def _steps_left(study: Study, point: Point, max_steps: int) -> int:
 
 def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
     """Say how long the points may train, from one timed step for each cell but β and seed."""
-    from bvae.pace import step_time_s  # torch, which only this needs
+    from bvae.step_time import step_time_s  # torch, which only this needs
 
     times: dict[tuple[object, ...], float] = {}
     steps = 0

@@ -148,7 +148,7 @@ def untrained_scores(
     Args:
         images: what is encoded.
         latent_dim: M.
-        protocol: as in `bvae.metrics.score.score_table`.
+        protocol: as in `bvae.metrics.scoring.score_table`.
         seed: of the weights, and of everything random in the scores.
         network: a name among `bvae.networks.NETWORKS`.
         only: names of the scores to compute, instead of the protocol's.
@@ -156,7 +156,7 @@ def untrained_scores(
     import torch
 
     from bvae.evaluate import encode
-    from bvae.metrics.score import score_table
+    from bvae.metrics.scoring import score_table
     from bvae.model import BetaVAE
 
     torch.manual_seed(seed)
@@ -189,7 +189,7 @@ def independent(components: Codes, *, seed: int) -> Codes:
 
 
 def _beta_vae(codes: Codes, factors: NDArray[np.int64], protocol: "Protocol") -> float:
-    from bvae.metrics.score import score_table
+    from bvae.metrics.scoring import score_table
 
     return score_table(codes, factors, protocol=protocol, only=("beta_vae",)).values()["beta_vae"]
 
@@ -197,7 +197,7 @@ def _beta_vae(codes: Codes, factors: NDArray[np.int64], protocol: "Protocol") ->
 def _evaluated(
     name: str, codes: Codes | NDArray[np.uint8], factors: NDArray[np.int64], protocol: "Protocol"
 ) -> Baseline:
-    from bvae.metrics.score import score_table
+    from bvae.metrics.scoring import score_table
 
     found = score_table(codes, factors, protocol=protocol, only=("beta_vae",)).scores["beta_vae"]
     noise = _binomial(found.value, protocol) if found.spread is None else found.spread

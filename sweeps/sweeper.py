@@ -22,7 +22,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bvae import preflight
+from bvae import checks
 from bvae.exceptions import ConfigError
 from sweeps import devices, launchers
 from sweeps.display import Display, shown
@@ -256,7 +256,7 @@ def prepare(planned: Plan) -> None:
     """Build all data that points are trained on, as far as they are not in the cache."""
     wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
     for config in wanted.values():
-        preflight.prepare(config)
+        checks.prepare(config)
 
 
 def begin(planned: Plan, display: Display) -> Study:

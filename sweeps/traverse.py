@@ -32,8 +32,8 @@ def run(typed: argparse.Namespace) -> int:
     """Draw one latent of a point's model, and print where the pictures are."""
     # torch takes seconds to load, which the subcommands that only read need not pay
     from bvae.evaluate import Codes
+    from bvae.pictures.traversal import draw, starts
     from bvae.train import load
-    from bvae.traversal import draw, starts
 
     if typed.steps < 2:
         raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")
@@ -70,7 +70,7 @@ def _dataset(folder: "TrialFolder") -> "ImageDataset":
     """Open the data that the trial was trained on."""
     from omegaconf import OmegaConf
 
-    from bvae import config, preflight
+    from bvae import checks, config
 
     composed: Any = OmegaConf.load(folder.config)
-    return preflight.prepare(config.parse(composed))
+    return checks.prepare(config.parse(composed))

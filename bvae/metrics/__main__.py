@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bvae.exceptions import BvaeError, DataError
 from bvae.metrics.families import Score
 from bvae.metrics.protocols import PROTOCOLS
-from bvae.metrics.score import Scores, score_table
+from bvae.metrics.scoring import Scores, score_table
 
 
 class Arrays(NamedTuple):

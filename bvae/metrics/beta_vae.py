@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from bvae.metrics.reading import Reading, accuracy
+from bvae.metrics.evaluation import Reading, accuracy
 from bvae.metrics.softmax import fitted, standardised
 from bvae.metrics.table import CodeTable, Floats, Ints
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.reading import Reading
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.split import Split, split
 from bvae.metrics.table import CodeTable, Floats, Ints
 

@@ -6,7 +6,7 @@ Shapes: V votes, L rows each, M latents, K factors.
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.reading import Reading, accuracy
+from bvae.metrics.evaluation import Reading, accuracy
 from bvae.metrics.softmax import standardised
 from bvae.metrics.table import CodeTable, Ints
 

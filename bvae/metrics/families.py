@@ -10,11 +10,11 @@ import numpy as np
 from bvae.exceptions import DataError
 from bvae.metrics.beta_vae import beta_vae
 from bvae.metrics.dci import dci
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.factor_vae import factor_vae
 from bvae.metrics.mig import mig
 from bvae.metrics.modularity import explicitness, modularity
 from bvae.metrics.protocols import Protocol
-from bvae.metrics.reading import Reading
 from bvae.metrics.sap import sap
 from bvae.metrics.softmax import standardised
 from bvae.metrics.table import CodeTable

@@ -72,7 +72,7 @@ def latent_map(
     """Say how much each latent knows of each factor, and assign it the factor it knows best.
 
     A latent is assigned none if it knows less than a twentieth of every factor, or is dead (needs
-    `logvar`). Arrays as in `bvae.metrics.score.score`.
+    `logvar`). Arrays as in `bvae.metrics.score`.
 
     Raises:
         DataError: names everything that is wrong with the arrays.

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.mutual_information import N_BINS, entropies, mutual_information
-from bvae.metrics.reading import Reading
 from bvae.metrics.table import CodeTable
 
 

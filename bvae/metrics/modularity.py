@@ -6,8 +6,8 @@ Shapes: n rows, M latents, K factors, C classes.
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.mutual_information import N_BINS, mutual_information
-from bvae.metrics.reading import Reading
 from bvae.metrics.softmax import fitted, standardised
 from bvae.metrics.split import split
 from bvae.metrics.table import CodeTable, Floats, Ints

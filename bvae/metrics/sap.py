@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.reading import Reading
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.split import Split, split
 from bvae.metrics.table import CodeTable, Floats, Ints
 

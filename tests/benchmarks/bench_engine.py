@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 
-from bvae import config, preflight
+from bvae import checks, config
 from bvae.trial import Assignment, TrialResult, now
 from sweeps import sweeper
 from sweeps.ledger import Ledger
@@ -147,7 +147,7 @@ def _prepare() -> None:
     """Build the data and load the libraries once, so that neither is timed."""
     sweeper.register()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
-        preflight.prepare(config.parse(compose("config", ["trainer.accelerator=cpu"])))
+        checks.prepare(config.parse(compose("config", ["trainer.accelerator=cpu"])))
 
 
 def planned(runs: Path, storage: str | None) -> Plan:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.metrics.protocols import PROTOCOLS
-from bvae.metrics.score import score_table
+from bvae.metrics.scoring import score_table
 
 Row = tuple[str, str, str]
 

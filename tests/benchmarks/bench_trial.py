@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from hydra import compose, initialize_config_dir
 
-from bvae import config, preflight, tracking, train
+from bvae import checks, config, tracking, train
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.trial import Assignment, TrialFolder
@@ -45,7 +45,7 @@ def settings(*, tracker: str, steps: int = STEPS) -> Config:
 
 def raw_steps(settings: Config) -> float:
     """Seconds of the same training steps in a plain loop over the same batches."""
-    dataset = preflight.prepare(settings)
+    dataset = checks.prepare(settings)
     model = train.build_model(settings, dataset.store.image_shape)
     batches = ImageBatches(dataset, batch_size=settings.trainer.batch_size, seed=settings.seed)
     optimizer = model.configure_optimizers()

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from bvae import config, evaluate, preflight
+from bvae import checks, config, evaluate
 from bvae.train import load
 from bvae.trial import TrialFolder
 from sweeps.study import Study, load_study
@@ -59,7 +59,7 @@ def chosen(study: Study) -> dict[str, str]:
 def encoded(folder: TrialFolder) -> evaluate.Codes:
     """Every image of the data set that the trial was trained on, in codes."""
     composed: Any = OmegaConf.load(folder.config)
-    dataset = preflight.prepare(config.parse(composed))
+    dataset = checks.prepare(config.parse(composed))
     lattice, rows = evaluate.scored_part(dataset, None)
     return evaluate.encode(load(folder.root), dataset, rows=rows, lattice=lattice)
 

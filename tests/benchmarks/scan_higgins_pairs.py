@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from bvae.data.sprites import render
 from bvae.metrics.beta_vae import pair_differences
 from bvae.metrics.protocols import HIGGINS_2017
-from bvae.metrics.score import score_table
+from bvae.metrics.scoring import score_table
 from bvae.metrics.table import code_table
 from bvae.networks import build_networks
 

@@ -7,8 +7,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bvae import config
+from bvae.checks import mistakes
 from bvae.exceptions import ConfigError
-from bvae.preflight import mistakes
 from sweeps import sweeper
 
 EXPERIMENTS = sorted(path.stem for path in (config.directory() / "experiment").glob("*.yaml"))

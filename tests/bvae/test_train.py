@@ -17,7 +17,7 @@ from pages import MARGIN, STEP, line_of_tiles
 from PIL import Image
 
 import bvae
-from bvae import config, evaluate, media, tracking, train
+from bvae import config, evaluate, tracking, train
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
@@ -25,6 +25,7 @@ from bvae.exceptions import DataError
 from bvae.history import History
 from bvae.losses import beta_vae_loss
 from bvae.model import BetaVAE
+from bvae.pictures import media
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
 
 VALUES: dict[str, Any] = {
@@ -395,7 +396,7 @@ def test_nothing_is_left_of_a_trial(assign: Assign, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(owner, name, call)
 
     watched(train, "build_model")
-    watched(train.preflight, "prepare")
+    watched(train.checks, "prepare")
     gc.disable()
     try:
         train.run_trial(assign(trainer={"max_steps": 2}))

@@ -137,7 +137,7 @@ class TestSources:
         """A study of two points made with other sources: one changed, one gone, one new."""
         found = planned("beta=1,4", "seed=0", "study=one")
         sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12, "bvae/old.py": "1"}
-        del sources["bvae/pace.py"]
+        del sources["bvae/step_time.py"]
         old = replace(found.manifest, code_version="0" * 12, sources=sources)
         old.write(found.folder.manifest)
         return load_study(found.folder.root)
@@ -152,7 +152,7 @@ class TestSources:
         assert [
             "  bvae/losses.py: changed",
             "  bvae/old.py: gone",
-            "  bvae/pace.py: new",
+            "  bvae/step_time.py: new",
         ] == str(raised.value).splitlines()[1:4]
         assert "put the old sources back" in str(raised.value)
 

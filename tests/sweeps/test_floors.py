@@ -1,4 +1,3 @@
-import importlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +8,11 @@ import pytest
 import torch
 from studies import CONFIGURATION, make_study, points
 
-from bvae import preflight
+from bvae import checks
 from bvae.data.datasets import DSPRITES, ImageDataset
 from bvae.data.store import ImageStore
 from bvae.exceptions import DataError
-from bvae.metrics import score
+from bvae.metrics import score, scoring
 from bvae.networks import build_networks
 from sweeps import floors
 from sweeps.floors import TRAINING, Floor, Level, add_floors, place_of, read_floors, write_floors
@@ -33,7 +32,7 @@ def sprites(monkeypatch: pytest.MonkeyPatch) -> ImageDataset:
     drawn = drawing.render(DSPRITES.factors(rows), 32)
     store = ImageStore(np.packbits(drawn.reshape(len(drawn), -1), axis=1), (1, 32, 32))
     dataset = ImageDataset("small", store, lattice)
-    monkeypatch.setattr(preflight, "prepare", lambda config: dataset)
+    monkeypatch.setattr(checks, "prepare", lambda config: dataset)
     return dataset
 
 
@@ -48,7 +47,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
         return {"mig": Level(0.01 * line.latent_dim, 0.002)}
 
     monkeypatch.setattr(floors, "untrained_scores", noted)
-    monkeypatch.setattr(preflight, "prepare", lambda config: None)
+    monkeypatch.setattr(checks, "prepare", lambda config: None)
     return seen
 
 
@@ -109,7 +108,7 @@ class TestUntrainedScores:
         asked: list[Any] = []
         table = SimpleNamespace(values=lambda: {"mig": 0.1})
         monkeypatch.setattr(
-            importlib.import_module("bvae.metrics.score"),  # the package has a function score
+            scoring,
             "score_table",
             lambda *_, **options: asked.append(options["drop"]) or table,
         )

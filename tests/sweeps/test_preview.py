@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 from studies import SEARCH, manifest, points, write_result
 
-from bvae import pace
+from bvae import step_time
 from bvae.config import Config
 from sweeps.display import Display
 from sweeps.manifest import Manifest
@@ -25,7 +25,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
         seen.append(config)
         return 0.1 * config.latent_dim
 
-    monkeypatch.setattr(pace, "step_time_s", step_time_s)
+    monkeypatch.setattr(step_time, "step_time_s", step_time_s)
     return seen
 
 

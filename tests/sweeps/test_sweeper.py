@@ -233,7 +233,7 @@ class TestSweep:
         self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It lists the points and says how long they may take."""
-        monkeypatch.setattr("bvae.pace.step_time_s", lambda config: 0.01)
+        monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
         code, said = typed(*self.BASIC, "hydra.sweeper.dry_run=true")
 
         assert 0 == code
@@ -279,7 +279,7 @@ class TestRunOne:
 
     def test_a_dry_run(self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without -m, too."""
-        monkeypatch.setattr("bvae.pace.step_time_s", lambda config: 0.01)
+        monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
         code, said = typed("beta=4", "hydra.sweeper.dry_run=true", sweeps=False)
 
         assert 0 == code

@@ -44,7 +44,7 @@ def _six_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for the data set: six images without factors."""
     packed = np.packbits(np.eye(6, 1024, dtype=np.uint8), axis=1)
     dataset = ImageDataset("six", ImageStore(packed, (1, 32, 32)), None)
-    monkeypatch.setattr("bvae.preflight.prepare", lambda config: dataset)
+    monkeypatch.setattr("bvae.checks.prepare", lambda config: dataset)
 
 
 def typed(study: Study, *words: str) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bvae.exceptions import DataError
 from bvae.metrics.beta_vae import beta_vae, pair_differences
-from bvae.metrics.reading import Reading
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.table import code_table
 
 Ints = NDArray[np.int64]

@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bvae.exceptions import DataError
+from bvae.metrics.evaluation import Reading
 from bvae.metrics.factor_vae import factor_vae, local_variances
-from bvae.metrics.reading import Reading
 from bvae.metrics.table import code_table
 
 Ints = NDArray[np.int64]

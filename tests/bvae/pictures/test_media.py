@@ -6,10 +6,11 @@ import torch
 from pages import MARGIN, STEP, TILE, line_of_tiles
 from PIL import Image
 
-from bvae import evaluate, media, visuals
+from bvae import evaluate
 from bvae.data.datasets import ImageDataset
 from bvae.evaluate import Codes, encode, scored_part
 from bvae.model import BetaVAE
+from bvae.pictures import drawing, media
 from bvae.tracking import Tracker
 
 
@@ -74,7 +75,7 @@ class TestPictures:
         """It shows what each latent knows of each factor, under the factors' names."""
         assert codes.factor_map is not None
         assert codes.lattice is not None
-        expected = visuals.factor_map(
+        expected = drawing.factor_map(
             codes.factor_map.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
         )
 

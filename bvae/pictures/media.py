@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bvae import visuals
 from bvae.data.datasets import ImageDataset
 from bvae.evaluate import Codes, decode, images
 from bvae.model import BetaVAE
+from bvae.pictures import drawing
 from bvae.tracking import Tracker
 
 RECONSTRUCTIONS = 24
@@ -54,14 +54,14 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
     """
     frames, kl_nats = traverse(model, middle(codes)), codes.kl_nats
     drawn = _stills(model, dataset, codes, frames=frames, kl_nats=kl_nats, folder=folder)
-    film = visuals.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
-    visuals.save_gif(folder / "traversal.gif", film, fps=8)
+    film = drawing.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
+    drawing.save_gif(folder / "traversal.gif", film, fps=8)
     drawn = replace(drawn, traversal_gif=folder / "traversal.gif")
     shares = codes.factor_map
     if shares is None or codes.lattice is None:
         return drawn
-    table = visuals.factor_map(shares.information, factors=codes.lattice.names, kl_nats=kl_nats)
-    visuals.save_png(folder / "factor_map.png", table)
+    table = drawing.factor_map(shares.information, factors=codes.lattice.names, kl_nats=kl_nats)
+    drawing.save_png(folder / "factor_map.png", table)
     return replace(drawn, factor_map=folder / "factor_map.png")
 
 
@@ -83,9 +83,9 @@ def _stills(
     drawn = Drawn(folder / "reconstructions.png", folder / "traversal.png")
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
-    visuals.save_png(drawn.reconstructions, visuals.reconstruction_grid(inputs, outputs))
-    grid = visuals.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
-    visuals.save_png(drawn.traversal, grid)
+    drawing.save_png(drawn.reconstructions, drawing.reconstruction_grid(inputs, outputs))
+    grid = drawing.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
+    drawing.save_png(drawn.traversal, grid)
     return drawn
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics import score
 from bvae.metrics.protocols import FAST, PROTOCOLS, SCORE_NAMES
-from bvae.metrics.score import score_table
+from bvae.metrics.scoring import score_table
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -5,13 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from bvae import visuals
 from bvae.data.datasets import DSPRITES, ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.evaluate import Codes, encode, scored_part
 from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
-from bvae.traversal import Drawn, Start, decode_moved, draw, starts, sweep_values
+from bvae.pictures import drawing
+from bvae.pictures.traversal import Drawn, Start, decode_moved, draw, starts, sweep_values
 
 
 class TestStarts:
@@ -125,15 +125,15 @@ class TestDraw:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """At the value the latent has, an image's own reconstruction is drawn."""
-        seen: list[visuals.Sweep] = []
+        seen: list[drawing.Sweep] = []
         row = 50
         value = float(codes.mu[row, 2])
         monkeypatch.setattr(
-            "bvae.traversal.sweep_values", lambda *_, **__: {"own": np.array([value, 3.0])}
+            "bvae.pictures.traversal.sweep_values", lambda *_, **__: {"own": np.array([value, 3.0])}
         )
-        monkeypatch.setattr(visuals, "save_png", lambda *_: None)
-        monkeypatch.setattr(visuals, "save_gif", lambda *_, **__: None)
-        monkeypatch.setattr(visuals, "latent_grid", lambda _, moved, title: seen.extend(moved))
+        monkeypatch.setattr(drawing, "save_png", lambda *_: None)
+        monkeypatch.setattr(drawing, "save_gif", lambda *_, **__: None)
+        monkeypatch.setattr(drawing, "latent_grid", lambda _, moved, title: seen.extend(moved))
         self.drawn(model, tiny, codes, tmp_path)
         with torch.no_grad():
             image = torch.from_numpy(tiny.store.images(np.array([row]))).float()
@@ -170,7 +170,7 @@ class TestDraw:
         mu[:, 0] = np.repeat([-1, 1], 48)
         codes = Codes(mu, np.zeros_like(mu), np.arange(96), lattice if factors else None)
         monkeypatch.setattr(
-            visuals,
+            drawing,
             "latent_grid",
             lambda _, __, title: titles.append(title) or np.zeros((2, 2, 3), np.uint8),
         )

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bvae import evaluate, visuals
+from bvae import evaluate
 from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.evaluate import Codes
 from bvae.exceptions import ConfigError
-from bvae.media import TRAVERSAL_RANGE
 from bvae.model import BetaVAE
+from bvae.pictures import drawing
+from bvae.pictures.media import TRAVERSAL_RANGE
 
 SHAPES = ("square", "ellipse", "heart")
 SCALE = 4  # of 0 … 5: large enough to see the edges, small enough to grow
@@ -129,14 +130,14 @@ def draw(
     inputs = evaluate.images(dataset, np.array([start.row for start in begun]), model)
     mu, _ = model.encode(inputs)
     moved = [
-        visuals.Sweep(name, values, decode_moved(model, mu, latent, values))
+        drawing.Sweep(name, values, decode_moved(model, mu, latent, values))
         for name, values in sweep_values(codes, latent, steps=steps).items()
     ]
-    origins = visuals.Origins([start.name for start in begun], inputs.cpu().numpy())
+    origins = drawing.Origins([start.name for start in begun], inputs.cpu().numpy())
     title = _title(codes, latent)
     drawn = Drawn(folder / f"traversal-z{latent}.png", folder / f"traversal-z{latent}.gif")
-    visuals.save_png(drawn.grid, visuals.latent_grid(origins, moved, title=title))
-    visuals.save_gif(drawn.film, visuals.latent_film(origins, moved, title=title), fps=FPS)
+    drawing.save_png(drawn.grid, drawing.latent_grid(origins, moved, title=title))
+    drawing.save_gif(drawn.film, drawing.latent_film(origins, moved, title=title), fps=FPS)
     return drawn
 
 

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from bvae import preflight
+from bvae import checks
 from bvae.config import Config
 from bvae.model import BetaVAE
 from bvae.train import build_model
@@ -20,7 +20,7 @@ def step_time_s(config: Config) -> float:
     model and Lightning's loop.
     """
     torch.set_num_threads(config.threads)
-    shape = preflight.described(config).image_shape
+    shape = checks.described(config).image_shape
     model = build_model(config, shape).to(_device(config.trainer.accelerator))
     optimizer = model.configure_optimizers()
     batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()

@@ -1,6 +1,6 @@
 import numpy as np
 
-from bvae.metrics.reading import accuracy
+from bvae.metrics.evaluation import accuracy
 
 
 def test_a_factor_never_asked_about_counts_as_zero() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from studies import CONFIGURATION
 
-from bvae import config, pace
+from bvae import config, step_time
 
 
 def test_a_step_is_timed_and_warm_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,24 +17,24 @@ def test_a_step_is_timed_and_warm_ones_are_not(monkeypatch: pytest.MonkeyPatch) 
         return next(clock)
 
     monkeypatch.setattr(time, "perf_counter", tick)
-    monkeypatch.setattr(pace, "_step", lambda *_: events.append("step"))
+    monkeypatch.setattr(step_time, "_step", lambda *_: events.append("step"))
 
-    assert 0.25 == pace.step_time_s(config.parse(CONFIGURATION))
-    assert ["step"] * pace.WARM_STEPS + ["clock", "step", "clock"] == events
+    assert 0.25 == step_time.step_time_s(config.parse(CONFIGURATION))
+    assert ["step"] * step_time.WARM_STEPS + ["clock", "step", "clock"] == events
 
 
 def test_a_step_changes_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is timed is a whole step: forward, backward, optimizer."""
     weights: list[torch.Tensor] = []
-    step = pace._step
+    step = step_time._step
 
     def watched(model: torch.nn.Module, *arguments: object) -> None:
         step(model, *arguments)
         weights.append(next(model.parameters()).detach().clone())
 
-    monkeypatch.setattr(pace, "_step", watched)
+    monkeypatch.setattr(step_time, "_step", watched)
 
-    assert pace.step_time_s(config.parse(CONFIGURATION)) > 0
+    assert step_time.step_time_s(config.parse(CONFIGURATION)) > 0
     assert not torch.equal(weights[0], weights[1])
 
 
@@ -54,4 +54,4 @@ def test_the_device_a_trial_would_use(
     """An estimate made elsewhere would say little."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
 
-    assert device == pace._device(accelerator)
+    assert device == step_time._device(accelerator)

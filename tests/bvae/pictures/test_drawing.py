@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bvae.visuals import (
+from bvae.pictures.drawing import (
     Origins,
     Picture,
     Sweep,

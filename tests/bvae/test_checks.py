@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from studies import CONFIGURATION
 
-from bvae import config, evaluate, preflight, tracking
+from bvae import checks, config, evaluate, tracking
 from bvae.config import Config
 from bvae.data import folder
 from bvae.exceptions import ConfigError, DataError
-from bvae.metrics.score import score_table
+from bvae.metrics.scoring import score_table
 
 Configured = Callable[..., Config]
 
@@ -32,13 +32,13 @@ class TestFacts:
     )
     def test_the_scored_lattice(self, every: list[int] | None, lattice: str) -> None:
         """Every n-th class of each factor; all where nothing is said."""
-        found = preflight.facts(configured(data={"score_every": every}))
+        found = checks.facts(configured(data={"score_every": every}))
 
         assert (1024, lattice) == (found.image_size, found.lattice)
 
     def test_input_values_of_larger_images(self) -> None:
         """N is the number of values of an image."""
-        assert 64 * 64 == preflight.facts(configured(data={"name": "dsprites"})).image_size
+        assert 64 * 64 == checks.facts(configured(data={"name": "dsprites"})).image_size
 
 
 class TestOwnImages:
@@ -58,12 +58,12 @@ class TestOwnImages:
 
     def test_the_objective_is_udr(self, own: Callable[..., Config]) -> None:
         """Without factors seeds are compared; with them MIG is the objective, or what is asked."""
-        found = preflight.facts(own())
+        found = checks.facts(own())
 
         assert ("udr", None, 1024) == (found.objective, found.lattice, found.image_size)
-        assert "mig" == preflight.facts(configured(objective=None)).objective
-        assert "udr" == preflight.facts(configured(objective="udr")).objective
-        assert [] == preflight.mistakes(own()) + preflight.mistakes(configured(objective="udr"))
+        assert "mig" == checks.facts(configured(objective=None)).objective
+        assert "udr" == checks.facts(configured(objective="udr")).objective
+        assert [] == checks.mistakes(own()) + checks.mistakes(configured(objective="udr"))
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -78,7 +78,7 @@ class TestOwnImages:
         self, own: Callable[..., Config], changes: dict[str, Any], message: str
     ) -> None:
         """What images without factors cannot have, or cannot give, is told at once."""
-        (found,) = preflight.mistakes(own(**changes))
+        (found,) = checks.mistakes(own(**changes))
 
         assert message in found
 
@@ -86,7 +86,7 @@ class TestOwnImages:
         """It is a mistake of the path."""
         (tmp_path / "none").mkdir()
 
-        (found,) = preflight.mistakes(own(data={"path": str(tmp_path / "none")}))
+        (found,) = checks.mistakes(own(data={"path": str(tmp_path / "none")}))
 
         assert found.startswith("data.path: expected images in")
 
@@ -94,20 +94,20 @@ class TestOwnImages:
         self, own: Callable[..., Config], tmp_path: Path
     ) -> None:
         """Its later trials would learn from other images."""
-        begun = own(data={"content": preflight.facts(own()).content})
-        assert 3 == len(preflight.prepare(begun))
+        begun = own(data={"content": checks.facts(own()).content})
+        assert 3 == len(checks.prepare(begun))
         Image.new("L", (32, 32), 40).save(tmp_path / "40.png")
         folder.look.cache_clear()
 
         with pytest.raises(DataError, match="have changed since the study was begun"):
-            preflight.prepare(begun)
+            checks.prepare(begun)
 
     def test_too_few_can_be_read(self, own: Callable[..., Config], tmp_path: Path) -> None:
         """A batch larger than what is left is told before anything is trained."""
         (tmp_path / "10.png").write_text("no image")
 
         with pytest.raises(ConfigError, match="at most the 2 images that can be read, but got 3"):
-            preflight.prepare(own(trainer={"batch_size": 3}))
+            checks.prepare(own(trainer={"batch_size": 3}))
 
 
 class TestTheScoredLattice:
@@ -124,7 +124,7 @@ class TestTheScoredLattice:
         data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "score_every": None}
         own = configured(data=data | {"resolution": 32}, trainer={"batch_size": 2})
 
-        found = preflight.mistakes(own)
+        found = checks.mistakes(own)
 
         assert ([] if accepted else [f"2x{sizes[1]}"]) == [
             line.split("but got ")[1].split(" of ")[0] for line in found
@@ -140,13 +140,13 @@ class TestTheScoredLattice:
         np.savez(tmp_path / "mine.npz", images=images, factors=factors)
         data = {"name": "npz", "path": str(tmp_path / "mine.npz"), "score_every": [1, 2]}
 
-        assert [] == preflight.mistakes(configured(data=data | {"resolution": 32}))
+        assert [] == checks.mistakes(configured(data=data | {"resolution": 32}))
 
 
 class TestMistakes:
     def test_none(self) -> None:
         """A sound configuration has none."""
-        assert [] == preflight.mistakes(configured())
+        assert [] == checks.mistakes(configured())
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -181,20 +181,20 @@ class TestMistakes:
     )
     def test_one(self, changes: dict[str, Any], message: str) -> None:
         """What no single key shows is found before anything starts."""
-        (found,) = preflight.mistakes(configured(**changes))
+        (found,) = checks.mistakes(configured(**changes))
 
         assert message in found
 
     def test_all_at_once(self) -> None:
         """Mistakes about scores and about data come together."""
-        found = preflight.mistakes(configured(objective="x", trainer={"batch_size": 200000}))
+        found = checks.mistakes(configured(objective="x", trainer={"batch_size": 200000}))
 
         assert 2 == len(found)
 
     @pytest.mark.parametrize("suffix", ["", "_sampled", "_active"])
     def test_variants_of_a_score_may_be_the_objective(self, suffix: str) -> None:
         """Scores on samples and on active latents only are scores, too."""
-        assert [] == preflight.mistakes(configured(objective=f"mig{suffix}"))
+        assert [] == checks.mistakes(configured(objective=f"mig{suffix}"))
 
     def test_a_tracker_that_cannot_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A missing key for W&B is no surprise after hours of training."""
@@ -205,9 +205,9 @@ class TestMistakes:
         monkeypatch.setattr(tracking, "check_login", no_key)
 
         wanted = configured(tracker={"name": "wandb", "mode": "online"})
-        assert ["no key"] == preflight.mistakes(wanted)
-        assert [] == preflight.mistakes(configured(tracker={"name": "none", "mode": "online"}))
-        assert [] == preflight.mistakes(configured(tracker={"name": "wandb", "mode": "offline"}))
+        assert ["no key"] == checks.mistakes(wanted)
+        assert [] == checks.mistakes(configured(tracker={"name": "none", "mode": "online"}))
+        assert [] == checks.mistakes(configured(tracker={"name": "wandb", "mode": "offline"}))
 
 
 def test_a_home_in_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,10 +220,10 @@ def test_a_home_in_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         opened.append(path)
         raise DataError("not opened")
 
-    monkeypatch.setattr(preflight, "open_dataset", refuse)
+    monkeypatch.setattr(checks, "open_dataset", refuse)
     wanted = configured(data={"name": "dsprites_npz", "path": "~/mine.npz"})
 
-    assert [] == preflight.mistakes(wanted)
+    assert [] == checks.mistakes(wanted)
     with pytest.raises(DataError, match="not opened"):
-        preflight.prepare(wanted)
+        checks.prepare(wanted)
     assert [tmp_path / "mine.npz"] == opened

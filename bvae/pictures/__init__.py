@@ -1,0 +1,1 @@
+"""Pictures of a trained model: reconstructions, traversals, the factors its latents follow."""
