@@ -11,8 +11,7 @@ from bvae.data.datasets import DRAWN, Description, ImageDataset, describe, open_
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
-from bvae.metrics.udr import NAMES as UDR_NAMES
-from bvae.metrics.udr import UDR
+from bvae.metrics.scores import UDR, UDR_NAMES, score_named
 
 MOST_CLASSES = 1024
 """Scores need two rows for each class, also of the 2048 that are looked at in training."""
@@ -81,8 +80,8 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
     if config.protocol not in PROTOCOLS:
         yield from _protocol_mistakes(config)
         return
-    names = (*PROTOCOLS[config.protocol].readings, *UDR_NAMES)
-    if config.objective is None or config.objective in UDR_NAMES:
+    names = (*PROTOCOLS[config.protocol].score_names, *UDR_NAMES)
+    if config.objective is None or score_named(config.objective).per_configuration:
         pass
     elif config.objective not in names:
         yield (

@@ -19,7 +19,7 @@ at each step; hence it is fixed.
 Shapes: B images in the batch, M latents, [C, H, W] one image, N = C · H · W.
 """
 
-from math import log, pi, prod
+from math import log, pi
 from typing import NamedTuple
 
 import torch
@@ -115,8 +115,3 @@ def beta_vae_loss(
     # in half precision, as autocast gives them, the square of 256 is infinite
     kl = kl_per_latent(mu.float(), logvar.float()).mean(0).sum()
     return Losses(recon + beta * kl, recon, kl)
-
-
-def beta_norm(beta: float, *, latent_dim: int, image_shape: tuple[int, int, int]) -> float:
-    """β · M / N, which compares β across latent and image sizes (Higgins et al. 2017, §4.2)."""
-    return beta * latent_dim / prod(image_shape)

@@ -20,6 +20,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
 from bvae import checks, evaluate, tracking
+from bvae.beta_norm import beta_norm
 from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, Sketch, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
@@ -29,7 +30,7 @@ from bvae.files import write_atomically
 from bvae.history import History, columns, late_change
 from bvae.image_shape import ImageShape
 from bvae.logs import Lines
-from bvae.losses import beta_norm, least_nll
+from bvae.losses import least_nll
 from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import (
@@ -132,7 +133,9 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         result,
         state="complete",
         beta_norm=beta_norm(
-            config.beta, latent_dim=config.latent_dim, image_shape=dataset.store.image_shape
+            config.beta,
+            latent_dim=config.latent_dim,
+            image_size=prod(dataset.store.image_shape),
         ),
         device=str(trained.trainer.strategy.root_device),
         precision=trained.trainer.precision,
@@ -334,8 +337,8 @@ def _tracked_config(config: Config) -> dict[str, object]:
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     if not isinstance(plain, dict):  # OmegaConf's return type does not say so
         raise TypeError(f"expected a mapping, but got {type(plain).__name__}")
-    sizes = checks.described(config).image_shape
-    norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_shape=sizes)
+    image_size = prod(checks.described(config).image_shape)
+    norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_size=image_size)
     return {str(key): value for key, value in plain.items()} | {
         "beta_norm": norm,
         "data": config.data.name,

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bvae.data.datasets import DRAWN
+from bvae.metrics.protocols import protocol_named
 from sweeps.exits import Exit
 from sweeps.references import (
     GROUND_TRUTH,
@@ -147,8 +148,6 @@ def _latent_dims(text: str) -> list[int]:
 
 def run(typed: argparse.Namespace) -> int:
     """Print the baselines of a data set beside the paper's."""
-    from bvae.metrics.protocols import protocol_named
-
     start = time.perf_counter()
     protocol = protocol_named(typed.protocol)
     images = scored_images(typed.data)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
+from bvae.metrics.scores import UDR_NAMES
 from sweeps.display import duration, shown
 from sweeps.exits import Exit
 from sweeps.points import canonical, text
@@ -51,7 +52,6 @@ def _remaining(study: Study) -> str:
 
 def best(typed: argparse.Namespace) -> int:
     """Print the best β of each latent size, how sure that is, and how to get the best model."""
-    from bvae.metrics.udr import NAMES as UDR_NAMES
     from sweeps import best
     from sweeps.outcome import best_line
     from sweeps.udr import refresh

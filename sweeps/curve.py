@@ -19,7 +19,7 @@ from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a
 
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from bvae.metrics.udr import as_independent
 from sweeps import ranking
 from sweeps.points import axis_value

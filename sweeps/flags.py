@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bvae.metrics.protocols import ACTIVE, SAMPLED
+from bvae.metrics.scores import ACTIVE, SAMPLED
 from sweeps.curve import Line, cell_means, lines
 from sweeps.points import text
 

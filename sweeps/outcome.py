@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from bvae.files import write_atomically
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from sweeps.curve import Cell, best_cells
 from sweeps.display import Display, shown
 from sweeps.exits import Exit

@@ -19,7 +19,7 @@ from bvae import checks, config
 from bvae.config import COORDINATES, Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, with_tilde, write_atomically
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import now
 from bvae.versions import code_version, sources, versions
 from sweeps.composition import (

@@ -16,6 +16,8 @@ from rich.progress import track
 
 from bvae.config import nearest
 from bvae.exceptions import ConfigError
+from bvae.metrics.protocols import protocol_named
+from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import TrialResult
 from bvae.versions import code_version
 from sweeps.display import Display
@@ -72,9 +74,6 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
     Raises:
         ConfigError: naming every setting that is none, or a score the protocol does not have.
     """
-    from bvae.metrics.protocols import protocol_named
-    from bvae.metrics.udr import NAMES as UDR_NAMES
-
     given = dict(setting.partition("=")[::2] for setting in settings)
     mistakes = [
         f"{key}: expected protocol=NAME or objective=NAME"
@@ -91,7 +90,7 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         protocol=given.get("protocol", manifest.protocol),
         objective=given.get("objective", manifest.objective),
     )
-    names = (*protocol_named(wanted.protocol).readings, *UDR_NAMES)
+    names = (*protocol_named(wanted.protocol).score_names, *UDR_NAMES)
     if manifest.search is not None and wanted.objective in UDR_NAMES:
         raise ConfigError(
             f"objective={wanted.objective}: compares the seeds of a cell, so a search cannot go by "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bvae.beta_norm import beta_norm
 from bvae.exceptions import ConfigError
 from bvae.trial import TrialFolder, TrialResult
 from sweeps.manifest import Manifest
@@ -307,9 +308,13 @@ class Study:
         row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
         if self.manifest.search:
             row["repeats"] = self.repeats
-        beta, latent_dim = float(str(values["beta"])), int(str(values["latent_dim"]))
-        row["beta"] = beta
-        row["beta_norm"] = float(f"{beta * latent_dim / self._image_size(point, result):.12g}")
+        row["beta"] = beta = float(str(values["beta"]))
+        norm = beta_norm(
+            beta,
+            latent_dim=int(str(values["latent_dim"])),
+            image_size=self._image_size(point, result),
+        )
+        row["beta_norm"] = float(f"{norm:.12g}")
         final = result if result is not None and self.is_final(result) else None
         scores = {**final.scores, **self.agreement.get(point.slug, {})} if final else {}
         row |= {name: scores.get(name) for name in self.score_names}

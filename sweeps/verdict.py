@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from sweeps.contrasts import (
     Bools,
     Floats,

@@ -3,15 +3,12 @@
 Shapes: N data points, L pairs each, M latents, K factors.
 """
 
-from typing import Literal
-
 import numpy as np
 
 from bvae.metrics.evaluation import Reading, accuracy
+from bvae.metrics.protocols import Classifier
 from bvae.metrics.softmax import fitted, standardised
 from bvae.metrics.table import CodeTable, Floats, Ints
-
-Classifier = Literal["softmax", "ridge"]
 
 _C: dict[Classifier, float] = {"softmax": 0.01, "ridge": 1.0}
 _BLOCK = 320_000  # codes gathered at once: they fit the processor's cache

@@ -3,7 +3,8 @@
 import numpy as np
 
 from bvae.metrics.evaluation import Reading
-from bvae.metrics.mutual_information import N_BINS, entropies, mutual_information
+from bvae.metrics.mutual_information import entropies, mutual_information
+from bvae.metrics.protocols import N_BINS
 from bvae.metrics.table import CodeTable
 
 

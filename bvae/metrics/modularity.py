@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.metrics.evaluation import Reading
-from bvae.metrics.mutual_information import N_BINS, mutual_information
+from bvae.metrics.mutual_information import mutual_information
+from bvae.metrics.protocols import N_BINS
 from bvae.metrics.softmax import fitted, standardised
 from bvae.metrics.split import split
 from bvae.metrics.table import CodeTable, Floats, Ints

@@ -6,9 +6,8 @@ Shapes: n rows, M latents, K factors, B bins, C classes.
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.metrics.protocols import N_BINS
 from bvae.metrics.table import CodeTable, Floats, Ints
-
-N_BINS = 20  # as in Locatello et al. 2019
 
 
 def mutual_information(table: CodeTable, *, n_bins: int = N_BINS) -> NDArray[np.float64]:

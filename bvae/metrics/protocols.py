@@ -31,26 +31,14 @@ FactorVAE by its threshold, SAP by its penalty.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bvae.exceptions import ConfigError
-from bvae.metrics.beta_vae import Classifier
-from bvae.metrics.mutual_information import N_BINS
+from bvae.metrics.scores import ACTIVE, SAMPLED, SCORE_NAMES
 
-SCORE_NAMES = (
-    "beta_vae",
-    "factor_vae",
-    "mig",
-    "sap",
-    "dci_disentanglement",
-    "dci_completeness",
-    "dci_informativeness",
-    "modularity",
-    "explicitness",
-)
+Classifier = Literal["softmax", "ridge"]
 
-
-SAMPLED, ACTIVE = "_sampled", "_active"
-"""Ends of a score's name: read on samples of the posterior, or on the active latents alone."""
+N_BINS = 20  # as in Locatello et al. 2019
 
 
 @dataclass(frozen=True)
@@ -92,8 +80,8 @@ class Protocol:
     dropped: int | None = None
 
     @property
-    def readings(self) -> tuple[str, ...]:
-        """Name everything it gives where there are log-variances: each score, read three ways."""
+    def score_names(self) -> tuple[str, ...]:
+        """Name all it gives where there are log-variances: each score on each representation."""
         return tuple(name + end for name in self.scores for end in ("", SAMPLED, ACTIVE))
 
 

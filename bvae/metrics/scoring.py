@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from bvae.exceptions import ConfigError
 from bvae.metrics.families import Readings, Score, read_families
 from bvae.metrics.latents import informative_latents
-from bvae.metrics.protocols import ACTIVE, SAMPLED, SCORE_NAMES, Protocol, protocol_named
+from bvae.metrics.protocols import Protocol, protocol_named
+from bvae.metrics.scores import ACTIVE, SAMPLED, SCORE_NAMES
 from bvae.metrics.table import CodeTable, code_table
 
 _log = logging.getLogger(__name__)

@@ -31,19 +31,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from bvae.exceptions import DataError
 from bvae.metrics.latents import informative_latents
+from bvae.metrics.scores import LASSO_ALPHA, UDR
 
 Floats = NDArray[np.float64]
 Relate = Callable[[Floats, Floats], Floats]
 """Gives R [M, M'] of standardised codes [n, M] that explain and [n, M'] that are explained."""
-
-UDR = "udr"
-"""The name of the score by Lasso; `udr_spearman` is that by rank correlation."""
-
-NAMES = (UDR, "udr_spearman")
-
-ALPHA = 0.1  # of the Lasso
-CEILING = 1 - ALPHA
-"""UDR of identical codes whose latents are uncorrelated: the Lasso shrinks each weight by α."""
 
 N_ROWS = 10_000  # images compared, drawn once; more change the third decimal
 MIN_LATENTS = 2  # informative ones, without which a model has collapsed
@@ -185,7 +177,7 @@ def _lasso(explaining: Floats, explained: Floats) -> Floats:
         before = weights.copy()
         for m in np.flatnonzero(np.diag(gram) > 0):
             rest = target[m] - gram[m] @ weights + gram[m, m] * weights[m]
-            weights[m] = np.sign(rest) * np.maximum(np.abs(rest) - ALPHA, 0) / gram[m, m]
+            weights[m] = np.sign(rest) * np.maximum(np.abs(rest) - LASSO_ALPHA, 0) / gram[m, m]
         if np.abs(weights - before).max(initial=0) < TOLERANCE:
             break
     return np.abs(weights)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from sweeps.aggregates import summarise
 from sweeps.contrasts import Floats
 from sweeps.curve import Line

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.files import write_atomically
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES
 from bvae.metrics.udr import as_independent
 from sweeps.curve import intervals
 from sweeps.manifest import Manifest

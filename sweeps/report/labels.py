@@ -2,40 +2,24 @@
 
 import math
 
-from bvae.metrics.protocols import ACTIVE, SAMPLED
-from bvae.metrics.udr import NAMES as UDR_NAMES
+from bvae.metrics.scores import UDR_NAMES, VARIANT_LABELS, score_named
 
-SCORES = {
-    "beta_vae": "Higgins (β-VAE) score",
-    "factor_vae": "FactorVAE score",
-    "mig": "MIG",
-    "sap": "SAP",
-    "dci_disentanglement": "DCI disentanglement",
-    "dci_completeness": "DCI completeness",
-    "dci_informativeness": "DCI informativeness",
-    "modularity": "Modularity",
-    "explicitness": "Explicitness",
-    "udr": "UDR",
-    "udr_spearman": "UDR (Spearman)",
+LOSSES = {
     "recon": "Reconstruction (nats)",
     "kl": "KL (nats)",
     "loss": "Loss (nats)",
 }
-VARIANTS = {SAMPLED: "sampled codes", ACTIVE: "active latents only"}
+VARIANTS = VARIANT_LABELS
 NOTHING = "–"
 
 
 def score_label(name: str) -> str:
-    """Return a score's name as people write it.
+    """Return the name of a score or a loss as people write it.
 
     >>> score_label("mig_sampled"), score_label("my_score")
     ('MIG, sampled codes', 'my_score')
     """
-    for suffix, words in VARIANTS.items():
-        stem = name.removesuffix(suffix)
-        if stem != name and stem in SCORES:
-            return f"{SCORES[stem]}, {words}"
-    return SCORES.get(name, name)
+    return LOSSES.get(name) or score_named(name).label
 
 
 def number(value: object, *, digits: int = 3) -> str:

@@ -8,7 +8,6 @@ from torch import distributions
 
 from bvae.losses import (
     bernoulli_nll,
-    beta_norm,
     beta_vae_loss,
     gaussian_nll,
     kl_per_latent,
@@ -178,21 +177,3 @@ class TestBetaVaeLoss:
         twice = beta_vae_loss(*(torch.cat([t, t]) for t in (x, logits, mu, logvar)), beta=2.0)
 
         torch.testing.assert_close(twice, once)
-
-
-@pytest.mark.parametrize(
-    ("beta", "latent_dim", "shape", "expected"),
-    [
-        (4.0, 10, (1, 64, 64), 0.00977),
-        (16.0, 5, (1, 64, 64), 0.01953),
-        (1.0, 32, (1, 64, 64), 0.00781),
-        (3.0, 8, (3, 32, 32), 0.00781),
-    ],
-)
-def test_beta_norm(
-    beta: float, latent_dim: int, shape: tuple[int, int, int], expected: float
-) -> None:
-    """β · M / N, with N counting every channel."""
-    actual = beta_norm(beta, latent_dim=latent_dim, image_shape=shape)
-
-    assert actual == pytest.approx(expected, abs=5e-6)

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bvae.metrics.families import read_families
-from bvae.metrics.protocols import FAST, SCORE_NAMES
+from bvae.metrics.protocols import FAST
+from bvae.metrics.scores import SCORE_NAMES
 from bvae.metrics.table import CodeTable, code_table
 
 Ints = NDArray[np.int64]

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from bvae.exceptions import ConfigError
-from bvae.metrics.protocols import FAST, LOCATELLO_2019, PROTOCOLS, SCORE_NAMES, protocol_named
+from bvae.metrics.protocols import FAST, LOCATELLO_2019, PROTOCOLS, protocol_named
+from bvae.metrics.scores import SCORE_NAMES
 
 
 def test_names_are_kept_with_the_settings() -> None:

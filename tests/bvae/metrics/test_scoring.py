@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics import score
-from bvae.metrics.protocols import FAST, PROTOCOLS, SCORE_NAMES
+from bvae.metrics.protocols import FAST, PROTOCOLS
+from bvae.metrics.scores import SCORE_NAMES
 from bvae.metrics.scoring import score_table
 
 Ints = NDArray[np.int64]
