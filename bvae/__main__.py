@@ -28,7 +28,7 @@ from sweeps.exits import Exit
 
 
 def application(composed: DictConfig) -> None:
-    """Train and score one model: a study of one point."""
+    """Train and score one model: a study of one trial."""
     try:
         sweeper.BvaeSweeper.exit_code = sweeper.run_one(composed)
     except BvaeError as error:  # here, since Hydra would first print words of its own

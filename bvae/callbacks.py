@@ -1,4 +1,4 @@
-"""What happens beside a training step: rows of history, checkpoints, and leaving when asked to."""
+"""What happens beside a training step: validation, rows of history, checkpoints, stopping."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from bvae.evaluate import Probe
+from bvae.evaluate import Validation
 from bvae.files import replace_atomically
 from bvae.history import History
 from bvae.model import BetaVAE
@@ -20,16 +20,16 @@ log = logging.getLogger("bvae")
 
 N_QUARTERS = 4
 
-PROBED_SCORE = "scores/mig"
-"""What a model in training is judged by: its definition knows no β."""
+VALIDATION_SCORE = "scores/mig"
+"""The validation score: it is defined without β, so trials of different β can be compared."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Every how many steps the losses are written down, and the model is looked at."""
+class Schedule:
+    """Every how many steps the losses are logged, and the model is validated."""
 
     log_every: int
-    probe_every: int
+    validate_every: int
 
     def is_due(self, every: int, trainer: pl.Trainer) -> bool:
         """Whether something done every so many steps, and at the last one, is due now."""
@@ -37,20 +37,22 @@ class Pace:
 
 
 class Record(pl.Callback):
-    """Writes the history, and tells the tracker the same."""
+    """Validates the model, and writes the history and the tracker's rows."""
 
-    def __init__(self, history: History, tracker: Tracker, probe: Probe, pace: Pace) -> None:
+    def __init__(
+        self, history: History, tracker: Tracker, validation: Validation, schedule: Schedule
+    ) -> None:
         self._history = history
         self._tracker = tracker
-        self._probe = probe
-        self._pace = pace
-        self.probed: dict[str, float] = {}
+        self._validation = validation
+        self._schedule = schedule
+        self.validated: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the history, or go on with it from the step resumed from."""
+        """Begin the history, or continue it from the step resumed from."""
         self._history.start_at(trainer.global_step)
         if trainer.global_step > 0:
-            log.info("going on from step %d of %d", trainer.global_step, trainer.max_steps)
+            log.info("resumed from step %d of %d", trainer.global_step, trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
@@ -58,33 +60,36 @@ class Record(pl.Callback):
         """Add a row when one is due."""
         if not isinstance(pl_module, BetaVAE) or pl_module.latest is None:
             return
-        self.probed = {}
-        if self._pace.is_due(self._pace.probe_every, trainer):
-            self.probed = self._probe.look(pl_module)
+        self.validated = {}
+        if self._schedule.is_due(self._schedule.validate_every, trainer):
+            self.validated = self._validation.run(pl_module)
             log.info(
-                "step %d of %d: %s", trainer.global_step, trainer.max_steps, _seen(self.probed)
+                "step %d of %d: %s",
+                trainer.global_step,
+                trainer.max_steps,
+                _in_words(self.validated),
             )
-        if self.probed or self._pace.is_due(self._pace.log_every, trainer):
+        if self.validated or self._schedule.is_due(self._schedule.log_every, trainer):
             latest = pl_module.latest
             row = {
                 f"train/{name}": getattr(latest, name).item() for name in ("loss", "recon", "kl")
             }
-            self._history.add(trainer.global_step, row | self.probed)
-            self._tracker.log(row | self.probed, step=trainer.global_step)
+            self._history.add(trainer.global_step, row | self.validated)
+            self._tracker.log(row | self.validated, step=trainer.global_step)
 
 
-def _seen(probed: Mapping[str, float]) -> str:
-    """Write what a look has found, but for the KL of each latent."""
+def _in_words(validated: Mapping[str, float]) -> str:
+    """Write what a validation has found, but for the KL of each latent."""
     return ", ".join(
-        f"{name} {value:.4g}" for name, value in probed.items() if not name.startswith("kl/")
+        f"{name} {value:.4g}" for name, value in validated.items() if not name.startswith("kl/")
     )
 
 
-class Sketch(pl.Callback):
-    """Draws the model on its way, at the first look of each further quarter of the training.
+class Preview(pl.Callback):
+    """Draws the model in training, at the first validation of each further quarter of the steps.
 
     Args:
-        record: knows when there is a look.
+        record: says at which steps the model was validated.
         draw: draws a model, and tells the tracker, at a step.
     """
 
@@ -102,7 +107,7 @@ class Sketch(pl.Callback):
     ) -> None:
         """Draw if it is time; what is drawn at the end is more, and not drawn here."""
         quarter = self._quarter_of(trainer)
-        if self._record.probed and self._quarter < quarter < N_QUARTERS:
+        if self._record.validated and self._quarter < quarter < N_QUARTERS:
             self._quarter = quarter
             if isinstance(pl_module, BetaVAE):
                 self._draw(pl_module, trainer.global_step)
@@ -111,10 +116,10 @@ class Sketch(pl.Callback):
         return N_QUARTERS * trainer.global_step // trainer.max_steps
 
 
-class Extension(pl.Callback):
-    """Lets a complete trial be trained on: its last state is kept but for the optimiser's moments.
+class Continue(pl.Callback):
+    """Lets a complete trial be continued: its last state is kept but for the optimiser's moments.
 
-    Adam's are twice the size of the weights. A trial that is trained on begins them anew, so it
+    Adam's are twice the size of the weights. A trial that is continued begins them anew, so it
     does not end quite like one that was trained as long in one go; `continued_from` says so.
     """
 
@@ -133,7 +138,7 @@ class Extension(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the step that training goes on from without moments."""
+        """Note the step that training continues from without moments."""
         self.continued_from = list(checkpoint.get("continued_from", []))
         step = checkpoint["global_step"]
         has_moments = any(state["state"] for state in checkpoint["optimizer_states"])
@@ -142,26 +147,26 @@ class Extension(pl.Callback):
 
 
 class Prune(pl.Callback):
-    """Tells the monitor every score on the way, and stops the training when told to give up."""
+    """Gives the monitor every validation score, and stops the training when it says to prune."""
 
     def __init__(self, record: Record, monitor: Monitor) -> None:
         self._record = record
         self._monitor = monitor
-        self.is_hopeless = False
+        self.is_pruned = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Ask; at the last step the answer comes too late to save anything."""
-        score = self._record.probed.get(PROBED_SCORE)
-        if score is None or not self._monitor.hopeless(trainer.global_step, score):
+        score = self._record.validated.get(VALIDATION_SCORE)
+        if score is None or not self._monitor.should_prune(trainer.global_step, score):
             return
         if trainer.global_step < trainer.max_steps:
-            self.is_hopeless = trainer.should_stop = True
+            self.is_pruned = trainer.should_stop = True
 
 
-class Best(pl.Callback):
-    """Keeps the weights of the step at which the model looked best."""
+class KeepBest(pl.Callback):
+    """Keeps the weights of the step of the best validation score."""
 
     def __init__(self, record: Record, path: Path) -> None:
         self._record = record
@@ -171,23 +176,28 @@ class Best(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
-        """Save when the last look was the best so far."""
-        value = self._record.probed.get(PROBED_SCORE, float("-inf"))
+        """Save when the last validation score is the best so far."""
+        value = self._record.validated.get(VALIDATION_SCORE, float("-inf"))
         if value > self._best:
             self._best = value
             save(trainer, self._path, weights_only=True)
+
+    @property
+    def state_key(self) -> str:
+        """Return the name of its state in checkpoints: the name that this class had before."""
+        return "Best"
 
     def state_dict(self) -> dict[str, float]:
         """Return what a resumed trial must know."""
         return {"best": self._best}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Go on with the best so far."""
+        """Restore the best so far."""
         self._best = state_dict["best"]
 
 
 class Resume(pl.Callback):
-    """Saves the training state every so many seconds, and before leaving when asked to stop."""
+    """Saves the training state every so many seconds, and before it stops when asked to."""
 
     def __init__(self, folder: TrialFolder, monitor: Monitor, *, interval_s: float) -> None:
         self._path = folder.resume

@@ -1,4 +1,4 @@
-"""What can be known of a run before it starts: mistakes no single key shows, and its needs."""
+"""What is checked and derived before a trial starts: mistakes no single key shows, and its data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scores import UDR, UDR_NAMES, score_named
 
 MOST_CLASSES = 1024
-"""Scores need two rows for each class, also of the 2048 that are looked at in training."""
+"""Scores need two rows for each class, also of the 2048 of a validation."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a configuration amounts to.
+class DerivedSettings:
+    """What follows from a configuration and its data.
 
     Attributes:
         image_size: N input values an image.
@@ -34,14 +34,16 @@ class Facts:
     content: str | None
 
 
-def facts(config: Config) -> Facts:
-    """Return what is known of a checked configuration."""
+def derived_settings(config: Config) -> DerivedSettings:
+    """Return what follows from a checked configuration."""
     data = described(config)
     lattice = data.lattice
     if lattice is not None and config.data.score_every is not None:
         lattice, _ = lattice.every(config.data.score_every)
     objective = config.objective or ("mig" if lattice else UDR)
-    return Facts(prod(data.image_shape), lattice.name if lattice else None, objective, data.content)
+    return DerivedSettings(
+        prod(data.image_shape), lattice.name if lattice else None, objective, data.content
+    )
 
 
 def described(config: Config) -> Description:
@@ -91,7 +93,7 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
     elif data.lattice is None:
         yield (
             f"objective={config.objective}: needs factors, which {data.name} has none of; "
-            f"give objective={UDR}, which compares the seeds of a cell"
+            f"give objective={UDR}, which compares the seeds of a configuration"
         )
     if config.checkpoint.keep == "best" and data.lattice is None:
         yield (

@@ -26,7 +26,7 @@ class DataConfig:
     """Which images, what their pixels are given z, and which part of their lattice is scored.
 
     `resolution` and `channels` are those of the user's own images; their `content` is written here
-    when a study is planned, so that nobody goes on with other images.
+    when a study is planned, so that no later trial is trained with other images.
     """
 
     name: str = MISSING
@@ -56,7 +56,7 @@ class OptimizerConfig:
 
 @dataclass
 class TrainerConfig:
-    """How long and where to train, and how often to look."""
+    """How long and where to train, and how often to validate."""
 
     max_steps: int = MISSING
     batch_size: int = MISSING
@@ -85,7 +85,7 @@ class TrackerConfig:
 
 @dataclass
 class Config:
-    """One β-VAE: what it is trained on, how, and how it is scored."""
+    """One β-VAE: which images, how it is trained, and how it is scored."""
 
     beta: float = MISSING
     latent_dim: int = MISSING
@@ -108,7 +108,7 @@ LIKELIHOODS = ("bernoulli", "gaussian")
 """What pixels may be given z; `bvae.losses` says which fits which images."""
 
 COORDINATES = ("beta", "latent_dim", "seed")
-"""Every point of a study has a value for these, in this order."""
+"""Every trial of a study has a value for these, in this order."""
 
 NOT_IDENTITY = (
     "study",
@@ -318,7 +318,7 @@ def parse(composed: DictConfig | Mapping[str, Any]) -> Config:
 
 
 def _built(schema: type[Part], values: Mapping[str, Any], *, prefix: str = "") -> Part:
-    """Return the dataclass with these dotted values: merging with OmegaConf takes 10 ms a point."""
+    """Return the dataclass with these dotted values: merging with OmegaConf takes 10 ms a trial."""
     given: dict[str, Any] = {}
     hints = get_type_hints(schema)
     for name in hints:

@@ -1,4 +1,4 @@
-"""What a model says about its data: codes of every scored image, encoded once; losses; scores.
+"""What is computed with a trained model: codes of every scored image, encoded once; losses; scores.
 
 Shapes: n scored images, M latents, K factors, [C, H, W] one image.
 """
@@ -19,7 +19,7 @@ from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.files import replace_atomically
 from bvae.losses import nll
-from bvae.metrics.families import Score
+from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
 from bvae.model import BetaVAE
@@ -34,8 +34,8 @@ CODED_IMAGES = 20_000
 LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""
 
-PROBE_IMAGES = 2048
-"""Scored images, drawn once, that a model in training is looked at with."""
+VALIDATION_IMAGES = 2048
+"""Scored images, drawn once, that a model in training is validated with."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Codes:
 
     @functools.cached_property
     def factor_map(self) -> LatentMap | None:
-        """What each latent knows of each factor, if the data set has factors."""
+        """Normalised mutual information of latents and factors, if the data set has factors."""
         factors = self.factors
         return None if factors is None else latent_map(self.mu, factors, logvar=self.logvar)
 
@@ -160,7 +160,7 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
     """Return recon, kl and loss = recon + β · kl in nats, means over the coded images.
 
     kl is that of all of them; recon that of at most `LOSS_IMAGES`, each decoded from one draw. The
-    noise comes from a generator of its own: looking does not change the training.
+    noise comes from a generator of its own: validation does not change the training.
     """
     chosen = np.unique(np.linspace(0, len(codes.rows) - 1, LOSS_IMAGES, dtype=np.int64))
     noise = torch.Generator().manual_seed(0)
@@ -177,22 +177,22 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A fixed sample of the scored images to look at a model in training with."""
+class Validation:
+    """A fixed sample of the scored images that a model in training is validated with."""
 
     dataset: ImageDataset
     rows: NDArray[np.int64]
     factors: NDArray[np.int64] | None
 
     @classmethod
-    def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Probe":
+    def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Validation":
         """Draw the sample, the same one at every call."""
         lattice, rows = scored_part(dataset, every)
-        size = min(PROBE_IMAGES, len(rows))
+        size = min(VALIDATION_IMAGES, len(rows))
         chosen = np.sort(np.random.default_rng(0).choice(len(rows), size, replace=False))
         return cls(dataset, rows[chosen], None if lattice is None else lattice.factors(chosen))
 
-    def look(self, model: BetaVAE) -> dict[str, float]:
+    def run(self, model: BetaVAE) -> dict[str, float]:
         """Return losses, KL of each latent, active units, and MIG where there are factors."""
         codes = encode(model, self.dataset, rows=self.rows, lattice=None)
         found = {f"val/{name}": value for name, value in losses(model, self.dataset, codes).items()}
@@ -240,14 +240,14 @@ def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
 
 
 def dropped(lattice: FactorLattice) -> tuple[int, ...] | None:
-    """Return the factors left out of the scores: of dSprites what the protocol says, else none.
+    """Return the factors left out of the scores: of dSprites those of the protocol, else none.
 
     None leaves it to the protocol; the shape that Higgins et al. leave out is dSprites' alone.
     """
     return None if lattice.names == FACTOR_NAMES else ()
 
 
-def _circumstances(score: Score) -> dict[str, object]:
+def _circumstances(score: ScoreValue) -> dict[str, object]:
     return {
         "spread": score.spread,
         "evaluations": score.n_evaluations,

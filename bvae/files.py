@@ -51,7 +51,7 @@ def remove_leftovers(folder: Path) -> None:
 def with_tilde(text: str) -> str:
     """Return a text with the user's home folder written as `~`.
 
-    Whose account it was is nobody's business who reads a report or a shared run.
+    A reader of a report or a shared run need not learn whose account it was.
     """
     home = str(Path.home()).rstrip("/")
     if not home:

@@ -1,4 +1,4 @@
-"""The history of a trial: a row every so many steps; a resumed trial goes on with it."""
+"""The history of a trial: a row every so many steps; a resumed trial continues it."""
 
 import csv
 import io
@@ -14,27 +14,27 @@ from bvae.files import write_atomically
 def columns(*, latent_dim: int, scores: bool) -> list[str]:
     """Return the columns of `history.csv` (losses and KL in nats)."""
     train = ["train/loss", "train/recon", "train/kl"]
-    probe = ["val/loss", "val/recon", "val/kl", "kl/active_units"]
+    validation = ["val/loss", "val/recon", "val/kl", "kl/active_units"]
     latents = [f"kl/z{m:02d}" for m in range(latent_dim)]
-    return ["step", *train, *probe, *latents, *(["scores/mig"] if scores else [])]
+    return ["step", *train, *validation, *latents, *(["scores/mig"] if scores else [])]
 
 
 def late_change(rows: Iterable[Mapping[str, str]], *, least: float) -> float | None:
     """Return the relative change of `val/loss` over the last tenth of the steps.
 
     Near 0 the model is about trained; -0.1 says that the loss was still falling by a tenth. The
-    loss at nine tenths of the steps lies on the line between the looks around it. None if the
-    model was looked at less than twice, or had nothing left to lose.
+    loss at nine tenths of the steps lies on the line between the validations around it. None after
+    fewer than two validations, or with nothing left to lose.
 
     Args:
         rows: of the history.
         least: what the loss is counted from, in nats: `bvae.losses.least_nll`. A loss of Gaussian
             pixels may pass through 0, and a part of it would say nothing.
     """
-    looks = [(float(row["step"]), float(row["val/loss"])) for row in rows if row["val/loss"]]
-    if len(looks) < 2:
+    validations = [(float(row["step"]), float(row["val/loss"])) for row in rows if row["val/loss"]]
+    if len(validations) < 2:
         return None
-    steps, losses = zip(*looks, strict=True)
+    steps, losses = zip(*validations, strict=True)
     before = float(np.interp(0.9 * steps[-1], steps, losses))
     if before <= least:
         return None

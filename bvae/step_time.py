@@ -16,8 +16,8 @@ WARM_STEPS = 2
 def step_time_s(config: Config) -> float:
     """Return the seconds of one optimizer step: forward, backward and the update of the weights.
 
-    In float32, whatever `trainer.precision`; without the loading of a batch, the looks at the
-    model and Lightning's loop.
+    In float32, whatever `trainer.precision`; without the loading of a batch, validation and
+    Lightning's loop.
     """
     torch.set_num_threads(config.threads)
     shape = checks.described(config).image_shape

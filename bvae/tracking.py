@@ -1,7 +1,7 @@
 """Each trial as a run of Weights & Biases; the only module that imports wandb.
 
-Tracking may never cost a trial. Every call into wandb is guarded: when one fails, the run is given
-up, `Tracker.lost` says why, and training goes on. `history.csv` and `media/` hold the same values.
+Tracking may never cost a trial. Every call into wandb is guarded: when one fails, the run is
+closed, `Tracker.lost` says why, and training continues. `history.csv` and `media/` hold the same.
 Where the server cannot be reached, runs are kept offline; `sweeps sync` uploads them.
 
 Everything wandb writes stays in `<folder>/wandb`: runs in `offline-run-*` (online: `run-*`), its
@@ -71,7 +71,7 @@ class Tracker:
 
     @property
     def lost(self) -> str | None:
-        """Why the run, or its way to the server, was given up; None as long as all is well."""
+        """Why the run, or its way to the server, was lost; None as long as all is well."""
         return self._lost
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:

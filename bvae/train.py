@@ -1,7 +1,7 @@
 """One trial, start to end: train, encode once, score, draw, and hand back the result.
 
-The trial's folder is filled on the way; committing `result.json` is the caller's, who knows whether
-the trial is still its own.
+The trial's folder is filled on the way; committing `result.json` is left to the caller, which knows
+whether the trial is still its own.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from bvae import checks, evaluate, tracking
 from bvae.beta_norm import beta_norm
-from bvae.callbacks import Best, Extension, Pace, Prune, Record, Resume, Sketch, save
+from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
@@ -104,7 +104,7 @@ def run_trial(task: Assignment) -> TrialResult:
 
 
 def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
-    log.info("given up at step %d: its cell is hopeless", step)
+    log.info("pruned at step %d", step)
     images_seen = step * config.trainer.batch_size
     return replace(result, state="pruned", steps=step, images_seen=images_seen)
 
@@ -219,11 +219,11 @@ class Trained:
 def fit(
     task: Assignment, model: BetaVAE, dataset: ImageDataset, tracker: tracking.Tracker
 ) -> Trained:
-    """Train from the start, from where an attempt was interrupted, or on from a shorter trial.
+    """Train from the start, resume an interrupted attempt, or continue a shorter trial.
 
     Raises:
         Interrupted: the monitor asked to stop.
-        Pruned: the monitor called it hopeless.
+        Pruned: the monitor said that it is to be pruned.
         NonFiniteLossError: the loss became NaN or infinite.
     """
     config = task.config
@@ -231,14 +231,14 @@ def fit(
     history = History(
         task.folder.history, columns(latent_dim=config.latent_dim, scores=with_factors)
     )
-    pace = Pace(
-        log_every=config.trainer.log_every_n_steps, probe_every=config.trainer.val_every_n_steps
+    schedule = Schedule(
+        log_every=config.trainer.log_every_n_steps, validate_every=config.trainer.val_every_n_steps
     )
-    probe = evaluate.Probe.of(dataset, config.data.score_every)
-    record = Record(history, tracker, probe, pace)
+    validation = evaluate.Validation.of(dataset, config.data.score_every)
+    record = Record(history, tracker, validation, schedule)
     resume = Resume(task.folder, task.monitor, interval_s=config.checkpoint.interval_s)
-    best = Best(record, task.folder.best)
-    extension = Extension()
+    best = KeepBest(record, task.folder.best)
+    continuation = Continue()
     prune = Prune(record, task.monitor)
     trainer = pl.Trainer(
         max_steps=config.trainer.max_steps,
@@ -247,9 +247,9 @@ def fit(
         precision=config.trainer.precision,  # type: ignore[arg-type]
         callbacks=[
             record,
-            Sketch(record, functools.partial(_sketch, task, dataset, probe, tracker)),
+            Preview(record, functools.partial(_preview, task, dataset, validation, tracker)),
             *([best] if config.checkpoint.keep == "best" else []),
-            extension,
+            continuation,
             prune,
             resume,
         ],
@@ -262,18 +262,18 @@ def fit(
         default_root_dir=task.folder.root,
     )
     _leave_signals_alone(trainer)
-    pauses = (STEPS_A_TURN, pace.log_every, pace.probe_every)
+    pauses = (STEPS_A_TURN, schedule.log_every, schedule.validate_every)
     batches = ImageBatches(
         dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
     )
     trainer.fit(model, datamodule=batches, ckpt_path=_furthest(task.folder, model))
-    if prune.is_hopeless:
+    if prune.is_pruned:
         raise Pruned(trainer.global_step)
     if trainer.global_step < config.trainer.max_steps:
         raise Interrupted(f"at step {trainer.global_step} of {config.trainer.max_steps}")
     least = least_nll(prod(dataset.store.image_shape), variance=model.variance)
     change = late_change(history.rows(), least=least)
-    return Trained(trainer, change, extension.continued_from)
+    return Trained(trainer, change, continuation.continued_from)
 
 
 def _leave_signals_alone(trainer: pl.Trainer) -> None:
@@ -286,26 +286,26 @@ def _leave_signals_alone(trainer: pl.Trainer) -> None:
     connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 
-def _sketch(
+def _preview(
     task: Assignment,
     dataset: ImageDataset,
-    probe: evaluate.Probe,
+    validation: evaluate.Validation,
     tracker: tracking.Tracker,
     model: BetaVAE,
     step: int,
 ) -> None:
-    codes = evaluate.encode(model, dataset, rows=probe.rows, lattice=None)
-    drawn = media.sketch(model, dataset, codes, folder=task.folder.media / f"step-{step}")
+    codes = evaluate.encode(model, dataset, rows=validation.rows, lattice=None)
+    drawn = media.preview(model, dataset, codes, folder=task.folder.media / f"step-{step}")
     drawn.track(tracker, step=step)
 
 
 def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:
-    """Return the checkpoint to go on with: of an interruption, else of a complete trial."""
+    """Return the checkpoint to resume from, else the one of a complete trial to continue."""
     return _resumable(folder.resume, model) or _resumable(folder.last, model)
 
 
 def _resumable(path: Path, model: BetaVAE) -> Path | None:
-    """Return the checkpoint if it can be gone on with, after removing one that cannot."""
+    """Return the checkpoint if the model can load it, after removing one that it cannot."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)["hyper_parameters"]
     except FileNotFoundError:
@@ -351,7 +351,7 @@ def _track_outcome(
     tracker: tracking.Tracker,
     scores: Mapping[str, float],
     codes: evaluate.Codes,
-    drawn: media.Drawn,
+    drawn: media.MediaFiles,
     *,
     step: int,
 ) -> None:
@@ -371,7 +371,7 @@ def _log_file(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    # Lightning's own messages are advice to who wrote the trainer
+    # Lightning's own messages are advice to the author of the trainer
     handler.addFilter(lambda record: record.name == "bvae" or record.levelno > logging.INFO)
     names = ("bvae", "pytorch_lightning", "lightning_fabric", "py.warnings")
     loggers = [logging.getLogger(name) for name in names]

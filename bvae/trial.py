@@ -48,22 +48,22 @@ class TrialFolder:
 
     @property
     def log(self) -> Path:
-        """What the trial had to say."""
+        """What the trial logged."""
         return self.root / "log.txt"
 
     @property
     def checkpoints(self) -> Path:
-        """What there is of the model."""
+        """The folder of the checkpoints."""
         return self.root / "checkpoints"
 
     @property
     def last(self) -> Path:
-        """The model after its last step, and what it takes to train on."""
+        """The model after its last step, and the state that it can be continued from."""
         return self.checkpoints / "last.ckpt"
 
     @property
     def best(self) -> Path:
-        """The weights of the step at which the model looked best."""
+        """The weights of the step of the best validation score."""
         return self.checkpoints / "best.ckpt"
 
     @property
@@ -84,16 +84,16 @@ class TrialFolder:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The outcome of one attempt at a point, as `result.json` holds it (losses, KL in nats).
+    """The outcome of one attempt at a trial, as `result.json` holds it (losses, KL in nats).
 
     Attributes:
         steps: of the optimiser; None if what ran the trial does not say.
         scored_step: the step whose weights were scored, drawn and kept; with
-            `checkpoint.keep=best` that of the best look. None: the last one.
+            `checkpoint.keep=best` that of the best validation score. None: the last one.
         loss_change: of `val/loss` over the last tenth of the steps, relative; near 0 the model is
-            about trained; None if it was looked at less than twice or had nothing left to lose.
-        continued_from: the steps at which a complete trial was taken up again to be trained on;
-            the optimiser's moments began anew there.
+            about trained; None after fewer than two validations or with nothing left to lose.
+        continued_from: the steps at which a complete trial was continued; the optimiser's moments
+            began anew there.
     """
 
     point: Mapping[str, Any]
@@ -156,7 +156,7 @@ class Interrupted(Exception):  # noqa: N818 - an event, not an error
 
 
 class Pruned(Exception):  # noqa: N818 - an event, not an error
-    """The trial was told that its cell is hopeless."""
+    """The pruner has ended the trial."""
 
     def __init__(self, step: int) -> None:
         super().__init__(f"at step {step}")
@@ -167,28 +167,28 @@ def _never() -> bool:
     return False
 
 
-def _hopeful(step: int, score: float) -> bool:
+def _keep_training(step: int, score: float) -> bool:
     del step, score
     return False
 
 
-def _unheard(step: int, total: int) -> None:
+def _ignore(step: int, total: int) -> None:
     del step, total
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """How a trial and whoever runs it talk.
+    """What a trial asks and reports while it runs.
 
     Attributes:
-        stopping: must it save where it is, and stop?
-        at: hears the step and how many there are.
-        hopeless: hears a step and the score there; is it to be given up?
+        stopping: whether it must save its state, and stop.
+        at: takes the step and how many there are.
+        should_prune: takes a step and the validation score there; whether it is to be pruned.
     """
 
     stopping: Callable[[], bool] = _never
-    at: Callable[[int, int], None] = _unheard
-    hopeless: Callable[[int, float], bool] = _hopeful
+    at: Callable[[int, int], None] = _ignore
+    should_prune: Callable[[int, float], bool] = _keep_training
 
 
 @dataclass(frozen=True)

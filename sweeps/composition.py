@@ -122,7 +122,7 @@ def _tried(unswept: DictConfig, key: str, value: object) -> object:
 
 def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
     """Return the composition with what is left to the data: the objective, and which images."""
-    facts = checks.facts(parsed)
+    facts = checks.derived_settings(parsed)
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
         data["path"] = _absolute_path(data["path"])

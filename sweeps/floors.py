@@ -169,7 +169,7 @@ def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
 
 
 def _lattice(line: Config) -> str | None:
-    return checks.facts(line).lattice
+    return checks.derived_settings(line).lattice
 
 
 def _circumstances(floor: Floor) -> tuple[str, str]:

@@ -141,7 +141,7 @@ def plan(
         compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, terms)
     points, repeated = grid(values) if search is None else (search.start(), [])
-    facts = checks.facts(parsed)
+    facts = checks.derived_settings(parsed)
     _check_together(terms, search, facts, data=parsed.data.name)
     manifest = _manifest(
         folder.name, parsed, facts, compositions, values, points, terms=terms, search=search
@@ -177,7 +177,7 @@ def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
 def _manifest(
     name: str,
     parsed: Config,
-    facts: checks.Facts,
+    facts: checks.DerivedSettings,
     compositions: Sequence[Composition],
     values: Mapping[str, Sequence[object]],
     points: Sequence[Point],
@@ -249,7 +249,9 @@ def _search(
     return replace(search, n_trials=int(min(search.n_trials, search.n_points)))
 
 
-def _check_together(terms: Terms, search: Search | None, facts: checks.Facts, *, data: str) -> None:
+def _check_together(
+    terms: Terms, search: Search | None, facts: checks.DerivedSettings, *, data: str
+) -> None:
     """Check that what finds and prunes points has a score to go by."""
     mistakes = []
     if terms.pruner and facts.lattice is None:

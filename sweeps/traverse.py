@@ -50,7 +50,7 @@ def run(typed: argparse.Namespace) -> int:
         folder=folder.media,
     )
     print(shown(drawn.grid))
-    print(shown(drawn.film))
+    print(shown(drawn.animation))
     return Exit.COMPLETE
 
 

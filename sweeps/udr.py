@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bvae.files import write_atomically
-from bvae.metrics.udr import Codes, udr
+from bvae.metrics.udr import Posteriors, udr
 from sweeps.study import UDR_SCHEMA, Study, StudyFolder, load_study
 
 Stamp = list[int]
@@ -64,7 +64,7 @@ def _key(codes: Mapping[str, Sequence[int]]) -> frozenset[tuple[str, tuple[int, 
 def _cell(folder: StudyFolder, codes: Mapping[str, Stamp]) -> dict[str, Any]:
     """The cell as `udr.json` holds it: codes that cannot be read, or of other images, left out."""
     rows: list[int] | None = None
-    models: dict[str, Codes] = {}
+    models: dict[str, Posteriors] = {}
     for slug in codes:
         read = _read(folder.trial(slug).codes)
         if read is None:
@@ -76,11 +76,11 @@ def _cell(folder: StudyFolder, codes: Mapping[str, Stamp]) -> dict[str, Any]:
     return {"codes": codes, "scores": dict(zip(models, scores, strict=bool(scores)))}
 
 
-def _read(path: Path) -> tuple[list[int], Codes] | None:
+def _read(path: Path) -> tuple[list[int], Posteriors] | None:
     """The rows of the images, and their codes by one model."""
     try:
         with np.load(path, allow_pickle=False) as file:
             mu, logvar = (file[name].astype(np.float32) for name in ("mu", "logvar"))
-            return file["rows"].tolist(), Codes(mu, logvar)
+            return file["rows"].tolist(), Posteriors(mu, logvar)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None

@@ -328,7 +328,7 @@ class Worker:
             monitor=Monitor(
                 stopping=self._stopping(claim),
                 at=self._reporter(claim.point),
-                hopeless=functools.partial(self._is_hopeless, claim),
+                should_prune=functools.partial(self._is_hopeless, claim),
             ),
         )
 

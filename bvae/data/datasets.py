@@ -112,13 +112,13 @@ def _given(name: str, path: Path | None) -> Path:
 
 
 def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
-    contents = folder.look(path)
+    contents = folder.contents(path)
     shape = (channels, resolution, resolution)
     return Description("folder", len(contents.names), shape, None, contents.sha256)
 
 
 def _describe_npz(path: Path, resolution: int | None, channels: int | None) -> Description:
-    contents = images_npz.look(path)
+    contents = images_npz.contents(path)
     of_file = contents.image_shape
     if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in RESOLUTIONS):
         raise DataError(
@@ -223,10 +223,12 @@ def _open_own(found: Description, path: Path) -> ImageDataset:
 def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
     channels, side, _ = found.image_shape
     if found.name == "npz":
-        yield from _read_npz(images_npz.look(path), side, channels)
+        yield from _read_npz(images_npz.contents(path), side, channels)
         return
     skipped: list[folder.Skipped] = []
-    yield from folder.read(folder.look(path), resolution=side, channels=channels, skipped=skipped)
+    yield from folder.read(
+        folder.contents(path), resolution=side, channels=channels, skipped=skipped
+    )
     if skipped:  # before the store has its name: with it, the note is there
         write_atomically(note, folder.listed(skipped) + "\n")
         first = folder.listed(skipped, most=10)
@@ -234,7 +236,7 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
 
 
 def _read_npz(
-    contents: images_npz.Contents, side: int, channels: int
+    contents: images_npz.NpzContents, side: int, channels: int
 ) -> Iterator[NDArray[np.uint8]]:
     constant = contents.labels.constant
     if constant:

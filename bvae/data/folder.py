@@ -33,7 +33,7 @@ class Skipped(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Contents:
+class FolderContents:
     """What a folder holds: names of image files in order, files refused unread, the content."""
 
     root: Path
@@ -43,8 +43,8 @@ class Contents:
 
 
 @functools.cache
-def look(root: Path) -> Contents:
-    """Return what a folder holds, below it too; a process sees it as it was at the first look.
+def contents(root: Path) -> FolderContents:
+    """Return what a folder holds, below it too; a process sees it as it was when it was first read.
 
     Raises:
         DataError: there is no such folder, it cannot be listed, holds no image file, or one that
@@ -63,7 +63,7 @@ def look(root: Path) -> Contents:
             f"expected images in {root} ({' '.join(SUFFIXES)}), but got none"
             + "".join("\n" + listed([one]) for one in refused)
         )
-    return Contents(root, tuple(names), tuple(refused), _digest(root, names))
+    return FolderContents(root, tuple(names), tuple(refused), _digest(root, names))
 
 
 def _image_names(root: Path) -> list[str]:
@@ -110,7 +110,7 @@ def _unread(path: Path, error: OSError) -> DataError:
 
 
 def read(
-    contents: Contents, *, resolution: int, channels: int, skipped: list[Skipped]
+    contents: FolderContents, *, resolution: int, channels: int, skipped: list[Skipped]
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the images [1, C, R, R] in order; those that cannot be read are added to `skipped`.
 

@@ -39,7 +39,7 @@ class Labels(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class NpzContents:
     """What a file holds: number and shape of its images, their labels, the content."""
 
     path: Path
@@ -50,14 +50,14 @@ class Contents:
 
 
 @functools.cache
-def look(path: Path) -> Contents:
-    """Return what a file holds; a process sees it as it was at the first look.
+def contents(path: Path) -> NpzContents:
+    """Return what a file holds; a process sees it as it was when it was first read.
 
     Raises:
         DataError: the file is not as the module describes it; names everything that is wrong.
     """
     try:
-        return _look(path)
+        return _contents(path)
     except npz.ERRORS as error:
         raise DataError(
             f"expected {path} to be an npz with images uint8 [n, H, W] or [n, H, W, C], "
@@ -65,7 +65,7 @@ def look(path: Path) -> Contents:
         ) from error
 
 
-def _look(path: Path) -> Contents:
+def _contents(path: Path) -> NpzContents:
     held = npz.names(path)
     if "images" not in held:
         arrays = ", ".join(held) or "no array"
@@ -78,7 +78,7 @@ def _look(path: Path) -> Contents:
     labels = _labels(path, held, number) if "factors" in held else Labels()
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    return Contents(path, number, (channels, height, width), labels, content)
+    return NpzContents(path, number, (channels, height, width), labels, content)
 
 
 def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
@@ -158,7 +158,7 @@ def _whole(path: Path, name: str) -> NDArray[Any]:
     return array
 
 
-def read(contents: Contents, *, resolution: int, channels: int) -> Iterator[NDArray[np.uint8]]:
+def read(contents: NpzContents, *, resolution: int, channels: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the images in chunks [b, C, R, R], in the order of the lattice if there is one.
 
     Raises:
@@ -172,7 +172,7 @@ def read(contents: Contents, *, resolution: int, channels: int) -> Iterator[NDAr
         raise DataError(f"{contents.path}: images: damaged ({error})") from error
 
 
-def _in_order(contents: Contents) -> Iterator[NDArray[np.uint8]]:
+def _in_order(contents: NpzContents) -> Iterator[NDArray[np.uint8]]:
     """The images in chunks; where the file has another order, all are held at once, and once."""
     rows, chunks = contents.labels.rows, npz.read(contents.path, "images")
     if rows is None:
@@ -185,7 +185,7 @@ def _in_order(contents: Contents) -> Iterator[NDArray[np.uint8]]:
         yield whole[rows[start : start + npz.CHUNK]]
 
 
-def _is_binary(contents: Contents) -> bool:
+def _is_binary(contents: NpzContents) -> bool:
     return all(chunk.max() <= 1 for chunk in npz.read(contents.path, "images"))
 
 

@@ -19,7 +19,7 @@ ERRORS = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.erro
 """What reading may raise where the file is not what it should be."""
 
 
-class Header(NamedTuple):
+class ArrayHeader(NamedTuple):
     """Type and shape of an array."""
 
     dtype: np.dtype[Any]
@@ -32,7 +32,7 @@ def names(path: Path) -> list[str]:
         return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def header(path: Path, name: str) -> Header:
+def header(path: Path, name: str) -> ArrayHeader:
     """Return what an array is, without reading its values; raises one of `ERRORS`."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         return _header(file)
@@ -48,7 +48,7 @@ def read(path: Path, name: str) -> Iterator[NDArray[Any]]:
             yield np.frombuffer(content, dtype).reshape(rows, *row_shape)
 
 
-def _header(file: IO[bytes]) -> Header:
+def _header(file: IO[bytes]) -> ArrayHeader:
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
         raise ValueError(f"a header of version {version}")
@@ -57,4 +57,4 @@ def _header(file: IO[bytes]) -> Header:
         raise ValueError("an array stored by columns; save np.ascontiguousarray of it")
     if dtype.hasobject:
         raise ValueError("Python objects, which are never unpickled")
-    return Header(dtype, tuple(int(size) for size in shape))
+    return ArrayHeader(dtype, tuple(int(size) for size in shape))

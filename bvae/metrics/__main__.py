@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.exceptions import BvaeError, DataError
-from bvae.metrics.families import Score
+from bvae.metrics.families import ScoreValue
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scoring import Scores, score_table
 
@@ -112,7 +112,7 @@ def _report(scores: Scores) -> str:
     return "\n".join(heading + rows + missing)
 
 
-def _row(name: str, score: Score) -> str:
+def _row(name: str, score: ScoreValue) -> str:
     spread = "" if score.spread is None else f"{score.spread:.3f}"
     per_factor = " ".join(f"{value:.2f}" for value in score.per_factor)
     return (

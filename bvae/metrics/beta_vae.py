@@ -5,7 +5,7 @@ Shapes: N data points, L pairs each, M latents, K factors.
 
 import numpy as np
 
-from bvae.metrics.evaluation import Reading, accuracy
+from bvae.metrics.evaluation import Evaluation, accuracy
 from bvae.metrics.protocols import Classifier
 from bvae.metrics.softmax import fitted, standardised
 from bvae.metrics.table import CodeTable, Floats, Ints
@@ -22,7 +22,7 @@ def beta_vae(
     n_eval: int,
     classifier: Classifier,
     rng: np.random.Generator,
-) -> Reading:
+) -> Evaluation:
     """Accuracy of a linear classifier of the shared factor y from z_diff = (1/L) Σ_l |z_1l - z_2l|.
 
     Each data point draws y uniformly from the K factors, then L pairs of rows that have the same
@@ -58,7 +58,7 @@ def beta_vae(
     y = rng.integers(K, size=n_train + n_eval)
     z_diff = pair_differences(table, y, n_pairs=n_pairs, rng=rng)
     if not z_diff.any():
-        return Reading(1 / K, 1 / K, (1 / K,) * K)
+        return Evaluation(1 / K, 1 / K, (1 / K,) * K)
     if classifier == "softmax":
         z_diff = standardised(z_diff, by=z_diff[:n_train])
     model = fitted(z_diff[:n_train], y[:n_train], C=_C[classifier])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.split import Split, split
 from bvae.metrics.table import CodeTable, Floats, Ints
 
@@ -29,15 +29,15 @@ _N_ROUNDS = 100
 
 
 class Dci(NamedTuple):
-    """The three readings of one fit."""
+    """The three evaluations of one fit."""
 
-    disentanglement: Reading
-    completeness: Reading
-    informativeness: Reading
+    disentanglement: Evaluation
+    completeness: Evaluation
+    informativeness: Evaluation
 
 
 def dci(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator) -> Dci:
-    """Three scores of R [M, K], the share of latent j in what boosted trees know about factor k.
+    """Three scores of R [M, K], the importance of latent j to boosted trees that predict factor k.
 
     R comes from one classifier for each factor (LightGBM, 100 rounds of trees of depth 3 and at
     most 8 leaves, learning rate .1; importance by gain; each column of R sums to 1), fitted on
@@ -64,8 +64,8 @@ def dci(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
         >>> from bvae.metrics.table import code_table
         >>> factors = np.indices((2, 3, 4, 20)).reshape(4, -1).T
         >>> table = code_table(factors[:, :3] * 1.0, factors[:, :3])
-        >>> readings = dci(table, n_train=300, n_eval=100, rng=np.random.default_rng(0))
-        >>> [round(reading.value, 6) for reading in readings]
+        >>> evaluations = dci(table, n_train=300, n_eval=100, rng=np.random.default_rng(0))
+        >>> [round(evaluation.value, 6) for evaluation in evaluations]
         [1.0, 1.0, 1.0]
     """
     table.require_two_factors()
@@ -73,9 +73,9 @@ def dci(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
     importance, accuracies = _importance(parts, table.sizes)
     chance = float(parts.most_frequent_accuracies().mean())
     return Dci(
-        Reading(disentanglement(importance), 0.0),
+        Evaluation(disentanglement(importance), 0.0),
         completeness(importance),
-        Reading(float(accuracies.mean()), chance, tuple(accuracies.tolist())),
+        Evaluation(float(accuracies.mean()), chance, tuple(accuracies.tolist())),
     )
 
 
@@ -88,10 +88,10 @@ def disentanglement(importance: NDArray[np.float64]) -> float:
     return float(weights @ _concentration(importance))
 
 
-def completeness(importance: NDArray[np.float64]) -> Reading:
+def completeness(importance: NDArray[np.float64]) -> Evaluation:
     """Mean of C_k over the columns of an importance matrix R [M, K], and each C_k."""
     per_factor = _concentration(importance.T)
-    return Reading(float(per_factor.mean()), 0.0, tuple(per_factor.tolist()))
+    return Evaluation(float(per_factor.mean()), 0.0, tuple(per_factor.tolist()))
 
 
 def _concentration(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,7 +125,7 @@ def _importance(
 
 
 def _boosted(codes: Floats, classes: Ints, *, n_classes: int) -> Any:
-    import lightgbm  # a second, which who only names a protocol need not wait
+    import lightgbm  # a second, which importing this module need not cost
 
     data = lightgbm.Dataset(codes, classes, free_raw_data=False)
     return lightgbm.train({**_TREES, "num_class": n_classes}, data, num_boost_round=_N_ROUNDS)

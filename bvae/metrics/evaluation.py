@@ -1,4 +1,4 @@
-"""What one evaluation of a score says."""
+"""One evaluation of a score."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from bvae.metrics.table import Ints
 
 
-class Reading(NamedTuple):
+class Evaluation(NamedTuple):
     """A score from one draw of everything random in it.
 
     Attributes:
@@ -21,15 +21,15 @@ class Reading(NamedTuple):
     per_factor: tuple[float, ...] = ()
 
 
-def accuracy(answers: Ints, y: Ints, *, n_factors: int) -> Reading:
+def accuracy(answers: Ints, y: Ints, *, n_factors: int) -> Evaluation:
     """Share of right answers to "which factor?", in all and among the questions about each.
 
     Example:
         >>> accuracy(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), n_factors=2)
-        Reading(value=0.75, chance=0.5, per_factor=(0.5, 1.0))
+        Evaluation(value=0.75, chance=0.5, per_factor=(0.5, 1.0))
     """
     right = answers == y
     asked = np.bincount(y, minlength=n_factors)
     hits = np.bincount(y[right], minlength=n_factors)
     per_factor = hits / np.maximum(asked, 1)
-    return Reading(float(right.mean()), 1 / n_factors, tuple(per_factor.tolist()))
+    return Evaluation(float(right.mean()), 1 / n_factors, tuple(per_factor.tolist()))

@@ -6,7 +6,7 @@ Shapes: V votes, L rows each, M latents, K factors.
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.evaluation import Reading, accuracy
+from bvae.metrics.evaluation import Evaluation, accuracy
 from bvae.metrics.softmax import standardised
 from bvae.metrics.table import CodeTable, Ints
 
@@ -21,7 +21,7 @@ def factor_vae(
     n_eval: int,
     min_std: float,
     rng: np.random.Generator,
-) -> Reading:
+) -> Evaluation:
     """Accuracy of a majority vote that reads the fixed factor y from the latent that varies least.
 
     Each vote draws y uniformly from the K factors and a class of it, then L = `n_rows` rows with
@@ -52,7 +52,7 @@ def factor_vae(
     std = table.codes.std(axis=0, ddof=1, dtype=np.float64)
     active = (std >= min_std) & (np.ptp(table.codes, axis=0) > 0)
     if not active.any():
-        return Reading(0.0, 1 / K, (0.0,) * K)
+        return Evaluation(0.0, 1 / K, (0.0,) * K)
     scaled = table.with_codes(standardised(table.codes, by=table.codes)[:, active])
     y = rng.integers(K, size=n_train + n_eval)
     elected = local_variances(scaled, y, n_rows=n_rows, rng=rng).argmin(axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from bvae.exceptions import DataError
 from bvae.metrics.beta_vae import beta_vae
 from bvae.metrics.dci import dci
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.factor_vae import factor_vae
 from bvae.metrics.mig import mig
 from bvae.metrics.modularity import explicitness, modularity
@@ -21,7 +21,7 @@ from bvae.metrics.table import CodeTable
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreValue:
     """One score of one representation, and what it takes to read it.
 
     Attributes:
@@ -50,76 +50,76 @@ class Score:
     evaluations: tuple[float, ...]
 
 
-class Readings(NamedTuple):
+class FamilyScores(NamedTuple):
     """Scores by name, and the reason for each that is missing."""
 
-    scores: dict[str, Score]
+    scores: dict[str, ScoreValue]
     missing: dict[str, str]
 
 
 class _Family(NamedTuple):
     names: tuple[str, ...]
-    read: Callable[[CodeTable, Protocol, np.random.Generator], tuple[Reading, ...]]
+    evaluate: Callable[[CodeTable, Protocol, np.random.Generator], tuple[Evaluation, ...]]
     is_exact: bool = False
     is_costly: bool = False
 
 
-def read_families(
+def score_families(
     table: CodeTable, protocol: Protocol, *, wanted: frozenset[str], seed: int
-) -> Readings:
+) -> FamilyScores:
     """Compute the wanted scores; one that this table does not allow is missing with its reason.
 
     Every family starts from the seed anew: no score depends on which others are wanted.
     """
     if protocol.is_scale_free:
         table = table.with_codes(standardised(table.codes, by=table.codes))
-    scores: dict[str, Score] = {}
+    scores: dict[str, ScoreValue] = {}
     missing: dict[str, str] = {}
     for family in _FAMILIES:
         names = [name for name in family.names if name in wanted]
         if not names:
             continue
         try:
-            read = _read(family, table, protocol, seeds=np.random.SeedSequence(seed))
+            read = _score_family(family, table, protocol, seeds=np.random.SeedSequence(seed))
         except DataError as reason:
             missing |= dict.fromkeys(names, str(reason))
         else:
             scores |= {name: read[name] for name in names}
-    return Readings(scores, missing)
+    return FamilyScores(scores, missing)
 
 
-def _read(
+def _score_family(
     family: _Family, table: CodeTable, protocol: Protocol, *, seeds: np.random.SeedSequence
-) -> dict[str, Score]:
+) -> dict[str, ScoreValue]:
     start = time.perf_counter()
     n_evaluations = 1 if family.is_exact or family.is_costly else protocol.n_evaluations
     evaluations = [
-        family.read(table, protocol, np.random.default_rng(child))
+        family.evaluate(table, protocol, np.random.default_rng(child))
         for child in seeds.spawn(n_evaluations)
     ]
     wall_time_s = time.perf_counter() - start
     return {
         name: _score(
-            name, readings, table, protocol, is_exact=family.is_exact, wall_time_s=wall_time_s
+            name, evaluations, table, protocol, is_exact=family.is_exact, wall_time_s=wall_time_s
         )
-        for name, readings in zip(family.names, zip(*evaluations, strict=True), strict=True)
+        for name, evaluations in zip(family.names, zip(*evaluations, strict=True), strict=True)
     }
 
 
 def _score(
     name: str,
-    readings: tuple[Reading, ...],
+    evaluations: tuple[Evaluation, ...],
     table: CodeTable,
     protocol: Protocol,
     *,
     is_exact: bool,
     wall_time_s: float,
-) -> Score:
-    values = [reading.value for reading in readings]
+) -> ScoreValue:
+    values = [evaluation.value for evaluation in evaluations]
     value = float(np.mean(values))
-    chance = float(np.mean([reading.chance for reading in readings]))
+    chance = float(np.mean([evaluation.chance for evaluation in evaluations]))
     one_evaluation = 0.0 if is_exact else None
-    return Score(
+    return ScoreValue(
         value=value,
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else one_evaluation,
         n_evaluations=len(values),
@@ -127,7 +127,9 @@ def _score(
         n_factors=table.n_factors,
         chance=chance,
         chance_corrected=(value - chance) / (1 - chance),
-        per_factor=tuple(np.mean([reading.per_factor for reading in readings], axis=0).tolist()),
+        per_factor=tuple(
+            np.mean([evaluation.per_factor for evaluation in evaluations], axis=0).tolist()
+        ),
         wall_time_s=wall_time_s,
         evaluations=tuple(values),
     )
@@ -135,8 +137,8 @@ def _score(
 
 def _beta_vae(
     table: CodeTable, protocol: Protocol, rng: np.random.Generator
-) -> tuple[Reading, ...]:
-    reading = beta_vae(
+) -> tuple[Evaluation, ...]:
+    evaluation = beta_vae(
         table,
         n_pairs=protocol.n_pairs,
         n_train=protocol.n_train,
@@ -144,13 +146,13 @@ def _beta_vae(
         classifier=protocol.classifier,
         rng=rng,
     )
-    return (reading,)
+    return (evaluation,)
 
 
 def _factor_vae(
     table: CodeTable, protocol: Protocol, rng: np.random.Generator
-) -> tuple[Reading, ...]:
-    reading = factor_vae(
+) -> tuple[Evaluation, ...]:
+    evaluation = factor_vae(
         table,
         n_rows=protocol.n_rows_per_vote,
         n_train=protocol.n_train_votes,
@@ -158,30 +160,30 @@ def _factor_vae(
         min_std=protocol.min_std,
         rng=rng,
     )
-    return (reading,)
+    return (evaluation,)
 
 
-def _mig(table: CodeTable, protocol: Protocol, _: np.random.Generator) -> tuple[Reading, ...]:
+def _mig(table: CodeTable, protocol: Protocol, _: np.random.Generator) -> tuple[Evaluation, ...]:
     return (mig(table, n_bins=protocol.n_bins),)
 
 
-def _sap(table: CodeTable, protocol: Protocol, rng: np.random.Generator) -> tuple[Reading, ...]:
+def _sap(table: CodeTable, protocol: Protocol, rng: np.random.Generator) -> tuple[Evaluation, ...]:
     return (sap(table, n_train=protocol.n_train, n_eval=protocol.n_eval, rng=rng),)
 
 
-def _dci(table: CodeTable, protocol: Protocol, rng: np.random.Generator) -> tuple[Reading, ...]:
+def _dci(table: CodeTable, protocol: Protocol, rng: np.random.Generator) -> tuple[Evaluation, ...]:
     return dci(table, n_train=protocol.n_train, n_eval=protocol.n_eval, rng=rng)
 
 
 def _modularity(
     table: CodeTable, protocol: Protocol, _: np.random.Generator
-) -> tuple[Reading, ...]:
+) -> tuple[Evaluation, ...]:
     return (modularity(table, n_bins=protocol.n_bins),)
 
 
 def _explicitness(
     table: CodeTable, protocol: Protocol, rng: np.random.Generator
-) -> tuple[Reading, ...]:
+) -> tuple[Evaluation, ...]:
     return (explicitness(table, n_train=protocol.n_train, n_eval=protocol.n_eval, rng=rng),)
 
 

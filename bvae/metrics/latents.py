@@ -13,7 +13,7 @@ from bvae.metrics.table import code_table
 
 MIN_KL_NATS = 0.01  # a latent below is switched off (Duan et al. 2019, "UDR", §3)
 MIN_VARIANCE = 0.01  # a latent whose mean varies more is an active unit (Burda et al. 2015, §5.2)
-MIN_SHARE = 0.05  # a latent that knows less of every factor is assigned to none
+MIN_SHARE = 0.05  # a latent with less information on every factor is assigned to none
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class LatentMap:
     """Which latent is which factor.
 
     Attributes:
-        information: I(z_j; v_k) / H(v_k) [M, K], from 0 (knows nothing) to 1 (knows the factor).
-        assigned: the factor each latent knows best, or None.
+        information: normalised mutual information I(z_j; v_k) / H(v_k) [M, K], from 0 to 1.
+        assigned: the factor each latent has most information on, or None.
     """
 
     information: NDArray[np.float64]
@@ -44,7 +44,7 @@ def kl_per_latent(mu: ArrayLike, logvar: ArrayLike) -> NDArray[np.float64]:
 
 
 def informative_latents(mu: ArrayLike, logvar: ArrayLike) -> NDArray[np.bool_]:
-    """Which latents [M] have a mean KL above .01 nats: the others are dead, whatever their mean.
+    """Which latents [M] have a mean KL above .01 nats: the others are switched off.
 
     Example:
         >>> informative_latents([[0.03, 1.0], [-0.03, -1.0]], [[0.0, 0.0], [0.0, 0.0]]).tolist()
@@ -69,9 +69,9 @@ def active_units(mu: ArrayLike) -> NDArray[np.bool_]:
 def latent_map(
     codes: ArrayLike, factors: ArrayLike, *, logvar: ArrayLike | None = None
 ) -> LatentMap:
-    """Say how much each latent knows of each factor, and assign it the factor it knows best.
+    """Return the normalised mutual information, and assign each latent the factor of its highest.
 
-    A latent is assigned none if it knows less than a twentieth of every factor, or is dead (needs
+    A latent is assigned none if its highest is below a twentieth, or if it is switched off (needs
     `logvar`). Arrays as in `bvae.metrics.score`.
 
     Raises:
@@ -85,9 +85,9 @@ def latent_map(
     """
     table = code_table(codes, factors, logvar=logvar)
     information = mutual_information(table) / entropies(table)
-    told = information.max(axis=1) >= MIN_SHARE
+    is_assigned = information.max(axis=1) >= MIN_SHARE
     if table.logvar is not None:
-        told &= informative_latents(table.codes, table.logvar)
+        is_assigned &= informative_latents(table.codes, table.logvar)
     best = information.argmax(axis=1).tolist()
-    assigned = tuple(k if known else None for k, known in zip(best, told, strict=True))
+    assigned = tuple(k if kept else None for k, kept in zip(best, is_assigned, strict=True))
     return LatentMap(information, assigned)

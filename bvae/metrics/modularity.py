@@ -1,4 +1,4 @@
-"""Modularity and explicitness (Ridgeway & Mozer 2018): one factor a latent, and all of it said?
+"""Modularity and explicitness (Ridgeway & Mozer 2018): is a latent about one factor?
 
 Shapes: n rows, M latents, K factors, C classes.
 """
@@ -6,7 +6,7 @@ Shapes: n rows, M latents, K factors, C classes.
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.mutual_information import mutual_information
 from bvae.metrics.protocols import N_BINS
 from bvae.metrics.softmax import fitted, standardised
@@ -14,11 +14,11 @@ from bvae.metrics.split import split
 from bvae.metrics.table import CodeTable, Floats, Ints
 
 
-def modularity(table: CodeTable, *, n_bins: int = N_BINS) -> Reading:
+def modularity(table: CodeTable, *, n_bins: int = N_BINS) -> Evaluation:
     """Mean over latents of 1 - Σ_{k ≠ k*} I(z_j; v_k)² / ((K - 1) I(z_j; v_k*)²).
 
-    k* is the factor that the latent knows best; I is that of latents cut into `n_bins` bins, over
-    all rows: nothing is random. A latent that knows nothing of them counts as 0.
+    k* is the factor that the latent has most information on; I is that of latents cut into
+    `n_bins` bins, over all rows: nothing is random. A latent without information counts as 0.
 
     Range 0 … 1; ceiling 1; chance 0, the value of a constant code. A latent of pure noise is not
     at 0: the estimates of its I are small but unequal. `bvae.metrics.latents` says which latents
@@ -41,12 +41,12 @@ def modularity(table: CodeTable, *, n_bins: int = N_BINS) -> Reading:
     best = squares.max(axis=1)
     others = (squares.sum(axis=1) - best) / (table.n_factors - 1)
     purity = np.divide(best - others, best, out=np.zeros_like(best), where=best > 0)
-    return Reading(float(purity.mean()), 0.0)
+    return Evaluation(float(purity.mean()), 0.0)
 
 
 def explicitness(
     table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
-) -> Reading:
+) -> Evaluation:
     """Mean over factors, and over the classes of each, of the area under the one-vs-rest ROC curve.
 
     The classifier is a softmax regression (C = 1) on standardised codes, fitted on `n_train` rows;
@@ -79,7 +79,7 @@ def explicitness(
         # single precision and a loose tolerance halve the time and move the areas by some 10⁻⁴
         model = fitted(train, y_train, C=1.0, tol=1e-3)
         areas.append(float(areas_under_roc(model.predict_proba(test), y_eval).mean()))
-    return Reading(float(np.mean(areas)), 0.5, tuple(areas))
+    return Evaluation(float(np.mean(areas)), 0.5, tuple(areas))
 
 
 def areas_under_roc(scores: Floats, y: Ints) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.split import Split, split
 from bvae.metrics.table import CodeTable, Floats, Ints
 
@@ -22,7 +22,7 @@ PENALTY = 0.01  # C of the reference's support vector machines
 _MAX_STEPS = 100  # on 4,000 tables drawn at random Newton's method never took more than 21
 
 
-def sap(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator) -> Reading:
+def sap(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator) -> Evaluation:
     """SAP = (1/K) Σ_k (a_(1)k - a_(2)k): the gap between the two latents that predict v_k best.
 
     a_jk is the accuracy, on `n_eval` rows, of a linear support vector machine that predicts the
@@ -55,7 +55,7 @@ def sap(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
         accuracies = np.vstack([accuracies, runner_up])
     runner_up, best = np.sort(accuracies, axis=0)[-2:]
     gaps = best - runner_up
-    return Reading(float(gaps.mean()), 0.0, tuple(gaps.tolist()))
+    return Evaluation(float(gaps.mean()), 0.0, tuple(gaps.tolist()))
 
 
 def latent_accuracies(parts: Split, sizes: tuple[int, ...]) -> NDArray[np.float64]:

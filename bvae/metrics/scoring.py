@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from bvae.exceptions import ConfigError
-from bvae.metrics.families import Readings, Score, read_families
+from bvae.metrics.families import FamilyScores, ScoreValue, score_families
 from bvae.metrics.latents import informative_latents
 from bvae.metrics.protocols import Protocol, protocol_named
 from bvae.metrics.scores import ACTIVE, SAMPLED, SCORE_NAMES
@@ -41,7 +41,7 @@ class Scores:
     factors: tuple[int, ...]
     n_rows: int
     n_latents: int
-    scores: dict[str, Score]
+    scores: dict[str, ScoreValue]
     missing: dict[str, str]
     wall_time_s: float
 
@@ -119,7 +119,7 @@ def score_table(
     dropped = _dropped(settings, whole.n_factors) if drop is None else tuple(drop)
     table = whole.without_factors(dropped)
     with threadpool_limits(1):  # matrices are small: more threads are slower
-        readings = _read_all(table, settings, wanted=wanted, seed=seed)
+        found = _score_all(table, settings, wanted=wanted, seed=seed)
     return Scores(
         protocol=settings.name,
         seed=seed,
@@ -127,21 +127,21 @@ def score_table(
         factors=tuple(k for k in range(whole.n_factors) if k not in dropped),
         n_rows=table.n_rows,
         n_latents=table.n_latents,
-        scores=readings.scores,
-        missing=readings.missing,
+        scores=found.scores,
+        missing=found.missing,
         wall_time_s=time.perf_counter() - start,
     )
 
 
-def _read_all(
+def _score_all(
     table: CodeTable, protocol: Protocol, *, wanted: frozenset[str], seed: int
-) -> Readings:
+) -> FamilyScores:
     """Compute the wanted scores of every representation; names end in its suffix."""
-    everything = Readings({}, {})
-    plain = read_families(table, protocol, wanted=wanted, seed=seed)
+    everything = FamilyScores({}, {})
+    plain = score_families(table, protocol, wanted=wanted, seed=seed)
     for suffix, variant in _representations(table, seed).items():
         same = variant is table
-        read = plain if same else read_families(variant, protocol, wanted=wanted, seed=seed)
+        read = plain if same else score_families(variant, protocol, wanted=wanted, seed=seed)
         everything.scores.update({name + suffix: score for name, score in read.scores.items()})
         everything.missing.update({name + suffix: why for name, why in read.missing.items()})
     return everything

@@ -16,7 +16,7 @@ def fitted(features: Floats, classes: Ints, *, C: float, tol: float = 1e-4) -> A
 
     Like the reference implementations it may stop before it has converged: no warning is given.
     """
-    # Imported here: a second, which who only names a protocol need not wait.
+    # Imported here: a second, which importing this module need not cost.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -8,13 +8,13 @@ absolute rank correlation. A pair of models has
     UDR = ½ · (mean_b max_a R² / Σ_a R + mean_a max_b R² / Σ_b R)
 
 over the informative latents of both, 1 where each has one partner and nothing to do with others. A
-model's UDR is the median over the pairs it makes with the other seeds of its cell.
+model's UDR is the median over the pairs it makes with the other seeds of its configuration.
 
 A pair of which one has fewer than two informative latents scores 0 here. In the paper it would come
 near 1: there is nothing a single latent could be entangled with, and the largest β would win.
 
 UDR asks how well the informative latents agree, not how many there are: it may grow for as long as
-β switches latents off. Look at the number of active latents beside it.
+β switches latents off. Read the number of active latents beside it.
 
 Source: Duan et al. 2020, "Unsupervised model selection for variational disentangled representation
 learning", §4, as in disentanglement_lib: Lasso with α = 0.1 on standardised codes, each model
@@ -43,15 +43,15 @@ TOLERANCE = 1e-7  # of a Lasso weight
 _MAX_SWEEPS = 1000
 
 
-class Codes(NamedTuple):
+class Posteriors(NamedTuple):
     """Means and log-variances [n, M] of the same n images by one model."""
 
     mu: ArrayLike
     logvar: ArrayLike
 
 
-def udr(models: Sequence[Codes]) -> list[dict[str, float]]:
-    """Score each of S >= 2 models of one cell: `udr` and `udr_spearman`.
+def udr(models: Sequence[Posteriors]) -> list[dict[str, float]]:
+    """Score each of S >= 2 models of one configuration: `udr` and `udr_spearman`.
 
     Range 0 (nothing in common, or a collapsed model) to 0.9 for `udr`, which is what a Lasso
     leaves of equal codes, and to 1 for `udr_spearman`.
@@ -61,7 +61,7 @@ def udr(models: Sequence[Codes]) -> list[dict[str, float]]:
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(4000, 3))
-        >>> one, two = Codes(z, 0 * z - 3), Codes(-z[:, [2, 0, 1]], 0 * z - 3)
+        >>> one, two = Posteriors(z, 0 * z - 3), Posteriors(-z[:, [2, 0, 1]], 0 * z - 3)
         >>> [round(score["udr"], 2) for score in udr([one, two])]
         [0.9, 0.9]
     """
@@ -78,7 +78,7 @@ def udr(models: Sequence[Codes]) -> list[dict[str, float]]:
     ]
 
 
-def _check(models: Sequence[Codes]) -> None:
+def _check(models: Sequence[Posteriors]) -> None:
     if len(models) < 2:
         raise DataError(f"UDR compares seeds: expected at least two models, but got {len(models)}")
     shapes = [np.shape(array) for one in models for array in one]
@@ -86,7 +86,7 @@ def _check(models: Sequence[Codes]) -> None:
         raise DataError(f"UDR: expected codes [n, M] of the same n images, but got {shapes}")
 
 
-def _informative(codes: Codes) -> Floats:
+def _informative(codes: Posteriors) -> Floats:
     """Means [n', M'] of the informative latents, for the sample of images that is compared."""
     mu = np.asarray(codes.mu, np.float64)[:, informative_latents(codes.mu, codes.logvar)]
     if len(mu) <= N_ROWS:
@@ -103,7 +103,7 @@ def _standardised(codes: Floats) -> Floats:
 
 
 def _ranked(codes: Floats) -> Floats:
-    from scipy.stats import rankdata  # 0.8 s, which reading a name need not pay
+    from scipy.stats import rankdata  # 0.8 s, which importing this module need not cost
 
     return _standardised(rankdata(codes, axis=0))
 
@@ -136,12 +136,13 @@ def strength(relation: Floats) -> float:
 
 
 def as_independent(values: Floats) -> Floats:
-    """Return values of seeds of one cell whose scatter is that of independent ones: [C, S].
+    """Return values of seeds whose standard deviation is that of independent ones: [C, S].
 
-    The UDR of two seeds of a cell share a pair, and with two seeds all of it, so that they scatter
-    less than they should for an interval of the mean. A mean over pairs is a U-statistic of order
-    two, with the jackknife's pseudo-values U + 2 (S - 1) / (S - 2) · (u_i - U), u_i that of seed i:
-    the same mean U, and as much scatter as it has. Two seeds are one value, with none to go by.
+    The UDR of two seeds of a configuration share a pair, and with two seeds all of it, so that
+    they vary less than they should for an interval of the mean. A mean over pairs is a
+    U-statistic of order two, with the jackknife's pseudo-values
+    U + 2 (S - 1) / (S - 2) · (u_i - U), u_i that of seed i: the same mean U, with the variance it
+    has. Two seeds are one value, without a variance.
 
     Source: Efron & Stein 1981, "The jackknife estimate of variance"; medians over pairs are taken
     for the means that they resemble.

@@ -1,6 +1,6 @@
-"""Pictures of what a model does: reconstructions, and traversals of its latents.
+"""Arrays in, PNG and GIF out: grids of reconstructions and traversals, and animations; no torch.
 
-Arrays in, pictures out; no torch. A picture is uint8 [height, width, 3]: tiles on white, dark text.
+A picture is uint8 [height, width, 3]: tiles on white, dark text.
 
 Shapes: n images, M latents, S steps of a traversal, [C, H, W] one image with values in 0..1.
 """
@@ -24,12 +24,12 @@ LINE_PX = 20  # from one line of text to the next
 FONT_PX = 16
 IMAGES_PER_LINE = 8
 LATENTS_PER_LINE = 6
-INK = (32, 32, 32)
-PAPER = 255
-GREYS = 16  # shades in a film without colours: 10 latents stay under 100 KB
+TEXT_COLOUR = (32, 32, 32)
+BACKGROUND = 255
+GREYS = 16  # shades in an animation without colours: 10 latents stay under 100 KB
 
 
-class Row(NamedTuple):
+class TileRow(NamedTuple):
     """A line of tiles, with the text that stands to its left."""
 
     text: str
@@ -44,7 +44,7 @@ class Origins(NamedTuple):
     images: NDArray[np.floating]
 
 
-class Sweep(NamedTuple):
+class Traversal(NamedTuple):
     """One latent moved over a range: its values [S] and the images drawn [n, S, C, H, W]."""
 
     name: str
@@ -59,8 +59,8 @@ def reconstruction_grid(
     rows = []
     for start in range(0, len(inputs), IMAGES_PER_LINE):
         chunk = slice(start, start + IMAGES_PER_LINE)
-        rows.append(Row("input", _side_by_side(_tiles(inputs[chunk])), MARGIN_PX))
-        rows.append(Row("output", _side_by_side(_tiles(reconstructions[chunk]))))
+        rows.append(TileRow("input", _side_by_side(_tiles(inputs[chunk])), MARGIN_PX))
+        rows.append(TileRow("output", _side_by_side(_tiles(reconstructions[chunk]))))
     return _page(rows)
 
 
@@ -79,7 +79,7 @@ def traversal_grid(
             its name; may be empty.
     """
     texts = _texts(kl_nats, labels)
-    return _page([Row(texts[m], _side_by_side(_tiles(frames[m]))) for m in _by_kl(kl_nats)])
+    return _page([TileRow(texts[m], _side_by_side(_tiles(frames[m]))) for m in _by_kl(kl_nats)])
 
 
 def traversal_gif(
@@ -88,7 +88,7 @@ def traversal_gif(
     kl_nats: NDArray[np.floating],
     labels: Sequence[str] | None = None,
 ) -> list[Picture]:
-    """The pictures of a film in which all latents move at once, forth and back.
+    """The pictures of an animation in which all latents move at once, forth and back.
 
     Takes the arguments of `traversal_grid`; returns 2S - 2 pictures, which make a smooth loop.
     """
@@ -97,15 +97,15 @@ def traversal_gif(
     tiles = _tiles(frames[order])
     height, width = tiles.shape[2:4]
     head_px = max(_text_height(text) for text in texts)
-    places, blank = _film_layout(len(order), tile_shape=(height, width), head_px=head_px)
+    corners, blank = _animation_layout(len(order), tile_shape=(height, width), head_px=head_px)
     blank = _write(
         blank,
-        [(text, x, y - _text_height(text)) for text, (y, x) in zip(texts, places, strict=True)],
+        [(text, x, y - _text_height(text)) for text, (y, x) in zip(texts, corners, strict=True)],
     )
 
     def picture(s: int) -> Picture:
         page = blank.copy()
-        for tile, (y, x) in zip(tiles[:, s], places, strict=True):
+        for tile, (y, x) in zip(tiles[:, s], corners, strict=True):
             page[y : y + height, x : x + width] = tile
         return page
 
@@ -116,7 +116,7 @@ def traversal_gif(
 def factor_map(
     shares: NDArray[np.floating], *, factors: Sequence[str], kl_nats: NDArray[np.floating]
 ) -> Picture:
-    """What each latent knows of each factor, [M, K] in 0..1, dark where much, with the numbers.
+    """Normalised mutual information of latents and factors [M, K], dark where high, with numbers.
 
     A row for each latent in order of KL, a column for each factor.
     """
@@ -136,7 +136,7 @@ def factor_map(
     return _write(page, words)
 
 
-def latent_grid(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> Picture:
+def latent_grid(origins: Origins, traversals: Sequence[Traversal], *, title: str) -> Picture:
     """One latent over its ranges: a block for each range, in it a row for each image it starts at.
 
     The images themselves stand in the first column, the latent's values above the others.
@@ -147,21 +147,21 @@ def latent_grid(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> Pic
     x_steps = x_input + width + 2 * MARGIN_PX
     y_rows = [
         MARGIN_PX + 4 * LINE_PX + i * (n * (height + SEPARATOR_PX) + 3 * LINE_PX)
-        for i in range(len(sweeps))
+        for i in range(len(traversals))
     ]
-    n_steps = max(len(sweep.values) for sweep in sweeps)
+    n_steps = max(len(traversal.values) for traversal in traversals)
     page = _blank(
         y_rows[-1] + n * (height + SEPARATOR_PX) + MARGIN_PX,
         x_steps + n_steps * (width + SEPARATOR_PX) + MARGIN_PX,
     )
     words = [(title, MARGIN_PX, MARGIN_PX)]
-    for y, sweep in zip(y_rows, sweeps, strict=True):
+    for y, traversal in zip(y_rows, traversals, strict=True):
         y_line = y - LINE_PX - SEPARATOR_PX
-        words += [(sweep.name, x_steps, y_line - LINE_PX), ("input", x_input, y_line)]
-        for s, number in enumerate(_numbers(sweep.values)):
+        words += [(traversal.name, x_steps, y_line - LINE_PX), ("input", x_input, y_line)]
+        for s, number in enumerate(_numbers(traversal.values)):
             x = x_steps + s * (width + SEPARATOR_PX) + (width - _text_width(number)) // 2
             words.append((number, x, y_line))
-        for i, frames in enumerate(_tiles(sweep.frames)):
+        for i, frames in enumerate(_tiles(traversal.frames)):
             y_row = y + i * (height + SEPARATOR_PX)
             line = _side_by_side(frames)
             page[y_row : y_row + height, x_input : x_input + width] = inputs[i]
@@ -170,14 +170,16 @@ def latent_grid(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> Pic
     return _write(page, words)
 
 
-def latent_film(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> list[Picture]:
-    """The pictures of a film of what `latent_grid` shows: a column for each range, forth and back.
+def latent_animation(
+    origins: Origins, traversals: Sequence[Traversal], *, title: str
+) -> list[Picture]:
+    """An animation of what `latent_grid` shows: a column for each range, forth and back.
 
     Returns 2S - 2 pictures, which make a smooth loop.
     """
     inputs = _tiles(origins.images)
     n, height, width = inputs.shape[:3]
-    heads = ["input", *(sweep.name for sweep in sweeps)]
+    heads = ["input", *(traversal.name for traversal in traversals)]
     columns = [max(width, _text_width(head)) + 2 * MARGIN_PX for head in heads]
     left = MARGIN_PX + max(map(_text_width, origins.names)) + MARGIN_PX
     x_columns = [left + sum(columns[:i]) for i in range(len(columns))]
@@ -190,9 +192,9 @@ def latent_film(origins: Origins, sweeps: Sequence[Sweep], *, title: str) -> lis
         (name, MARGIN_PX, y + (height - LINE_PX) // 2)
         for name, y in zip(origins.names, y_rows, strict=True)
     ]
-    numbers = [_numbers(sweep.values) for sweep in sweeps]
+    numbers = [_numbers(traversal.values) for traversal in traversals]
     tiles = [np.broadcast_to(inputs[:, None], (n, len(numbers[0]), *inputs.shape[1:]))]
-    tiles += [_tiles(sweep.frames) for sweep in sweeps]
+    tiles += [_tiles(traversal.frames) for traversal in traversals]
 
     def picture(s: int) -> Picture:
         values = [
@@ -219,9 +221,9 @@ def save_png(path: Path, picture: Picture) -> None:
 
 def save_gif(path: Path, frames: Sequence[Picture], *, fps: float) -> None:
     """Write pictures of one size as a GIF that loops for ever; a reader sees all of it or none."""
-    film = _with_palette(np.concatenate(frames))
+    animation = _with_palette(np.concatenate(frames))
     height, width = frames[0].shape[:2]
-    images = [film.crop((0, height * i, width, height * (i + 1))) for i in range(len(frames))]
+    images = [animation.crop((0, height * i, width, height * (i + 1))) for i in range(len(frames))]
 
     def save(temporary: Path) -> None:
         images[0].save(
@@ -264,27 +266,27 @@ def _tiles(images: NDArray[np.floating]) -> Picture:
 
 
 def _side_by_side(tiles: Picture) -> Picture:
-    """Tiles [n, height, width, 3] in one line, parted by thin strips of paper."""
+    """Tiles [n, height, width, 3] in one line, parted by thin strips of the background."""
     strip = ((0, 0), (0, 0), (0, SEPARATOR_PX), (0, 0))
-    line = np.concatenate(np.pad(tiles, strip, constant_values=PAPER), axis=1)
+    line = np.concatenate(np.pad(tiles, strip, constant_values=BACKGROUND), axis=1)
     return line[:, :-SEPARATOR_PX]
 
 
-def _film_layout(
+def _animation_layout(
     n_tiles: int, *, tile_shape: tuple[int, int], head_px: int
 ) -> tuple[list[tuple[int, int]], Picture]:
     """The upper left corners (y, x) of tiles with room for text above them, and an empty page."""
     n_lines = -(-n_tiles // LATENTS_PER_LINE)
     per_line = -(-n_tiles // n_lines)
     step_y, step_x = head_px + tile_shape[0] + MARGIN_PX, tile_shape[1] + MARGIN_PX
-    places = [
+    corners = [
         (MARGIN_PX + step_y * (i // per_line) + head_px, MARGIN_PX + step_x * (i % per_line))
         for i in range(n_tiles)
     ]
-    return places, _blank(MARGIN_PX + step_y * n_lines, MARGIN_PX + step_x * per_line)
+    return corners, _blank(MARGIN_PX + step_y * n_lines, MARGIN_PX + step_x * per_line)
 
 
-def _page(rows: Sequence[Row]) -> Picture:
+def _page(rows: Sequence[TileRow]) -> Picture:
     """Rows below one another, each with its text to the left."""
     text_width = max(_text_width(row.text) for row in rows)
     left = MARGIN_PX + text_width + MARGIN_PX
@@ -303,7 +305,7 @@ def _page(rows: Sequence[Row]) -> Picture:
 
 
 def _blank(height: int, width: int) -> Picture:
-    return np.full((height, width, 3), PAPER, np.uint8)
+    return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
 def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
@@ -324,17 +326,17 @@ def _write(page: Picture, words: Sequence[tuple[str, int, int]]) -> Picture:
     draw, font = ImageDraw.Draw(image), _font()
     for text, x, y in words:
         for i, line in enumerate(text.splitlines()):
-            draw.text((x, y + i * LINE_PX), line, fill=INK, font=font)
+            draw.text((x, y + i * LINE_PX), line, fill=TEXT_COLOUR, font=font)
     return np.array(image)
 
 
-def _with_palette(film: Picture) -> Image.Image:
-    """All pictures of a film in one palette: nothing flickers, and only what moves is stored."""
-    if not _is_grey(film):
-        return Image.fromarray(film).quantize(256, dither=Image.Dither.NONE)
+def _with_palette(animation: Picture) -> Image.Image:
+    """All pictures in one palette: nothing flickers, and only what moves is stored."""
+    if not _is_grey(animation):
+        return Image.fromarray(animation).quantize(256, dither=Image.Dither.NONE)
     step = 255 // (GREYS - 1)
     nearest = np.rint(np.arange(256) / step).astype(np.uint8)
-    image = Image.fromarray(nearest[film[..., 0]])
+    image = Image.fromarray(nearest[animation[..., 0]])
     image.putpalette([grey for grey in range(0, 256, step) for _ in "RGB"])
     return image
 

@@ -1,4 +1,4 @@
-"""Pictures of a model: what it reconstructs, and what each latent does.
+"""The pictures of a trial: reconstructions, traversals of all latents, and the factor map.
 
 Shapes: M latents, S steps of a traversal, [C, H, W] one image.
 """
@@ -26,10 +26,10 @@ TRAVERSAL_STEPS = 11
 
 
 @dataclass(frozen=True)
-class Drawn:
+class MediaFiles:
     """Where the pictures are.
 
-    A model in training has no film yet, and data without factors have no map of them.
+    A model in training has no animation yet, and data without factors have no map of them.
     """
 
     reconstructions: Path
@@ -47,15 +47,15 @@ class Drawn:
             tracker.log_image("media/factor_map", self.factor_map, step=step)
 
 
-def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
-    """Draw reconstructions, traversals as a grid and as a film, and the latent x factor map.
+def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> MediaFiles:
+    """Draw reconstructions, traversals as a grid and as an animation, and the latent x factor map.
 
     Latents are ordered by KL.
     """
     frames, kl_nats = traverse(model, middle(codes)), codes.kl_nats
-    drawn = _stills(model, dataset, codes, frames=frames, kl_nats=kl_nats, folder=folder)
-    film = drawing.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
-    drawing.save_gif(folder / "traversal.gif", film, fps=8)
+    drawn = _draw_images(model, dataset, codes, frames=frames, kl_nats=kl_nats, folder=folder)
+    animation = drawing.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
+    drawing.save_gif(folder / "traversal.gif", animation, fps=8)
     drawn = replace(drawn, traversal_gif=folder / "traversal.gif")
     shares = codes.factor_map
     if shares is None or codes.lattice is None:
@@ -65,13 +65,13 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -
     return replace(drawn, factor_map=folder / "factor_map.png")
 
 
-def sketch(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> Drawn:
+def preview(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> MediaFiles:
     """Draw reconstructions and traversals: what is quick enough for a model in training."""
     frames = traverse(model, middle(codes))
-    return _stills(model, dataset, codes, frames=frames, kl_nats=codes.kl_nats, folder=folder)
+    return _draw_images(model, dataset, codes, frames=frames, kl_nats=codes.kl_nats, folder=folder)
 
 
-def _stills(
+def _draw_images(
     model: BetaVAE,
     dataset: ImageDataset,
     codes: Codes,
@@ -79,8 +79,8 @@ def _stills(
     frames: NDArray[np.float32],
     kl_nats: NDArray[np.float64],
     folder: Path,
-) -> Drawn:
-    drawn = Drawn(folder / "reconstructions.png", folder / "traversal.png")
+) -> MediaFiles:
+    drawn = MediaFiles(folder / "reconstructions.png", folder / "traversal.png")
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
     drawing.save_png(drawn.reconstructions, drawing.reconstruction_grid(inputs, outputs))

@@ -38,11 +38,11 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TraversalFiles:
     """Where the pictures are."""
 
     grid: Path
-    film: Path
+    animation: Path
 
 
 def starts(lattice: FactorLattice | None, n_images: int, chosen: str | None = None) -> list[Start]:
@@ -88,7 +88,7 @@ def _numbered(row: int) -> Start:
     return Start(f"image {row}", row)
 
 
-def sweep_values(codes: Codes, latent: int, *, steps: int) -> dict[str, NDArray[np.float64]]:
+def traversal_values(codes: Codes, latent: int, *, steps: int) -> dict[str, NDArray[np.float64]]:
     """Return the values [S] of a latent in each range it is moved over, by the range's name."""
     low, high = np.quantile(codes.mu[:, latent], OWN_RANGE)
     span, (first, last) = TRAVERSAL_RANGE, OWN_RANGE
@@ -118,8 +118,8 @@ def draw(
     begun: list[Start],
     steps: int,
     folder: Path,
-) -> Drawn:
-    """Draw a latent over ±3 and over its own range, from each start: a picture and a film.
+) -> TraversalFiles:
+    """Draw a latent over ±3 and over its own range, from each start: a picture and an animation.
 
     Raises:
         ConfigError: the model has no such latent.
@@ -130,14 +130,16 @@ def draw(
     inputs = evaluate.images(dataset, np.array([start.row for start in begun]), model)
     mu, _ = model.encode(inputs)
     moved = [
-        drawing.Sweep(name, values, decode_moved(model, mu, latent, values))
-        for name, values in sweep_values(codes, latent, steps=steps).items()
+        drawing.Traversal(name, values, decode_moved(model, mu, latent, values))
+        for name, values in traversal_values(codes, latent, steps=steps).items()
     ]
     origins = drawing.Origins([start.name for start in begun], inputs.cpu().numpy())
     title = _title(codes, latent)
-    drawn = Drawn(folder / f"traversal-z{latent}.png", folder / f"traversal-z{latent}.gif")
+    drawn = TraversalFiles(folder / f"traversal-z{latent}.png", folder / f"traversal-z{latent}.gif")
     drawing.save_png(drawn.grid, drawing.latent_grid(origins, moved, title=title))
-    drawing.save_gif(drawn.film, drawing.latent_film(origins, moved, title=title), fps=FPS)
+    drawing.save_gif(
+        drawn.animation, drawing.latent_animation(origins, moved, title=title), fps=FPS
+    )
     return drawn
 
 

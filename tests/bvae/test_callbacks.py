@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bvae import callbacks
-from bvae.callbacks import Best, Pace, Prune, Record, Resume, Sketch
+from bvae.callbacks import KeepBest, Preview, Prune, Record, Resume, Schedule
 from bvae.history import History, columns
 from bvae.losses import Losses
 from bvae.model import BetaVAE
@@ -26,10 +26,10 @@ class Trainer(SimpleNamespace):
         self.saved.append((self.global_step, weights_only))
 
 
-class Probe(SimpleNamespace):
-    """Looks at the model: the score is what it is told to be at that step."""
+class Validation(SimpleNamespace):
+    """Validates the model: the score is what it is told to be at that step."""
 
-    def look(self, model: BetaVAE) -> dict[str, float]:
+    def run(self, model: BetaVAE) -> dict[str, float]:
         """Return the next score."""
         return {"scores/mig": self.scores.pop(0)}
 
@@ -65,47 +65,49 @@ def history(tmp_path: Path) -> History:
     return history
 
 
-class TestSketch:
-    def drawn(self, history: History, model: BetaVAE, *, probe_every: int, start: int) -> list[int]:
+class TestPreview:
+    def drawn(
+        self, history: History, model: BetaVAE, *, validate_every: int, start: int
+    ) -> list[int]:
         """Train to step 40 from a step on; return the steps that were drawn."""
         steps: list[int] = []
-        pace = Pace(log_every=100, probe_every=probe_every)
-        record = Record(history, tracker(), Probe(scores=[0.1] * 40), pace)  # type: ignore[arg-type]
-        sketch = Sketch(record, lambda _, step: steps.append(step))
+        schedule = Schedule(log_every=100, validate_every=validate_every)
+        record = Record(history, tracker(), Validation(scores=[0.1] * 40), schedule)  # type: ignore[arg-type]
+        preview = Preview(record, lambda _, step: steps.append(step))
         trainer = Trainer(max_steps=40)
         trainer.global_step = start
-        sketch.on_train_start(trainer, model)  # type: ignore[arg-type]
-        train(trainer, model, record, sketch, steps=range(start + 1, 41))
+        preview.on_train_start(trainer, model)  # type: ignore[arg-type]
+        train(trainer, model, record, preview, steps=range(start + 1, 41))
         return steps
 
     @pytest.mark.parametrize(
-        ("probe_every", "expected"),
+        ("validate_every", "expected"),
         [(1, [10, 20, 30]), (4, [12, 20, 32]), (15, [15, 30]), (40, [])],
     )
-    def test_at_the_first_look_of_each_quarter(
-        self, history: History, trained: BetaVAE, probe_every: int, expected: list[int]
+    def test_at_the_first_validation_of_each_quarter(
+        self, history: History, trained: BetaVAE, validate_every: int, expected: list[int]
     ) -> None:
-        """Not at the end, where all is drawn, and never more often than it is looked at."""
-        assert expected == self.drawn(history, trained, probe_every=probe_every, start=0)
+        """Not at the end, where all is drawn, and never more often than it is validated."""
+        assert expected == self.drawn(history, trained, validate_every=validate_every, start=0)
 
-    def test_a_resumed_trial_goes_on(self, history: History, trained: BetaVAE) -> None:
+    def test_a_resumed_trial_draws_the_rest(self, history: History, trained: BetaVAE) -> None:
         """What was drawn before the interruption is not drawn again."""
-        assert [30] == self.drawn(history, trained, probe_every=1, start=25)
+        assert [30] == self.drawn(history, trained, validate_every=1, start=25)
 
 
 class TestRecord:
     def recorded(
-        self, history: History, *, pace: Pace, scores: list[float]
+        self, history: History, *, schedule: Schedule, scores: list[float]
     ) -> tuple[Record, SimpleNamespace]:
-        """Return a record of this pace, and its tracker."""
+        """Return a record of this schedule, and its tracker."""
         told = tracker()
-        return Record(history, told, Probe(scores=scores), pace), told  # type: ignore[arg-type]
+        return Record(history, told, Validation(scores=scores), schedule), told  # type: ignore[arg-type]
 
-    def test_rows_come_at_their_pace_and_at_the_last_step(
+    def test_rows_come_on_schedule_and_at_the_last_step(
         self, history: History, trained: BetaVAE
     ) -> None:
-        """Losses every 4 steps, a look every 8, both at the end."""
-        record, told = self.recorded(history, pace=Pace(4, 8), scores=[0.1, 0.2])
+        """Losses every 4 steps, a validation every 8, both at the end."""
+        record, told = self.recorded(history, schedule=Schedule(4, 8), scores=[0.1, 0.2])
         train(Trainer(max_steps=10), trained, record, steps=range(1, 11))
 
         rows = history.rows()
@@ -118,7 +120,7 @@ class TestRecord:
 
     def test_the_tracker_is_told_the_same(self, history: History, trained: BetaVAE) -> None:
         """What is in the history is what a dashboard shows."""
-        record, told = self.recorded(history, pace=Pace(100, 5), scores=[0.1, 0.2])
+        record, told = self.recorded(history, schedule=Schedule(100, 5), scores=[0.1, 0.2])
         train(Trainer(), trained, record, steps=range(1, 6))
 
         ((step, values),) = told.told
@@ -127,16 +129,16 @@ class TestRecord:
 
     def test_a_model_without_a_step_has_no_row(self, history: History, model: BetaVAE) -> None:
         """Nothing is written of losses that are not there."""
-        record, _ = self.recorded(history, pace=Pace(1, 1), scores=[])
+        record, _ = self.recorded(history, schedule=Schedule(1, 1), scores=[])
         train(Trainer(), model, record, steps=range(1, 3))
 
         assert [] == history.rows()
 
-    def test_a_resumed_trial_goes_on_with_its_history(
+    def test_a_resumed_trial_continues_its_history(
         self, history: History, trained: BetaVAE
     ) -> None:
         """Rows after the step resumed from belong to an attempt that is no more."""
-        record, _ = self.recorded(history, pace=Pace(1, 100), scores=[0.5])
+        record, _ = self.recorded(history, schedule=Schedule(1, 100), scores=[0.5])
         train(Trainer(), trained, record, steps=range(1, 8))
 
         trainer = Trainer()
@@ -147,25 +149,25 @@ class TestRecord:
         assert ["1", "2", "3", "4", "5", "6", "7"] == [row["step"] for row in history.rows()]
 
 
-class TestBest:
-    def test_weights_of_the_best_look_are_kept(
+class TestKeepBest:
+    def test_weights_of_the_best_validation_are_kept(
         self, tmp_path: Path, history: History, model: BetaVAE
     ) -> None:
-        """A later look that is worse, or as good, changes nothing."""
-        record = SimpleNamespace(probed={})
-        best = Best(record, tmp_path / "best.ckpt")  # type: ignore[arg-type]
+        """A later score that is worse, or as good, changes nothing."""
+        record = SimpleNamespace(validated={})
+        best = KeepBest(record, tmp_path / "best.ckpt")  # type: ignore[arg-type]
         trainer = Trainer()
         for step, score in enumerate([0.1, 0.3, 0.2, 0.3], start=1):
-            record.probed = {"scores/mig": score}
+            record.validated = {"scores/mig": score}
             train(trainer, model, best, steps=range(step, step + 1))
 
         assert "2" == (tmp_path / "best.ckpt").read_text()
         assert [(1, True), (2, True)] == trainer.saved
 
-    def test_a_resumed_trial_knows_the_best_so_far(self, tmp_path: Path, model: BetaVAE) -> None:
-        """The weights of a better look before the interruption stay."""
-        record = SimpleNamespace(probed={"scores/mig": 0.2})
-        best = Best(record, tmp_path / "best.ckpt")  # type: ignore[arg-type]
+    def test_a_resumed_trial_restores_the_best_so_far(self, tmp_path: Path, model: BetaVAE) -> None:
+        """The weights of a better step before the interruption stay."""
+        record = SimpleNamespace(validated={"scores/mig": 0.2})
+        best = KeepBest(record, tmp_path / "best.ckpt")  # type: ignore[arg-type]
         best.load_state_dict({"best": 0.25})
         trainer = Trainer()
         train(trainer, model, best, steps=range(1, 2))
@@ -173,36 +175,42 @@ class TestBest:
         assert [] == trainer.saved
         assert {"best": 0.25} == best.state_dict()
 
+    def test_its_state_has_the_name_it_always_had(self, tmp_path: Path) -> None:
+        """Lightning finds it by this key in the checkpoint of a trial that was interrupted."""
+        best = KeepBest(SimpleNamespace(validated={}), tmp_path)  # type: ignore[arg-type]
+
+        assert "Best" == best.state_key
+
 
 class TestPrune:
     @pytest.mark.parametrize(
         ("max_steps", "stops_at"), [(10, 3), (3, None)], ids=["on the way", "at the last step"]
     )
-    def test_a_hopeless_training_ends(
+    def test_a_pruned_training_ends(
         self, model: BetaVAE, max_steps: int, stops_at: int | None
     ) -> None:
         """Every score is told; at the last step nothing is left to be saved."""
         told: list[tuple[int, float]] = []
 
-        def hopeless(step: int, score: float) -> bool:
+        def should_prune(step: int, score: float) -> bool:
             told.append((step, score))
             return step == 3
 
-        record = SimpleNamespace(probed={"scores/mig": 0.25})
-        prune = Prune(record, Monitor(hopeless=hopeless))  # type: ignore[arg-type]
+        record = SimpleNamespace(validated={"scores/mig": 0.25})
+        prune = Prune(record, Monitor(should_prune=should_prune))  # type: ignore[arg-type]
         trainer = Trainer(max_steps=max_steps)
         train(trainer, model, prune, steps=range(1, max_steps + 1))
 
         assert [(1, 0.25), (2, 0.25), (3, 0.25)] == told
-        assert (stops_at is not None) == prune.is_hopeless == trainer.should_stop
+        assert (stops_at is not None) == prune.is_pruned == trainer.should_stop
 
     def test_a_step_without_a_score_says_nothing(self, model: BetaVAE) -> None:
         """Data without factors has no score on the way."""
-        monitor = Monitor(hopeless=lambda step, score: True)
-        prune = Prune(SimpleNamespace(probed={"val/loss": 3.0}), monitor)  # type: ignore[arg-type]
+        monitor = Monitor(should_prune=lambda step, score: True)
+        prune = Prune(SimpleNamespace(validated={"val/loss": 3.0}), monitor)  # type: ignore[arg-type]
         train(Trainer(), model, prune, steps=range(1, 11))
 
-        assert not prune.is_hopeless
+        assert not prune.is_pruned
 
 
 class TestResume:
@@ -240,7 +248,7 @@ class TestResume:
         assert "3" == folder.resume.read_text()
 
     def test_at_the_last_step_it_is_too_late_to_stop(self, tmp_path: Path, model: BetaVAE) -> None:
-        """A trial that is done is scored, whoever asks it to leave."""
+        """A trial that is done is scored, whoever asks it to stop."""
         trainer = Trainer(max_steps=4)
         resume = Resume(TrialFolder(tmp_path), Monitor(stopping=lambda: True), interval_s=30)
         train(trainer, model, resume, steps=range(4, 5))

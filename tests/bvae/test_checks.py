@@ -25,20 +25,20 @@ def configured(**changes: Any) -> Config:
     return config.parse(CONFIGURATION | merged)
 
 
-class TestFacts:
+class TestDerivedSettings:
     @pytest.mark.parametrize(
         ("every", "lattice"),
         [([1, 1, 1, 2, 2], "3x6x40x8x8"), (None, "3x6x40x16x16"), ([1, 3, 10, 8, 8], "3x2x4x2x2")],
     )
     def test_the_scored_lattice(self, every: list[int] | None, lattice: str) -> None:
         """Every n-th class of each factor; all where nothing is said."""
-        found = checks.facts(configured(data={"score_every": every}))
+        found = checks.derived_settings(configured(data={"score_every": every}))
 
         assert (1024, lattice) == (found.image_size, found.lattice)
 
     def test_input_values_of_larger_images(self) -> None:
         """N is the number of values of an image."""
-        assert 64 * 64 == checks.facts(configured(data={"name": "dsprites"})).image_size
+        assert 64 * 64 == checks.derived_settings(configured(data={"name": "dsprites"})).image_size
 
 
 class TestOwnImages:
@@ -58,11 +58,11 @@ class TestOwnImages:
 
     def test_the_objective_is_udr(self, own: Callable[..., Config]) -> None:
         """Without factors seeds are compared; with them MIG is the objective, or what is asked."""
-        found = checks.facts(own())
+        found = checks.derived_settings(own())
 
         assert ("udr", None, 1024) == (found.objective, found.lattice, found.image_size)
-        assert "mig" == checks.facts(configured(objective=None)).objective
-        assert "udr" == checks.facts(configured(objective="udr")).objective
+        assert "mig" == checks.derived_settings(configured(objective=None)).objective
+        assert "udr" == checks.derived_settings(configured(objective="udr")).objective
         assert [] == checks.mistakes(own()) + checks.mistakes(configured(objective="udr"))
 
     @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ class TestOwnImages:
         self, own: Callable[..., Config], tmp_path: Path
     ) -> None:
         """Its later trials would learn from other images."""
-        begun = own(data={"content": checks.facts(own()).content})
+        begun = own(data={"content": checks.derived_settings(own()).content})
         assert 3 == len(checks.prepare(begun))
         Image.new("L", (32, 32), 40).save(tmp_path / "40.png")
-        folder.look.cache_clear()
+        folder.contents.cache_clear()
 
         with pytest.raises(DataError, match="have changed since the study was begun"):
             checks.prepare(begun)
@@ -117,7 +117,7 @@ class TestTheScoredLattice:
     def test_is_one_that_can_be_scored(
         self, sizes: tuple[int, int], tmp_path: Path, *, accepted: bool
     ) -> None:
-        """What is accepted has scores at the end, and in training, of the images looked at."""
+        """What is accepted has scores at the end, and in validation."""
         factors = np.indices(sizes).reshape(2, -1).T
         images = np.zeros((len(factors), 8, 8), np.uint8)
         np.savez(tmp_path / "mine.npz", images=images, factors=factors)
@@ -129,8 +129,8 @@ class TestTheScoredLattice:
         assert ([] if accepted else [f"2x{sizes[1]}"]) == [
             line.split("but got ")[1].split(" of ")[0] for line in found
         ]
-        looked_at = np.random.default_rng(0).permutation(factors)[: evaluate.PROBE_IMAGES]
-        for table in (factors, looked_at) if accepted else ():
+        validated = np.random.default_rng(0).permutation(factors)[: evaluate.VALIDATION_IMAGES]
+        for table in (factors, validated) if accepted else ():
             assert score_table(table * 1.0, table, protocol="fast", only=["mig"]).values()
 
     def test_is_known_with_its_steps(self, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bvae import evaluate
 from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
-from bvae.evaluate import Codes, Probe, encode, scored_part
+from bvae.evaluate import Codes, Validation, encode, scored_part
 from bvae.model import BetaVAE
 
 
@@ -47,7 +47,7 @@ class TestEncode:
     def test_training_goes_on_undisturbed(self, model: BetaVAE, tiny: ImageDataset) -> None:
         """Looking at a model changes neither the generator nor its mode."""
         before = torch.get_rng_state()
-        Probe.of(tiny, None).look(model)
+        Validation.of(tiny, None).run(model)
 
         assert torch.equal(before, torch.get_rng_state())
         assert model.training
@@ -202,17 +202,17 @@ class TestScore:
         assert {} == evaluate.score(replace(codes, lattice=None), protocol="fast", seed=0).values
 
 
-class TestProbe:
+class TestValidation:
     def test_it_looks_at_losses_kl_and_mig(self, model: BetaVAE, tiny: ImageDataset) -> None:
-        """A look gives validation losses, KL of each latent, active units and MIG."""
-        found = Probe.of(tiny, None).look(model)
+        """It gives validation losses, KL of each latent, active units and MIG."""
+        found = Validation.of(tiny, None).run(model)
 
         losses = {"val/recon", "val/kl", "val/loss"}
         assert losses | {"kl/z00", "kl/z02", "kl/active_units"} < set(found)
         assert 0 <= found["scores/mig"] <= 1
 
     def test_it_looks_without_factors(self, model: BetaVAE, tiny: ImageDataset) -> None:
-        """Without factors the look has no score."""
-        found = Probe.of(replace(tiny, lattice=None), None).look(model)
+        """Without factors it has no score."""
+        found = Validation.of(replace(tiny, lattice=None), None).run(model)
 
         assert not [name for name in found if name.startswith("scores/")]

@@ -68,7 +68,7 @@ def test_columns_name_every_latent() -> None:
 
 class TestLateChange:
     @pytest.mark.parametrize(
-        ("looks", "least", "expected"),
+        ("validations", "least", "expected"),
         [
             # At step 90 of 100 the line from (50, 10) to (100, 5) is at 6: (5 - 6) / 6.
             ([(10, 20.0), (50, 10.0), (100, 5.0)], 0.0, -1 / 6),
@@ -80,10 +80,10 @@ class TestLateChange:
         ],
     )
     def test_over_the_last_tenth(
-        self, looks: list[tuple[int, float]], least: float, expected: float, history: History
+        self, validations: list[tuple[int, float]], least: float, expected: float, history: History
     ) -> None:
         """What the loss lost since nine tenths of the steps, as a part of what it had to lose."""
-        for step, loss in looks:
+        for step, loss in validations:
             history.add(step - 1, {"train/loss": 1.0})
             history.add(step, {"train/loss": 1.0, "val/loss": loss})
 
@@ -98,7 +98,7 @@ class TestLateChange:
         assert late_change(history.rows(), least=least) is None
 
     def test_one_look(self, history: History) -> None:
-        """A model that was looked at once has not changed in sight."""
+        """A model that was validated once has not changed in sight."""
         history.add(100, {"train/loss": 1.0, "val/loss": 2.0})
 
         assert late_change(history.rows(), least=0.0) is None

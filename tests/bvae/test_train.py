@@ -161,8 +161,10 @@ class TestCompleteTrial:
         """The result says how much the loss still changed, as its history has it."""
         task, result = done
         with task.folder.history.open() as file:
-            looks = [row for row in csv.DictReader(file) if row["val/loss"]]
-        (s1, before), (s2, after) = ((int(x["step"]), float(x["val/loss"])) for x in looks[-2:])
+            validations = [row for row in csv.DictReader(file) if row["val/loss"]]
+        (s1, before), (s2, after) = (
+            (int(x["step"]), float(x["val/loss"])) for x in validations[-2:]
+        )
         at_nine_tenths = before + (after - before) * (0.9 * s2 - s1) / (s2 - s1)
 
         assert s1 <= 0.9 * s2 < s2 == result.steps
@@ -195,12 +197,12 @@ class TestCompleteTrial:
         assert (3 * 2 * 5 * 4 * 4, 3) == codes.mu.shape
 
     def test_pictures_are_of_the_trained_model(self, done: tuple[Assignment, TrialResult]) -> None:
-        """Reconstructions and traversal are what the kept model draws; there is a film, too."""
+        """Reconstructions and traversal are what the kept model draws; there is an animation, too."""
         task, _ = done
 
         assert_drawn_by_kept_model(task)
-        with Image.open(task.folder.media / "traversal.gif") as film:
-            assert 20 == getattr(film, "n_frames", 1)
+        with Image.open(task.folder.media / "traversal.gif") as animation:
+            assert 20 == getattr(animation, "n_frames", 1)
 
     def test_model_can_be_loaded(self, done: tuple[Assignment, TrialResult]) -> None:
         """`bvae.load` gives the trained model: it encodes as the stored codes say."""
@@ -223,7 +225,7 @@ class TestCompleteTrial:
         assert task.folder.last.stat().st_size < size + 50_000
 
     def test_log_tells_how_it_went(self, done: tuple[Assignment, TrialResult]) -> None:
-        """Each look at the model, and none of Lightning's advice."""
+        """Each validation, and none of Lightning's advice."""
         task, _ = done
         said = task.folder.log.read_text()
 
@@ -261,8 +263,8 @@ class TestReproducibility:
         assert (expected.scores, expected.losses) == (resumed.scores, resumed.losses)
         assert expected.kl_per_latent == resumed.kl_per_latent
         assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
-        assert "going on from step 9 of 12" in parts.folder.log.read_text()
-        assert "going on" not in whole.folder.log.read_text()
+        assert "resumed from step 9 of 12" in parts.folder.log.read_text()
+        assert "resumed from" not in whole.folder.log.read_text()
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
@@ -286,7 +288,7 @@ class TestReproducibility:
         assert "starting again" in task.folder.log.read_text()
 
     def test_checkpoint_of_another_model_is_not_used(self, assign: Assign) -> None:
-        """A checkpoint left by another configuration is not gone on with."""
+        """A checkpoint left by another configuration is not resumed."""
         with pytest.raises(Interrupted):
             train.run_trial(assign(monitor=stop_at(7)))
         other = assign(latent_dim=2)
@@ -295,9 +297,9 @@ class TestReproducibility:
         assert "is of another model" in other.folder.log.read_text()
 
 
-class TestExtension:
-    def test_trained_on_is_as_if_only_the_moments_were_lost(self, assign: Assign) -> None:
-        """12 steps, then on to 24: batches and noise go on, and only Adam begins anew."""
+class TestContinue:
+    def test_continued_is_as_if_only_the_moments_were_lost(self, assign: Assign) -> None:
+        """12 steps, then 12 more: batches and noise continue, and only Adam begins anew."""
         long, parts = assign("long", trainer={"max_steps": 24}), assign("parts")
         train.run_trial(parts)
         extended = train.run_trial(replace(parts, config=long.config))
@@ -307,8 +309,8 @@ class TestExtension:
         for name, value in trained_with_forgetting(long, at=12).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
-    def test_interruption_of_an_extension_changes_nothing(self, assign: Assign) -> None:
-        """An extension that is interrupted ends like one that is not, and says the same."""
+    def test_interruption_of_a_continued_trial_changes_nothing(self, assign: Assign) -> None:
+        """A continued trial that is interrupted ends like one that is not, and says the same."""
         longer = assign(trainer={"max_steps": 24}).config
         whole, parts = assign("whole"), assign("parts")
         for task in (whole, parts):
@@ -323,15 +325,15 @@ class TestExtension:
         assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
 
 
-def test_a_hopeless_trial_ends_pruned(assign: Assign) -> None:
+def test_a_pruned_trial_ends_pruned(assign: Assign) -> None:
     """Told so at step 6 of 12, it ends there without scores, and it is no failure."""
     judged: list[tuple[int, float]] = []
 
-    def hopeless(step: int, score: float) -> bool:
+    def should_prune(step: int, score: float) -> bool:
         judged.append((step, score))
         return True
 
-    task = assign(monitor=Monitor(hopeless=hopeless))
+    task = assign(monitor=Monitor(should_prune=should_prune))
     result = train.run_trial(task)
 
     assert ("pruned", None, 6, 6 * 16) == (
@@ -456,12 +458,14 @@ class TestCheckpoints:
         with pytest.raises(DataError, match=r"checkpoint\.keep=last or best"):
             bvae.load(task.folder.root)
 
-    def test_best_is_of_the_best_look(
+    def test_best_is_of_the_best_validation_score(
         self, assign: Assign, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """checkpoint.keep=best keeps, scores and draws the weights of the step of the best MIG."""
-        looks = iter([0.5, 0.9, 0.7, 0.1])
-        monkeypatch.setattr(train.evaluate.Probe, "look", lambda *_: {"scores/mig": next(looks)})
+        found = iter([0.5, 0.9, 0.7, 0.1])
+        monkeypatch.setattr(
+            train.evaluate.Validation, "run", lambda *_: {"scores/mig": next(found)}
+        )
         task = assign(checkpoint={"keep": "best"}, trainer={"val_every_n_steps": 3})
         result = train.run_trial(task)
         kept = torch.load(task.folder.checkpoints / "best.ckpt", weights_only=True)

@@ -71,7 +71,10 @@ def learning(task: Assignment) -> TrialResult:
     """Be looked at at every step, with the last score all along; end there if told to give up."""
     last = instant(task)
     for step in range(1, task.config.trainer.max_steps + 1):
-        if task.monitor.hopeless(step, last.scores["mig"]) and step < task.config.trainer.max_steps:
+        if (
+            task.monitor.should_prune(step, last.scores["mig"])
+            and step < task.config.trainer.max_steps
+        ):
             return replace(last, state="pruned", scores={}, losses={}, steps=step)
     return replace(last, steps=task.config.trainer.max_steps)
 

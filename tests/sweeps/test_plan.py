@@ -194,7 +194,7 @@ class TestOwnImages:
         own = ("data=folder", "data.resolution=32", "trainer.batch_size=2")
 
         def typed(*arguments: str, path: str = "images") -> Plan:
-            folder.look.cache_clear()
+            folder.contents.cache_clear()
             return planned("beta=1", *own, f"data.path={path}", *arguments)
 
         return typed
@@ -213,7 +213,7 @@ class TestOwnImages:
 
         assert ("udr", None, 3 * 32 * 32) == (made.objective, made.lattice, made.image_size)
         assert str(images) == data["path"]
-        assert folder.look(images).sha256 == data["content"] == made.base["data.content"]
+        assert folder.contents(images).sha256 == data["content"] == made.base["data.content"]
 
     def test_the_same_images_elsewhere_are_the_same_study(
         self, typed: Planned, images: Path

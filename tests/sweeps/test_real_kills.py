@@ -94,7 +94,7 @@ def test_ten_kills_change_no_bit(tmp_path: Path, repository: Path) -> None:
 
     assert numbers(ran[0]) == numbers(ran[1])
     logs = [ran[1].folder.trial(slug).log.read_text() for slug in ran[1].states]
-    assert any("going on from step" in log for log in logs)
+    assert any("resumed from step" in log for log in logs)
     assert 4 == ran[1].counts["complete"]
 
 

@@ -42,10 +42,10 @@ def greys(root: Path) -> list[int]:
     return [int(image.mean()) for image in dataset.store.images(np.arange(len(dataset)))]
 
 
-def again(root: Path) -> folder.Contents:
+def again(root: Path) -> folder.FolderContents:
     """Look at a folder as another process would."""
-    folder.look.cache_clear()
-    return folder.look(root)
+    folder.contents.cache_clear()
+    return folder.contents(root)
 
 
 class TestLook:
@@ -54,7 +54,7 @@ class TestLook:
         (images / "notes.txt").write_text("no image")
         save(images / ".hidden.png", 0)
 
-        assert ("a.png", "b.JPG", "c.bmp", "more/d.png") == folder.look(images).names
+        assert ("a.png", "b.JPG", "c.bmp", "more/d.png") == folder.contents(images).names
 
     @pytest.mark.parametrize("make", [Path.mkdir, lambda root: save(root / "x" / ".y.png", 0)])
     def test_an_empty_folder_is_refused(self, make: object, tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ class TestLook:
         make(tmp_path / "none")  # type: ignore[operator]
 
         with pytest.raises(DataError, match=r"expected images in .*none \(\.bmp .*but got none"):
-            folder.look(tmp_path / "none")
+            folder.contents(tmp_path / "none")
 
     def test_a_file_is_no_folder(self, images: Path) -> None:
         """The path of one image is not that of a folder."""
         with pytest.raises(DataError, match=r"expected a folder of images, but .*a\.png is none"):
-            folder.look(images / "a.png")
+            folder.contents(images / "a.png")
 
     def test_links_that_leave_are_refused(self, images: Path, tmp_path: Path) -> None:
         """A link to a file elsewhere is not followed, one inside is; nor is one to a folder."""
@@ -77,7 +77,7 @@ class TestLook:
         (images / "gone.png").symlink_to(images / "nothing.png")
         (images / "up").symlink_to(tmp_path)
 
-        found = folder.look(images)
+        found = folder.contents(images)
 
         assert ("a.png", "b.JPG", "c.bmp", "in.png", "more/d.png") == found.names
         assert (("gone.png", "no file"), ("out.png", "a link that leaves the folder")) == (
@@ -90,7 +90,7 @@ class TestLook:
         resolve, seen = Path.resolve, []
         monkeypatch.setattr(Path, "resolve", lambda path: (seen.append(path), resolve(path))[1])
 
-        folder.look(images)
+        folder.contents(images)
 
         assert [images] == [path for path in seen if path == images]
 
@@ -105,23 +105,23 @@ class TestLook:
         monkeypatch.setattr(hashlib, "file_digest", fail)
 
         with pytest.raises(DataError, match=r"cannot read .*a\.png: Input/output error"):
-            folder.look(images)
+            folder.contents(images)
 
     def test_what_is_no_file_is_never_opened(self, images: Path) -> None:
         """A pipe would be waited for, for ever."""
         os.mkfifo(images / "pipe.png")
 
-        assert (("pipe.png", "no file"),) == folder.look(images).refused
+        assert (("pipe.png", "no file"),) == folder.contents(images).refused
 
 
 class TestContent:
     def test_a_copy_elsewhere_is_the_same(self, images: Path, tmp_path: Path) -> None:
         """Names and bytes count, neither times nor the place."""
-        known = folder.look(images).sha256
+        known = folder.contents(images).sha256
         os.utime(images / "a.png", (1, 1))
         images.rename(tmp_path / "moved")
 
-        assert known == folder.look(tmp_path / "moved").sha256
+        assert known == folder.contents(tmp_path / "moved").sha256
 
     @pytest.mark.parametrize(
         "change",
@@ -135,7 +135,7 @@ class TestContent:
     )
     def test_a_changed_folder_is_another_data_set(self, change: object, images: Path) -> None:
         """And has a store of its own."""
-        before, known = greys(images), folder.look(images).sha256
+        before, known = greys(images), folder.contents(images).sha256
         change(images)  # type: ignore[operator]
 
         assert known != again(images).sha256
@@ -151,7 +151,7 @@ class TestOpening:
 
         assert [10, 20, 30, 40] == greys(images)
         (store,) = cache.glob("*.npy")
-        assert store.name.startswith(f"folder-{folder.look(images).sha256[:16]}-32x1-v")
+        assert store.name.startswith(f"folder-{folder.contents(images).sha256[:16]}-32x1-v")
 
     def test_unreadable_ones_are_listed_and_skipped(
         self, images: Path, cache: Path, capsys: pytest.CaptureFixture[str]
@@ -178,7 +178,7 @@ class TestOpening:
         self, images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """An image that could not be read this once is not left out for good."""
-        folder.look(images)
+        folder.contents(images)
         (images / "b.JPG").rename(images / "elsewhere")
 
         with pytest.raises(DataError, match=r"cannot read .*b\.JPG: No such file.*try again"):

@@ -41,7 +41,7 @@ def test_images_come_as_they_are(path: Path) -> None:
 
     assert None is dataset.lattice
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
-    assert images_npz.look(path).sha256 == dataset.content
+    assert images_npz.contents(path).sha256 == dataset.content
 
 
 def test_colours_and_resizing(path: Path) -> None:
@@ -112,7 +112,7 @@ def test_images_in_another_order_are_held_once(path: Path, monkeypatch: pytest.M
     order = np.random.default_rng(1).permutation(1000)
     factors = np.indices(sizes).reshape(2, -1).T
     np.savez(path, images=images[order], factors=factors[order])
-    contents = images_npz.look(path)
+    contents = images_npz.contents(path)
 
     tracemalloc.start()
     chunks = images_npz.read(contents, resolution=64, channels=1)

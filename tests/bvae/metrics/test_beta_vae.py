@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bvae.exceptions import DataError
 from bvae.metrics.beta_vae import beta_vae, pair_differences
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.table import code_table
 
 Ints = NDArray[np.int64]
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 SETTINGS: dict[str, Any] = {"n_pairs": 16, "n_train": 1500, "n_eval": 1500}
 
 
-def measured(codes: Floats, factors: Ints, **settings: Any) -> Reading:
+def measured(codes: Floats, factors: Ints, **settings: Any) -> Evaluation:
     """The score with few points, by the ridge classifier unless told otherwise."""
     options = SETTINGS | {"classifier": "ridge", "rng": np.random.default_rng(0)} | settings
     return beta_vae(code_table(codes, factors), **options)
@@ -95,16 +95,16 @@ class TestScore:
     @pytest.mark.parametrize("classifier", ["softmax", "ridge"])
     def test_perfect_code_gets_one(self, factors: Ints, identity: Floats, classifier: str) -> None:
         """The ceiling is 1, for every factor."""
-        reading = measured(identity, factors, classifier=classifier)
+        evaluation = measured(identity, factors, classifier=classifier)
 
-        assert (1.0, 0.25, (1.0,) * 4) == reading
+        assert (1.0, 0.25, (1.0,) * 4) == evaluation
 
     @pytest.mark.parametrize("classifier", ["softmax", "ridge"])
     def test_constant_code_gets_chance(self, factors: Ints, classifier: str) -> None:
         """A code that says nothing gets exactly 1/K."""
-        reading = measured(np.full((480, 3), 0.1), factors, classifier=classifier)
+        evaluation = measured(np.full((480, 3), 0.1), factors, classifier=classifier)
 
-        assert (0.25, 0.25, (0.25,) * 4) == reading
+        assert (0.25, 0.25, (0.25,) * 4) == evaluation
 
     def test_noise_gets_about_chance(self, factors: Ints) -> None:
         """A code without any factor in it is at chance, give or take its sampling noise."""
@@ -130,10 +130,10 @@ class TestScore:
         self, factors: Ints, entangled: Floats
     ) -> None:
         """Every y is as frequent as the others, so the score is close to their mean."""
-        reading = measured(entangled, factors)
+        evaluation = measured(entangled, factors)
 
-        assert pytest.approx(reading.value, abs=0.02) == np.mean(reading.per_factor)
-        assert max(reading.per_factor) - min(reading.per_factor) > 0.05
+        assert pytest.approx(evaluation.value, abs=0.02) == np.mean(evaluation.per_factor)
+        assert max(evaluation.per_factor) - min(evaluation.per_factor) > 0.05
 
     @pytest.mark.parametrize("scale", [1e-3, 0.1, 10, 1e3])
     def test_softmax_does_not_see_the_scale(

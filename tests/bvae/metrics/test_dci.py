@@ -47,7 +47,7 @@ class TestFormulas:
 class TestScores:
     def test_perfect_code_gets_one(self, factors: Ints, identity: Floats) -> None:
         """The three ceilings are 1."""
-        assert [reading.value for reading in measured(identity, factors)] == pytest.approx(
+        assert [evaluation.value for evaluation in measured(identity, factors)] == pytest.approx(
             [1, 1, 1], abs=1e-6
         )
 
@@ -93,7 +93,7 @@ class TestScores:
         expected = [disentanglement(R), completeness(R).value, np.mean(accuracies)]
         found = dci(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
 
-        assert pytest.approx(expected, abs=0.05) == [reading.value for reading in found]
+        assert pytest.approx(expected, abs=0.05) == [evaluation.value for evaluation in found]
 
     def test_tiny_tables_can_be_scored(self) -> None:
         """Leaves may hold a single row: 24 rows are enough for trees to find a perfect code."""

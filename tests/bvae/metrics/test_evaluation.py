@@ -5,9 +5,9 @@ from bvae.metrics.evaluation import accuracy
 
 def test_a_factor_never_asked_about_counts_as_zero() -> None:
     """A factor without questions has no accuracy to divide by."""
-    reading = accuracy(np.array([0, 0]), np.array([0, 0]), n_factors=2)
+    evaluation = accuracy(np.array([0, 0]), np.array([0, 0]), n_factors=2)
 
-    assert (1.0, 0.5, (1.0, 0.0)) == reading
+    assert (1.0, 0.5, (1.0, 0.0)) == evaluation
 
 
 def test_each_factor_has_the_share_of_its_own_questions() -> None:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bvae.exceptions import DataError
-from bvae.metrics.evaluation import Reading
+from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.factor_vae import factor_vae, local_variances
 from bvae.metrics.table import code_table
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 SETTINGS: dict[str, Any] = {"n_rows": 16, "n_train": 1500, "n_eval": 1500, "min_std": 0.05}
 
 
-def measured(codes: Floats, factors: Ints, **settings: Any) -> Reading:
+def measured(codes: Floats, factors: Ints, **settings: Any) -> Evaluation:
     """The score with few votes."""
     options = SETTINGS | {"rng": np.random.default_rng(0)} | settings
     return factor_vae(code_table(codes, factors), **options)
@@ -109,10 +109,10 @@ class TestScore:
 
     def test_a_missing_factor_costs_its_votes(self, factors: Ints, identity: Floats) -> None:
         """Votes about a factor that no latent carries go to other factors."""
-        reading = measured(identity[:, 1:], factors, n_rows=64)
+        evaluation = measured(identity[:, 1:], factors, n_rows=64)
 
-        assert (0.0, 1.0, 1.0, 1.0) == reading.per_factor
-        assert pytest.approx(0.75, abs=0.03) == reading.value
+        assert (0.0, 1.0, 1.0, 1.0) == evaluation.per_factor
+        assert pytest.approx(0.75, abs=0.03) == evaluation.value
 
     def test_an_offset_is_harmless(self, factors: Ints, entangled: Floats) -> None:
         """Codes far from zero in single precision keep their votes."""

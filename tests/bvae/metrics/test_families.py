@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bvae.metrics.families import read_families
+from bvae.metrics.families import score_families
 from bvae.metrics.protocols import FAST
 from bvae.metrics.scores import SCORE_NAMES
 from bvae.metrics.table import CodeTable, code_table
@@ -23,12 +23,12 @@ def table(factors: Ints, entangled: Floats) -> CodeTable:
 
 def test_no_score_depends_on_which_others_are_wanted(table: CodeTable) -> None:
     """Each score alone has the value it has among all."""
-    together = read_families(table, SMALL, wanted=frozenset(SCORE_NAMES), seed=0).scores
+    together = score_families(table, SMALL, wanted=frozenset(SCORE_NAMES), seed=0).scores
     values = {name: (score.value, score.spread) for name, score in together.items()}
     alone = {
         name: (score.value, score.spread)
         for name in SCORE_NAMES
-        for name, score in read_families(table, SMALL, wanted=frozenset([name]), seed=0)[0].items()
+        for name, score in score_families(table, SMALL, wanted=frozenset([name]), seed=0)[0].items()
     }
 
     assert values == alone
@@ -39,7 +39,7 @@ def test_value_and_spread_are_over_the_evaluations(table: CodeTable) -> None:
     """More evaluations go on where fewer stopped: means and deviations fit together."""
     wanted = frozenset(["factor_vae"])
     one, two = (
-        read_families(table, replace(SMALL, n_evaluations=n), wanted=wanted, seed=0).scores[
+        score_families(table, replace(SMALL, n_evaluations=n), wanted=wanted, seed=0).scores[
             "factor_vae"
         ]
         for n in (1, 2)
@@ -56,7 +56,7 @@ def test_value_and_spread_are_over_the_evaluations(table: CodeTable) -> None:
 
 def test_exact_scores_have_no_spread_and_costly_ones_one_evaluation(table: CodeTable) -> None:
     """MIG and modularity have nothing random; DCI and explicitness are computed once."""
-    scores = read_families(table, SMALL, wanted=frozenset(SCORE_NAMES), seed=0).scores
+    scores = score_families(table, SMALL, wanted=frozenset(SCORE_NAMES), seed=0).scores
 
     assert scores["mig"].spread == scores["modularity"].spread == 0
     assert {name for name, score in scores.items() if score.spread is None} == {
@@ -71,7 +71,7 @@ def test_circumstances_are_recorded(table: CodeTable) -> None:
     """L, the number of factors, chance and the corrected value stand with the score."""
     protocol = replace(SMALL, n_pairs=5, n_rows_per_vote=7)
     wanted = frozenset(["beta_vae", "factor_vae", "mig"])
-    scores = read_families(table.without_factors((0,)), protocol, wanted=wanted, seed=0).scores
+    scores = score_families(table.without_factors((0,)), protocol, wanted=wanted, seed=0).scores
     beta_vae = scores["beta_vae"]
 
     assert [5, 7, None] == [scores[name].n_pairs for name in ("beta_vae", "factor_vae", "mig")]
@@ -89,10 +89,10 @@ def test_a_scale_free_protocol_sees_no_scale(table: CodeTable, scale: float) -> 
     free = replace(SMALL, is_scale_free=True, classifier="softmax")
     scaled = table.with_codes(table.codes * scale)
     plain, other = (
-        {name: s.value for name, s in read_families(t, free, wanted=wanted, seed=0).scores.items()}
+        {name: s.value for name, s in score_families(t, free, wanted=wanted, seed=0).scores.items()}
         for t in (table, scaled)
     )
 
     assert plain == pytest.approx(other, abs=0.005)
-    bound = read_families(scaled, SMALL, wanted=wanted, seed=0).scores
+    bound = score_families(scaled, SMALL, wanted=wanted, seed=0).scores
     assert abs(bound["sap"].value - plain["sap"]) > 0.005

@@ -41,14 +41,14 @@ def test_repeated_latents_close_the_gap(factors: Ints, identity: Floats) -> None
 
 def test_a_missing_factor_has_no_gap(factors: Ints, identity: Floats) -> None:
     """Each factor counts the same; the missing one counts nothing."""
-    reading = mig(code_table(identity[:, 1:], factors))
+    evaluation = mig(code_table(identity[:, 1:], factors))
 
-    assert pytest.approx((0, 1, 1, 1), abs=1e-9) == reading.per_factor
-    assert pytest.approx(0.75) == reading.value
+    assert pytest.approx((0, 1, 1, 1), abs=1e-9) == evaluation.per_factor
+    assert pytest.approx(0.75) == evaluation.value
 
 
 def test_one_latent_has_a_runner_up_that_knows_nothing(factors: Ints, identity: Floats) -> None:
-    """With M = 1 the gap is all that the latent knows."""
+    """With M = 1 the gap is all the latent's information."""
     assert pytest.approx(0.25) == value(identity[:, :1], factors)
 
 

@@ -22,9 +22,9 @@ class TestModularity:
         for z in binned(entangled, n_bins=20).T:
             *others, best = sorted(mutual_info_score(v, z) for v in factors.T)
             parts.append(1 - sum(i**2 for i in others) / (3 * best**2))
-        reading = modularity(code_table(entangled, factors))
+        evaluation = modularity(code_table(entangled, factors))
 
-        assert pytest.approx(np.mean(parts)) == reading.value
+        assert pytest.approx(np.mean(parts)) == evaluation.value
 
     def test_perfect_code_gets_one(self, factors: Ints, identity: Floats) -> None:
         """A latent of a single factor is fully modular, repeated or not."""
@@ -33,11 +33,11 @@ class TestModularity:
         assert pytest.approx(1) == modularity(code_table(codes, factors)).value
 
     def test_constant_code_gets_zero(self, factors: Ints) -> None:
-        """A latent that knows nothing is not modular."""
+        """A latent without information is not modular."""
         assert modularity(code_table(np.full((480, 2), 0.1), factors)).value == 0
 
     def test_a_latent_of_two_factors_gets_less(self) -> None:
-        """A latent that knows two of four factors alike gets 1 - 1/(K - 1)."""
+        """A latent with as much information on two of four factors gets 1 - 1/(K - 1)."""
         factors = np.indices((2, 2, 3, 4)).reshape(4, -1).T
         both = factors[:, :1] * 2.0 + factors[:, 1:2]
 
@@ -60,24 +60,24 @@ class TestExplicitness:
             model = LogisticRegression(max_iter=5000).fit(scaler.transform(parts.codes_train), y)
             p = model.predict_proba(scaler.transform(parts.codes_eval))
             expected.append(roc_auc_score(y_eval, p, multi_class="ovr", average="macro"))
-        reading = explicitness(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
+        evaluation = explicitness(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
 
-        assert pytest.approx(expected, abs=0.005) == list(reading.per_factor)
-        assert pytest.approx(np.mean(expected), abs=0.005) == reading.value
+        assert pytest.approx(expected, abs=0.005) == list(evaluation.per_factor)
+        assert pytest.approx(np.mean(expected), abs=0.005) == evaluation.value
 
     def test_perfect_code_of_few_classes_gets_one(self, factors: Ints) -> None:
         """Where every class can be separated the ceiling is 1."""
         corners = code_table(factors % 2 * 1.0, factors % 2)
-        reading = explicitness(corners, n_train=320, n_eval=160, rng=np.random.default_rng(0))
+        evaluation = explicitness(corners, n_train=320, n_eval=160, rng=np.random.default_rng(0))
 
-        assert pytest.approx(1) == reading.value
+        assert pytest.approx(1) == evaluation.value
 
     def test_constant_code_gets_chance(self, factors: Ints) -> None:
         """A code that says nothing has ROC curves on the diagonal."""
         table = code_table(np.full((480, 2), 0.1), factors)
-        reading = explicitness(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
+        evaluation = explicitness(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
 
-        assert (0.5, 0.5, (0.5,) * 4) == reading
+        assert (0.5, 0.5, (0.5,) * 4) == evaluation
 
 
 class TestAreas:

@@ -54,13 +54,13 @@ class TestInformation:
         assert pytest.approx(np.array(expected), abs=1e-12) == found
 
     def test_of_a_factor_with_itself_is_its_entropy(self, factors: Ints) -> None:
-        """A perfect code knows H(v_k) about its factor and nothing about others."""
+        """A perfect code has H(v_k) on its factor and 0 on others."""
         table = code_table(factors * 1.0, factors)
 
         assert pytest.approx(np.diag(np.log([3, 4, 5, 8])), abs=1e-12) == mutual_information(table)
 
     def test_is_never_negative(self) -> None:
-        """Rounding does not make a latent know less than nothing, as it would on this lattice."""
+        """Rounding does not make information negative, as it would on this lattice."""
         factors = np.indices((5, 7, 9)).reshape(3, -1).T
 
         assert mutual_information(code_table(factors * 1.0, factors)).min() == 0

@@ -95,13 +95,13 @@ class TestScore:
     def test_score_is_the_mean_gap(self, factors: Ints, entangled: Floats, parts: Split) -> None:
         """SAP is the gap between the two best accuracies, averaged over factors."""
         accuracies = np.sort(latent_accuracies(parts, SIZES), axis=0)
-        reading = sap(
+        evaluation = sap(
             code_table(entangled, factors), n_train=320, n_eval=160, rng=np.random.default_rng(0)
         )
 
-        assert pytest.approx(tuple(accuracies[-1] - accuracies[-2])) == reading.per_factor
-        assert pytest.approx(np.mean(reading.per_factor)) == reading.value
-        assert reading.chance == 0
+        assert pytest.approx(tuple(accuracies[-1] - accuracies[-2])) == evaluation.per_factor
+        assert pytest.approx(np.mean(evaluation.per_factor)) == evaluation.value
+        assert evaluation.chance == 0
 
     @pytest.mark.parametrize("repeated", [True, False])
     def test_constant_and_repeated_latents_get_zero(
@@ -118,8 +118,8 @@ class TestScore:
     ) -> None:
         """With M = 1 the gap is what the latent adds to the most frequent class."""
         table = code_table(identity[:, :1] * 10, factors)
-        reading = sap(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
+        evaluation = sap(table, n_train=320, n_eval=160, rng=np.random.default_rng(0))
 
-        assert 0.2 < reading.per_factor[0] < 0.7
-        assert pytest.approx((0, 0, 0), abs=0.08) == reading.per_factor[1:]
-        assert min(reading.per_factor) >= 0
+        assert 0.2 < evaluation.per_factor[0] < 0.7
+        assert pytest.approx((0, 0, 0), abs=0.08) == evaluation.per_factor[1:]
+        assert min(evaluation.per_factor) >= 0

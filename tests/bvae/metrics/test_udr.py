@@ -7,7 +7,7 @@ from sklearn.linear_model import Lasso
 
 from bvae.exceptions import DataError
 from bvae.metrics.scores import score_named
-from bvae.metrics.udr import Codes, as_independent, strength, udr
+from bvae.metrics.udr import Posteriors, as_independent, strength, udr
 from bvae.metrics.udr import _lasso as lasso
 from bvae.metrics.udr import _standardised as standardised
 
@@ -16,13 +16,13 @@ NOTHING = {"udr": 0.0, "udr_spearman": 0.0}
 Transform = Callable[[np.ndarray], np.ndarray]
 
 
-def codes(seed: int, *, n: int = 4000, m: int = 4, kl: float = 5.0) -> Codes:
+def codes(seed: int, *, n: int = 4000, m: int = 4, kl: float = 5.0) -> Posteriors:
     """Return independent Gaussian codes [n, m], each latent of about this KL."""
     mu = np.random.default_rng(seed).normal(size=(n, m))
-    return Codes(mu, np.full((n, m), -2.0 * kl))
+    return Posteriors(mu, np.full((n, m), -2.0 * kl))
 
 
-def scores(*models: Codes) -> dict[str, float]:
+def scores(*models: Posteriors) -> dict[str, float]:
     """Return the scores of the first model."""
     return udr(models)[0]
 
@@ -55,8 +55,8 @@ class TestInvariances:
     def test_order_sign_scale_and_place_do_not_matter(self, transform: Transform) -> None:
         """Nothing that a seed decides by chance changes the score."""
         one = codes(0)
-        other = Codes(one.mu + 0.3 * codes(1).mu, one.logvar)
-        changed = Codes(transform(np.asarray(other.mu)), other.logvar)
+        other = Posteriors(one.mu + 0.3 * codes(1).mu, one.logvar)
+        changed = Posteriors(transform(np.asarray(other.mu)), other.logvar)
 
         expected = udr([one, other, codes(2)])
         actual = udr([one, changed, codes(2)])
@@ -67,7 +67,7 @@ class TestInvariances:
     def test_a_bent_latent_is_the_same_by_rank(self) -> None:
         """Rank correlation sees through a monotone map."""
         one = codes(0)
-        bent = Codes(np.exp(np.asarray(one.mu)), one.logvar)
+        bent = Posteriors(np.exp(np.asarray(one.mu)), one.logvar)
 
         assert scores(one, one)["udr_spearman"] == scores(one, bent)["udr_spearman"]
 
@@ -76,7 +76,7 @@ class TestInvariances:
         """Latents mixed by a rotation agree less, though nothing is lost."""
         one = codes(0)
         rotation = stats.ortho_group.rvs(4, random_state=0)
-        rotated = Codes(np.asarray(one.mu) @ rotation, one.logvar)
+        rotated = Posteriors(np.asarray(one.mu) @ rotation, one.logvar)
 
         assert scores(one, rotated)[name] < 0.75 * scores(one, one)[name]
 
@@ -86,7 +86,7 @@ class TestMask:
     def test_uninformative_latents_do_not_count(self, name: str) -> None:
         """A latent with a KL of 0.01 nats or less is as good as absent, whatever its mean says."""
         one, noise = codes(0), 0.1 * np.asarray(codes(1, m=2).mu)
-        padded = Codes(
+        padded = Posteriors(
             np.hstack([np.asarray(one.mu), noise]),
             np.hstack([np.asarray(one.logvar), np.zeros((4000, 2))]),
         )
@@ -94,8 +94,8 @@ class TestMask:
         assert scores(one, one)[name] == pytest.approx(scores(padded, one)[name], abs=1e-12)
 
     def test_a_collapsed_model_scores_nothing(self) -> None:
-        """Two models that know nothing agree on nothing."""
-        collapsed = Codes(np.zeros((100, 3)), np.zeros((100, 3)))
+        """Two models without information agree on nothing."""
+        collapsed = Posteriors(np.zeros((100, 3)), np.zeros((100, 3)))
 
         assert NOTHING == scores(collapsed, collapsed)
         assert NOTHING == scores(codes(0, n=100), collapsed)
@@ -106,7 +106,7 @@ class TestMask:
 
     def test_a_latent_of_one_value_is_no_division_by_zero(self) -> None:
         """A mean that never moves is related to nothing."""
-        constant = Codes(np.full((100, 2), 3.0), np.zeros((100, 2)))
+        constant = Posteriors(np.full((100, 2), 3.0), np.zeros((100, 2)))
 
         assert 0 == scores(constant, codes(0, n=100))["udr"]
 
@@ -136,7 +136,7 @@ def test_lasso_is_that_of_scikit_learn() -> None:
 def test_spearman_is_that_of_scipy() -> None:
     """R is the absolute rank correlation of scipy, of every latent with every other."""
     one, two = codes(0, m=3), codes(1, m=3)
-    mixed = Codes(np.asarray(one.mu) + np.asarray(two.mu)[:, ::-1], two.logvar)
+    mixed = Posteriors(np.asarray(one.mu) + np.asarray(two.mu)[:, ::-1], two.logvar)
     whole = stats.spearmanr(np.asarray(one.mu), np.asarray(mixed.mu)).statistic
 
     expected = strength(np.abs(whole[:3, 3:]))
@@ -196,10 +196,10 @@ class TestAsIndependent:
     [
         ([codes(0)], "at least two models, but got 1"),
         ([codes(0), codes(0, n=100)], "codes .n, M. of the same n images"),
-        ([codes(0), Codes(np.zeros(5), np.zeros(5))], "codes .n, M. of the same n images"),
+        ([codes(0), Posteriors(np.zeros(5), np.zeros(5))], "codes .n, M. of the same n images"),
     ],
 )
-def test_what_cannot_be_compared(models: list[Codes], message: str) -> None:
+def test_what_cannot_be_compared(models: list[Posteriors], message: str) -> None:
     """One seed alone, or other images, is an error."""
     with pytest.raises(DataError, match=message):
         udr(models)
@@ -208,7 +208,7 @@ def test_what_cannot_be_compared(models: list[Codes], message: str) -> None:
 def test_large_tables_are_sampled() -> None:
     """Ten thousand of more images give the score of all, to the second decimal."""
     one, two = codes(0, n=40_000), codes(1, n=40_000)
-    mixed = Codes(np.asarray(one.mu) + 0.5 * np.asarray(two.mu), two.logvar)
-    small = [Codes(np.asarray(c.mu)[:9999], np.asarray(c.logvar)[:9999]) for c in (one, mixed)]
+    mixed = Posteriors(np.asarray(one.mu) + 0.5 * np.asarray(two.mu), two.logvar)
+    small = [Posteriors(np.asarray(c.mu)[:9999], np.asarray(c.logvar)[:9999]) for c in (one, mixed)]
 
     assert scores(*small)["udr"] == pytest.approx(scores(one, mixed)["udr"], abs=0.01)

@@ -9,9 +9,9 @@ from PIL import Image
 from bvae.pictures.drawing import (
     Origins,
     Picture,
-    Sweep,
+    Traversal,
     factor_map,
-    latent_film,
+    latent_animation,
     latent_grid,
     reconstruction_grid,
     save_gif,
@@ -21,7 +21,7 @@ from bvae.pictures.drawing import (
 )
 
 Images = NDArray[np.float64]
-PAPER, BLACK, WHITE = 255, 0, 255
+BACKGROUND, BLACK, WHITE = 255, 0, 255
 
 
 def blank_tiles(*shape: int, value: float, channels: int = 1, resolution: int = 32) -> Images:
@@ -90,8 +90,8 @@ class TestReconstructionGrid:
 
         assert (dark[:, 0] < 12 + 96).any()
         assert (dark[:, 0] > 12 + 96).any()
-        assert (picture[:12] == PAPER).all()
-        assert (picture[:, :12] == PAPER).all()
+        assert (picture[:12] == BACKGROUND).all()
+        assert (picture[:, :12] == BACKGROUND).all()
 
     def test_pixels(self) -> None:
         """A pixel becomes a square of pixels of its own grey, at its own place."""
@@ -181,7 +181,7 @@ class TestTraversalGrid:
         picture = traversal_grid(frames, kl_nats=np.ones(1), labels=["orientation of the object"])
         _, x, _, _ = boxes(picture, 100)[0]
 
-        assert (picture[:, x - 12 : x] == PAPER).all()
+        assert (picture[:, x - 12 : x] == BACKGROUND).all()
         assert (picture[:, : x - 12].min() < 80).all()
 
     @pytest.mark.parametrize("n_labels", [1, 3])
@@ -198,9 +198,9 @@ class TestTraversalGif:
         """Four steps make six pictures, which come back without showing an end twice."""
         greys = np.array([10, 60, 110, 160])
         frames = greys[None, :, None, None, None] / 255 * np.ones((3, 1, 1, 32, 32))
-        film = traversal_gif(frames, kl_nats=np.array([1.0, 2.0, 3.0]))
+        animation = traversal_gif(frames, kl_nats=np.array([1.0, 2.0, 3.0]))
 
-        shown = [next(int(g) for g in greys if len(boxes(page, int(g))) == 3) for page in film]
+        shown = [next(int(g) for g in greys if len(boxes(page, int(g))) == 3) for page in animation]
         assert shown == [10, 60, 110, 160, 110, 60]
 
     def test_tiles_by_kl(self) -> None:
@@ -208,28 +208,30 @@ class TestTraversalGif:
         frames = (
             np.array([10, 60, 110])[:, None, None, None, None] / 255 * np.ones((1, 4, 1, 32, 32))
         )
-        film = traversal_gif(frames, kl_nats=np.array([1.0, 3.0, 2.0]))
-        corners = {grey: boxes(film[0], grey)[0][1] for grey in (10, 60, 110)}
+        animation = traversal_gif(frames, kl_nats=np.array([1.0, 3.0, 2.0]))
+        corners = {grey: boxes(animation[0], grey)[0][1] for grey in (10, 60, 110)}
 
         assert sorted(corners, key=corners.__getitem__) == [60, 110, 10]
-        assert all(np.array_equal(page, film[0]) for page in film)
+        assert all(np.array_equal(page, animation[0]) for page in animation)
 
     @pytest.mark.parametrize(("M", "lines"), [(1, [1]), (6, [6]), (10, [5, 5]), (13, [5, 5, 3])])
     def test_lines_are_balanced(self, M: int, lines: list[int]) -> None:
         """Up to six tiles to a line, as even as can be."""
-        film = traversal_gif(blank_tiles(M, 2, value=100 / 255), kl_nats=np.ones(M))
-        tops = [y for y, *_ in boxes(film[0], 100)]
+        animation = traversal_gif(blank_tiles(M, 2, value=100 / 255), kl_nats=np.ones(M))
+        tops = [y for y, *_ in boxes(animation[0], 100)]
 
         assert [tops.count(y) for y in sorted(set(tops))] == lines
 
     def test_text_above_each_tile(self) -> None:
         """The name and KL of a latent stand in the free lines right above its tile."""
-        film = traversal_gif(
+        animation = traversal_gif(
             blank_tiles(2, 2, value=100 / 255), kl_nats=np.ones(2), labels=["size", ""]
         )
-        for y, x, _, width in boxes(film[0], 100):
-            assert film[0][y - 20 : y, x : x + width].min() < 80
-        upper_lines = [film[0][y - 40 : y - 20, x : x + w] for y, x, _, w in boxes(film[0], 100)]
+        for y, x, _, width in boxes(animation[0], 100):
+            assert animation[0][y - 20 : y, x : x + width].min() < 80
+        upper_lines = [
+            animation[0][y - 40 : y - 20, x : x + w] for y, x, _, w in boxes(animation[0], 100)
+        ]
         assert [bool(line.min() < 80) for line in upper_lines] == [True, False]
 
 
@@ -259,12 +261,12 @@ class TestSavePng:
 
 class TestSaveGif:
     def test_reads_back(self, tmp_path: Path) -> None:
-        """The film has all its pictures, loops for ever at its pace, and shows them."""
-        film = traversal_gif(moving_blob(4, 5), kl_nats=np.arange(4.0))
-        save_gif(tmp_path / "film.gif", film, fps=8)
-        with Image.open(tmp_path / "film.gif") as image:
+        """The animation has all its pictures, loops for ever at its frame rate, and shows them."""
+        animation = traversal_gif(moving_blob(4, 5), kl_nats=np.arange(4.0))
+        save_gif(tmp_path / "animation.gif", animation, fps=8)
+        with Image.open(tmp_path / "animation.gif") as image:
             assert (image.format, image.n_frames, image.info["loop"]) == ("GIF", 8, 0)
-            for i, expected in enumerate(film):
+            for i, expected in enumerate(animation):
                 image.seek(i)
                 assert image.info["duration"] == 120  # 125 ms, in the hundredths of a GIF
                 actual = np.asarray(image.convert("RGB")).astype(int)
@@ -273,11 +275,11 @@ class TestSaveGif:
                 assert actual.max() == WHITE
 
     def test_colours(self, tmp_path: Path) -> None:
-        """A film in colour keeps its colours."""
+        """An animation in colour keeps its colours."""
         frames = np.zeros((1, 2, 3, 32, 32))
         frames[0, 0, 0] = frames[0, 1, 2] = 1.0
-        save_gif(tmp_path / "film.gif", traversal_gif(frames, kl_nats=np.ones(1)), fps=5)
-        with Image.open(tmp_path / "film.gif") as image:
+        save_gif(tmp_path / "animation.gif", traversal_gif(frames, kl_nats=np.ones(1)), fps=5)
+        with Image.open(tmp_path / "animation.gif") as image:
             for i, expected in enumerate([(255, 0, 0), (0, 0, 255)]):
                 image.seek(i)
                 middle = np.asarray(image.convert("RGB"))[80, 60]
@@ -285,9 +287,9 @@ class TestSaveGif:
 
     def test_size(self, tmp_path: Path) -> None:
         """Ten latents that all move, over eleven steps at 64 pixels, take less than 112 KB."""
-        film = traversal_gif(moving_blob(10, 11, resolution=64), kl_nats=np.ones(10))
-        save_gif(tmp_path / "film.gif", film, fps=8)
-        assert 10_000 < (tmp_path / "film.gif").stat().st_size < 112_000
+        animation = traversal_gif(moving_blob(10, 11, resolution=64), kl_nats=np.ones(10))
+        save_gif(tmp_path / "animation.gif", animation, fps=8)
+        assert 10_000 < (tmp_path / "animation.gif").stat().st_size < 112_000
 
 
 def broken_save(self: Image.Image, path: Path, **options: object) -> None:
@@ -339,14 +341,14 @@ def coloured(*shape: int, colour: tuple[int, int, int]) -> Images:
 
 class TestOneLatent:
     ORIGINS = Origins(["square", "heart"], coloured(2, colour=RED))
-    SWEEPS = (
-        Sweep("-3 to 3", np.linspace(-3, 3, 5), coloured(2, 5, colour=BLUE)),
-        Sweep("its own", np.linspace(0, 0.1, 5), coloured(2, 5, colour=BLUE)),
+    TRAVERSALS = (
+        Traversal("-3 to 3", np.linspace(-3, 3, 5), coloured(2, 5, colour=BLUE)),
+        Traversal("its own", np.linspace(0, 0.1, 5), coloured(2, 5, colour=BLUE)),
     )
 
     def test_grid(self) -> None:
         """A block for each range: in each row an image, then its steps in one line."""
-        picture = latent_grid(self.ORIGINS, self.SWEEPS, title="z3")
+        picture = latent_grid(self.ORIGINS, self.TRAVERSALS, title="z3")
         images, steps = boxes(picture, RED), boxes(picture, BLUE)
 
         assert 4 == len(images)
@@ -361,31 +363,33 @@ class TestOneLatent:
         frames = coloured(2, 5, colour=BLUE).copy()
         frames[1, 3] = np.array(RED)[:, None, None] / 255
         origins = Origins(["a", "b"], coloured(2, colour=BLUE))
-        sweep = Sweep("own", np.linspace(0, 1, 5), frames)
-        picture = latent_grid(origins, [sweep], title="z3")
+        traversal = Traversal("own", np.linspace(0, 1, 5), frames)
+        picture = latent_grid(origins, [traversal], title="z3")
         ((y, x, _, _),) = boxes(picture, RED)
-        places = boxes(picture, BLUE)
+        corners = boxes(picture, BLUE)
 
-        assert max(box[0] for box in places) == y
-        assert 3 == len({box[1] for box in places if box[1] < x}) - 1  # one is the image itself
+        assert max(box[0] for box in corners) == y
+        assert 3 == len({box[1] for box in corners if box[1] < x}) - 1  # one is the image itself
 
-    def test_film(self) -> None:
+    def test_animation(self) -> None:
         """A column for the images and one for each range; forth and back without a repeat."""
-        film = latent_film(self.ORIGINS, self.SWEEPS, title="z3")
+        animation = latent_animation(self.ORIGINS, self.TRAVERSALS, title="z3")
 
-        assert 2 * 5 - 2 == len(film)
-        assert 2 == len(boxes(film[0], RED))
-        assert 4 == len(boxes(film[0], BLUE))
-        assert (film[1] == film[7]).all()
-        assert not (film[0] == film[1]).all()  # the values above the columns change
+        assert 2 * 5 - 2 == len(animation)
+        assert 2 == len(boxes(animation[0], RED))
+        assert 4 == len(boxes(animation[0], BLUE))
+        assert (animation[1] == animation[7]).all()
+        assert not (animation[0] == animation[1]).all()  # the values above the columns change
 
-    def test_film_shows_the_step(self) -> None:
+    def test_animation_shows_the_step(self) -> None:
         """In picture s every column shows step s, the images stay."""
         frames = coloured(2, 3, colour=BLUE).copy()
         frames[:, 2] = 0
-        film = latent_film(self.ORIGINS, [Sweep("own", np.linspace(0, 1, 3), frames)], title="z3")
-        assert [2, 2, 0, 2] == [len(boxes(picture, BLUE)) for picture in film]
-        assert [2, 2, 2, 2] == [len(boxes(picture, RED)) for picture in film]
+        animation = latent_animation(
+            self.ORIGINS, [Traversal("own", np.linspace(0, 1, 3), frames)], title="z3"
+        )
+        assert [2, 2, 0, 2] == [len(boxes(picture, BLUE)) for picture in animation]
+        assert [2, 2, 2, 2] == [len(boxes(picture, RED)) for picture in animation]
 
 
 class TestFactorMap:

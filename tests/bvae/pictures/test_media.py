@@ -27,12 +27,12 @@ class TestPictures:
     @pytest.fixture
     def drawn(
         self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path
-    ) -> media.Drawn:
+    ) -> media.MediaFiles:
         """All pictures of the model."""
         return media.draw(model, tiny, codes, folder=tmp_path / "media")
 
     def test_reconstructions(
-        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, drawn: media.Drawn
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, drawn: media.MediaFiles
     ) -> None:
         """Of 24 images from the first to the last, eight to a line, each above its output."""
         chosen = np.linspace(0, 95, 24, dtype=np.int64)
@@ -46,7 +46,7 @@ class TestPictures:
                     found, expected[8 * line : 8 * line + 8, 0], atol=0.5 / 255 + 1e-6
                 )
 
-    def test_traversal(self, model: BetaVAE, codes: Codes, drawn: media.Drawn) -> None:
+    def test_traversal(self, model: BetaVAE, codes: Codes, drawn: media.MediaFiles) -> None:
         """A row for each latent, that of the highest KL first, from the code in the middle."""
         frames = media.traverse(model, codes.mu[48])
         assert np.ptp(frames[:, :, 0], axis=1).max() > 0.2
@@ -55,24 +55,24 @@ class TestPictures:
             found = line_of_tiles(drawn.traversal, y=MARGIN + row * STEP, number=11)
             np.testing.assert_allclose(found, frames[latent, :, 0], atol=0.5 / 255 + 1e-6)
 
-    def test_film(self, model: BetaVAE, codes: Codes, drawn: media.Drawn) -> None:
+    def test_animation(self, model: BetaVAE, codes: Codes, drawn: media.MediaFiles) -> None:
         """All latents move forth and back, in 16 greys."""
         frames = media.traverse(model, codes.mu[48])[np.argsort(-codes.kl_nats)]
 
         assert drawn.traversal_gif is not None
-        with Image.open(drawn.traversal_gif) as film:
-            assert 2 * media.TRAVERSAL_STEPS - 2 == getattr(film, "n_frames", 1)
+        with Image.open(drawn.traversal_gif) as animation:
+            assert 2 * media.TRAVERSAL_STEPS - 2 == getattr(animation, "n_frames", 1)
             for picture, step in ((0, 0), (7, 7), (12, 8)):
-                film.seek(picture)
-                page = np.asarray(film.convert("L")) / 255
+                animation.seek(picture)
+                page = np.asarray(animation.convert("L")) / 255
                 y = len(page) - MARGIN - TILE
                 for i in range(3):
                     x = MARGIN + i * (TILE + MARGIN)
                     found = page[y + 1 : y + TILE : 3, x + 1 : x + TILE : 3]
                     np.testing.assert_allclose(found, frames[i, step, 0], atol=9 / 255)
 
-    def test_factor_map(self, codes: Codes, drawn: media.Drawn) -> None:
-        """It shows what each latent knows of each factor, under the factors' names."""
+    def test_factor_map(self, codes: Codes, drawn: media.MediaFiles) -> None:
+        """It shows the normalised mutual information of latents and factors, under the factors' names."""
         assert codes.factor_map is not None
         assert codes.lattice is not None
         expected = drawing.factor_map(

@@ -11,7 +11,14 @@ from bvae.evaluate import Codes, encode, scored_part
 from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
-from bvae.pictures.traversal import Drawn, Start, decode_moved, draw, starts, sweep_values
+from bvae.pictures.traversal import (
+    Start,
+    TraversalFiles,
+    decode_moved,
+    draw,
+    starts,
+    traversal_values,
+)
 
 
 class TestStarts:
@@ -60,7 +67,7 @@ def test_ranges_are_the_prior_and_the_latents_own() -> None:
     """-3 to 3, and from the first to the last percentile of the latent's means."""
     mu = np.stack([np.zeros(101), np.arange(101.0) / 10], axis=1).astype(np.float32)
     codes = Codes(mu, np.zeros_like(mu), np.arange(101), None)
-    found = sweep_values(codes, 1, steps=3)
+    found = traversal_values(codes, 1, steps=3)
 
     assert ["-3 to 3", "1% to 99% of its means"] == list(found)
     assert [-3, 0, 3] == next(iter(found.values())).tolist()
@@ -100,7 +107,7 @@ class TestDraw:
     @staticmethod
     def drawn(
         model: BetaVAE, tiny: ImageDataset, codes: Codes, folder: Path, *, latent: int = 2
-    ) -> Drawn:
+    ) -> TraversalFiles:
         """Draw from two images in four steps."""
         begun = [Start("one", 5), Start("two", 50)]
         return draw(model, tiny, codes, latent=latent, begun=begun, steps=4, folder=folder)
@@ -108,13 +115,13 @@ class TestDraw:
     def test_a_picture_and_a_film(
         self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path
     ) -> None:
-        """They are named after the latent; the film goes forth and back."""
+        """They are named after the latent; the animation goes forth and back."""
         found = self.drawn(model, tiny, codes, tmp_path / "media")
 
-        assert ("traversal-z2.png", "traversal-z2.gif") == (found.grid.name, found.film.name)
+        assert ("traversal-z2.png", "traversal-z2.gif") == (found.grid.name, found.animation.name)
         assert np.asarray(Image.open(found.grid)).std() > 10
-        with Image.open(found.film) as film:
-            assert 2 * 4 - 2 == getattr(film, "n_frames", 1)
+        with Image.open(found.animation) as animation:
+            assert 2 * 4 - 2 == getattr(animation, "n_frames", 1)
 
     def test_starts_from_the_codes_of_the_images(
         self,
@@ -125,11 +132,12 @@ class TestDraw:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """At the value the latent has, an image's own reconstruction is drawn."""
-        seen: list[drawing.Sweep] = []
+        seen: list[drawing.Traversal] = []
         row = 50
         value = float(codes.mu[row, 2])
         monkeypatch.setattr(
-            "bvae.pictures.traversal.sweep_values", lambda *_, **__: {"own": np.array([value, 3.0])}
+            "bvae.pictures.traversal.traversal_values",
+            lambda *_, **__: {"own": np.array([value, 3.0])},
         )
         monkeypatch.setattr(drawing, "save_png", lambda *_: None)
         monkeypatch.setattr(drawing, "save_gif", lambda *_, **__: None)
