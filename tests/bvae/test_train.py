@@ -197,7 +197,7 @@ class TestCompleteTrial:
         assert (3 * 2 * 5 * 4 * 4, 3) == codes.mu.shape
 
     def test_pictures_are_of_the_trained_model(self, done: tuple[Assignment, TrialResult]) -> None:
-        """Reconstructions and traversal are what the kept model draws; there is an animation, too."""
+        """Reconstructions and traversal are what the kept model draws; an animation, too."""
         task, _ = done
 
         assert_drawn_by_kept_model(task)

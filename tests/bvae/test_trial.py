@@ -84,7 +84,7 @@ def test_every_file_is_in_the_trials_folder(tmp_path: Path) -> None:
     [((), None), (("best",), "best"), (("last",), "last"), (("resume",), None)],
 )
 def test_weights_that_were_kept(tmp_path: Path, there: tuple[str, ...], kept: str | None) -> None:
-    """They are those of the last step or of the best validation score; a state to resume from is neither."""
+    """They are those of the last step or of the best score; a state to resume from is neither."""
     folder = TrialFolder(tmp_path)
     folder.checkpoints.mkdir()
     for name in there:

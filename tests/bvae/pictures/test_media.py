@@ -72,7 +72,7 @@ class TestPictures:
                     np.testing.assert_allclose(found, frames[i, step, 0], atol=9 / 255)
 
     def test_factor_map(self, codes: Codes, drawn: media.MediaFiles) -> None:
-        """It shows the normalised mutual information of latents and factors, under the factors' names."""
+        """Normalised mutual information of latents and factors, under the factors' names."""
         assert codes.factor_map is not None
         assert codes.lattice is not None
         expected = drawing.factor_map(
