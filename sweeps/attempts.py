@@ -1,7 +1,7 @@
-"""Attempts at points as an Optuna study: a trial for each, in the study's journal.
+"""The attempts at a study's points, kept as the trials of an Optuna study in its journal.
 
-What Optuna calls a trial is one attempt: waiting in the queue, running in a worker's hands, or
-ended. Nothing here takes the study's lock; the `Ledger` does, around all of it.
+What Optuna calls a trial is one attempt here: waiting in the queue, leased to a worker, or ended.
+Nothing here takes the study's lock; the `Queue` does, around every call.
 """
 
 import heapq
@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.journal import DAMAGE, JournalStore
 from sweeps.points import Point
-from sweeps.presence import Watch
-from sweeps.results import Ended
+from sweeps.presence import WorkerRegistry
+from sweeps.results import AttemptResult
 from sweeps.study import Study
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Store = JournalStore | DatabaseStore
 
 log = logging.getLogger("sweeps")
+
+SYSTEM_ATTRS = "notes"
+"""The attribute in the journal under which a sampler's system attributes are kept."""
 
 # Wide enough that no study has to change them: a sampler never draws from these.
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -38,7 +41,7 @@ def store_of(study: Study) -> "Store":
     """Return where the attempts of a study are kept."""
     if study.manifest.storage is None:
         return JournalStore(study.folder)
-    from sweeps.database import DatabaseStore  # whose driver not everyone has
+    from sweeps.database import DatabaseStore  # the driver is an optional dependency
 
     return DatabaseStore(study)
 
@@ -47,21 +50,21 @@ class Attempts:
     """The attempts at the points of a study, in the order they were queued.
 
     Attributes:
-        notes: what there is to say about a journal that was lost or damaged.
+        messages: for the user, about a journal that was lost or damaged.
     """
 
     def __init__(self, store: "Store", *, study_name: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._store = store
         self._name = study_name
-        self.notes: list[str] = []
+        self.messages: list[str] = []
         self.open()
 
     def open(self) -> None:
         """Open the storage, and the study in it; a new one if there is none."""
-        self._storage, note = self._store.open()
-        if note is not None:
-            self.note(note)
+        self._storage, message = self._store.open()
+        if message is not None:
+            self.warn(message)
         self._optuna = optuna.create_study(
             storage=self._storage,
             study_name=self._name,
@@ -71,7 +74,7 @@ class Attempts:
             load_if_exists=True,
         )
         self._study_id = self._storage.get_study_id_from_name(self._name)
-        self._taken: FrozenTrial | None = None
+        self._last_leased: FrozenTrial | None = None
         self._store.remember()
 
     @property
@@ -79,28 +82,28 @@ class Attempts:
         """Where the attempts are kept."""
         return self._store
 
-    def is_in_step(self) -> bool:
-        """Whether the study is the one that was opened, and can be read."""
+    def is_current(self) -> bool:
+        """Whether the journal is the one that was opened, and can be read."""
         if not self._store.is_known():
-            self.note(f"{self._store.name} was replaced or cut off; rebuilt from the result files")
+            self.warn(f"{self._store.name} was replaced or cut off; rebuilt from the result files")
             return False
         try:
             return self._storage.get_study_id_from_name(self._name) == self._study_id
         except DAMAGE:
             return False
 
-    def note(self, text: str) -> None:
-        """Keep what there is to say, and log it."""
-        log.warning(text)
-        self.notes.append(text)
+    def warn(self, message: str) -> None:
+        """Log a message, and keep it for the user."""
+        log.warning(message)
+        self.messages.append(message)
 
-    def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Return the attempts in these states, or all."""
+    def select(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the attempts in these states, or all of them if none is named."""
         return self._storage.get_all_trials(self._study_id, deepcopy=False, states=states or None)
 
-    def again(self, trial: FrozenTrial) -> FrozenTrial:
+    def refreshed(self, attempt: FrozenTrial) -> FrozenTrial:
         """Return an attempt as it is now."""
-        return self._storage.get_trial(_id(trial))
+        return self._storage.get_trial(_id(attempt))
 
     def numbered(self, number: int) -> FrozenTrial | None:
         """Return the attempt that was the `number`-th to be queued, from 0; None if none is yet."""
@@ -111,166 +114,170 @@ class Attempts:
         return self._storage.get_trial(key)
 
     def since(self, number: int) -> list[FrozenTrial]:
-        """Return the attempts from this number on; to learn that there is none costs little."""
-        return [] if self.numbered(number) is None else self.trials()[number:]
+        """Return the attempts from this number on; cheap if there is none."""
+        return [] if self.numbered(number) is None else self.select()[number:]
 
-    def held(self, slug: str, worker: str) -> FrozenTrial | None:
-        """Return the attempt at a point that is in a worker's hands, if it is.
+    def leased(self, slug: str, worker: str) -> FrozenTrial | None:
+        """Return the attempt at a point that is leased to a worker, if there is one.
 
-        The one taken here last is most likely meant; only if it is not are all looked at.
+        Most often it is the one leased here last; only if not, all running attempts are searched.
         """
-        if self._taken is not None and _is_held(last := self.again(self._taken), slug, worker):
+        if self._last_leased is not None and _is_leased(
+            last := self.refreshed(self._last_leased), slug, worker
+        ):
             return last
-        running = self.trials(TrialState.RUNNING)
-        return next((trial for trial in running if _is_held(trial, slug, worker)), None)
+        running = self.select(TrialState.RUNNING)
+        return next((attempt for attempt in running if _is_leased(attempt, slug, worker)), None)
 
     def enqueue(
-        self, point: Point, *, attempt: int, notes: Mapping[str, Any] | None = None
+        self, point: Point, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
     ) -> None:
-        """Add a waiting attempt, with the notes of the sampler that has drawn its cell."""
-        attrs = {"slug": point.slug, "attempt": attempt} | ({"notes": notes} if notes else {})
-        self._optuna.add_trial(_trial(point, TrialState.WAITING, attrs=attrs))
+        """Add a waiting attempt, with the system attributes the sampler has set for its cell."""
+        attrs: dict[str, Any] = {"slug": point.slug, "attempt": attempt_number}
+        if system_attrs:
+            attrs[SYSTEM_ATTRS] = system_attrs
+        self._optuna.add_trial(_attempt(point, TrialState.WAITING, attrs=attrs))
 
-    def take(self, trial: FrozenTrial, worker: str) -> None:
-        """Put a waiting attempt into a worker's hands."""
-        self._storage.set_trial_state_values(_id(trial), state=TrialState.RUNNING)
-        self._storage.set_trial_user_attr(_id(trial), "worker", worker)
-        self._taken = trial
+    def lease(self, attempt: FrozenTrial, worker: str) -> None:
+        """Lease a waiting attempt to a worker."""
+        self._storage.set_trial_state_values(_id(attempt), state=TrialState.RUNNING)
+        self._storage.set_trial_user_attr(_id(attempt), "worker", worker)
+        self._last_leased = attempt
 
-    def report(self, trial: FrozenTrial, step: int, score: float) -> None:
-        """Note a score on the way."""
-        self._storage.set_trial_intermediate_value(_id(trial), step, score)
+    def report(self, attempt: FrozenTrial, step: int, score: float) -> None:
+        """Add an intermediate score."""
+        self._storage.set_trial_intermediate_value(_id(attempt), step, score)
 
-    def noted(self) -> dict[str, Mapping[str, Any]]:
-        """Return the notes of samplers, by slug."""
-        found = [trial for trial in self.trials() if "notes" in trial.user_attrs]
-        return {slug_of(trial): trial.user_attrs["notes"] for trial in found}
+    def system_attrs(self) -> dict[str, Mapping[str, Any]]:
+        """Return the system attributes that samplers have set, by slug."""
+        found = [attempt for attempt in self.select() if SYSTEM_ATTRS in attempt.user_attrs]
+        return {slug_of(attempt): attempt.user_attrs[SYSTEM_ATTRS] for attempt in found}
 
-    def reported(self) -> dict[str, dict[int, float]]:
-        """Return the scores on the way, by slug and step; a later attempt's count."""
+    def intermediate_scores(self) -> dict[str, dict[int, float]]:
+        """Return the intermediate scores by slug and step; a later attempt's overrides."""
         found: dict[str, dict[int, float]] = {}
-        for trial in self.trials():
-            if trial.intermediate_values:
-                found.setdefault(slug_of(trial), {}).update(trial.intermediate_values)
+        for attempt in self.select():
+            if attempt.intermediate_values:
+                found.setdefault(slug_of(attempt), {}).update(attempt.intermediate_values)
         return found
 
-    def tell(self, trial: FrozenTrial, ended: Ended) -> None:
-        """End an attempt as its result says."""
-        state = state_of(ended)
-        values = [_value(ended)] if state is TrialState.COMPLETE else None
-        self._storage.set_trial_state_values(_id(trial), state=state, values=values)
+    def finish(self, attempt: FrozenTrial, result: AttemptResult) -> None:
+        """End an attempt in the state of its result."""
+        state = state_of(result)
+        values = [_value(result)] if state is TrialState.COMPLETE else None
+        self._storage.set_trial_state_values(_id(attempt), state=state, values=values)
 
-    def end(self, trial: FrozenTrial, reason: str, *, step: int | None = None) -> None:
-        """End an attempt that has no result, and say why and at which step."""
+    def end(self, attempt: FrozenTrial, reason: str, *, step: int | None = None) -> None:
+        """End an attempt that has no result; record the reason, and the step it had reached."""
         if step is not None:
-            self._storage.set_trial_user_attr(_id(trial), "step", step)
-        self._storage.set_trial_user_attr(_id(trial), "end", reason)
-        self._storage.set_trial_state_values(_id(trial), state=TrialState.FAIL)
+            self._storage.set_trial_user_attr(_id(attempt), "step", step)
+        self._storage.set_trial_user_attr(_id(attempt), "end", reason)
+        self._storage.set_trial_state_values(_id(attempt), state=TrialState.FAIL)
 
-    def add(self, point: Point, ended: Ended) -> None:
+    def add(self, point: Point, result: AttemptResult) -> None:
         """Add an attempt that has ended already."""
-        attrs = {"slug": point.slug, "attempt": ended.attempt}
-        added = _trial(point, state_of(ended), attrs=attrs, value=_value(ended))
+        attrs = {"slug": point.slug, "attempt": result.attempt}
+        added = _attempt(point, state_of(result), attrs=attrs, value=_value(result))
         self._optuna.add_trial(added)
 
-    def forgive(self, point: Point) -> None:
-        """Let the deaths before now count no more."""
+    def reset_attempts(self, point: Point) -> None:
+        """Let deaths of workers at a point before now no longer count."""
         attrs = {"slug": point.slug, "end": "retried"}
-        self._optuna.add_trial(_trial(point, TrialState.FAIL, attrs=attrs))
+        self._optuna.add_trial(_attempt(point, TrialState.FAIL, attrs=attrs))
 
 
-class Queue:
+class WaitingAttempts:
     """The waiting attempts at a study's points, in the order to run.
 
-    A claim that looked at all attempts would cost the more the larger the study. Attempts are only
-    added, at the end, and one that was taken never waits again: each is put in line when it is
-    new, and dropped when its turn has come and it no longer waits.
+    To search all attempts for every lease would be slow in a large study. Attempts are only added,
+    at the end, and one that was leased never waits again: so a heap holds those seen, and drops one
+    when it comes first and no longer waits.
 
     Args:
-        attempts: as long as their journal is not opened again.
+        attempts: to be given anew when their journal was opened again.
         order: the slugs of the points.
     """
 
     def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
         self._attempts = attempts
-        self._place = {slug: place for place, slug in enumerate(order)}
-        self._line: list[tuple[int, int]] = []
+        self._rank = {slug: rank for rank, slug in enumerate(order)}
+        self._heap: list[tuple[int, int]] = []
         self._seen = 0
 
     def first(self, among: Collection[str]) -> FrozenTrial | None:
         """Return the next waiting attempt at one of these points, by slug, if one waits."""
-        self._line_up()
-        passed: list[tuple[int, int]] = []
+        self._add_new()
+        waiting: list[tuple[int, int]] = []
         found = None
-        while self._line and found is None:
-            turn = heapq.heappop(self._line)
-            trial = self._attempts.numbered(turn[1])
-            if trial is not None and trial.state is TrialState.WAITING:
-                passed.append(turn)
-                found = trial if slug_of(trial) in among else None
-        for turn in passed:  # who is found stays in line until it is taken
-            heapq.heappush(self._line, turn)
+        while self._heap and found is None:
+            entry = heapq.heappop(self._heap)
+            attempt = self._attempts.numbered(entry[1])
+            if attempt is not None and attempt.state is TrialState.WAITING:
+                waiting.append(entry)
+                found = attempt if slug_of(attempt) in among else None
+        for entry in waiting:  # also the one that is returned: it waits until it is leased
+            heapq.heappush(self._heap, entry)
         return found
 
-    def _line_up(self) -> None:
-        for trial in self._attempts.since(self._seen):
-            self._seen = trial.number + 1
-            place = self._place.get(slug_of(trial))
-            if place is not None and trial.state is TrialState.WAITING:
-                heapq.heappush(self._line, (place, trial.number))
+    def _add_new(self) -> None:
+        for attempt in self._attempts.since(self._seen):
+            self._seen = attempt.number + 1
+            rank = self._rank.get(slug_of(attempt))
+            if rank is not None and attempt.state is TrialState.WAITING:
+                heapq.heappush(self._heap, (rank, attempt.number))
 
 
-def deaths_without_progress(trials: Sequence[FrozenTrial]) -> int:
-    """Count a point's deaths since one that got further than all before it.
+def deaths_without_progress(attempts: Sequence[FrozenTrial]) -> int:
+    """Count how many workers have died at a point since one that got further than all before.
 
     Args:
-        trials: the point's trials, oldest first; only the last unbroken row of deaths counts.
+        attempts: the point's, oldest first; only the last unbroken series of deaths counts.
     """
     count, furthest = 0, -1
-    for trial in trials:
-        if not trial.state.is_finished():
+    for attempt in attempts:
+        if not attempt.state.is_finished():
             continue
-        if trial.user_attrs.get("end") != "death":
+        if attempt.user_attrs.get("end") != "death":
             count, furthest = 0, -1
             continue
-        step = trial.user_attrs.get("step", 0)
+        step = attempt.user_attrs.get("step", 0)
         count = 1 if step > furthest else count + 1
         furthest = max(furthest, step)
     return count
 
 
-def is_orphan(trial: FrozenTrial, watch: Watch) -> bool:
-    """Whether an attempt is in the hands of a worker that is dead."""
-    if trial.state is not TrialState.RUNNING:
+def is_abandoned(attempt: FrozenTrial, registry: WorkerRegistry) -> bool:
+    """Whether an attempt is leased to a worker that is dead."""
+    if attempt.state is not TrialState.RUNNING:
         return False
-    # Under the lock no living worker is between taking a trial and signing it.
-    worker = worker_of(trial)
-    return worker is None or not watch.lives(worker)
+    # Under the lock no living worker is between setting the state and writing its name.
+    worker = worker_of(attempt)
+    return worker is None or not registry.is_alive(worker)
 
 
-def _is_held(trial: FrozenTrial, slug: str, worker: str) -> bool:
-    is_running = trial.state is TrialState.RUNNING
-    return is_running and slug_of(trial) == slug and worker_of(trial) == worker
+def _is_leased(attempt: FrozenTrial, slug: str, worker: str) -> bool:
+    is_running = attempt.state is TrialState.RUNNING
+    return is_running and slug_of(attempt) == slug and worker_of(attempt) == worker
 
 
-def slug_of(trial: FrozenTrial) -> str:
-    """Return which point it is; empty for a trial that someone else has put into the journal."""
-    return str(trial.user_attrs.get("slug", ""))
+def slug_of(attempt: FrozenTrial) -> str:
+    """Return the slug of an attempt's point; empty for a trial that this project did not add."""
+    return str(attempt.user_attrs.get("slug", ""))
 
 
-def worker_of(trial: FrozenTrial) -> str | None:
-    """Return who has taken the attempt, if anyone has."""
-    worker: str | None = trial.user_attrs.get("worker")
+def worker_of(attempt: FrozenTrial) -> str | None:
+    """Return the name of the worker that the attempt was leased to, if it was."""
+    worker: str | None = attempt.user_attrs.get("worker")
     return worker
 
 
-def state_of(ended: Ended) -> TrialState:
-    """Return Optuna's word for how an attempt has ended."""
+def state_of(result: AttemptResult) -> TrialState:
+    """Return Optuna's state for an attempt with this result."""
     states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
-    return states.get(ended.state, TrialState.FAIL)
+    return states.get(result.state, TrialState.FAIL)
 
 
-def _trial(
+def _attempt(
     point: Point, state: TrialState, *, attrs: dict[str, Any], value: float | None = None
 ) -> FrozenTrial:
     values = point.values
@@ -283,11 +290,11 @@ def _trial(
     )
 
 
-def _value(ended: Ended) -> float:
-    # A study without factors has no such score; Optuna refuses NaN, but not an infinity.
-    return -math.inf if ended.value is None else ended.value
+def _value(result: AttemptResult) -> float:
+    # Without factors there is no such score; Optuna refuses NaN, but not an infinity.
+    return -math.inf if result.value is None else result.value
 
 
-def _id(trial: FrozenTrial) -> int:
-    # The storage's own key of a trial: Optuna's storages take it, and give it only here.
-    return trial._trial_id
+def _id(attempt: FrozenTrial) -> int:
+    # The storage identifies a trial by this number; Optuna has no public way to read it.
+    return attempt._trial_id

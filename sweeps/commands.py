@@ -13,7 +13,7 @@ from bvae.metrics.scores import UDR_NAMES
 from sweeps.display import duration, shown
 from sweeps.exits import Exit
 from sweeps.points import canonical, text
-from sweeps.presence import is_locked, new_worker_name, workers_at
+from sweeps.presence import is_locked, living_workers, new_worker_name
 from sweeps.progress import Progress
 from sweeps.study import Study, load_study
 
@@ -31,7 +31,7 @@ def status(typed: argparse.Namespace) -> int:
     parts = [f"{counts[name]} {name}" for name in counts if name != "expected" and counts[name]]
     head = f"{study.name}: {counts['expected']} points: {', '.join(parts)}"
     console.print(head, markup=False, soft_wrap=True)
-    for worker in workers_at(study.folder.workers):
+    for worker in living_workers(study.folder.workers):
         at = f"{worker.slug}  step {worker.step} of {worker.total}" if worker.slug else "idle"
         console.print(f"  {worker.name}: {at}", markup=False)
     for line in study.failures:
@@ -45,7 +45,7 @@ def _remaining(study: Study) -> str:
     if not is_locked(study.folder.orchestrator):
         return f"not running; go on with: {study.manifest.command}"
     progress = Progress(study)
-    progress.look()
+    progress.refresh()
     left_s = progress.snapshot().eta_s
     return "running" if left_s is None else f"about {duration(left_s)} left"
 
@@ -108,29 +108,31 @@ def logs(typed: argparse.Namespace) -> int:
 
 
 def stop(typed: argparse.Namespace) -> int:
-    """Leave the note that every worker looks for."""
+    """Write the stop file that every worker checks for."""
     study = load_study(typed.study)
     study.folder.stop.write_text("`sweeps stop`")
-    print(f"{len(workers_at(study.folder.workers))} worker(s) will save what they run and leave")
+    print(
+        f"{len(living_workers(study.folder.workers))} worker(s) will save what they train and stop"
+    )
     return 0
 
 
 def worker(typed: argparse.Namespace) -> int:
     """Take points of a study in this process, beside whoever else does."""
-    from sweeps.worker import LEAVE_WITHIN_S, Leave, Worker, leaving_on, log_to
+    from sweeps.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
 
     study = load_study(typed.study)
     folder, name = study.folder, new_worker_name()
     if not is_locked(folder.orchestrator):
         folder.stop.unlink(missing_ok=True)  # of a command that has ended
-    print(f"{name} works on {study.name}; Ctrl-C saves the running point and leaves", flush=True)
-    leave = Leave(folder)
+    print(f"{name} works on {study.name}; Ctrl-C saves the running trial and stops", flush=True)
+    stop_request = StopRequest(folder)
     with (
         log_to(folder.logs / f"{name}.log"),
-        leaving_on(leave, signal.SIGINT, signal.SIGTERM, within_s=LEAVE_WITHIN_S),
+        stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S),
     ):
-        Worker(study, name=name, drains=True, leave=leave).work()
-    return Exit.INTERRUPTED if leave.told else Exit.COMPLETE
+        Worker(study, name=name, detached=True, stop_request=stop_request).work()
+    return Exit.INTERRUPTED if stop_request.is_signalled else Exit.COMPLETE
 
 
 def dashboard(typed: argparse.Namespace) -> int:
@@ -159,7 +161,7 @@ def workspace(typed: argparse.Namespace) -> int:
 
 def retry(typed: argparse.Namespace) -> int:
     """Queue failed points again; the next run of the command takes them up."""
-    from sweeps.ledger import Ledger
+    from sweeps.ledger import Queue
 
     study = load_study(typed.study)
     wanted = dict(_condition(study, where) for where in typed.where)
@@ -169,7 +171,7 @@ def retry(typed: argparse.Namespace) -> int:
         if study.states[point.slug] == "failed"
         and all(text(point.values[key]) == value for key, value in wanted.items())
     ]
-    queued = Ledger(study).retry(slugs)
+    queued = Queue(study).retry(slugs)
     go_on = f"; go on with: {study.manifest.command}" if queued else ""
     print(f"{len(queued)} failed point(s) queued again{go_on}")
     return 0

@@ -1,7 +1,7 @@
-"""`sweeps dashboard`: optuna-dashboard on a study, with each trial's pictures, for looking only.
+"""`sweeps dashboard`: optuna-dashboard on a study, with each trial's pictures, read-only.
 
-The journal is opened as the workers do, under the same lock; nothing is written to it. Pictures
-are artifacts that are made up as they are asked for: no copy is kept and no record of them.
+The journal is opened as the workers open it, under the same lock; nothing is written to it.
+Pictures are served as artifacts from the trial folders, without a copy or a record of them.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK = "127.0.0.1"
-"""There is no password, so only this machine may look."""
+"""There is no password, so only this machine may connect."""
 
 
 def serving(study: Study, *, port: int) -> "Server":
@@ -50,20 +50,20 @@ def application(study: Study) -> "WSGIApplication":
 
     pictures = Pictures(study.folder)
     if study.manifest.storage is not None:
-        from sweeps.database import reading  # whose driver not everyone has
+        from sweeps.database import reading  # the driver is an optional dependency
 
-        return looking_only(wsgi(Pictured(reading(study), pictures), artifact_store=pictures))
+        return read_only(wsgi(Pictured(reading(study), pictures), artifact_store=pictures))
     if not study.folder.journal.exists():
         raise ConfigError(
             f"{study.folder.journal}: no such file; it is made, from the results there are, by: "
             f"{study.manifest.command}"
         )
     storage = open_journal(study.folder.journal, make=lambda journal: Pictured(journal, pictures))
-    return looking_only(wsgi(storage, artifact_store=pictures))
+    return read_only(wsgi(storage, artifact_store=pictures))
 
 
-def looking_only(app: "WSGIApplication") -> "WSGIApplication":
-    """Let through what reads; answer everything else with 405."""
+def read_only(app: "WSGIApplication") -> "WSGIApplication":
+    """Pass on requests that read; answer all others with 405."""
 
     def guarded(environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
@@ -127,19 +127,19 @@ class Pictured(JournalStorage):
         """Return what the journal has, and an artifact for every picture."""
         attrs = super().get_study_system_attrs(study_id)
         done = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-        return attrs | {key: value for trial in done for key, value in self._artifacts(trial)}
+        return attrs | {key: value for attempt in done for key, value in self._artifacts(attempt)}
 
-    def _artifacts(self, trial: FrozenTrial) -> Iterator[tuple[str, str]]:
-        for name, path in self._pictures.of(str(trial.user_attrs.get("slug", ""))):
+    def _artifacts(self, attempt: FrozenTrial) -> Iterator[tuple[str, str]]:
+        for name, path in self._pictures.of(str(attempt.user_attrs.get("slug", ""))):
             kind, encoding = mimetypes.guess_type(path.name)
-            told = {
+            artifact = {
                 "artifact_id": name,
                 "filename": path.name,
                 "mimetype": kind,
                 "encoding": encoding,
             }
             # where optuna-dashboard looks for the artifacts of a trial
-            yield f"dashboard:artifacts:{trial._trial_id}:{name}", json.dumps(told)
+            yield f"dashboard:artifacts:{attempt._trial_id}:{name}", json.dumps(artifact)
 
 
 class Server(ThreadingMixIn, WSGIServer):

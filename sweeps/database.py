@@ -1,8 +1,8 @@
 """A study's journal as rows of a PostgreSQL table, for workers on many hosts.
 
-What is written and how it is replayed is as in a file. The lock is the database's, for a shared
-folder may not know the locks of files: it dies with its holder's connection, and with it goes what
-the holder had not finished.
+The records, and how they are replayed, are those of the file. The lock is the database's, since a
+shared folder may not support file locks: it ends with its holder's connection, and what the holder
+had not committed is rolled back.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ TABLE = "bvae_journal"
 
 OPTIONS: Mapping[str, Any] = {
     "connect_timeout": 10,
-    # The server gives up a host that vanished without a word, and its lock, after half a minute.
+    # The server drops the connection of a host that vanished, and its lock, after half a minute.
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4 "
-    # What a crash of the server takes is rebuilt from the results, which are synced.
+    # What a crash of the server loses is rebuilt from the results, which are synced.
     "-c synchronous_commit=off",
 }
 
@@ -36,22 +36,22 @@ class Rows(BaseJournalBackend):
     """The records of one study, in the order they were added.
 
     Args:
-        connection: gives the one to use now.
-        study: tells its rows from those of other studies.
+        connection: returns the one to use now.
+        study: the id by which its rows are found.
 
     Attributes:
-        held: how many records there are, while nobody else can add any; None at other times.
+        locked_length: how many records there are, while this process has the lock; None otherwise.
     """
 
     def __init__(self, connection: Callable[[], psycopg.Connection], study: str) -> None:
         self._connection = connection
         self._study = study
-        self.held: int | None = None
+        self.locked_length: int | None = None
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Return the records from this number on."""
-        if self.held is not None and log_number_from >= self.held:
-            return iter(())  # which saves a message to the server and back
+        if self.locked_length is not None and log_number_from >= self.locked_length:
+            return iter(())  # which saves a round trip to the server
         query = f"SELECT record FROM {TABLE} WHERE study = %s AND number >= %s ORDER BY number"
         found = self._connection().execute(query, (self._study, log_number_from))
         return (json.loads(record) for (record,) in found.fetchall())
@@ -64,12 +64,12 @@ class Rows(BaseJournalBackend):
         rows = [(self._study, number, record) for number, record in enumerate(records, first)]
         with self._connection().cursor() as cursor:
             cursor.executemany(query, rows)
-        self.held = first + len(rows)
+        self.locked_length = first + len(rows)
 
     def length(self) -> int:
         """Return how many records there are."""
-        if self.held is not None:
-            return self.held
+        if self.locked_length is not None:
+            return self.locked_length
         query = f"SELECT max(number) FROM {TABLE} WHERE study = %s"
         row = self._connection().execute(query, (self._study,)).fetchone()
         return 0 if row is None or row[0] is None else row[0] + 1
@@ -92,26 +92,26 @@ class DatabaseStore:
 
     @property
     def name(self) -> str:
-        """What it is called when something is said about it."""
+        """Its name in messages."""
         return f"the journal in {self._url}"
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the study's lock; what is written meanwhile is there as a whole or not at all.
+        """Hold the study's lock; what is written meanwhile is committed as a whole or not at all.
 
         Raises:
             OSError: the database cannot be reached.
         """
-        with self._mutex, _told(self._url):
+        with self._mutex, _with_url(self._url):
             connection = self._locked()
-            self._rows.held = self._rows.length()
+            self._rows.locked_length = self._rows.length()
             try:
                 yield
             except psycopg.Error:
                 self._length = None
                 raise
             finally:
-                self._rows.held = None
+                self._rows.locked_length = None
                 self._finish(connection)
 
     def _locked(self) -> psycopg.Connection:
@@ -119,12 +119,12 @@ class DatabaseStore:
         try:
             return _lock(self._connection(), self._study)
         except psycopg.OperationalError:
-            self._length = None  # a server that crashed may have lost what it was told last
+            self._length = None  # a server that crashed may have lost the last commits
             self._connection().close()
             return _lock(self._connection(), self._study)
 
     def _finish(self, connection: psycopg.Connection) -> None:
-        """Commit, also what came before an error; if it is lost, all is read again."""
+        """Commit, also what was written before an error; if that fails, all is read again."""
         try:
             connection.commit()
         except psycopg.Error:
@@ -139,7 +139,7 @@ class DatabaseStore:
         return self._open
 
     def open(self) -> tuple[JournalStorage, str | None]:
-        """Open the journal, or begin a new one; there is nothing to say about it."""
+        """Open the journal, or begin a new one; there is never a message."""
         try:
             return JournalStorage(self._rows), None
         except DAMAGE as error:
@@ -149,22 +149,22 @@ class DatabaseStore:
             ) from error
 
     def remember(self) -> None:
-        """Note how long the journal is: it never becomes shorter, unless it is lost."""
+        """Keep the journal's length; it only grows, unless records are lost."""
         self._length = self._rows.length()
 
     def is_known(self) -> bool:
-        """Whether the journal has only grown, and all that was written to it was kept."""
+        """Whether the journal is not shorter, and no commit may have been lost."""
         return self._length is not None and self._rows.length() >= self._length
 
 
 def reading(study: Study) -> Rows:
-    """Return the rows of a study for who only looks, and takes no lock.
+    """Return the rows of a study for reading without a lock.
 
     Raises:
         OSError: the database cannot be reached.
     """
     url = str(study.manifest.storage)
-    with _told(url):
+    with _with_url(url):
         connection = _connected(url)
         connection.autocommit = True
     rows = Rows(lambda: connection, study.manifest.study_id)
@@ -178,12 +178,12 @@ def check(url: str) -> None:
     Raises:
         OSError: the database cannot be reached.
     """
-    with _told(url), _connected(url):
+    with _with_url(url), _connected(url):
         pass
 
 
 def _connected(url: str) -> psycopg.Connection:
-    """Connect, and create the table if it is not there; only one at a time may."""
+    """Connect, and create the table if it is not there, one process at a time."""
     connection = psycopg.connect(url, **OPTIONS)
     row = connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone()
     if row is None or row[0] is None:
@@ -196,17 +196,17 @@ def _connected(url: str) -> psycopg.Connection:
 
 
 def _lock(connection: psycopg.Connection, name: str) -> psycopg.Connection:
-    """Wait for the lock of this name; it goes with the transaction."""
+    """Wait for the lock of this name; the end of the transaction releases it."""
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
     return connection
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Say what is wrong with a database in the words of its library."""
+def _with_url(url: str) -> Iterator[None]:
+    """Raise a database's errors as `ConnectionError`, with its URL and the library's message."""
     try:
         yield
     except psycopg.Error as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConnectionError(f"{url}: {said[0]}") from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConnectionError(f"{url}: {lines[0]}") from error

@@ -1,4 +1,4 @@
-"""The processors and graphics cards that workers of this machine share."""
+"""The processors and GPUs that workers of this machine share."""
 
 import itertools
 import os
@@ -20,8 +20,8 @@ def cores() -> int:
 def gpus(nodes: Path = Path("/dev")) -> list[str]:
     """Return the CUDA devices this process may use, as CUDA_VISIBLE_DEVICES names them.
 
-    Known without importing torch; `nodes` is the folder of device files. Like CUDA, it takes the
-    devices ahead of the first name that is none, as in `-1` or SLURM's `NoDevFiles`.
+    Found without importing torch; `nodes` is the folder of device files. Like CUDA, it takes the
+    devices before the first name that is invalid, as in `-1` or SLURM's `NoDevFiles`.
     """
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
@@ -30,12 +30,12 @@ def gpus(nodes: Path = Path("/dev")) -> list[str]:
 
 
 def workers(gpus: Sequence[str], *, per_device: int) -> int:
-    """Return how many workers a machine takes: so many per card, or one per processor."""
+    """Return how many workers a machine runs: so many per GPU, or one per processor."""
     return len(gpus) * per_device or cores()
 
 
 def card(index: int, gpus: Sequence[str]) -> str | None:
-    """Return the card of worker number `index`, from 0; they take turns.
+    """Return the GPU of worker number `index`, from 0; they take turns.
 
     >>> [card(index, ["0", "3"]) for index in range(3)]
     ['0', '3', '0']

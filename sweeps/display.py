@@ -15,7 +15,7 @@ from rich.text import Text
 from sweeps.progress import Snapshot
 
 LINE_EVERY_S = 30.0
-"""A line at most so often where the output is no terminal, unless a point has ended."""
+"""Where the output is no terminal: a line at most so often, unless a point has ended."""
 
 
 class Display:
@@ -42,8 +42,8 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def abandon(self) -> None:
-        """Show the cursor again, before a process that is left at once; fits a signal handler."""
+    def restore_cursor(self) -> None:
+        """Show the cursor again before an immediate exit; safe in a signal handler."""
         if self._live is not None:
             os.write(2, b"\x1b[?25h\n")
 
@@ -89,7 +89,7 @@ def shown(path: Path) -> str:
 
 
 def line(snapshot: Snapshot) -> str:
-    """Say in one line how far a study is."""
+    """Return the progress of a study in one line."""
     counts = snapshot.counts
     parts = [
         f"{snapshot.name}: {counts['complete']}/{counts['expected']} complete",

@@ -1,4 +1,4 @@
-"""How a study's runs are known to the tracker; ids are unlike those of any other study."""
+"""Names and ids of a study's runs for the tracker; ids are unique to the study."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ REPORT = "sweep-report"
 
 
 def identity(manifest: Manifest, point: Point) -> RunIdentity:
-    """Return how a point's run is known."""
+    """Return name, id and tags of a point's run."""
     values = point.values
     name = "b{beta}-m{latent_dim}-s{seed}".format(**{k: text(v) for k, v in values.items()})
     further = [f"{key}={text(values[key])}" for key in manifest.axes]
@@ -23,7 +23,7 @@ def identity(manifest: Manifest, point: Point) -> RunIdentity:
 
 
 def report_identity(manifest: Manifest) -> RunIdentity:
-    """Return how the run is known that tells of the whole study."""
+    """Return name, id and tags of the run that reports on the whole study."""
     return RunIdentity(
         study=manifest.name,
         run_id=_run_id(manifest, REPORT),

@@ -1,8 +1,8 @@
-"""The study's journal, opened the one way all must: under a lock that dies with its holder.
+"""The study's journal, always opened under a lock that is released when its holder dies.
 
 Optuna's own journal locks outlive a killed holder (30 s, or for ever on a relative path), and a
-line torn by a kill makes every later read fail. Here the lock is flock's, and whoever acquires it
-first cuts off what a dead writer left half-written: no living writer is within a line then.
+line that a kill cut short makes every later read fail. Here the lock is flock's, and each process
+that acquires it first cuts off a half-written last line: its writer is dead, as it has no lock.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from sweeps.presence import locked
 from sweeps.study import StudyFolder
 
 TAIL_BYTES = 4096
-"""How far the last line break is sought at a time; a journal line has a few hundred bytes."""
+"""Bytes searched for the last line break at a time; a journal line has a few hundred."""
 
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
-"""What Optuna may raise while it replays a journal that is not what it wrote."""
+"""What Optuna may raise while it replays a journal with lines it did not write."""
 
 
 class FlockLock(BaseJournalFileLock):
-    """An exclusive lock beside the journal; mends a torn last line on acquiring."""
+    """An exclusive lock beside the journal; acquiring it mends a torn last line."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
@@ -45,14 +45,14 @@ class FlockLock(BaseJournalFileLock):
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._file is not None:
             file, self._file = self._file, None  # before another thread may set it
             os.close(file)
 
 
 def mend(journal: Path) -> int:
-    """Cut off a last line that is no whole record; return how many bytes were cut.
+    """Cut off a last line that is not a whole record; return how many bytes were cut.
 
     Call under the lock.
     """
@@ -68,7 +68,7 @@ def mend(journal: Path) -> int:
 
 
 def _last_line(file: int, size: int) -> int:
-    """Return where the last line starts, whether or not it is ended by a line break."""
+    """Return where the last line starts, whether or not a line break ends it."""
     end = size - 1
     while end > 0:
         start = max(0, end - TAIL_BYTES)
@@ -87,10 +87,10 @@ def _is_record(line: bytes) -> bool:
 
 
 class Journal(JournalFileBackend):
-    """Optuna's journal file, but for the sync to the disk of every record.
+    """Optuna's journal file, without a sync to the disk after every record.
 
-    A sync costs milliseconds, and a point has four records. A kill loses nothing that was handed
-    to the system; what a power cut takes is rebuilt from the results, which are synced.
+    A sync costs milliseconds, and a point has four records. A kill loses nothing that was written;
+    what a power cut loses is rebuilt from the results, which are synced.
     """
 
     def __init__(self, path: Path, lock: FlockLock) -> None:
@@ -132,7 +132,7 @@ def open_journal(
 
 
 def set_aside(path: Path) -> Path:
-    """Move a journal that cannot be read out of the way; return where it is now."""
+    """Rename a journal that cannot be read; return its new path."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -157,31 +157,31 @@ class JournalStore:
 
     @property
     def name(self) -> str:
-        """What it is called when something is said about it."""
+        """Its name in messages."""
         return self._path.name
 
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the study's lock, which dies with its holder."""
+        """Hold the study's lock, which is released when its holder dies."""
         return locked(self._guard)
 
     def open(self) -> tuple[JournalStorage, str | None]:
         """Open the journal, or begin a new one after moving aside one that cannot be read.
 
         Returns:
-            the storage, and what there is to say about a journal that was damaged.
+            the storage, and a message for the user if the journal was damaged.
         """
         try:
             return open_journal(self._path), None
         except DataError as error:
             aside = set_aside(self._path).name
-            note = f"{error}; moved to {aside}, rebuilt from the result files"
-            return open_journal(self._path), note
+            message = f"{error}; moved to {aside}, rebuilt from the result files"
+            return open_journal(self._path), message
 
     def remember(self) -> None:
-        """Note which journal it is and how long: it never becomes shorter, unless it is damaged."""
+        """Keep the journal's first record and its size; it only grows, unless it is damaged."""
         self._head = head(self._path)
         self._size = self._path.stat().st_size
 
     def is_known(self) -> bool:
-        """Whether the journal is the one that was opened, and has only grown."""
+        """Whether the journal is the one remembered, and is not shorter."""
         return head(self._path) == self._head and self._path.stat().st_size >= self._size

@@ -10,18 +10,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bvae.exceptions import ConfigError
 
 LOCAL = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
-"""Launchers whose workers end with the orchestrator; others' go on until the queue is empty."""
+"""Launchers whose workers end with the orchestrator; workers of others are detached."""
 
 CLIENTS = ("sbatch", "srun", "scontrol", "sinfo")
-"""SLURM's commands that submitit and this module call."""
+"""SLURM's commands that submitit and this module run."""
 
 SACCT_S = 30
-"""How often SLURM is asked what has become of jobs; submitit would ask every ten minutes."""
+"""How often SLURM is polled for the state of jobs; submitit would poll every ten minutes."""
 
 TIMEOUTS = 1000
-"""How often a job may reach its time limit, and run again."""
+"""How often a job may reach its time limit and be requeued."""
 
-KNOCK_S = 10.0
+PING_TIMEOUT_S = 10.0
 """How long a Ray cluster may take to answer."""
 
 
@@ -31,31 +31,31 @@ def name(launcher: DictConfig) -> str:
 
 
 def prepare(launcher: DictConfig) -> None:
-    """Make ready what a launcher talks to, before anything is launched.
+    """Check and set up what a launcher needs, before anything is launched.
 
     Raises:
-        ConfigError: it is not there, or not as the launcher's keys say.
+        ConfigError: something is missing, or is not as the launcher's keys say.
     """
     if name(launcher) == "LocalLauncher":
-        _look_at_once()
+        _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
-        _find_slurm(launcher.partition)
-        _run_again(launcher)
-        _look_often()
+        _check_slurm(launcher.partition)
+        _allow_requeue(launcher)
+        _poll_often()
     elif name(launcher) == "RayLauncher":
         _start_ray(launcher.ray.init)
 
 
-def _look_at_once() -> None:
+def _report_deaths_at_once() -> None:
     """Have submitit's local launcher report a killed worker at once, so that it is replaced."""
     from submitit.local.local import LocalJob  # which other launchers need not have
 
-    # It looks for a result for 15 s after the job has ended, for network folders that are slow to
-    # show one, and has no public setting for that. Here the job has run on this very machine.
+    # It waits for a result for 15 s after the job has ended, since network folders show files late,
+    # and has no public setting for that. Here the job has run on this machine.
     LocalJob._results_timeout_s = 0
 
 
-def _find_slurm(partition: str | None) -> None:
+def _check_slurm(partition: str | None) -> None:
     """Check that jobs can be submitted from here, to these partitions (with commas between)."""
     absent = [command for command in CLIENTS if shutil.which(command) is None]
     if absent:
@@ -84,10 +84,10 @@ def _partitions() -> list[str]:
     return list(dict.fromkeys(done.stdout.split()))
 
 
-def _run_again(launcher: DictConfig) -> None:
-    """Have jobs run again after a time limit or a preemption.
+def _allow_requeue(launcher: DictConfig) -> None:
+    """Have jobs requeued after a time limit or a preemption.
 
-    Hydra's `max_num_timeout` is 0, since a task may not be able to go on where it was; workers are.
+    Hydra's `max_num_timeout` is 0, since a task may not be able to resume; workers are.
     A site may requeue only jobs that ask for it (`JobRequeue=0`).
     """
     with open_dict(launcher):
@@ -95,8 +95,8 @@ def _run_again(launcher: DictConfig) -> None:
         launcher.additional_parameters.requeue = True
 
 
-def _look_often() -> None:
-    """Have submitit report jobs soon that have ended without a result."""
+def _poll_often() -> None:
+    """Have submitit soon report jobs that have ended without a result."""
     from submitit.slurm.slurm import SlurmJob
 
     SlurmJob.watcher._delay_s = SACCT_S
@@ -105,26 +105,26 @@ def _look_often() -> None:
 def _start_ray(settings: DictConfig) -> None:
     """Start Ray here, or connect to the cluster whose address is given.
 
-    Hydra's launcher would do so with a memory limit that a running cluster refuses, and once for
-    each worker at the same time; a Ray that is there already it leaves alone.
+    Hydra's launcher would do so with a memory limit that a running cluster refuses, and from every
+    worker's thread at the same time; if Ray is initialised already, it does not.
     """
     import ray
 
     chosen: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
     chosen |= OmegaConf.to_container(settings, resolve=True)  # type: ignore[arg-type]
     try:
-        _knock(str(chosen.get("address")))
+        _ping(str(chosen.get("address")))
         if not ray.is_initialized():
             ray.init(**chosen)
     except OSError as error:
         raise ConfigError(
             f"hydra.launcher.ray.init.address: no Ray at {chosen.get('address')} ({error}); "
-            "begin one there with `ray start --head`, or leave the key out to have one begun here"
+            "start one there with `ray start --head`, or leave the key out to have one started here"
         ) from error
 
 
-def _knock(address: str) -> None:
-    """Connect to a host and port, where Ray itself would try for minutes; `auto` has none."""
+def _ping(address: str) -> None:
+    """Connect to a host and port, since Ray itself would try for minutes; `auto` names none."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+        socket.create_connection((host, int(port)), timeout=PING_TIMEOUT_S).close()

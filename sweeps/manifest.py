@@ -34,7 +34,7 @@ class Manifest:
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
-        pruner: gives hopeless cells up early; None lets every trial end.
+        pruner: ends the worst cells early; None lets every trial end.
         storage: URL of the database with the attempts, without password; None: `study.journal`.
         search: what `sweeps.search.Search` has written; points are added to it as they are found.
     """

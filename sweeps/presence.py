@@ -1,9 +1,9 @@
-"""Who is at work on a study: a file per process, locked for as long as the process lives.
+"""Which processes work on a study: a heartbeat file each, locked as long as the process lives.
 
-On one machine a free lock means death, at once and exactly: it dies with its holder. From another
-machine, where such a lock may not be seen, the heartbeat decides: whoever watches must have seen
-the same heartbeat for the whole grace time by its own monotonic clock, so that clocks need not
-agree. A process that is stopped rather than dead is taken for dead after the grace time, too.
+On the same machine the lock decides, at once and exactly: it is released when its holder dies. On
+another machine, where such a lock may not be seen, the heartbeat decides: a worker is dead when an
+observer has seen no new beat for `HEARTBEAT_TIMEOUT_S` by its own monotonic clock, so that clocks
+need not agree. A process that is stopped rather than dead counts as dead after that time, too.
 """
 
 import contextlib
@@ -22,33 +22,41 @@ from types import TracebackType
 from bvae.exceptions import BvaeError
 
 HEARTBEAT_S = 5.0
-GRACE_S = 60.0
-"""A heartbeat unchanged for so long is a dead worker's: twelve beats."""
+HEARTBEAT_TIMEOUT_S = 60.0
+"""A worker without a new heartbeat for so long, twelve beats, is dead."""
 
 RECORD_BYTES = 1024
 """Records are padded to one size and written in one piece over the old one."""
 
 
-def here() -> str:
-    """Name this machine, this boot and this process namespace: where a file lock is seen."""
+def this_host() -> str:
+    """Name this machine, boot and process namespace, within which a file lock is seen."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        space = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:  # not Linux: the host name has to do
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux: no more than the host name is known
         return socket.gethostname()
-    return f"{socket.gethostname()}/{boot}/{space}"
+    return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
-class AlreadyPresentError(BvaeError):
-    """Another living process holds the presence file."""
+class AlreadyRunningError(BvaeError):
+    """Another living process holds the heartbeat file."""
 
 
 @dataclass(frozen=True)
-class Presence:
-    """What a process says of itself."""
+class Heartbeat:
+    """What a process reports about itself.
+
+    Attributes:
+        host: where it runs, as `this_host` names it there.
+        launched: whether the command that runs the study has started it.
+        beat: a counter.
+        slug: the point it is training.
+        step: of `total` steps.
+    """
 
     name: str
-    place: str
+    host: str
     pid: int
     launched: bool = False
     beat: int = 0
@@ -56,35 +64,51 @@ class Presence:
     step: int = 0
     total: int = 0
 
+    def to_json(self) -> str:
+        """Return the file's content; there the host is called `place`."""
+        fields = asdict(self)
+        return json.dumps({"place": fields.pop("host")} | fields)
 
-class Present:
-    """Holds a presence file, and keeps its heart beating, while the process lives.
+    @classmethod
+    def from_json(cls, content: str) -> "Heartbeat":
+        """Read a file's content.
 
-    Used as a context manager; the file is removed on leaving.
+        Raises:
+            ValueError: it is not JSON.
+            TypeError, KeyError, AttributeError: it is not a heartbeat.
+        """
+        fields = json.loads(content)
+        return cls(host=fields.pop("place"), **fields)
+
+
+class HeartbeatWriter:
+    """Holds a heartbeat file, and writes a beat every few seconds from a thread.
+
+    A context manager; the file is removed at the end of the block.
 
     Args:
-        path: the presence file.
-        name: the name the process goes by.
+        path: the heartbeat file.
+        name: of the process.
         launched: whether the command that runs the study has started this process.
     """
 
     def __init__(self, path: Path, *, name: str, launched: bool = False) -> None:
         self._path = path
-        self._record = Presence(name=name, place=here(), pid=os.getpid(), launched=launched)
-        self._change = threading.Lock()
-        self._leaving = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._record = Heartbeat(name=name, host=this_host(), pid=os.getpid(), launched=launched)
+        self._mutex = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
 
     @property
     def name(self) -> str:
-        """The name the process goes by."""
+        """The name of the process."""
         return self._record.name
 
-    def __enter__(self) -> "Present":
+    def __enter__(self) -> "HeartbeatWriter":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = _open_locked(self._path)
-        self.say()
-        self._heart.start()
+        self.beat()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -93,56 +117,58 @@ class Present:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leaving.set()
-        self._heart.join()
+        self._ending.set()
+        self._thread.join()
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
-    def at(self, slug: str | None, *, step: int = 0, total: int = 0, write: bool = True) -> None:
-        """Note which point is at work, and how far it is; written now or with the next beat."""
-        with self._change:
+    def report(
+        self, slug: str | None, *, step: int = 0, total: int = 0, write: bool = True
+    ) -> None:
+        """Set which point is being trained, and its step; written now or with the next beat."""
+        with self._mutex:
             self._record = replace(self._record, slug=slug, step=step, total=total)
         if write:
-            self.say()
+            self.beat()
 
-    def say(self) -> None:
-        """Write the record, one beat further."""
-        with self._change:
+    def beat(self) -> None:
+        """Write the record, with the counter one higher."""
+        with self._mutex:
             self._record = replace(self._record, beat=self._record.beat + 1)
-            content = json.dumps(asdict(self._record)).encode()
+            content = self._record.to_json().encode()
             os.pwrite(self._file, content.ljust(RECORD_BYTES), 0)
 
-    def _beat(self) -> None:
-        while not self._leaving.wait(HEARTBEAT_S):
-            with contextlib.suppress(OSError):  # a full disk must not stop the heart
-                self.say()
+    def _keep_beating(self) -> None:
+        while not self._ending.wait(HEARTBEAT_S):
+            with contextlib.suppress(OSError):  # a full disk must not end the thread
+                self.beat()
 
 
 def _open_locked(path: Path) -> int:
-    """Open a presence file and take its lock.
+    """Open a heartbeat file and take its lock.
 
     Raises:
-        AlreadyPresentError: a living process holds it.
+        AlreadyRunningError: a living process holds it.
     """
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _locks(file):
+        if not _try_lock(file):
             os.close(file)
-            raise AlreadyPresentError(_holder(path))
-        if _is_at(file, path):
+            raise AlreadyRunningError(_holder(path))
+        if _is_file_at(file, path):
             return file
-        os.close(file)  # its last holder removed it between our opening and our locking
+        os.close(file)  # its last holder removed it after it was opened and before it was locked
 
 
-def _is_at(file: int, path: Path) -> bool:
+def _is_file_at(file: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _locks(file: int) -> bool:
-    # A watcher holds a shared lock for an instant while it looks, so one refusal says nothing.
+def _try_lock(file: int) -> bool:
+    # `is_locked` holds a shared lock for an instant, so a single refusal proves nothing.
     for _ in range(20):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,17 +179,17 @@ def _locks(file: int) -> bool:
     return False
 
 
-def read(path: Path) -> Presence | None:
-    """Return what a presence file says, or None where it is absent or half-written."""
+def read_heartbeat(path: Path) -> Heartbeat | None:
+    """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
-        return Presence(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return Heartbeat.from_json(path.read_text())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _holder(path: Path) -> str:
-    said = read(path)
-    return f"{said.pid} on {said.place.partition('/')[0]}" if said else "unknown"
+    heartbeat = read_heartbeat(path)
+    return f"{heartbeat.pid} on {heartbeat.host.partition('/')[0]}" if heartbeat else "unknown"
 
 
 def is_locked(path: Path) -> bool:
@@ -182,63 +208,63 @@ def is_locked(path: Path) -> bool:
         os.close(file)
 
 
-def workers_at(folder: Path) -> list[Presence]:
-    """Return the workers that seem alive: their lock is held or, elsewhere, their beat is young.
+def living_workers(folder: Path) -> list[Heartbeat]:
+    """Return the workers that seem alive: with a held lock or, on other hosts, a recent file.
 
-    Young by the clock: this is for showing. What is decided, a `Watch` decides.
+    Recent by the wall clock, which is enough for display; decisions are made by `WorkerRegistry`.
     """
     alive = []
     for path in sorted(folder.glob("*.json")):
-        said = read(path)
-        if said is None:
+        heartbeat = read_heartbeat(path)
+        if heartbeat is None:
             continue
-        if is_locked(path) if said.place == here() else _is_young(path):
-            alive.append(said)
+        if is_locked(path) if heartbeat.host == this_host() else _is_recent(path):
+            alive.append(heartbeat)
     return alive
 
 
-def _is_young(path: Path) -> bool:
+def _is_recent(path: Path) -> bool:
     try:
-        return abs(time.time() - path.stat().st_mtime) < GRACE_S
+        return abs(time.time() - path.stat().st_mtime) < HEARTBEAT_TIMEOUT_S
     except FileNotFoundError:
         return False
 
 
-def clear(folder: Path) -> None:
-    """Remove the presence files that killed workers of this machine have left."""
+def remove_stale(folder: Path) -> None:
+    """Remove the heartbeat files that killed workers of this machine have left."""
     for path in folder.glob("*.json"):
-        said = read(path)
-        is_ours = said.place == here() if said is not None else not _is_young(path)
+        heartbeat = read_heartbeat(path)
+        is_ours = heartbeat.host == this_host() if heartbeat else not _is_recent(path)
         if is_ours and not is_locked(path):
             path.unlink(missing_ok=True)
 
 
 @dataclass
-class Watch:
-    """Decides which workers are dead, from what it has seen itself.
+class WorkerRegistry:
+    """Decides which workers are alive, by the heartbeats this process has seen.
 
     A worker of this machine is dead when its lock is free; any worker is dead when its file is
-    gone, or when its heartbeat stood still for the grace time of this process's own clock.
+    gone, or when there was no new beat for the timeout by this process's clock.
     """
 
     folder: Path
-    grace_s: float = GRACE_S
+    timeout_s: float = HEARTBEAT_TIMEOUT_S
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def at_work(self) -> dict[str, str]:
-        """Return the names of the living workers by the slug of the point they are at."""
-        said = [read(path) for path in sorted(self.folder.glob("*.json"))]
-        return {who.slug: who.name for who in said if who and who.slug and self.lives(who.name)}
+    def workers_by_slug(self) -> dict[str, str]:
+        """Return the names of the living workers by the slug of the point each is training."""
+        read = [read_heartbeat(path) for path in sorted(self.folder.glob("*.json"))]
+        return {one.slug: one.name for one in read if one and one.slug and self.is_alive(one.name)}
 
-    def lives(self, name: str) -> bool:
-        """Return whether the named worker is alive, as far as can be known here and now."""
+    def is_alive(self, name: str) -> bool:
+        """Return whether the named worker is alive, as far as this process can know now."""
         path = self.folder / f"{name}.json"
-        said = read(path)
-        if said is None:
-            return self._unchanged_for(name, -1) < self.grace_s and path.exists()
-        if said.place == here() and not is_locked(path):
+        heartbeat = read_heartbeat(path)
+        if heartbeat is None:
+            return self._unchanged_for(name, -1) < self.timeout_s and path.exists()
+        if heartbeat.host == this_host() and not is_locked(path):
             return False
-        return self._unchanged_for(name, said.beat) < self.grace_s
+        return self._unchanged_for(name, heartbeat.beat) < self.timeout_s
 
     def _unchanged_for(self, name: str, beat: int) -> float:
         last, since = self._seen.get(name, (None, 0.0))
@@ -249,7 +275,7 @@ class Watch:
 
 
 def new_worker_name() -> str:
-    """Return a name no other worker has: host, process and a random part."""
+    """Return a name that no other worker has: host, process and a random part."""
     return f"worker-{socket.gethostname().split('.')[0]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 

@@ -1,4 +1,4 @@
-"""Processes of this machine: who descends from whom, what they do on signals, how to end them."""
+"""Processes of this machine: their descendants, their signal handlers, and how to kill them."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those have started; Linux only."""
+    """Return the children of a process, their children, and so on; Linux only."""
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -27,7 +27,7 @@ def descendants(pid: int) -> list[int]:
 def is_resource_tracker(pid: int) -> bool:
     """Whether a process only cleans up after joblib or multiprocessing, and ends by itself.
 
-    Killed before those it serves, it is started anew and complains of all it does not know.
+    If it is killed before the processes it serves, a new one starts and warns of unknown files.
     """
     try:
         return b"resource_tracker import main" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -36,7 +36,7 @@ def is_resource_tracker(pid: int) -> bool:
 
 
 def kill(pids: Iterable[int]) -> None:
-    """Kill these processes at once, as far as they are still there."""
+    """Kill those of these processes that still run."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -46,9 +46,10 @@ def kill(pids: Iterable[int]) -> None:
 def handling(
     handler: Callable[[int, FrameType | None], None] | signal.Handlers, *numbers: signal.Signals
 ) -> Iterator[None]:
-    """Handle these signals so while the block runs, if it runs in the main thread.
+    """Handle these signals while the block runs, if it runs in the main thread.
 
-    Only that thread may; under the basic launcher the orchestrator has it, and asks by folder.
+    No other thread may set handlers. Under the basic launcher the orchestrator has the main thread,
+    and stops the worker by the study's stop file.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

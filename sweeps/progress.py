@@ -1,4 +1,4 @@
-"""How far a running study is: counts, who is at what, time left, the best cell so far."""
+"""How far a running study is: counts, what each worker trains, time left, the best cell so far."""
 
 import os
 import re
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sweeps.points import Cell, text
-from sweeps.presence import Presence, workers_at
+from sweeps.presence import Heartbeat, living_workers
 from sweeps.ranking import best, ranked
-from sweeps.results import Ended, Results, stamp
+from sweeps.results import AttemptResult, Results, stamp
 from sweeps.study import Study, load_study
 
 
@@ -31,7 +31,7 @@ class Snapshot:
     name: str
     objective: str
     counts: dict[str, int]
-    workers: tuple[Presence, ...]
+    workers: tuple[Heartbeat, ...]
     elapsed_s: float
     eta_s: float | None
     best: BestCell | None
@@ -39,18 +39,18 @@ class Snapshot:
 
 
 class Progress:
-    """Looks at the result files again and again, and reads those that have changed."""
+    """Polls the result files of a study, and reads those that have changed."""
 
     def __init__(self, study: Study, results: Results | None = None) -> None:
         self._study = study
         self._results = results or Results(study)
         self._open = {point.slug for point in study.points}
-        self._final: dict[str, Ended] = {}
-        self._last: dict[str, Ended | None] = {}
+        self._final: dict[str, AttemptResult] = {}
+        self._last: dict[str, AttemptResult | None] = {}
         self._ended: list[tuple[str, str | None]] = []
-        self._looking = threading.Lock()
+        self._mutex = threading.Lock()
         self._started = time.monotonic()
-        self._has_looked = False
+        self._is_refreshed = False
         self._manifest_stamp = (0, 0)
 
     @property
@@ -58,21 +58,21 @@ class Progress:
         """How many points need another attempt, those that a search has yet to find included."""
         return len(self._open) + self._study.manifest.unfound
 
-    def look(self) -> None:
-        """Read the results that have come, or gone to be tried again, since the last look."""
-        with self._looking:
+    def refresh(self) -> None:
+        """Read the results that were written, or set aside for a retry, since the last call."""
+        with self._mutex:
             self._extend()
-            failed = {slug for slug, ended in self._final.items() if ended.state == "failed"}
+            failed = {slug for slug, result in self._final.items() if result.state == "failed"}
             for slug in self._begun() & (self._open | failed):
-                ended = self._results.read(slug)
-                if ended is not self._last.get(slug):
-                    self._note(slug, ended)
-            if not self._has_looked:  # what had ended before says nothing of how it goes now
-                self._has_looked = True
+                result = self._results.read(slug)
+                if result is not self._last.get(slug):
+                    self._record(slug, result)
+            if not self._is_refreshed:  # earlier failures say nothing about this run
+                self._is_refreshed = True
                 self._ended.clear()
 
     def _extend(self) -> None:
-        """Take up the points that a search has found since the last look."""
+        """Add the points that a search has found since the last call."""
         if not self._study.manifest.unfound:
             return
         written = stamp(self._study.folder.manifest)
@@ -83,27 +83,27 @@ class Progress:
         self._open |= {point.slug for point in self._study.points} - self._final.keys()
 
     def _begun(self) -> set[str]:
-        """Return the names of the folders of trials; a large study has few new ones to look at."""
+        """Return the names of the folders in `trials/`, in which a result may be."""
         try:
             return {entry.name for entry in os.scandir(self._study.folder.trials)}
         except FileNotFoundError:
             return set()
 
-    def _note(self, slug: str, ended: Ended | None) -> None:
-        self._last[slug] = ended
-        if ended is not None and not ended.is_given_up:
-            self._ended.append((slug, ended.cause))
-        if ended is not None and self._study.is_final(ended):
-            self._final[slug] = ended
+    def _record(self, slug: str, result: AttemptResult | None) -> None:
+        self._last[slug] = result
+        if result is not None and not result.is_abandoned:
+            self._ended.append((slug, result.cause))
+        if result is not None and self._study.is_final(result):
+            self._final[slug] = result
             self._open.discard(slug)
         else:
             self._final.pop(slug, None)
             self._open.add(slug)
 
     def same_cause_in_a_row(self, number: int) -> str | None:
-        """Return the last cause if the last points to end, so many different ones, failed alike.
+        """Return the last cause if the last `number` different points failed with the same one.
 
-        Points whose workers died do not count: a death says nothing of the points that follow.
+        Points whose workers died do not count: a death says nothing about the points that follow.
         """
         causes: dict[str, str] = {}
         for slug, cause in reversed(self._ended):
@@ -115,9 +115,9 @@ class Progress:
         return None
 
     def snapshot(self) -> Snapshot:
-        """Return the study as it was at the last look."""
-        workers = [said for said in workers_at(self._study.folder.workers) if said.slug]
-        running = {said.slug for said in workers} & set(self._open)
+        """Return the study as it was when `refresh` was last called."""
+        workers = [one for one in living_workers(self._study.folder.workers) if one.slug]
+        running = {worker.slug for worker in workers} & set(self._open)
         states = [result.state for result in self._final.values()]
         counts = {"expected": len(self._study.points) + self._study.manifest.unfound}
         counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
@@ -133,7 +133,7 @@ class Progress:
             failures=tuple(self._failures()),
         )
 
-    def _eta_s(self, workers: list[Presence]) -> float | None:
+    def _eta_s(self, workers: list[Heartbeat]) -> float | None:
         if not self.left:
             return 0.0
         times = [
@@ -141,7 +141,7 @@ class Progress:
         ]
         if not times or not workers:
             return None
-        steps = sum(said.step / said.total for said in workers if said.total)
+        steps = sum(worker.step / worker.total for worker in workers if worker.total)
         return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
 
     def _best(self) -> BestCell | None:

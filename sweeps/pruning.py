@@ -1,9 +1,9 @@
-"""Cells that are given up early: an Optuna pruner, asked about means over the seeds of a cell.
+"""Pruning of whole cells: one of Optuna's pruners, given the means over the seeds of a cell.
 
-Off by default: a curve needs its flanks. What is judged is an intermediate score that does not
-depend on β by its definition (MIG on a fixed sample), never the loss, whose scale grows with β and
-which would have the largest β pruned first. A cell is held against the other β of its line, for the
-best β is asked of each latent size.
+Off by default: a curve needs its ends. The pruner gets an intermediate score whose definition does
+not contain β (MIG on a fixed sample), never the loss, whose scale grows with β: by it, the largest
+β would be pruned first. A cell is compared with the other β of its line, since the best β of each
+latent size is wanted.
 """
 
 import math
@@ -18,13 +18,13 @@ from optuna.trial import TrialState, create_trial
 from sweeps.points import Point, Value
 
 PERCENTILES = {"percentile": 75.0, "median": 50.0}
-"""So many per cent of the cells, the best, are kept; the names are those of Optuna's pruners."""
+"""The percentage of the cells, the best, that is kept; the names are those of Optuna's pruners."""
 
 MIN_SEEDS = 2
-"""Seeds of a cell that must have reached a step before it is judged there: one says little."""
+"""Seeds of a cell that must have reached a step before it may be pruned there."""
 
 MIN_PEERS = 3
-"""Cells a cell is held against, at least."""
+"""Other cells that must have reached a step before a cell may be pruned there."""
 
 Scores = Mapping[int, float]
 """Intermediate scores by step."""
@@ -37,13 +37,13 @@ def pruner_named(name: str, *, max_steps: int) -> BasePruner:
     )
 
 
-def is_hopeless(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePruner) -> bool:
-    """Whether the cell of a point falls behind the other cells of its line.
+def should_prune(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePruner) -> bool:
+    """Whether to prune the cell of a point: it falls behind the other cells of its line.
 
     Args:
-        point: one whose score has just been added.
+        point: whose score has just been added.
         scores: of every point that has any.
-        pruner: asked once for each step that is reported.
+        pruner: called once for each step that is reported.
     """
     cells: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
     for other, found in scores.items():
@@ -72,12 +72,12 @@ def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, f
 
 
 def falls_behind(cell: Scores, peers: Sequence[Scores], *, pruner: BasePruner) -> bool:
-    """Ask the pruner about a cell, as a trial whose intermediate values are the cell's means.
+    """Ask the pruner about a cell, as an Optuna trial whose intermediate values are its means.
 
     Args:
-        cell: its means by step; of none, nothing can be said.
-        peers: those of the cells it is held against.
-        pruner: asked once for each step that is reported, the latest.
+        cell: its means by step; without any it is not pruned.
+        peers: those of the other cells of its line.
+        pruner: called once for each step that is reported, with the latest.
     """
     if not cell:
         return False

@@ -23,7 +23,7 @@ from bvae.versions import code_version
 from sweeps.display import Display
 from sweeps.exits import Exit
 from sweeps.manifest import Manifest
-from sweeps.presence import workers_at
+from sweeps.presence import living_workers
 from sweeps.study import Study, StudyFolder, load_study
 
 # The scores bring scikit-learn, LightGBM and torch, the lock of a study brings Optuna: seconds
@@ -173,7 +173,7 @@ def _command(manifest: Manifest, changes: Mapping[str, str]) -> str:
 
 
 def _refuse_workers(folder: StudyFolder) -> None:
-    names = [worker.name for worker in workers_at(folder.workers)]
+    names = [worker.name for worker in living_workers(folder.workers)]
     if names:
         raise ConfigError(
             f"{folder.name}: {', '.join(names)} at work; `sweeps stop` asks workers to leave"

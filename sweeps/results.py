@@ -1,4 +1,4 @@
-"""The results of a running study, looked at again and again: a file is read when it has changed."""
+"""The results of a running study; a file is read again only when it has changed."""
 
 import math
 import shutil
@@ -9,16 +9,16 @@ from bvae.trial import State, TrialResult
 from sweeps.ranking import Ending
 from sweeps.study import Study
 
-GIVEN_UP = "its worker died"
-"""How the error of a point begins whose workers died again and again: no trial has raised it."""
+ABANDONED = "its worker died"
+"""How the error begins of a point whose workers died again and again; training did not raise it."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What the engine needs to know of an attempt that has ended; the rest stays on disk.
+class AttemptResult:
+    """How an attempt has ended, as far as the queue needs it; the rest stays on disk.
 
     Attributes:
-        value: the objective, if the attempt got that far and it is a number.
+        value: the objective, if it was computed and is a number.
         cause: the first line of the error, if there was one.
     """
 
@@ -36,13 +36,13 @@ class Ended:
         return Ending(self.value if self.state == "complete" else None, self.active_latents)
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether it was not the attempt that failed, but one worker at it after another."""
-        return self.cause is not None and self.cause.startswith(GIVEN_UP)
+    def is_abandoned(self) -> bool:
+        """Whether it failed because one worker after another died."""
+        return self.cause is not None and self.cause.startswith(ABANDONED)
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return what changes whenever a file is replaced."""
+    """Return inode and time of change, which differ once a file is replaced."""
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns
 
@@ -53,10 +53,10 @@ class Results:
     def __init__(self, study: Study) -> None:
         self._folder = study.folder
         self._objective = study.manifest.objective
-        self._known: dict[str, tuple[tuple[int, int], Ended]] = {}
+        self._known: dict[str, tuple[tuple[int, int], AttemptResult]] = {}
 
-    def read(self, slug: str) -> Ended | None:
-        """Return how the point's last attempt ended; None if none has, or it cannot be read."""
+    def read(self, slug: str) -> AttemptResult | None:
+        """Return the result of the point's last attempt; None if absent or not readable."""
         path = self._folder.trial(slug).result
         try:
             written = stamp(path)
@@ -66,22 +66,22 @@ class Results:
         known = self._known.get(slug)
         if known is not None and known[0] == written:
             return known[1]
-        result = TrialResult.read(path)
-        if result is None:
+        full = TrialResult.read(path)
+        if full is None:
             return None
-        ended = self._brief(result)
-        self._known[slug] = (written, ended)
-        return ended
+        result = self._summary(full)
+        self._known[slug] = (written, result)
+        return result
 
     def is_complete(self, slug: str) -> bool:
-        """Whether the point has a result that counts, be it of fewer steps than are wanted now."""
-        ended = self.read(slug)
-        return ended is not None and ended.state == "complete"
+        """Whether the point has a complete result, even one of fewer steps than are wanted now."""
+        result = self.read(slug)
+        return result is not None and result.state == "complete"
 
-    def write(self, slug: str, result: TrialResult) -> Ended:
-        """Write a result, and return what the engine makes of it.
+    def write(self, slug: str, result: TrialResult) -> AttemptResult:
+        """Write a result, and return it as the queue sees it.
 
-        That of a shorter training is kept beside it where training on has failed.
+        If a complete point was continued and that failed, the earlier result is kept beside it.
 
         Raises:
             OSError: if it cannot be written, or not be read again.
@@ -91,14 +91,14 @@ class Results:
         if before is not None and before.state == "complete" and result.state != "complete":
             shutil.copyfile(path, path.with_name(f"result.{before.steps}.json"))
         result.write(path)
-        ended = self.read(slug)
-        if ended is None:
+        written = self.read(slug)
+        if written is None:
             raise OSError(f"{slug}: the result just written cannot be read")
-        return ended
+        return written
 
-    def _brief(self, result: TrialResult) -> Ended:
+    def _summary(self, result: TrialResult) -> AttemptResult:
         value = result.scores.get(self._objective)
-        return Ended(
+        return AttemptResult(
             state=result.state,
             attempt=result.attempt,
             value=None if value is None or math.isnan(value) else value,

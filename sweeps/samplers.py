@@ -1,8 +1,8 @@
 """Optuna's samplers, asked for the next cell of a search.
 
-A sampler is asked anew for each point, in a study in memory that holds what is known by then: so a
-search that was killed goes on as if it had not been, and nobody waits for a batch. The sampler is
-told that scores are noisy; repeats of a cell are trials with equal parameters.
+A sampler is created for each point, in a study in memory that holds all points so far: so a search
+that was killed continues as if it had not been, and no worker waits for a batch. Samplers
+get options for noisy scores; repeats of a cell are Optuna trials with equal parameters.
 """
 
 import importlib
@@ -25,16 +25,16 @@ from sweeps.points import Point, Value
 from sweeps.ranking import Ending
 from sweeps.search import SAMPLERS, Choices, Dimension, Interval, Search
 
-Notes = Mapping[str, Any]
-"""What a sampler wants to be told again of a cell it has drawn: CMA-ES keeps its state there."""
+SystemAttrs = Mapping[str, Any]
+"""Attributes that a sampler sets on the Optuna trial it draws: CMA-ES keeps its state there."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The point to train next, and the notes of the sampler if one has drawn its cell."""
+    """The point to train next, and the system attributes if a sampler has drawn its cell."""
 
     point: Point
-    notes: Notes
+    system_attrs: SystemAttrs
 
 
 def named(sampler: object) -> Mapping[str, Any]:
@@ -57,28 +57,28 @@ def named(sampler: object) -> Mapping[str, Any]:
 
 
 def next_point(
-    search: Search, tried: Mapping[Point, Ending | None], *, notes: Mapping[str, Notes]
+    search: Search, tried: Mapping[Point, Ending | None], *, system_attrs: Mapping[str, SystemAttrs]
 ) -> Found | None:
     """Return the point to train next, None if none is left; the same for the same arguments.
 
     Args:
         search: what is searched.
         tried: every point so far, and how it has ended, None if it has not.
-        notes: of samplers, by slug.
+        system_attrs: of samplers, by slug.
     """
-    told: dict[str, Any] = {}
+    drawn: dict[str, Any] = {}
 
     def draw() -> dict[str, Value]:
-        trial = _asked(search, tried, notes)
-        told.update(trial.system_attrs)
+        trial = _asked(search, tried, system_attrs)
+        drawn.update(trial.system_attrs)
         return {key: _value(found, trial.params[key]) for key, found in search.space.items()}
 
     point = search.next(tried, draw)
-    return None if point is None else Found(point, told)
+    return None if point is None else Found(point, drawn)
 
 
 def _asked(
-    search: Search, tried: Mapping[Point, Ending | None], notes: Mapping[str, Notes]
+    search: Search, tried: Mapping[Point, Ending | None], system_attrs: Mapping[str, SystemAttrs]
 ) -> FrozenTrial:
     """Return the trial that the sampler makes, knowing the points that the search may find."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -87,7 +87,7 @@ def _asked(
     for point, ending in tried.items():
         if search.holds(point):
             score = None if ending is None else ending.score
-            study.add_trial(_trial(search, point, score, notes.get(point.slug, {})))
+            study.add_trial(_trial(search, point, score, system_attrs.get(point.slug, {})))
     study.ask(_distributions(search))
     return study.trials[-1]
 
@@ -101,14 +101,16 @@ def _build(sampler: Mapping[str, Any], *, seed: int) -> BaseSampler:
     return made
 
 
-def _trial(search: Search, point: Point, score: float | None, notes: Notes) -> FrozenTrial:
+def _trial(
+    search: Search, point: Point, score: float | None, system_attrs: SystemAttrs
+) -> FrozenTrial:
     """Return a point as a trial; one without a score is being trained, or has failed."""
     return create_trial(
         state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
         value=score,
         params={key: _parameter(found, point.values[key]) for key, found in search.space.items()},
         distributions=_distributions(search),
-        system_attrs=dict(notes),
+        system_attrs=dict(system_attrs),
     )
 
 

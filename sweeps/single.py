@@ -16,36 +16,36 @@ from rich.progress import (
 
 from sweeps.display import Display
 from sweeps.exits import Exit
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.points import Point
-from sweeps.presence import Watch, new_worker_name
+from sweeps.presence import WorkerRegistry, new_worker_name
 from sweeps.study import Study, load_study
-from sweeps.worker import LEAVE_WITHIN_S, Leave, Worker, leaving_on, log_to
+from sweeps.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
 
 
 def run_here(study: Study, points: Sequence[Point], *, display: Display) -> Exit:
-    """Run these points one after another; Ctrl-C saves the running one and leaves.
+    """Run these points one after another; Ctrl-C saves the running one and stops.
 
     Use inside `running`, like an orchestrator.
     """
     folder = study.folder
     slugs = [point.slug for point in points]
     folder.stop.unlink(missing_ok=True)
-    for note in Ledger(study).reconcile(Watch(folder.workers)).notes:
-        display.say(note)
-    leave = Leave(folder)
-    with leaving_on(leave, signal.SIGINT, signal.SIGTERM, within_s=LEAVE_WITHIN_S):
-        _train(study, slugs, leave)
-    reached = load_study(folder.root).states
-    states = {reached[slug] for slug in slugs}
-    if leave.told:
+    for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
+        display.say(message)
+    stop_request = StopRequest(folder)
+    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
+        _train(study, slugs, stop_request)
+    current = load_study(folder.root).states
+    states = {current[slug] for slug in slugs}
+    if stop_request.is_signalled:
         return Exit.INTERRUPTED
     if "failed" in states:
         return Exit.FAILED
     return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
 
 
-def _train(study: Study, slugs: Sequence[str], leave: Leave) -> None:
+def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> None:
     name = new_worker_name()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -58,10 +58,12 @@ def _train(study: Study, slugs: Sequence[str], leave: Leave) -> None:
     )
     tasks: dict[str, TaskID] = {}
 
-    def at(point: Point, step: int, total: int) -> None:
+    def on_step(point: Point, step: int, total: int) -> None:
         if point.slug not in tasks:
             tasks[point.slug] = bar.add_task(point.slug, total=total)
         bar.update(tasks[point.slug], completed=step)
 
     with bar, log_to(study.folder.logs / f"{name}.log"):
-        Worker(study, name=name, drains=True, leave=leave, among=slugs, at=at).work()
+        Worker(
+            study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
+        ).work()

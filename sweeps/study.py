@@ -16,13 +16,13 @@ from bvae.exceptions import ConfigError
 from bvae.trial import TrialFolder, TrialResult
 from sweeps.manifest import Manifest
 from sweeps.points import Point
-from sweeps.presence import workers_at
+from sweeps.presence import living_workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sweeps.report.paper import Chart
-    from sweeps.results import Ended
+    from sweeps.results import AttemptResult
 
 UDR_SCHEMA = 1
 """Version of `udr.json`; it is computed anew where another one stands."""
@@ -61,22 +61,22 @@ class StudyFolder:
 
     @property
     def workers(self) -> Path:
-        """A presence file per worker, locked while the worker lives."""
+        """A heartbeat file per worker, locked while the worker lives."""
         return self.root / "workers"
 
     @property
     def orchestrator(self) -> Path:
-        """Presence file of the command that runs the study."""
+        """Heartbeat file of the command that runs the study."""
         return self.root / "orchestrator.json"
 
     @property
     def guard(self) -> Path:
-        """Lock around claims, commits and take-overs."""
+        """Lock around leases, commits and reconciliations."""
         return self.root / "workers" / "guard.lock"
 
     @property
     def stop(self) -> Path:
-        """Its presence asks every worker to checkpoint and leave."""
+        """If it exists, every worker saves its state and stops."""
         return self.root / "stop"
 
     @property
@@ -148,7 +148,7 @@ class Study:
     @functools.cached_property
     def states(self) -> Mapping[str, str]:
         """The state of every point: complete, failed, pruned, running or pending."""
-        busy = {worker.slug for worker in workers_at(self.folder.workers) if worker.slug}
+        busy = {worker.slug for worker in living_workers(self.folder.workers) if worker.slug}
         return {point.slug: self._state(point.slug, busy) for point in self.points}
 
     def _state(self, slug: str, busy: set[str]) -> str:
@@ -157,20 +157,20 @@ class Study:
             return result.state
         return "running" if slug in busy else "pending"
 
-    def is_final(self, result: "TrialResult | Ended") -> bool:
+    def is_final(self, result: "TrialResult | AttemptResult") -> bool:
         """Whether the point needs no further attempt."""
         if result.state == "failed":
             return result.attempt >= self.manifest.max_attempts
         return not self.is_short(result)
 
-    def is_short(self, result: "TrialResult | Ended") -> bool:
+    def is_short(self, result: "TrialResult | AttemptResult") -> bool:
         """Whether the study was extended since: the trial is to be trained on."""
         wanted = self.manifest.steps
         if result.state != "complete" or result.steps is None or wanted is None:
             return False
         return bool(result.steps < wanted)
 
-    def next_attempt(self, last: "TrialResult | Ended | None") -> int:
+    def next_attempt(self, last: "TrialResult | AttemptResult | None") -> int:
         """Return the number of the attempt that follows; training on is a first attempt again."""
         return 1 if last is None or self.is_short(last) else last.attempt + 1
 

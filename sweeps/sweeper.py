@@ -203,7 +203,7 @@ class BvaeSweeper(Sweeper):
     def _launch(self, study: Study, index: int, gpus: Sequence[str]) -> None:
         loop = WorkerLoop(
             study.folder.root,
-            drains=self._launcher not in launchers.LOCAL,
+            detached=self._launcher not in launchers.LOCAL,
             gpu=devices.card(index, gpus) if self._launcher == "LocalLauncher" else None,
         )
         with self._launching:

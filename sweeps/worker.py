@@ -1,4 +1,4 @@
-"""A worker: takes point after point of a study, until none is left or it is told to leave."""
+"""A worker: trains one point of a study after another, until none is left or it is stopped."""
 
 import contextlib
 import functools
@@ -22,37 +22,37 @@ from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, described,
 from bvae.versions import code_version, versions
 from sweeps.exits import Exit
 from sweeps.identity import identity
-from sweeps.ledger import Claim, ClaimLostError, Ledger
+from sweeps.ledger import Lease, LeaseLostError, Queue
 from sweeps.points import Point
-from sweeps.presence import Present, Watch, is_locked, new_worker_name
+from sweeps.presence import HeartbeatWriter, WorkerRegistry, is_locked, new_worker_name
 from sweeps.processes import handling
 from sweeps.study import Study, StudyFolder, load_study
 
 log = logging.getLogger("sweeps")
 
 IDLE_S = 0.5
-"""How often an idle worker looks whether a point has become free."""
+"""How often an idle worker checks for a waiting point."""
 
-NAP_S = 0.1
-"""A signal is heeded so soon by a worker that waits."""
+SIGNAL_CHECK_S = 0.1
+"""How often a waiting worker checks whether it got a signal."""
 
 RECONCILE_S = 5.0
-"""How often an idle worker looks whether a worker with a point has died."""
+"""How often an idle worker checks whether a worker with a lease has died."""
 
-LOOK_S = 0.5
-"""How often a worker in training looks whether it is to leave."""
+STOP_CHECK_S = 0.5
+"""How often a worker in training checks for the study's stop file."""
 
-HOLD_S = 10.0
-"""How often a worker in training looks whether its claim still stands."""
+LEASE_CHECK_S = 10.0
+"""How often a worker in training checks that it still has its lease."""
 
-LEAVE_WITHIN_S = 8.0
-"""How long a process that was told to leave by Ctrl-C may take to save and to say goodbye."""
+EXIT_WITHIN_S = 8.0
+"""How long a process may take after Ctrl-C to save what it trains and to exit."""
 
-GRACE_S = 600.0
-"""How long a job that SLURM has told to end waits to be ended."""
+REQUEUE_WAIT_S = 600.0
+"""How long a job that got SIGTERM waits, having saved, until SLURM requeues or ends it."""
 
 COMMIT_TRIES = 5
-"""How often a result is written when the disk is full, the pauses doubling from half a second."""
+"""How often writing a result is tried if the disk is full; pauses double from half a second."""
 
 
 @dataclass(frozen=True)
@@ -61,145 +61,151 @@ class WorkerLoop:
 
     Attributes:
         root: the study's folder.
-        drains: whether the worker goes on when the orchestrator is gone, as on a cluster.
+        detached: whether the worker continues without an orchestrator, as on a cluster.
         gpu: the one device the worker may see; None leaves the environment as it is.
     """
 
     root: Path
-    drains: bool = False
+    detached: bool = False
     gpu: str | None = None
 
     def __call__(self, composed: DictConfig) -> None:
-        """Work; the composed configuration of the launcher's job is not needed."""
+        """Run the worker; the launcher's composed configuration is not needed."""
         del composed
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu  # before torch is imported
-        starter = os.getppid()
+        parent = os.getppid()
         name = new_worker_name()
         folder = StudyFolder(self.root)
-        leave = Leave(folder)
+        stop_request = StopRequest(folder)
         with (
             log_to(folder.logs / f"{name}.log"),
             handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
-            in_a_job(leave),
+            in_a_job(stop_request),
         ):
             study = load_study(self.root)
-            Worker(study, name=name, drains=self.drains, launched=True, leave=leave).work()
-        if os.getppid() != starter:  # joblib's would wait for minutes to be given more work
+            Worker(
+                study,
+                name=name,
+                detached=self.detached,
+                launched=True,
+                stop_request=stop_request,
+            ).work()
+        if os.getppid() != parent:  # orphaned: joblib's process would wait minutes for more work
             os._exit(Exit.COMPLETE)
 
 
-class Rarely:
-    """The answer to a question that is asked often and looked up rarely."""
+class RateLimited:
+    """A slow check that is called often: it is repeated after a time, and once true stays true."""
 
-    def __init__(self, look: Callable[[], bool], *, every_s: float) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[], bool], *, every_s: float) -> None:
+        self._check = check
         self._every_s = every_s
-        self._looked_at = -every_s
+        self._checked_at = -every_s
         self._answer = False
 
     def __call__(self) -> bool:
-        """Return the last answer, looked up again when it is old; once true, it stays true."""
-        if not self._answer and time.monotonic() - self._looked_at > self._every_s:
-            self._looked_at = time.monotonic()
-            self._answer = self._look()
+        """Return the last answer, or a new one if the last was false and is old."""
+        if not self._answer and time.monotonic() - self._checked_at > self._every_s:
+            self._checked_at = time.monotonic()
+            self._answer = self._check()
         return self._answer
 
 
-class Leave:
-    """Whether a worker is to leave: it got a signal, or the study's folder says so."""
+class StopRequest:
+    """Whether a worker is to stop: it got a signal, or the study has a stop file."""
 
     def __init__(self, folder: StudyFolder) -> None:
-        # No threading.Event: a signal handler that sets one may wait for the lock it interrupted.
-        self._told = False
-        self._stopped = Rarely(folder.stop.exists, every_s=LOOK_S)
+        # Not a threading.Event: a handler that sets one may wait for the lock it has interrupted.
+        self._is_signalled = False
+        self._has_file = RateLimited(folder.stop.exists, every_s=STOP_CHECK_S)
 
     @property
-    def told(self) -> bool:
-        """Whether a signal asked to leave."""
-        return self._told
+    def is_signalled(self) -> bool:
+        """Whether a signal asked the worker to stop."""
+        return self._is_signalled
 
-    def tell(self) -> None:
-        """Leave as soon as the running step is done; fits a signal handler."""
-        self._told = True
+    def set_signalled(self) -> None:
+        """Stop the worker after the running step; safe in a signal handler."""
+        self._is_signalled = True
 
     def wait(self, seconds: float) -> None:
-        """Wait, but hardly longer than it takes to be told."""
+        """Wait, but end soon after a signal."""
         until = time.monotonic() + seconds
-        while not self._told and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, NAP_S))
+        while not self._is_signalled and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, SIGNAL_CHECK_S))
 
     def __call__(self) -> bool:
-        """Return whether to leave."""
-        return self._told or self._stopped()
+        """Return whether to stop."""
+        return self._is_signalled or self._has_file()
 
 
 @contextlib.contextmanager
-def leaving_on(
-    leave: Leave, *numbers: signal.Signals, within_s: float | None = None
+def stopping_on(
+    stop_request: StopRequest, *numbers: signal.Signals, within_s: float | None = None
 ) -> Iterator[None]:
-    """Leave on one of these signals, within a time if one is given; on a second one at once."""
-    ends: list[threading.Timer] = []
+    """Stop on one of these signals, within a time if one is given; on a second one exit at once."""
+    timers: list[threading.Timer] = []
 
     def handle(number: int, _: object) -> None:
-        if leave.told:
+        if stop_request.is_signalled:
             os._exit(Exit.INTERRUPTED)
-        leave.tell()
+        stop_request.set_signalled()
         if within_s is not None:
-            ends.append(threading.Timer(within_s, os._exit, [Exit.INTERRUPTED]))
-            ends[-1].daemon = True
-            ends[-1].start()
+            timers.append(threading.Timer(within_s, os._exit, [Exit.INTERRUPTED]))
+            timers[-1].daemon = True
+            timers[-1].start()
 
     try:
         with handling(handle, *numbers):
             yield
     finally:
-        for end in ends:  # what comes after the block may take its time
-            end.cancel()
+        for timer in timers:  # what follows the block has no time limit
+            timer.cancel()
 
 
 @contextlib.contextmanager
-def in_a_job(leave: Leave) -> Iterator[None]:
-    """Leave on a job's signals, and have SLURM run the job again, if one was sent to this end.
+def in_a_job(stop_request: StopRequest) -> Iterator[None]:
+    """Stop on a job's signals, and requeue the job if SLURM's signal asks for that.
 
-    SLURM sends SIGUSR2 ahead of a time limit, where submitit's handler would requeue the job in the
-    midst of a step: here it is called when the point is saved. SIGTERM comes both to a job that is
-    preempted, which SLURM requeues if it is still there when its grace is over, and to one that is
-    cancelled: having saved, the worker waits for what SLURM does.
+    SLURM sends SIGUSR2 before a time limit. submitit's handler would requeue the job in the middle
+    of a step; here that handler is called when the point is saved. SIGTERM is sent both to a job
+    that is preempted, which SLURM requeues if it still runs at the end of its grace time, and to
+    one that is cancelled: having saved, the worker waits for what SLURM does.
     """
     requeue = signal.getsignal(signal.SIGUSR2)
-    if not callable(requeue):  # no job of submitit's
-        with leaving_on(leave, signal.SIGTERM):
+    if not callable(requeue):  # not a job of submitit
+        with stopping_on(stop_request, signal.SIGTERM):
             yield
         return
-    got: set[int] = set()
+    received: set[int] = set()
 
     def handle(number: int, _: object) -> None:
-        got.add(number)
-        leave.tell()
+        received.add(number)
+        stop_request.set_signalled()
 
     with handling(handle, signal.SIGUSR2, signal.SIGTERM):
         yield
-        if signal.SIGTERM in got and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
-            time.sleep(GRACE_S)
-    if signal.SIGUSR2 in got:
+        if signal.SIGTERM in received and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+            time.sleep(REQUEUE_WAIT_S)
+    if signal.SIGUSR2 in received:
         requeue(signal.SIGUSR2, None)
 
 
 class Worker:
-    """One process at work on a study.
+    """One process that trains points of a study.
 
     Args:
         study: on disk already.
         name: unlike any other worker's.
-        drains: whether to go on when no command runs the study.
+        detached: whether to continue when no command runs the study.
         launched: whether the command that runs the study has started this process.
-        leave: whether to leave; asked again and again.
-        among: the slugs to take; all if None.
-        at: told of every step of every point.
+        stop_request: whether to stop; checked at every step.
+        among: the slugs of the points to train; all if None.
+        on_step: called with point, step and total at every step.
 
     Raises:
-        ConfigError: the sources of `bvae/` here are not those the study is made with.
+        ConfigError: the sources of `bvae/` are not those that the study was begun with.
     """
 
     def __init__(
@@ -207,11 +213,11 @@ class Worker:
         study: Study,
         *,
         name: str,
-        drains: bool,
+        detached: bool,
         launched: bool = False,
-        leave: Leave | None = None,
+        stop_request: StopRequest | None = None,
         among: Collection[str] | None = None,
-        at: Callable[[Point, int, int], None] | None = None,
+        on_step: Callable[[Point, int, int], None] | None = None,
     ) -> None:
         if code_version() != study.manifest.code_version:
             raise ConfigError(
@@ -219,146 +225,148 @@ class Worker:
                 "type the command again to see which, and what to do"
             )
         self._folder = study.folder
-        self._drains = drains
+        self._detached = detached
         self._among = among
-        self._at = at
-        self._ledger = Ledger(study)
-        self._watch = Watch(study.folder.workers)
-        self._leave = leave or Leave(study.folder)
+        self._on_step = on_step
+        self._queue = Queue(study)
+        self._registry = WorkerRegistry(study.folder.workers)
+        self._stop_request = stop_request or StopRequest(study.folder)
         self._reconciled_at = -RECONCILE_S
-        self._present = Present(study.folder.workers / f"{name}.json", name=name, launched=launched)
+        self._heartbeat = HeartbeatWriter(
+            study.folder.workers / f"{name}.json", name=name, launched=launched
+        )
 
     def work(self) -> None:
-        """Take points until none is left for anyone, or it is time to leave."""
-        manifest = self._ledger.study.manifest
-        with self._present:
-            if self._is_to_end():
+        """Train points until none waits or is leased, or until it is stopped."""
+        manifest = self._queue.study.manifest
+        with self._heartbeat:
+            if self._should_stop():
                 return
             self._train = _function(manifest.trial)
             with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
-                self._take_points()
-        log.info("told to leave" if self._leave() else "no point is left")
+                self._train_points()
+        log.info("asked to stop" if self._stop_request() else "no trial is left")
 
-    def _take_points(self) -> None:
-        while not self._is_to_end():
-            claim = self._ledger.claim(
-                self._present.name, among=self._among, announce=self._present.at
+    def _train_points(self) -> None:
+        while not self._should_stop():
+            lease = self._queue.lease(
+                self._heartbeat.name, among=self._among, announce=self._heartbeat.report
             )
-            if claim is not None:
-                self._attempt(claim)
-            elif not self._is_more():
+            if lease is not None:
+                self._run(lease)
+            elif not self._wait_for_more():
                 return
 
-    def _is_to_end(self) -> bool:
-        is_orphan = not self._drains and not is_locked(self._folder.orchestrator)
-        return self._leave() or is_orphan
+    def _should_stop(self) -> bool:
+        is_abandoned = not self._detached and not is_locked(self._folder.orchestrator)
+        return self._stop_request() or is_abandoned
 
-    def _is_more(self) -> bool:
-        """Wait while others are at work, whose points may become free; False: all is done."""
+    def _wait_for_more(self) -> bool:
+        """Wait while other workers have leases, which may be requeued; False if none has."""
         is_due = time.monotonic() - self._reconciled_at > RECONCILE_S
-        if not is_due and self._wanted(self._ledger.open_slugs()):
-            self._leave.wait(IDLE_S)
+        if not is_due and self._wanted(self._queue.open_slugs()):
+            self._stop_request.wait(IDLE_S)
             return True
         self._reconciled_at = time.monotonic()
-        self._ledger.reconcile(self._watch)
-        return bool(self._wanted(self._ledger.open_slugs()))
+        self._queue.reconcile(self._registry)
+        return bool(self._wanted(self._queue.open_slugs()))
 
     def _wanted(self, slugs: set[str]) -> set[str]:
         return slugs if self._among is None else slugs.intersection(self._among)
 
-    def _attempt(self, claim: Claim) -> None:
-        slug = claim.point.slug
-        log.info("attempt %d at %s", claim.attempt, slug)
+    def _run(self, lease: Lease) -> None:
+        slug = lease.point.slug
+        log.info("attempt %d at %s", lease.attempt_number, slug)
         try:
-            self._end(claim)
-        except ClaimLostError:
-            log.warning("%s was taken over; this attempt is dropped", slug)
-            self._ledger.tidy(slug)
+            self._run_attempt(lease)
+        except LeaseLostError:
+            log.warning("%s: the lease was lost; this attempt is dropped", slug)
+            self._queue.tidy(slug)
         finally:
-            self._present.at(None)
+            self._heartbeat.report(None)
 
-    def _end(self, claim: Claim) -> None:
-        """Run the attempt, and commit its result or give the point back."""
+    def _run_attempt(self, lease: Lease) -> None:
+        """Run the attempt, and commit its result or requeue the point."""
         try:
-            result = self._result(claim)
+            result = self._result(lease)
         except Interrupted as interruption:
             log.info("interrupted %s", interruption)
-            self._ledger.release(claim)
+            self._queue.release(lease)
             return
-        self._commit(claim, result)
-        log.info("%s: %s", claim.point.slug, result.state)
+        self._commit(lease, result)
+        log.info("%s: %s", lease.point.slug, result.state)
 
-    def _result(self, claim: Claim) -> TrialResult:
+    def _result(self, lease: Lease) -> TrialResult:
         try:
-            return self._train(self._assignment(claim))
+            return self._train(self._assignment(lease))
         except Interrupted:
             raise
-        except (Exception, SystemExit) as error:  # failure is data, whatever a trial raises
+        except (Exception, SystemExit) as error:  # whatever was raised is the result: failed
             return TrialResult(
-                point=claim.point.values,
+                point=lease.point.values,
                 state="failed",
-                attempt=claim.attempt,
-                threads=self._ledger.study.manifest.threads,
+                attempt=lease.attempt_number,
+                threads=self._queue.study.manifest.threads,
                 started_at=now(),
                 error=described(error),
                 versions=versions(),
             )
 
-    def _commit(self, claim: Claim, result: TrialResult) -> None:
-        """Commit, again and again for a while if the disk is full: a result is worth waiting."""
-        for tried in range(1, COMMIT_TRIES):
+    def _commit(self, lease: Lease, result: TrialResult) -> None:
+        """Commit the result; if the disk is full, try several times rather than lose it."""
+        for tries in range(1, COMMIT_TRIES):
             try:
-                self._ledger.commit(claim, result)
+                self._queue.commit(lease, result)
             except OSError as error:
-                log.error("%s: the result cannot be written (%s)", claim.point.slug, error)
-                self._leave.wait(0.25 * 2**tried)
+                log.error("%s: the result cannot be written (%s)", lease.point.slug, error)
+                self._stop_request.wait(0.25 * 2**tries)
             else:
                 return
-        self._ledger.commit(claim, result)
+        self._queue.commit(lease, result)
 
-    def _assignment(self, claim: Claim) -> Assignment:
-        manifest = self._ledger.study.manifest
+    def _assignment(self, lease: Lease) -> Assignment:
+        manifest = self._queue.study.manifest
         return Assignment(
-            config=config.parse(manifest.configuration(claim.point)),
-            folder=self._folder.trial(claim.point.slug),
-            point=claim.point.values,
-            attempt=claim.attempt,
-            identity=identity(manifest, claim.point),
+            config=config.parse(manifest.configuration(lease.point)),
+            folder=self._folder.trial(lease.point.slug),
+            point=lease.point.values,
+            attempt=lease.attempt_number,
+            identity=identity(manifest, lease.point),
             tracker_folder=self._folder.root,
             monitor=Monitor(
-                stopping=self._stopping(claim),
-                at=self._reporter(claim.point),
-                should_prune=functools.partial(self._is_hopeless, claim),
+                stopping=self._stopping(lease),
+                at=self._reporter(lease.point),
+                should_prune=functools.partial(self._should_prune, lease),
             ),
         )
 
-    def _stopping(self, claim: Claim) -> Callable[[], bool]:
-        lost = Rarely(lambda: self._is_lost(claim), every_s=HOLD_S)
-        return lambda: self._leave() or lost()
+    def _stopping(self, lease: Lease) -> Callable[[], bool]:
+        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=LEASE_CHECK_S)
+        return lambda: self._stop_request() or lost()
 
-    def _is_lost(self, claim: Claim) -> bool:
-        """Whether the point was taken over; whoever cannot ask trains on, and asks to commit."""
+    def _is_lease_lost(self, lease: Lease) -> bool:
+        """Whether the point was taken over; False if that is unknown: commit checks it again."""
         try:
-            return not self._ledger.holds(claim)
+            return not self._queue.holds(lease)
         except OSError as error:
-            log.warning("%s: who has it cannot be asked (%s)", claim.point.slug, error)
+            log.warning("%s: the lease cannot be checked (%s)", lease.point.slug, error)
             return False
 
-    def _is_hopeless(self, claim: Claim, step: int, score: float) -> bool:
-        """Whether to give the point up; whoever cannot ask trains on."""
+    def _should_prune(self, lease: Lease, step: int, score: float) -> bool:
+        """Whether to prune the point; False if the other scores cannot be read."""
         try:
-            return self._ledger.judge(claim, step=step, score=score)
+            return self._queue.should_prune(lease, step=step, score=score)
         except OSError as error:
-            log.warning("%s: it cannot be judged (%s)", claim.point.slug, error)
+            log.warning("%s: the pruner cannot be asked (%s)", lease.point.slug, error)
             return False
 
     def _reporter(self, point: Point) -> Callable[[int, int], None]:
-        def at(step: int, total: int) -> None:
-            self._present.at(point.slug, step=step, total=total, write=False)
-            if self._at is not None:
-                self._at(point, step, total)
+        def report(step: int, total: int) -> None:
+            self._heartbeat.report(point.slug, step=step, total=total, write=False)
+            if self._on_step is not None:
+                self._on_step(point, step, total)
 
-        return at
+        return report
 
 
 def _function(dotted: str) -> Callable[[Assignment], TrialResult]:
@@ -369,7 +377,7 @@ def _function(dotted: str) -> Callable[[Assignment], TrialResult]:
 
 @contextlib.contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Write what this project logs to a file, as long as the block runs."""
+    """Write this project's log to a file while the block runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))

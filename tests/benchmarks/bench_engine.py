@@ -1,4 +1,4 @@
-"""What the engine costs a point, when trials cost nothing: time, memory, resume, claims.
+"""What the engine costs a point, when trials cost nothing: time, memory, resume, leases.
 
 The first rows are of one command as it is typed, in a process of its own: Hydra's expansion, all
 checks, two workers of the default launcher, the report. Only the trials are stand-ins.
@@ -20,17 +20,17 @@ from hydra import compose, initialize_config_dir
 from bvae import checks, config
 from bvae.trial import Assignment, TrialResult, now
 from sweeps import sweeper
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.plan import Plan, Terms, plan
-from sweeps.presence import Watch
+from sweeps.presence import WorkerRegistry
 from sweeps.study import load_study
 from tests.doubles import postgres
 
 REPOSITORY = Path(__file__).parents[2]
 GRID = ("beta=range(1,51)", "latent_dim=range(2,12)", "seed=range(10)")
 POINTS = 5000
-CLAIMED_GRID = ("beta=range(1,101)", "latent_dim=range(2,12)", "seed=range(10)")
-CLAIMERS = 8
+LEASED_GRID = ("beta=range(1,101)", "latent_dim=range(2,12)", "seed=range(10)")
+LEASERS = 8
 SAMPLE_S = 0.5
 
 
@@ -151,9 +151,9 @@ def _prepare() -> None:
 
 
 def planned(runs: Path, storage: str | None) -> Plan:
-    """The plan of a study to be claimed."""
+    """The plan of a study to be leased."""
     sweeper.register()
-    typed = [*CLAIMED_GRID, f"runs_dir={runs}", "study=claimed"]
+    typed = [*LEASED_GRID, f"runs_dir={runs}", "study=leased"]
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         return plan(
             typed,
@@ -163,33 +163,33 @@ def planned(runs: Path, storage: str | None) -> Plan:
         )
 
 
-def claim_all(root: Path, number: int, ready: Barrier, claimed: Any) -> None:
-    """Claim until nothing waits; report what was claimed, and how long it took."""
-    ledger = Ledger(load_study(root))
+def lease_all(root: Path, number: int, ready: Barrier, leased: Any) -> None:
+    """Lease until nothing waits; report what was leased, and how long it took."""
+    queue = Queue(load_study(root))
     ready.wait()
     start = time.perf_counter()
     slugs = []
-    while (claim := ledger.claim(f"worker-{number}")) is not None:
-        slugs.append(claim.point.slug)
-    claimed.put((slugs, time.perf_counter() - start))
+    while (lease := queue.lease(f"worker-{number}")) is not None:
+        slugs.append(lease.point.slug)
+    leased.put((slugs, time.perf_counter() - start))
 
 
-def claims(runs: Path, storage: str | None = None) -> Iterator[Row]:
-    """Many processes claim from one queue, as fast as they can."""
+def leases(runs: Path, storage: str | None = None) -> Iterator[Row]:
+    """Many processes lease from one queue, as fast as they can."""
     kept = "journal" if storage is None else "PostgreSQL"
     study = planned(runs, storage).write()
     start = time.perf_counter()
-    Ledger(study).reconcile(Watch(study.folder.workers))
+    Queue(study).reconcile(WorkerRegistry(study.folder.workers))
     queued_s = time.perf_counter() - start
     context = multiprocessing.get_context("spawn")
-    ready, claimed = context.Barrier(CLAIMERS), context.Queue()
+    ready, leased = context.Barrier(LEASERS), context.Queue()
     processes = [
-        context.Process(target=claim_all, args=(study.folder.root, number, ready, claimed))
-        for number in range(CLAIMERS)
+        context.Process(target=lease_all, args=(study.folder.root, number, ready, leased))
+        for number in range(LEASERS)
     ]
     for process in processes:
         process.start()
-    found = [claimed.get() for _ in processes]
+    found = [leased.get() for _ in processes]
     for process in processes:
         process.join()
     slugs = [slug for part, _ in found for slug in part]
@@ -197,9 +197,9 @@ def claims(runs: Path, storage: str | None = None) -> Iterator[Row]:
     rate = len(slugs) / max(seconds for _, seconds in found)
     n_points = len(study.points)
     yield Row(f"{kept}: queueing {n_points} points", f"{n_points / queued_s:.0f} /s", "")
-    yield Row(f"{kept}: claims of {CLAIMERS} processes", f"{rate:.0f} /s", ">= 100 /s")
+    yield Row(f"{kept}: leases of {LEASERS} processes", f"{rate:.0f} /s", ">= 100 /s")
     yield Row(
-        f"{kept}: points claimed twice, missed", f"{twice}, {n_points - len(set(slugs))}", "0, 0"
+        f"{kept}: points leased twice, missed", f"{twice}, {n_points - len(set(slugs))}", "0, 0"
     )
 
 
@@ -207,10 +207,10 @@ def rows() -> list[Row]:
     """Measure everything."""
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder)
-        return [*whole_study(runs), *claims(runs), *claims_of_a_database(runs / "database")]
+        return [*whole_study(runs), *leases(runs), *leases_of_a_database(runs / "database")]
 
 
-def claims_of_a_database(runs: Path) -> Iterator[Row]:
+def leases_of_a_database(runs: Path) -> Iterator[Row]:
     """The same with a real PostgreSQL, where one can be started."""
     reason = postgres.missing()
     if reason:
@@ -219,4 +219,4 @@ def claims_of_a_database(runs: Path) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="bvae-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         with postgres.running(Path(folder) / "postgres") as url:
-            yield from claims(runs, url)
+            yield from leases(runs, url)

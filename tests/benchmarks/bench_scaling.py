@@ -1,8 +1,8 @@
 """What more workers bring: the makespan of a large study, simulated from measured times.
 
-Measured are the trials of the quick study (docs/quick/trials.csv) and the claims per second of
-`bench_engine`. Simulated are workers that start, claim, train, commit, look every ten seconds
-whether their claim still stands, and look for work while others finish: all but the training is
+Measured are the trials of the quick study (docs/quick/trials.csv) and the leases per second of
+`bench_engine`. Simulated are workers that start, lease, train, commit, check every ten seconds
+whether their lease still stands, and look for work while others finish: all but the training is
 under the study's one lock.
 """
 
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeps.worker import HOLD_S, IDLE_S
+from sweeps.worker import IDLE_S, LEASE_CHECK_S
 
 TRIALS = Path(__file__).parents[2] / "docs" / "quick" / "trials.csv"
 POINTS = 5000
 WORKERS = (1, 8, 64, 512)
 START_S = 8.0
-"""From a launcher's call to a worker's first claim: Python, torch and the data."""
+"""From a launcher's call to a worker's first lease: Python, torch and the data."""
 
 LOCK_S = 1 / 340
 """One message under the lock; PostgreSQL's rate, the lower one."""
@@ -54,7 +54,7 @@ def simulate(times: list[float], n_workers: int, *, lock_s: float, start_s: floa
         times: of each trial, in the order to run, in seconds.
         n_workers: all of them start at 0.
         lock_s: how long a message holds the study's lock.
-        start_s: from the start to the first claim.
+        start_s: from the start to the first lease.
     """
     waiting, left = list(reversed(times)), len(times)
     free_at = used = makespan = 0.0
@@ -69,7 +69,9 @@ def simulate(times: list[float], n_workers: int, *, lock_s: float, start_s: floa
             heapq.heappush(events, (free_at, worker, False))
         elif waiting:
             trial = waiting.pop()
-            held = lock_s * (trial // HOLD_S)  # its looks at the claim take their turn, too
+            held = lock_s * (
+                trial // LEASE_CHECK_S
+            )  # its checks of the lease wait for the lock, too
             free_at, used = free_at + held, used + held
             heapq.heappush(events, (free_at + trial, worker, True))
         else:

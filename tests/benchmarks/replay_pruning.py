@@ -19,7 +19,7 @@ from statistics import fmean
 import optuna
 
 from sweeps.points import Point, in_order
-from sweeps.pruning import PERCENTILES, Scores, is_hopeless, pruner_named
+from sweeps.pruning import PERCENTILES, Scores, pruner_named, should_prune
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "replay"
 
@@ -89,7 +89,7 @@ def replay(recorded: Mapping[Point, Scores], *, name: str) -> Replay:
         steps = sorted(recorded[point])
         step = steps[len(known[point])]
         known[point][step] = recorded[point][step]
-        if point.cell in pruned or is_hopeless(point, known, pruner=pruner):
+        if point.cell in pruned or should_prune(point, known, pruner=pruner):
             pruned.add(point.cell)
         if step < max_steps and point.cell not in pruned:
             following = steps[len(known[point])]

@@ -18,7 +18,7 @@ from statistics import fmean, variance
 
 from sweeps.points import Cell, Point
 from sweeps.ranking import Ending
-from sweeps.samplers import Notes, named, next_point
+from sweeps.samplers import SystemAttrs, named, next_point
 from sweeps.search import SAMPLERS, Choices, Search
 from tests.benchmarks.replay_pruning import finals
 
@@ -62,18 +62,18 @@ def search_of(recorded: Scores, sampler: str) -> Search:
 def searched(scores: Scores, search: Search, *, start: Sequence[Point] | None = None) -> list[Cell]:
     """Search as the engine does, one worker; return what is called best after each training."""
     tried: dict[Point, Ending | None] = {}
-    notes: dict[str, Notes] = {}
+    system_attrs: dict[str, SystemAttrs] = {}
     waiting = list(search.start() if start is None else start)
     called = []
     while len(tried) < search.n_trials:
         if waiting:
             point = waiting.pop(0)
         else:
-            found = next_point(search, tried, notes=notes)
+            found = next_point(search, tried, system_attrs=system_attrs)
             if found is None:
                 break
             point = found.point
-            notes[point.slug] = found.notes
+            system_attrs[point.slug] = found.system_attrs
         tried[point] = Ending(scores[point])
         called.append(best({point: scores[point] for point in tried}))
     return called

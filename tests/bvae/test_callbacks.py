@@ -189,7 +189,7 @@ class TestPrune:
     def test_a_pruned_training_ends(
         self, model: BetaVAE, max_steps: int, stops_at: int | None
     ) -> None:
-        """Every score is told; at the last step nothing is left to be saved."""
+        """Every score is reported; at the last step no training is left to save."""
         told: list[tuple[int, float]] = []
 
         def should_prune(step: int, score: float) -> bool:

@@ -19,7 +19,7 @@ BASE = TrialResult(point={}, state="complete", attempt=1, threads=1, started_at=
 
 def instant(task: Assignment) -> TrialResult:
     """Complete at once, with a score that is an inverted U over β; say so in the folder."""
-    _note(task, "ran")
+    _record(task, "ran")
     beta, seed = float(str(task.point["beta"])), int(str(task.point["seed"]))
     score = 0.5 - 0.05 * abs(math.log2(beta / 4)) + 0.001 * seed
     return replace(
@@ -43,7 +43,7 @@ def instant(task: Assignment) -> TrialResult:
 def stepping(task: Assignment) -> TrialResult:
     """Go 0.01 s a step for `trainer.max_steps` steps, on from the step saved when interrupted."""
     done = int(task.folder.resume.read_text()) if task.folder.resume.exists() else 0
-    _note(task, f"from {done}")
+    _record(task, f"from {done}")
     total = task.config.trainer.max_steps
     for step in range(done + 1, total + 1):
         time.sleep(0.01)
@@ -55,9 +55,9 @@ def stepping(task: Assignment) -> TrialResult:
 
 
 def resuming(task: Assignment) -> TrialResult:
-    """Go 0.01 s a step until told to leave, and complete at once when run again."""
+    """Go 0.01 s a step until asked to stop, and complete at once when run again."""
     done = int(task.folder.resume.read_text()) if task.folder.resume.exists() else 0
-    _note(task, f"from {done}")
+    _record(task, f"from {done}")
     for step in itertools.count(done + 1) if not done else ():
         time.sleep(0.01)
         task.monitor.at(step, task.config.trainer.max_steps)
@@ -68,7 +68,7 @@ def resuming(task: Assignment) -> TrialResult:
 
 
 def learning(task: Assignment) -> TrialResult:
-    """Be looked at at every step, with the last score all along; end there if told to give up."""
+    """Report the last score at every step; end there if pruned."""
     last = instant(task)
     for step in range(1, task.config.trainer.max_steps + 1):
         if (
@@ -82,7 +82,7 @@ def learning(task: Assignment) -> TrialResult:
 def failing(task: Assignment) -> TrialResult:
     """Raise, for every β above 1."""
     if float(str(task.point["beta"])) > 1:
-        _note(task, "raised")
+        _record(task, "raised")
         raise ValueError(f"no luck at beta={task.point['beta']}\nsecond line")
     return instant(task)
 
@@ -97,7 +97,7 @@ def failing_once(task: Assignment) -> TrialResult:
 def deadly(task: Assignment) -> TrialResult:
     """Kill the process that works on a β above 1."""
     if float(str(task.point["beta"])) > 1:
-        _note(task, "died")
+        _record(task, "died")
         os.kill(os.getpid(), signal.SIGKILL)
     return instant(task)
 
@@ -105,7 +105,7 @@ def deadly(task: Assignment) -> TrialResult:
 def deadly_once(task: Assignment) -> TrialResult:
     """Kill the process that first works on a point."""
     if not (task.folder.root / "runs.txt").exists():
-        _note(task, "died")
+        _record(task, "died")
         os.kill(os.getpid(), signal.SIGKILL)
     return instant(task)
 
@@ -118,22 +118,22 @@ def eventful(task: Assignment) -> TrialResult:
 def stubborn(task: Assignment) -> TrialResult:
     """Take a minute, whatever the monitor asks."""
     task.monitor.at(1, 2)
-    _note(task, "began")
+    _record(task, "began")
     time.sleep(60)
     return instant(task)
 
 
 def held_up(task: Assignment) -> TrialResult:
-    """Wait, at the first run of a point, for a file `go` in its folder, and heed nothing else."""
+    """Wait, at the first run of a point, for a file `go` in its folder; ignore requests to stop."""
     folder = task.folder.root
     if not (folder / "runs.txt").exists():
-        _note(task, "held up")
+        _record(task, "held up")
         while not (folder / "go").exists():
             time.sleep(0.01)
     return instant(task)
 
 
-def _note(task: Assignment, text: str) -> None:
+def _record(task: Assignment, text: str) -> None:
     """Add a line to `runs.txt` of the trial's folder: how often it was run can be counted."""
     path: Path = task.folder.root / "runs.txt"
     path.parent.mkdir(parents=True, exist_ok=True)

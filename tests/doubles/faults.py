@@ -1,4 +1,4 @@
-"""Kills a process at the n-th boundary of its life: claim, write, fsync, rename, tell.
+"""Kills a process at the n-th boundary of its life: lease, write, fsync, rename.
 
 Every call of these functions is two boundaries, before and after it. `armed(n)` counts them, in all
 threads of the process, kills it at the n-th, and writes down which one that was.
@@ -90,4 +90,4 @@ def killed_worker(root: Path, number: int, log: Path) -> None:
     from sweeps.worker import Worker
 
     with armed(number, log):
-        Worker(load_study(root), name=f"worker-{number}", drains=True).work()
+        Worker(load_study(root), name=f"worker-{number}", detached=True).work()

@@ -85,9 +85,9 @@ def add_ten(journal: Path) -> None:
         study.add_trial(create_trial(state=TrialState.FAIL))
 
 
-def be_present(path: Path) -> None:
-    """Hold a presence file for ever."""
-    from sweeps.presence import Present
+def hold_heartbeat(path: Path) -> None:
+    """Hold a heartbeat file for ever."""
+    from sweeps.presence import HeartbeatWriter
 
-    with Present(path, name="held"):
+    with HeartbeatWriter(path, name="held"):
         time.sleep(600)

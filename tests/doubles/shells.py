@@ -56,7 +56,7 @@ class Shell:
         """Start a sweep of the one study here."""
         return self.type("bvae", "-m", "study=swept", *options)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Kill what is left of all that was started."""
         for process in self._typed:
             if process.poll() is None:

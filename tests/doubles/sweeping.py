@@ -26,7 +26,7 @@ from sweeps.manifest import Manifest
 from sweeps.orchestrator import Orchestrator, Settings, running
 from sweeps.outcome import conclude
 from sweeps.plan import Plan
-from sweeps.presence import new_worker_name, read, workers_at
+from sweeps.presence import living_workers, new_worker_name, read_heartbeat
 from sweeps.report import page
 from sweeps.study import StudyFolder, load_study
 from sweeps.sweeper import begin
@@ -46,7 +46,7 @@ def of_steps(number: int) -> dict[str, Any]:
 
 def work(root: Path) -> None:
     """Work on a study as a launcher's worker does."""
-    Worker(load_study(root), name=new_worker_name(), drains=False, launched=True).work()
+    Worker(load_study(root), name=new_worker_name(), detached=False, launched=True).work()
 
 
 def work_alone(root: Path) -> None:
@@ -150,9 +150,9 @@ class Command:
         """Kill the command, or one of its workers, whichever chance picks."""
         process = self._process.pid
         assert process is not None
-        if read(self._folder.orchestrator) is None:
+        if read_heartbeat(self._folder.orchestrator) is None:
             return  # it has not begun yet
-        workers = [who.pid for who in workers_at(self._folder.workers)]
+        workers = [worker.pid for worker in living_workers(self._folder.workers)]
         victim = self._chance.choice([process, *workers])
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)

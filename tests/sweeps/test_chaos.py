@@ -10,7 +10,7 @@ from sweeping import Command, of_steps
 
 from sweeps.curve import curve, write_curve
 from sweeps.journal import open_journal
-from sweeps.presence import workers_at
+from sweeps.presence import living_workers
 from sweeps.study import Study, load_study
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_forty_kills(tmp_path: Path) -> None:
     assert {"orchestrator", "worker"} == set(command.killed)
     assert {point.slug: 1 for point in listed} == completed(study)
     assert 300 == load_study(study.folder.root).counts["complete"]
-    assert [] == workers_at(study.folder.workers)
+    assert [] == living_workers(study.folder.workers)
 
 
 def test_a_search_is_killed_too(tmp_path: Path) -> None:

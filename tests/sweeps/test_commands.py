@@ -9,8 +9,8 @@ from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import commands
 from sweeps.exits import Exit
-from sweeps.ledger import Ledger
-from sweeps.presence import Present, Watch
+from sweeps.ledger import Queue
+from sweeps.presence import HeartbeatWriter, WorkerRegistry
 from sweeps.study import Study, load_study
 
 Type = Callable[..., str]
@@ -65,10 +65,10 @@ class TestStatus:
         """Each worker with its step; an idle one is said to be idle."""
         slug = "beta=4,latent_dim=5,seed=0"
         with (
-            Present(study.folder.workers / "a.json", name="worker-a") as busy,
-            Present(study.folder.workers / "b.json", name="worker-b"),
+            HeartbeatWriter(study.folder.workers / "a.json", name="worker-a") as busy,
+            HeartbeatWriter(study.folder.workers / "b.json", name="worker-b"),
         ):
-            busy.at(slug, step=300, total=2000)
+            busy.report(slug, step=300, total=2000)
             said = typed("status", study.folder.root)
 
         assert f"  worker-a: {slug}  step 300 of 2000\n" in said
@@ -77,10 +77,10 @@ class TestStatus:
 
     def test_time_left_while_it_runs(self, study: Study, typed: Type) -> None:
         """Two points of 2 s by one worker; unknown before anyone is at work."""
-        with Present(study.folder.orchestrator, name="orchestrator"):
+        with HeartbeatWriter(study.folder.orchestrator, name="orchestrator"):
             assert typed("status", study.folder.root).endswith("\nrunning\n")
-            with Present(study.folder.workers / "a.json", name="worker-a") as worker:
-                worker.at(study.points[2].slug, step=0, total=2000)
+            with HeartbeatWriter(study.folder.workers / "a.json", name="worker-a") as worker:
+                worker.report(study.points[2].slug, step=0, total=2000)
 
                 assert "about 0:04 left" in typed("status", study.folder.root)
 
@@ -157,7 +157,7 @@ class TestLogs:
 class TestStop:
     def test_the_note_is_left(self, study: Study, typed: Type) -> None:
         """Every worker, on any machine, finds it."""
-        with Present(study.folder.workers / "a.json", name="a"):
+        with HeartbeatWriter(study.folder.workers / "a.json", name="a"):
             assert typed("stop", study.folder.root).startswith("1 worker(s) will save")
 
         assert study.folder.stop.exists()
@@ -200,7 +200,7 @@ class TestWorker:
         """Whether or not a command runs the study."""
         said = typed("worker", study.folder.root)
 
-        assert "works on tested; Ctrl-C saves the running point and leaves" in said
+        assert "works on tested; Ctrl-C saves the running trial and stops" in said
         assert (5, 1) == tuple(
             load_study(study.folder.root).counts[name] for name in ("complete", "failed")
         )
@@ -216,7 +216,7 @@ class TestWorker:
     def test_that_of_a_running_one_holds(self, study: Study, typed: Type) -> None:
         """Who attaches to a sweep that is being stopped leaves with the others."""
         study.folder.stop.touch()
-        with Present(study.folder.orchestrator, name="orchestrator"):
+        with HeartbeatWriter(study.folder.orchestrator, name="orchestrator"):
             typed("worker", study.folder.root)
 
         assert 2 == load_study(study.folder.root).counts["pending"]
@@ -225,7 +225,9 @@ class TestWorker:
         self, study: Study, typed: Type, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """130, as for the command that runs the study."""
-        monkeypatch.setattr("sweeps.worker.Worker.work", lambda self: self._leave.tell())
+        monkeypatch.setattr(
+            "sweeps.worker.Worker.work", lambda self: self._stop_request.set_signalled()
+        )
 
         typed("worker", study.folder.root, code=Exit.INTERRUPTED)
 
@@ -288,7 +290,7 @@ def test_two_studies_are_put_side_by_side(study: Study, typed: Type) -> None:
 
 def test_reading_commands_change_nothing(study: Study, typed: Type) -> None:
     """They may be typed while the study runs, by anyone."""
-    Ledger(study).reconcile(Watch(study.folder.workers))
+    Queue(study).reconcile(WorkerRegistry(study.folder.workers))
     before = {path: path.stat().st_mtime_ns for path in study.folder.root.rglob("*")}
     for command in ("status", "best"):
         typed(command, study.folder.root)

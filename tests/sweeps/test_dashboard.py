@@ -18,8 +18,8 @@ from studies import slugs as slugs_of
 
 from bvae.exceptions import ConfigError
 from sweeps.dashboard import LOOPBACK, application, serving
-from sweeps.ledger import Ledger
-from sweeps.presence import Watch
+from sweeps.ledger import Queue
+from sweeps.presence import WorkerRegistry
 from sweeps.processes import handling
 from sweeps.study import Study, load_study
 
@@ -37,7 +37,7 @@ def study(tmp_path: Path) -> Study:
     frames[0].save(media / "traversal.gif", save_all=True, append_images=frames[1:])
     (media / ".half.png").touch()
     study = load_study(made.folder.root)
-    Ledger(study).reconcile(Watch(study.folder.workers))
+    Queue(study).reconcile(WorkerRegistry(study.folder.workers))
     return study
 
 
@@ -118,7 +118,7 @@ class TestLooking:
         before = len(client.json("/api/studies/0")["trials"])
         point = study.points[0]
         study.folder.trial(point.slug).result.unlink()
-        Ledger(load_study(study.folder.root)).reconcile(Watch(study.folder.workers))
+        Queue(load_study(study.folder.root)).reconcile(WorkerRegistry(study.folder.workers))
 
         assert before < len(Client(study).json("/api/studies/0")["trials"])
 

@@ -16,8 +16,8 @@ from studies import make_study, points, result, slugs, write_result
 
 from sweeps.dashboard import application
 from sweeps.database import Rows, check, reading
-from sweeps.ledger import ClaimLostError, Ledger
-from sweeps.presence import Watch
+from sweeps.ledger import LeaseLostError, Queue
+from sweeps.presence import WorkerRegistry
 from sweeps.study import Study, load_study
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -27,26 +27,26 @@ pytestmark = pytest.mark.xdist_group("postgresql")
 def study(tmp_path: Path, database: str) -> Study:
     """A study of four points whose attempts are in the database; all wait."""
     made = make_study(tmp_path / "tested", storage=database, study_id=os.urandom(16).hex())
-    Ledger(made).reconcile(Watch(made.folder.workers))
+    Queue(made).reconcile(WorkerRegistry(made.folder.workers))
     return made
 
 
-def claim_all(root: Path, claimed: Any) -> None:
-    """Claim until nothing waits, and report what was claimed."""
-    ledger = Ledger(load_study(root))
-    while (claim := ledger.claim(f"worker-{os.getpid()}")) is not None:
-        claimed.put(claim.point.slug)
+def lease_all(root: Path, leased: Any) -> None:
+    """Lease until nothing waits, and report what was leased."""
+    queue = Queue(load_study(root))
+    while (lease := queue.lease(f"worker-{os.getpid()}")) is not None:
+        leased.put(lease.point.slug)
 
 
 def die_while_locked(root: Path) -> None:
-    """Take a point, and be killed before the database is told to keep it."""
-    ledger = Ledger(load_study(root))
+    """Lease a point, and be killed before it is committed."""
+    queue = Queue(load_study(root))
 
     def kill(slug: str) -> None:
         del slug
         os.kill(os.getpid(), 9)
 
-    ledger.claim("dying", announce=kill)
+    queue.lease("dying", announce=kill)
 
 
 def query(url: str, text: str, *values: object) -> list[tuple[Any, ...]]:
@@ -55,82 +55,82 @@ def query(url: str, text: str, *values: object) -> list[tuple[Any, ...]]:
         return connection.execute(text, values).fetchall()
 
 
-class TestLedger:
-    def test_no_point_is_claimed_twice(self, tmp_path: Path, database: str) -> None:
+class TestQueue:
+    def test_no_point_is_leased_twice(self, tmp_path: Path, database: str) -> None:
         """By four processes at once."""
         listed = points(beta=range(1, 51), seed=range(4))
         study = make_study(tmp_path / "many", listed, storage=database, study_id="many")
-        Ledger(study).reconcile(Watch(study.folder.workers))
-        claimed = multiprocessing.get_context("forkserver").Manager().Queue()
-        processes = [start(claim_all, study.folder.root, claimed) for _ in range(4)]
+        Queue(study).reconcile(WorkerRegistry(study.folder.workers))
+        leased = multiprocessing.get_context("forkserver").Manager().Queue()
+        processes = [start(lease_all, study.folder.root, leased) for _ in range(4)]
         assert [0] * 4 == [end(process) for process in processes]
 
-        found = Counter(claimed.get() for _ in range(claimed.qsize()))
+        found = Counter(leased.get() for _ in range(leased.qsize()))
         assert Counter(slugs(study)) == found
 
     def test_a_late_worker_is_fenced(self, study: Study) -> None:
         """A point that was given to another cannot be committed."""
-        ledger, watch = Ledger(study), Watch(study.folder.workers)
-        claim = ledger.claim("gone")
-        assert claim is not None
-        Ledger(study).reconcile(watch)  # of a worker that has no presence file: it is dead
+        queue, registry = Queue(study), WorkerRegistry(study.folder.workers)
+        lease = queue.lease("gone")
+        assert lease is not None
+        Queue(study).reconcile(registry)  # its worker has no heartbeat file: it is dead
 
-        with pytest.raises(ClaimLostError, match=claim.point.slug):
-            ledger.commit(claim, result(claim.point))
+        with pytest.raises(LeaseLostError, match=lease.point.slug):
+            queue.commit(lease, result(lease.point))
         assert {} == load_study(study.folder.root).results
 
-    def test_another_ledger_sees_a_commit(self, study: Study) -> None:
+    def test_another_queue_sees_a_commit(self, study: Study) -> None:
         """And what is done is handed out no more."""
-        ledger = Ledger(study)
-        claim = ledger.claim("one")
-        assert claim is not None
-        ledger.commit(claim, result(claim.point))
+        queue = Queue(study)
+        lease = queue.lease("one")
+        assert lease is not None
+        queue.commit(lease, result(lease.point))
 
-        assert set(slugs(study)) - {claim.point.slug} == Ledger(study).open_slugs()
+        assert set(slugs(study)) - {lease.point.slug} == Queue(study).open_slugs()
 
     def test_the_lock_dies_with_its_holder(self, study: Study) -> None:
         """What a killed process was in the midst of is undone, and others need not wait."""
         assert -9 == end(start(die_while_locked, study.folder.root))
 
-        claim = Ledger(study).claim("next")
-        assert claim is not None
-        assert slugs(study)[0] == claim.point.slug
+        lease = Queue(study).lease("next")
+        assert lease is not None
+        assert slugs(study)[0] == lease.point.slug
 
     def test_lost_rows_are_rebuilt_from_results(self, study: Study, database: str) -> None:
         """As a lost file is."""
-        ledger = Ledger(study)
+        queue = Queue(study)
         write_result(study, points()[0])
         query(database, "DELETE FROM bvae_journal WHERE study = %s RETURNING 1",
               study.manifest.study_id)  # fmt: skip
-        changes = ledger.reconcile(Watch(study.folder.workers))
+        changes = queue.reconcile(WorkerRegistry(study.folder.workers))
 
-        assert "was replaced or cut off; rebuilt from the result files" in changes.notes[0]
-        assert set(slugs(study)[1:]) == ledger.open_slugs()
+        assert "was replaced or cut off; rebuilt from the result files" in changes.messages[0]
+        assert set(slugs(study)[1:]) == queue.open_slugs()
 
     def test_a_lost_connection_is_replaced(self, study: Study, database: str) -> None:
         """A server that was restarted costs nothing."""
-        ledger = Ledger(study)
+        queue = Queue(study)
         query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
               "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")  # fmt: skip
 
-        assert 4 == len(ledger.open_slugs())
+        assert 4 == len(queue.open_slugs())
 
     def test_what_a_crash_of_the_server_took_is_read_again(
         self, study: Study, database: str
     ) -> None:
         """Rows that another has written in their place are not those that were known."""
-        ledger = Ledger(study)
-        ledger.claim("mine")
+        queue = Queue(study)
+        queue.lease("mine")
         key = study.manifest.study_id
         last = "(SELECT max(number) FROM bvae_journal WHERE study = %s)"
         query(database, f"DELETE FROM bvae_journal WHERE study = %s AND number = {last} "
               "RETURNING 1", key, key)  # fmt: skip
-        Ledger(study).claim("other")
+        Queue(study).lease("other")
         query(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
               "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")  # fmt: skip
 
-        assert ledger.open_slugs() == Ledger(study).open_slugs()
-        found = [ledger.claim("mine"), Ledger(study).claim("other")]
+        assert queue.open_slugs() == Queue(study).open_slugs()
+        found = [queue.lease("mine"), Queue(study).lease("other")]
         assert 2 == len({one.point for one in found if one is not None})
 
     def test_studies_of_one_name_do_not_mix(
@@ -139,15 +139,15 @@ class TestLedger:
         """Another folder's study may have the same name in the same database."""
         other = make_study(tmp_path / "b" / "tested", [], storage=database, study_id="other")
 
-        assert set() == Ledger(other).open_slugs()
-        assert 4 == len(Ledger(study).open_slugs())
+        assert set() == Queue(other).open_slugs()
+        assert 4 == len(Queue(study).open_slugs())
 
 
 class TestRows:
-    def test_who_only_looks_sees_what_is_written(self, study: Study) -> None:
+    def test_a_reader_sees_what_is_written(self, study: Study) -> None:
         """As the dashboard does."""
         before = len(list(reading(study).read_logs(0)))
-        Ledger(study).claim("one")
+        Queue(study).lease("one")
 
         assert before < len(list(reading(study).read_logs(0)))
 

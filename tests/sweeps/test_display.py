@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sweeps import display
 from sweeps.display import Display, duration, line, panel, shown
-from sweeps.presence import Presence
+from sweeps.presence import Heartbeat
 from sweeps.progress import BestCell, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
@@ -16,7 +16,7 @@ SNAPSHOT = Snapshot(
     name="quick",
     objective="mig",
     counts=COUNTS,
-    workers=(Presence("w", "here", 7, slug="beta=4,latent_dim=10,seed=0", step=30, total=60),),
+    workers=(Heartbeat("w", "here", 7, slug="beta=4,latent_dim=10,seed=0", step=30, total=60),),
     elapsed_s=75.0,
     eta_s=3700.0,
     best=BestCell("beta=4 latent_dim=10", 0.3124, 3),
@@ -89,7 +89,7 @@ class TestPanel:
 
     def test_a_worker_that_has_not_begun(self) -> None:
         """It has no steps to divide by."""
-        fresh = Presence("w", "here", 7, slug="beta=1")
+        fresh = Heartbeat("w", "here", 7, slug="beta=1")
 
         assert "  0%" in drawn(replace(SNAPSHOT, workers=(fresh,)))
 
@@ -114,7 +114,7 @@ class TestWithoutATerminal:
         assert ["4/9", "5/9", "5/9"] == [text.split()[1] for text in lines]
 
     def test_a_long_message_stays_one_line(self) -> None:
-        """Whoever greps a log does not want it folded, or its brackets taken for markup."""
+        """A line of a log is not folded, and its brackets are not markup."""
         shows, out = plain()
         shows.say("[x] " + "word " * 30)
 
@@ -135,12 +135,14 @@ class TestInATerminal:
         assert "beta=4,latent_dim=10,seed=0" in text
         assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
-    def test_abandoned_it_shows_the_cursor_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A process that is about to be left does not wait for a lock of the table."""
+    def test_the_cursor_is_shown_before_an_immediate_exit(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A process about to exit does not wait for a lock of the table."""
         written: list[tuple[int, bytes]] = []
         with Display(Console(file=io.StringIO(), force_terminal=True)) as shows:
             monkeypatch.setattr(os, "write", lambda *call: written.append(call))
-            shows.abandon()
+            shows.restore_cursor()
             monkeypatch.undo()
 
         assert [(2, b"\x1b[?25h\n")] == written

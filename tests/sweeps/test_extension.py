@@ -6,10 +6,10 @@ from studies import write_result
 
 from bvae.exceptions import ConfigError
 from sweeps.extension import extended
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.manifest import Manifest
 from sweeps.plan import Plan, Terms
-from sweeps.presence import Watch
+from sweeps.presence import WorkerRegistry
 from sweeps.study import Study, load_study
 
 Planned = Callable[..., Plan]
@@ -203,9 +203,9 @@ class TestSearch:
         """A worker that outlived its command adds a point between plan and manifest."""
         study = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
         late = planned(*self.SPACE, terms=Terms(n_trials=14))
-        ledger = Ledger(study)
-        ledger.reconcile(Watch(study.folder.workers))
-        claims = [ledger.claim("w") for _ in range(8)]
+        queue = Queue(study)
+        queue.reconcile(WorkerRegistry(study.folder.workers))
+        leases = [queue.lease("w") for _ in range(8)]
 
-        assert claims[-1] is not None
-        assert claims[-1].point in late.write().points
+        assert leases[-1] is not None
+        assert leases[-1].point in late.write().points

@@ -83,7 +83,7 @@ class TestOpenJournal:
     def test_records_are_not_synced_one_by_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Another process sees them all the same; a sync costs more than all else of a claim."""
+        """Another process sees them all the same; a sync costs more than all else of a lease."""
         synced: list[int] = []
         monkeypatch.setattr(os, "fsync", synced.append)
         path = tmp_path / "study.journal"
@@ -95,7 +95,7 @@ class TestOpenJournal:
     @pytest.mark.parametrize(
         "line", [b"nonsense\n", b"[]\n", b'{"a":1}\n', b'{"op_code":99,"worker_id":"x"}\n']
     )
-    def test_a_damaged_line_in_the_middle_is_told(self, tmp_path: Path, line: bytes) -> None:
+    def test_a_damaged_line_in_the_middle_is_reported(self, tmp_path: Path, line: bytes) -> None:
         """A journal that cannot be replayed is named, with the reason."""
         path = tmp_path / "study.journal"
         add(study_in(path), 2)

@@ -14,15 +14,15 @@ from sweeping import command, killed_command, killed_orchestrator, of_steps, run
 
 from sweeps.exits import Exit
 from sweeps.journal import open_journal
-from sweeps.ledger import Ledger
-from sweeps.presence import Watch, locked, new_worker_name
+from sweeps.ledger import Queue
+from sweeps.presence import WorkerRegistry, locked, new_worker_name
 from sweeps.study import Study, load_study
 from sweeps.worker import Worker
 
 
 def work(root: Path) -> None:
     """Work on a study until no point is left."""
-    Worker(load_study(root), name=new_worker_name(), drains=True).work()
+    Worker(load_study(root), name=new_worker_name(), detached=True).work()
 
 
 def accounts(study: Study) -> dict[str, object]:
@@ -71,7 +71,7 @@ def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
 
 
 def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
-    """Taken for dead, its point done by another, it goes on and may not commit."""
+    """Declared dead, its point trained by another, it continues and may not commit."""
     (point,) = points(beta=[1], seed=[0])
     study = make_study(tmp_path / "tested", [point], trial="fakes.held_up")
     folder, runs = study.folder, study.folder.trial(point.slug).root / "runs.txt"
@@ -79,8 +79,8 @@ def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     wait_for(lambda: runs.exists() and runs.read_text())
     with locked(folder.guard):  # so that it is not stopped while it holds this lock
         os.kill(slow.pid or 0, signal.SIGSTOP)
-    ledger, watch = Ledger(study), Watch(folder.workers, grace_s=0.2)
-    wait_for(lambda: ledger.reconcile(watch).queued)
+    queue, registry = Queue(study), WorkerRegistry(folder.workers, timeout_s=0.2)
+    wait_for(lambda: queue.reconcile(registry).queued)
     work(folder.root)
     committed = folder.trial(point.slug).result.stat().st_ino
 
@@ -101,7 +101,7 @@ def test_a_worker_killed_at_some_boundary(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.slow
 def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
-    """Whichever claim, write, fsync, rename or tell is the last, each point ends up there once."""
+    """Whichever lease, write, fsync or rename is the last, each point has one result."""
     log = tmp_path / "log"
     number = 1
     while kill_and_go_on(tmp_path / f"{number}" / "tested", number, log) == -9:
@@ -180,7 +180,7 @@ def test_an_orchestrator_killed_at_every_second_boundary(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2])
 def test_an_orchestrator_killed_while_it_stops_its_workers(tmp_path: Path, number: int) -> None:
-    """Before and after it has asked them to leave, since its budget is spent."""
+    """Before and after it has written the stop file, since its budget is spent."""
     root, log = tmp_path / "tested", tmp_path / "log"
 
     code = kill_the_orchestrator(root, number, log, only="Path.write_text", max_minutes=1 / 600)

@@ -67,7 +67,7 @@ class TestPrepare:
 
     @pytest.mark.usefixtures("clients")
     @pytest.mark.parametrize(("typed", "number"), [(0, 1000), (2, 2)])
-    def test_jobs_run_again(self, typed: int, number: int) -> None:
+    def test_jobs_allow_requeue(self, typed: int, number: int) -> None:
         """After a time limit, which Hydra's default of 0 forbids; another number stands."""
         more = {"mail-user": "ada"}
         launcher = slurm_launcher(max_num_timeout=typed, additional_parameters=more)

@@ -17,9 +17,9 @@ from sweeps import orchestrator as module
 from sweeps import worker as workers
 from sweeps.display import Display
 from sweeps.exits import Exit
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.orchestrator import Orchestrator, Settings, running
-from sweeps.presence import Presence, Present, here, new_worker_name
+from sweeps.presence import Heartbeat, HeartbeatWriter, new_worker_name, this_host
 from sweeps.study import Study, StudyFolder, load_study
 from sweeps.worker import Worker
 
@@ -33,7 +33,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nothing longer than a test may take."""
     monkeypatch.setattr(module, "POLL_S", 0.02)
     monkeypatch.setattr(module, "RECONCILE_S", 0.1)
-    monkeypatch.setattr(workers, "LOOK_S", 0.0)
+    monkeypatch.setattr(workers, "STOP_CHECK_S", 0.0)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def study(tmp_path: Path) -> Study:
 
 
 def long_study(root: Path) -> Study:
-    """Return a study of two points of 20 seconds each, but for who interrupts it."""
+    """Return a study of two points of 20 seconds each, for tests that interrupt it."""
     return make_study(root, points(seed=[0]), trial="fakes.stepping", configurations=LONG)
 
 
@@ -52,7 +52,7 @@ def worker(study: Study) -> Launch:
 
     def launch(index: int) -> None:
         del index
-        Worker(study, name=new_worker_name(), drains=False, launched=True).work()
+        Worker(study, name=new_worker_name(), detached=False, launched=True).work()
 
     return launch
 
@@ -65,7 +65,7 @@ def one_by_one(study: Study) -> Launch:
         states = load_study(study.folder.root).states
         first = next(slug for slug, state in states.items() if state == "pending")
         name = new_worker_name()
-        Worker(study, name=name, drains=False, launched=True, among=[first]).work()
+        Worker(study, name=name, detached=False, launched=True, among=[first]).work()
 
     return launch
 
@@ -108,7 +108,7 @@ class Run:
 
 class TestEndings:
     def test_all_complete(self, study: Study) -> None:
-        """Code 0; nobody is left at work."""
+        """Code 0; no worker is left."""
         run = Run(study, n_workers=2)
 
         assert (Exit.COMPLETE, 4) == (run.code, run.counts["complete"])
@@ -131,7 +131,7 @@ class TestEndings:
         assert Exit.FAILED is Run(study).code
 
     def test_the_budget_is_spent(self, tmp_path: Path) -> None:
-        """Code 3; the running point is saved, and the study can be gone on with."""
+        """Code 3; the running point is saved, and the study can be continued."""
         study = long_study(tmp_path / "tested")
         run = Run(study, max_minutes=0.3 / 60)
 
@@ -154,7 +154,7 @@ class TestEndings:
         assert "stopping: asked to by `sweeps stop`" in run.said
 
     def test_a_stop_of_an_earlier_command_is_forgotten(self, study: Study) -> None:
-        """The note is for whoever runs when it is written."""
+        """The stop file is for the command that runs when it is written."""
         study.folder.stop.touch()
 
         assert Exit.COMPLETE is Run(study).code
@@ -166,7 +166,7 @@ class TestEndings:
         run = Run(study, one_by_one(study))
 
         assert Exit.FAILED is run.code
-        assert "stopping: 5 points failed in a row with the same cause: ValueError" in run.said
+        assert "stopping: 5 trials failed in a row with the same cause: ValueError" in run.said
         assert run.counts["pending"] > 0
 
 
@@ -204,14 +204,14 @@ class TestWorkersThatDie:
 
         def launch(index: int) -> None:
             if next(deaths):
-                Ledger(study).claim("dead")
+                Queue(study).lease("dead")
                 raise error
             worker(study)(index)
 
         assert Exit.COMPLETE is Run(study, launch).code
 
     def test_workers_that_never_begin(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A launcher that cannot launch is given up, with the line that says why."""
+        """With a launcher that cannot launch the sweep fails, and names the error."""
         monkeypatch.setattr(module, "MAX_IDLE_STARTS", 2)
 
         def broken(index: int) -> None:
@@ -220,13 +220,13 @@ class TestWorkersThatDie:
         run = Run(study, broken)
 
         assert Exit.FAILED is run.code
-        assert "workers end before they take a point (ImportError: no torch)" in run.said
+        assert "workers end before they lease a trial (ImportError: no torch)" in run.said
         assert "worker 0 ended" in (study.folder.logs / "orchestrator.log").read_text()
 
-    def test_a_start_that_takes_a_point_is_not_idle(
+    def test_a_start_with_a_lease_is_not_idle(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Workers that die at work may be replaced without end."""
+        """Workers that die with a lease may be replaced without end."""
         monkeypatch.setattr(module, "MAX_IDLE_STARTS", 2)
         starts: list[int] = []
 
@@ -247,7 +247,7 @@ class TestWorkersThatDie:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Ledger, "reconcile", full)
+        monkeypatch.setattr(Queue, "reconcile", full)
         run = Run(study)
 
         assert Exit.FAILED is run.code
@@ -260,7 +260,7 @@ class TestDatabaseAway:
         """Let the server be away for so many questions."""
 
         def restart(number: int) -> None:
-            answers = {"reconcile": Ledger.reconcile, "claims": Ledger.claims}
+            answers = {"reconcile": Queue.reconcile, "n_leases": Queue.n_leases}
             left = [number]
 
             def asked(name: str) -> Callable[..., object]:
@@ -273,14 +273,14 @@ class TestDatabaseAway:
                 return ask
 
             for name in answers:
-                monkeypatch.setattr(Ledger, name, asked(name))
+                monkeypatch.setattr(Queue, name, asked(name))
 
         return restart
 
     def test_for_a_moment(self, study: Study, restart: Callable[[int], None]) -> None:
         """It is said once, and waited for."""
         restart(3)
-        Ledger(study)
+        Queue(study)
         run = Run(study)
 
         assert Exit.COMPLETE is run.code, run.said
@@ -290,19 +290,19 @@ class TestDatabaseAway:
         self, study: Study, restart: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The sweep ends with code 1."""
-        monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+        monkeypatch.setattr(module, "DATABASE_TIMEOUT_S", 0.2)
         restart(10**9)
         run = Run(study)
 
         assert Exit.FAILED is run.code
-        assert "the database is away: db: the server is starting up" in run.said
+        assert "the database cannot be reached: db: the server is starting up" in run.said
 
 
 class TestTakingOver:
     def test_workers_of_a_killed_command_are_waited_for(self, study: Study) -> None:
-        """No more hands than were asked for: a slot begins when its old worker has left."""
+        """Never more workers than were asked for: a slot waits until its old worker has ended."""
         left: list[bool] = []
-        old = Present(study.folder.workers / "old.json", name="old", launched=True)
+        old = HeartbeatWriter(study.folder.workers / "old.json", name="old", launched=True)
         with old:
             threading.Timer(0.2, lambda: old.__exit__(None, None, None)).start()
 
@@ -318,7 +318,7 @@ class TestTakingOver:
 
     def test_an_attached_worker_takes_no_slot(self, study: Study) -> None:
         """`sweeps worker` comes on top."""
-        with Present(study.folder.workers / "more.json", name="more"):
+        with HeartbeatWriter(study.folder.workers / "more.json", name="more"):
             assert Exit.COMPLETE is Run(study).code
 
 
@@ -328,15 +328,15 @@ class TestInterruption:
         """A study of two points of many steps."""
         return long_study(tmp_path / "tested")
 
-    def test_once_it_saves_and_leaves(self, study: Study) -> None:
-        """Code 130; the running point is saved, given back, and gone on with."""
+    def test_once_it_saves_and_stops(self, study: Study) -> None:
+        """Code 130; the running point is saved and requeued."""
         run = Run(study, interrupted(worker(study), after=begun(study)))
 
         assert (Exit.INTERRUPTED, 2) == (run.code, run.counts["pending"])
-        assert "stopping: interrupted; running points are saved" in run.said
+        assert "stopping: interrupted; running trials are saved" in run.said
         assert study.folder.trial(slugs(study)[0]).resume.exists()
 
-    def test_twice_it_leaves_at_once(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_twice_it_exits_at_once(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever was started is killed first."""
         left: list[str] = []
         monkeypatch.setattr(module, "_kill_workers", lambda _: left.append("killed"))
@@ -353,12 +353,12 @@ class TestInterruption:
 
         assert ["killed", "exit 130"] == left
 
-    def test_who_does_not_leave_is_killed(
+    def test_a_worker_that_does_not_stop_is_killed(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Workers that ignore the request hold up nobody for long."""
+        """Workers that ignore the request do not delay the exit for long."""
         killed = threading.Event()
-        monkeypatch.setattr(module, "LEAVE_WITHIN_S", 0.1)
+        monkeypatch.setattr(module, "STOP_WITHIN_S", 0.1)
         monkeypatch.setattr(module, "_kill_workers", lambda _: killed.set())
 
         def stubborn(index: int) -> None:
@@ -403,7 +403,7 @@ class TestRunning:
             pass
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
-        """It is told before anything is begun."""
+        """It is reported before anything is begun."""
         (tmp_path / "file").touch()
 
         with (
@@ -422,20 +422,20 @@ class TestRunning:
         ("", "RuntimeError"),
     ],
 )
-def test_the_telling_line_of_an_error(message: str, expected: str) -> None:
+def test_the_line_that_names_an_error(message: str, expected: str) -> None:
     """Launchers wrap what happened in a traceback of its own."""
-    assert expected == module._gist(RuntimeError(message))
+    assert expected == module._error_line(RuntimeError(message))
 
 
 def test_workers_of_this_machine_are_killed(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was started here, and what a killed command has left; not others' workers."""
+    """What was started this_host, and what a killed command has left; not others' workers."""
     killed: list[int] = []
     monkeypatch.setattr(module, "descendants", lambda _: [11, 12, 16])
     monkeypatch.setattr(module, "is_resource_tracker", lambda pid: pid == 16)
     monkeypatch.setattr(module, "kill", killed.extend)
-    said = Presence(name="w", place=here(), pid=13, launched=True)
-    present = [said, replace(said, pid=14, launched=False), replace(said, pid=15, place="far")]
-    monkeypatch.setattr(module, "workers_at", lambda _: present)
+    one = Heartbeat(name="w", host=this_host(), pid=13, launched=True)
+    present = [one, replace(one, pid=14, launched=False), replace(one, pid=15, host="far")]
+    monkeypatch.setattr(module, "living_workers", lambda _: present)
 
     module._kill_workers(study)
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from studies import make_search, make_study, points, slugs, write_result
 
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.points import Point
-from sweeps.presence import Present
+from sweeps.presence import HeartbeatWriter
 from sweeps.progress import Progress
-from sweeps.results import GIVEN_UP
+from sweeps.results import ABANDONED
 from sweeps.study import Study
 
 
@@ -20,9 +20,9 @@ def study(tmp_path: Path) -> Study:
 
 @pytest.fixture
 def progress(study: Study) -> Progress:
-    """Its progress, looked at before anything has ended."""
+    """Its progress, refreshed before anything has ended."""
     progress = Progress(study)
-    progress.look()
+    progress.refresh()
     return progress
 
 
@@ -31,13 +31,13 @@ def fail(study: Study, point: Point, error: str = "ValueError: no", attempt: int
     write_result(study, point, state="failed", attempt=attempt, error=error, scores={})
 
 
-class TestLook:
+class TestRefresh:
     def test_results_are_counted_as_they_come(self, study: Study, progress: Progress) -> None:
         """Complete and failed points need no further attempt; a failed attempt does."""
         write_result(study, study.points[0])
         fail(study, study.points[1])
         fail(study, study.points[2], attempt=1)
-        progress.look()
+        progress.refresh()
 
         counts = progress.snapshot().counts
         assert (1, 1, 4) == (counts["complete"], counts["failed"], counts["pending"])
@@ -47,9 +47,9 @@ class TestLook:
         """Seen from outside, a study is counted the same."""
         write_result(study, study.points[0])
         fail(study, study.points[1])
-        with Present(study.folder.workers / "w.json", name="w") as worker:
-            worker.at(slugs(study)[3])
-            progress.look()
+        with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
+            worker.report(slugs(study)[3])
+            progress.refresh()
 
             assert study.counts == progress.snapshot().counts
 
@@ -58,9 +58,9 @@ class TestLook:
     ) -> None:
         """`sweeps retry` may be typed while the study runs."""
         fail(study, study.points[0])
-        progress.look()
-        Ledger(study).retry([slugs(study)[0]])
-        progress.look()
+        progress.refresh()
+        Queue(study).retry([slugs(study)[0]])
+        progress.refresh()
 
         assert 6 == progress.left
         assert () == progress.snapshot().failures
@@ -71,7 +71,7 @@ class TestSearch:
         """They are pending; a point that was found since is one of those that were expected."""
         study = make_search(tmp_path / "tested")
         progress = Progress(study)
-        progress.look()
+        progress.refresh()
         assert 12 == progress.left
 
         found = Point.of({"beta": 3, "latent_dim": 5, "seed": 0})
@@ -79,7 +79,7 @@ class TestSearch:
             study.folder.manifest
         )
         write_result(study, found)
-        progress.look()
+        progress.refresh()
 
         assert 11 == progress.left
         assert {"expected": 12, "complete": 1, "pending": 11}.items() <= (
@@ -91,14 +91,14 @@ class TestBreaker:
     def failing(self, study: Study, *errors: str) -> Progress:
         """Return the progress of a study in which points failed one after another."""
         progress = Progress(study)
-        progress.look()
+        progress.refresh()
         for point, error in zip(study.points, errors, strict=False):
             fail(study, point, error)
-            progress.look()
+            progress.refresh()
         return progress
 
     def test_different_points_with_one_cause(self, study: Study) -> None:
-        """Numbers in the message do not make another cause; the last one is told."""
+        """Numbers in the message do not make another cause; the last one is returned."""
         progress = self.failing(study, "E: step 1", "E: step 2.5e-3", "E: step nan", "E: step -7")
 
         assert "E: step -7" == progress.same_cause_in_a_row(4)
@@ -112,9 +112,9 @@ class TestBreaker:
         """Where something works, all is not lost."""
         progress = self.failing(study, "A: x", "A: x")
         write_result(study, study.points[2])
-        progress.look()
+        progress.refresh()
         fail(study, study.points[3], "A: x")
-        progress.look()
+        progress.refresh()
 
         assert progress.same_cause_in_a_row(2) is None
         assert "A: x" == progress.same_cause_in_a_row(1)
@@ -123,23 +123,23 @@ class TestBreaker:
         """A point that fails three times says nothing about the others."""
         for attempt in (1, 2, 3):
             fail(study, study.points[0], "A: x", attempt)
-            progress.look()
+            progress.refresh()
 
         assert progress.same_cause_in_a_row(2) is None
 
     def test_deaths_do_not_count(self, study: Study) -> None:
-        """A point that was given up for its deaths neither breaks a row nor makes one."""
-        dead = f"{GIVEN_UP} 10 times"
+        """A point whose workers died neither breaks a row nor makes one."""
+        dead = f"{ABANDONED} 10 times"
 
         assert self.failing(study, dead, dead, dead).same_cause_in_a_row(1) is None
         assert "A: x" == self.failing(study, "A: x", dead, "A: x").same_cause_in_a_row(2)
 
     def test_what_failed_before_is_no_failure_now(self, study: Study) -> None:
-        """A study with failed points can be gone on with."""
+        """A study with failed points can be continued."""
         for point in study.points[:4]:
             fail(study, point)
         progress = Progress(study)
-        progress.look()
+        progress.refresh()
 
         assert progress.same_cause_in_a_row(1) is None
 
@@ -150,23 +150,23 @@ class TestSnapshot:
         assert progress.snapshot().eta_s is None
         for point, seconds in zip(study.points[:3], (2.0, 8.0, 100.0), strict=True):
             write_result(study, point, wall_time_s=seconds)
-        progress.look()
+        progress.refresh()
         with (
-            Present(study.folder.workers / "a.json", name="a") as one,
-            Present(study.folder.workers / "b.json", name="b") as two,
+            HeartbeatWriter(study.folder.workers / "a.json", name="a") as one,
+            HeartbeatWriter(study.folder.workers / "b.json", name="b") as two,
         ):
-            one.at(slugs(study)[3], step=1, total=2)
-            two.at(slugs(study)[4], step=0, total=0)
+            one.report(slugs(study)[3], step=1, total=2)
+            two.report(slugs(study)[4], step=0, total=0)
 
             assert (3 - 0.5) * 8.0 / 2 == progress.snapshot().eta_s
 
-    def test_time_left_of_a_study_gone_on_with(self, study: Study) -> None:
-        """What ended before tells how long a point takes, from the first look on."""
+    def test_time_left_of_a_continued_study(self, study: Study) -> None:
+        """Earlier results show how long a point takes, from the first refresh."""
         write_result(study, study.points[0], wall_time_s=8.0)
         progress = Progress(study)
-        progress.look()
-        with Present(study.folder.workers / "a.json", name="a") as worker:
-            worker.at(slugs(study)[1], step=1, total=2)
+        progress.refresh()
+        with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
+            worker.report(slugs(study)[1], step=1, total=2)
 
             assert (5 - 0.5) * 8.0 == progress.snapshot().eta_s
 
@@ -174,7 +174,7 @@ class TestSnapshot:
         """Zero, not unknown."""
         for point in study.points:
             write_result(study, point)
-        progress.look()
+        progress.refresh()
 
         assert 0.0 == progress.snapshot().eta_s
 
@@ -186,7 +186,7 @@ class TestSnapshot:
                 point = Point.of({"beta": cell, "latent_dim": 5, "seed": seed})
                 write_result(study, point, scores={"mig": value})
         write_result(study, Point.of({"beta": 16, "latent_dim": 5, "seed": 1}), scores={})
-        progress.look()
+        progress.refresh()
 
         best = progress.snapshot().best
         assert best is not None
@@ -194,16 +194,16 @@ class TestSnapshot:
         assert best.mean == pytest.approx(0.225)
 
     @pytest.mark.parametrize("state", ["pruned", "failed"])
-    def test_a_cell_that_was_given_up_is_not_best(
+    def test_a_cell_that_was_pruned_or_failed_is_not_best(
         self, study: Study, progress: Progress, state: str
     ) -> None:
         """Neither by the score a pruned seed had on the way, nor by its other seed."""
         write_result(study, study.points[0], scores={"mig": 0.1})
-        given_up = study.points[1].values["beta"]
+        spoilt = study.points[1].values["beta"]
         for seed, ended in enumerate(("complete", state)):
-            point = Point.of({"beta": given_up, "latent_dim": 5, "seed": seed})
+            point = Point.of({"beta": spoilt, "latent_dim": 5, "seed": seed})
             write_result(study, point, state=ended, scores={"mig": 0.9}, attempt=3)
-        progress.look()
+        progress.refresh()
 
         best = progress.snapshot().best
         assert best is not None
@@ -223,7 +223,7 @@ class TestSnapshot:
         """Only points that are failed for good."""
         fail(study, study.points[0], "ValueError: no\nTraceback")
         fail(study, study.points[1], "ValueError: yet", attempt=1)
-        progress.look()
+        progress.refresh()
 
         assert (f"{slugs(study)[0]}: ValueError: no",) == progress.snapshot().failures
 

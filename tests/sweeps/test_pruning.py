@@ -1,9 +1,9 @@
-"""Cells that are given up early, on scores written down by hand."""
+"""Cells that are pruned, by scores written down by hand."""
 
 import pytest
 
 from sweeps.points import Point
-from sweeps.pruning import falls_behind, is_hopeless, means_by_step, pruner_named
+from sweeps.pruning import falls_behind, means_by_step, pruner_named, should_prune
 
 GOOD = [{500: 0.1, 1000: 0.2, 1500: level} for level in (0.3, 0.4, 0.5)]
 
@@ -51,7 +51,7 @@ class TestFallsBehind:
     def test_where_too_little_is_known_it_goes_on(
         self, cell: dict[int, float], n_peers: int, max_steps: int
     ) -> None:
-        """Nothing is given up on thin evidence."""
+        """Nothing is pruned on thin evidence."""
         pruner = pruner_named("median", max_steps=max_steps)
 
         assert not falls_behind(cell, GOOD[:n_peers], pruner=pruner)
@@ -63,7 +63,7 @@ class TestFallsBehind:
         assert not falls_behind(cell, GOOD, pruner=pruner_named("median", max_steps=3000))
 
 
-def test_a_cell_is_held_against_its_own_line() -> None:
+def test_a_cell_is_compared_with_its_own_line() -> None:
     """The other β of the same latent size; larger latent layers, however good, are another line."""
 
     def scores(latent_dim: int, levels: list[float]) -> dict[Point, dict[int, float]]:
@@ -75,11 +75,11 @@ def test_a_cell_is_held_against_its_own_line() -> None:
 
     pruner = pruner_named("percentile", max_steps=3000)
     low, high = scores(5, [0.1, 0.2, 0.2, 0.2]), scores(10, [0.8, 0.9, 0.9, 0.9])
-    judged = {
-        (point.values["latent_dim"], point.values["beta"]): is_hopeless(
+    pruned = {
+        (point.values["latent_dim"], point.values["beta"]): should_prune(
             point, low | high, pruner=pruner
         )
         for point in low | high
     }
 
-    assert {(5, 1), (10, 1)} == {cell for cell, hopeless in judged.items() if hopeless}
+    assert {(5, 1), (10, 1)} == {cell for cell, is_pruned in pruned.items() if is_pruned}

@@ -13,7 +13,7 @@ from processes import wait_for
 from shells import Shell, alive, ended
 
 from sweeps.exits import Exit
-from sweeps.presence import workers_at
+from sweeps.presence import living_workers
 from sweeps.processes import descendants
 from sweeps.study import Study
 
@@ -37,7 +37,7 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
     """A shell whose processes are gone after the test, however it went."""
     shell = Shell(tmp_path, repository)
     yield shell
-    shell.leave()
+    shell.close()
 
 
 def progress(folder: Path) -> int:
@@ -51,7 +51,7 @@ def kill(command: subprocess.Popen[str], victim: str, shell: Shell) -> None:
     started = descendants(command.pid)
     shell.started += started
     if victim == "worker":
-        worker, *_ = workers_at(shell.study.folder.workers)
+        worker, *_ = living_workers(shell.study.folder.workers)
         os.kill(worker.pid, signal.SIGKILL)
         wait_for(lambda: not alive([worker.pid]))
     elif victim == "command":
@@ -89,7 +89,7 @@ def test_ten_kills_change_no_bit(tmp_path: Path, repository: Path) -> None:
         try:
             killed_at_random(shell, folder, options, kills)
         finally:
-            shell.leave()
+            shell.close()
         ran.append(shell.study)
 
     assert numbers(ran[0]) == numbers(ran[1])
@@ -119,7 +119,7 @@ def wait_until_at(moment: int, command: subprocess.Popen[str], shell: Shell, fol
     """Wait until there are so many rows of history, and a worker that can be killed."""
 
     def is_so_far() -> bool:
-        return progress(folder) >= moment and bool(workers_at(shell.study.folder.workers))
+        return progress(folder) >= moment and bool(living_workers(shell.study.folder.workers))
 
     wait_for(lambda: is_so_far() or has_ended(command), seconds=WITHIN_S)
 

@@ -17,7 +17,7 @@ from bvae.trial import TrialResult
 from sweeps import rescore
 from sweeps.manifest import Manifest
 from sweeps.orchestrator import running
-from sweeps.presence import Present
+from sweeps.presence import HeartbeatWriter
 from sweeps.report import page
 from sweeps.rescore import requested, rescored_manifest
 from sweeps.study import Study, load_study
@@ -186,7 +186,7 @@ class TestRefuses:
     def test_while_a_worker_works(self, study: Study) -> None:
         """Workers may be there without the command that runs the study."""
         before = snapshot(study)
-        worker = Present(study.folder.workers / "one.json", name="one")
+        worker = HeartbeatWriter(study.folder.workers / "one.json", name="one")
         with worker, pytest.raises(ConfigError, match="one at work; `sweeps stop`"):
             run(study, "protocol=kim2018")
         assert before == snapshot(study)
@@ -196,7 +196,7 @@ class TestRefuses:
     ) -> None:
         """Nothing has been written yet, and nothing is."""
         before = snapshot(study)
-        worker = Present(study.folder.workers / "late.json", name="late")
+        worker = HeartbeatWriter(study.folder.workers / "late.json", name="late")
         scored = rescore.rescored
 
         def come(*arguments: object, protocol: str) -> TrialResult:

@@ -5,7 +5,7 @@ import pytest
 from studies import make_study, points, result, write_result
 
 from bvae.trial import TrialResult
-from sweeps.results import GIVEN_UP, Results
+from sweeps.results import ABANDONED, Results
 from sweeps.study import Study
 
 
@@ -97,17 +97,15 @@ def test_a_score_that_is_no_number_is_no_value(study: Study) -> None:
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [(f"{GIVEN_UP} 10 times", True), ("ValueError: its worker died", False), (None, False)],
+    [(f"{ABANDONED} 10 times", True), ("ValueError: its worker died", False), (None, False)],
 )
-def test_a_point_that_was_given_up_is_known(
-    study: Study, error: str | None, expected: bool
-) -> None:
-    """Deaths of workers are told from failures of attempts."""
+def test_an_abandoned_point_is_known(study: Study, error: str | None, expected: bool) -> None:
+    """Deaths of workers are distinguished from failures of attempts."""
     write_result(study, points()[0], state="failed", error=error)
 
     ended = Results(study).read(points()[0].slug)
     assert ended is not None
-    assert expected is ended.is_given_up
+    assert expected is ended.is_abandoned
 
 
 def test_what_is_written_is_known(study: Study) -> None:
@@ -123,7 +121,7 @@ def test_what_is_written_is_known(study: Study) -> None:
 
 
 def test_a_shorter_training_outlives_one_that_failed(study: Study) -> None:
-    """Training on may fail; what was complete is kept beside the failure."""
+    """A continued point may fail; the earlier result is kept beside the failure."""
     point = points()[0]
     results = Results(study)
     results.write(point.slug, result(point, steps=10, scores={"mig": 0.5}))

@@ -7,7 +7,7 @@ import pytest
 from bvae.exceptions import ConfigError
 from sweeps.points import Point
 from sweeps.ranking import Ending
-from sweeps.samplers import Notes, named, next_point
+from sweeps.samplers import SystemAttrs, named, next_point
 from sweeps.search import SAMPLERS, Choices, Interval, Search
 
 SPACE = {"beta": Interval(0.25, 64, log=True), "latent_dim": Choices.of([3, 5, 10, 20])}
@@ -26,13 +26,13 @@ def score(point: Point) -> float:
 
 
 def run(asked: Search, number: int, *, forgetful: bool = False) -> dict[Point, Ending | None]:
-    """Search for so many points; a forgetful one loses the notes of its sampler."""
+    """Search for so many points; a forgetful one loses the system_attrs of its sampler."""
     tried: dict[Point, Ending | None] = {point: Ending(score(point)) for point in asked.start()}
-    notes: dict[str, Notes] = {}
+    system_attrs: dict[str, SystemAttrs] = {}
     while len(tried) < number:
-        found = next_point(asked, tried, notes={} if forgetful else notes)
+        found = next_point(asked, tried, system_attrs={} if forgetful else system_attrs)
         assert found is not None
-        notes[found.point.slug] = found.notes
+        system_attrs[found.point.slug] = found.system_attrs
         tried[found.point] = Ending(score(found.point))
     return tried
 
@@ -53,18 +53,20 @@ class TestEverySampler:
         assert all(asked.holds(point) for point in tried)
 
     def test_what_is_known_decides(self, name: str) -> None:
-        """Who asks again with the same knowledge gets the same answer: a kill changes nothing."""
+        """The same points so far give the same next point: a kill changes nothing."""
         asked = search(name)
         tried = run(asked, 9)
 
-        assert next_point(asked, tried, notes={}) == next_point(asked, tried, notes={})
+        assert next_point(asked, tried, system_attrs={}) == next_point(
+            asked, tried, system_attrs={}
+        )
 
     def test_points_of_other_places_are_left_out(self, name: str) -> None:
         """Those of an earlier grid, or of a wider interval: no sampler could take them."""
         asked = search(name)
         tried = run(asked, 8) | {Point.of({"beta": 999, "latent_dim": 7, "seed": 0}): Ending(0.0)}
 
-        assert next_point(asked, tried, notes={}) is not None
+        assert next_point(asked, tried, system_attrs={}) is not None
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
@@ -78,7 +80,7 @@ def test_learns(name: str) -> None:
 
 
 def test_cma_es_remembers() -> None:
-    """Its state is in the notes: without them it would draw from the same cloud for ever."""
+    """Its state is in the system_attrs: without them it would draw from the same cloud for ever."""
     space = {"beta": SPACE["beta"], "latent_dim": Interval(3, 20, log=True)}
     lately = [
         scores(run(search("cmaes", space=space), 60, forgetful=forgetful))[40:]
@@ -92,9 +94,9 @@ def test_who_is_at_work_is_known() -> None:
     """Points without a score are being trained; TPE keeps away from them."""
     asked = search("tpe")
     tried = run(asked, 12)
-    first = next_point(asked, tried, notes={})
+    first = next_point(asked, tried, system_attrs={})
     assert first is not None
-    second = next_point(asked, {**tried, first.point: None}, notes={})
+    second = next_point(asked, {**tried, first.point: None}, system_attrs={})
 
     assert second is not None
     assert first.point.cell != second.point.cell
@@ -133,7 +135,7 @@ class TestNamed:
         ],
     )
     def test_mistakes(self, sampler: object, message: str) -> None:
-        """They are told before anything is trained."""
+        """They are reported before anything is trained."""
         with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.sampler: ") as raised:
             named(sampler)
 

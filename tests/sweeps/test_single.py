@@ -34,14 +34,14 @@ def states(study: Study) -> list[str]:
 
 
 def test_what_was_asked_for_is_run(tmp_path: Path) -> None:
-    """One of four: the others wait for whoever asks for them."""
+    """One of four: the others stay pending."""
     study = make_study(tmp_path / "tested")
 
     assert Exit.COMPLETE is run(study, slugs(study)[1])[0]
     assert ["pending", "complete", "pending", "pending"] == states(study)
 
 
-def test_a_failure_is_told_by_the_exit_code(tmp_path: Path) -> None:
+def test_a_failure_has_an_exit_code(tmp_path: Path) -> None:
     """Code 1 if what was asked for failed; another point's failure does not count."""
     study = make_study(tmp_path / "tested", trial="fakes.failing")
 
@@ -66,10 +66,10 @@ def at_the_first_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[],
     return install
 
 
-def test_interrupted_it_saves_and_leaves(
+def test_interrupted_it_saves_and_stops(
     tmp_path: Path, at_the_first_step: Callable[[Callable[[], object]], None]
 ) -> None:
-    """Code 130; typed again it goes on from there."""
+    """Code 130; typed again it resumes from there."""
     study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
     interrupts = iter([lambda: os.kill(os.getpid(), signal.SIGINT), lambda: None])
     at_the_first_step(lambda: next(interrupts)())
@@ -152,15 +152,15 @@ def test_stopped_from_outside_something_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`sweeps stop` ends a single run with code 3."""
-    monkeypatch.setattr(worker, "LOOK_S", 0.0)
+    monkeypatch.setattr(worker, "STOP_CHECK_S", 0.0)
     study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
     at_the_first_step(study.folder.stop.touch)
 
     assert Exit.LEFT is run(study)[0]
 
 
-def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
-    """It is rebuilt, and whoever looks is told."""
+def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
+    """It is rebuilt, and a message says so."""
     study = make_study(tmp_path / "tested")
     study.folder.journal.write_text('nonsense\n{"op_code": 0}\n')
 

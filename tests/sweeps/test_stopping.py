@@ -13,7 +13,7 @@ from studies import make_study, points
 from sweeping import of_steps, orchestrate
 
 from sweeps.exits import Exit
-from sweeps.presence import workers_at
+from sweeps.presence import living_workers
 from sweeps.processes import descendants
 from sweeps.study import load_study
 
@@ -35,7 +35,7 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
     """A shell whose processes are gone after the test, however it went."""
     shell = Shell(tmp_path, repository)
     yield shell
-    shell.leave()
+    shell.close()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
     [("fakes.stepping", "local"), ("fakes.stubborn", "local"), ("fakes.stepping", "joblib")],
 )
 def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
-    """Code 130 within 10 s, whether or not trials heed it; the points wait to be gone on with."""
+    """Code 130 within 10 s, whether or not trials react; the points are requeued."""
     command = shell.sweep(*fake(trial, LONG, f"hydra/launcher={launcher}"))
     shell.at_work(2)
     interrupt(command)
@@ -59,7 +59,7 @@ def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
 
 
 def test_ctrl_c_twice(shell: Shell) -> None:
-    """It ends at once, and so do workers that heed nothing."""
+    """It ends at once, and so do workers that do not react."""
     command = shell.sweep(*fake("fakes.stubborn"))
     shell.at_work(2)
     interrupt(command)
@@ -95,13 +95,13 @@ def test_a_killed_worker_is_replaced_at_once(shell: Shell) -> None:
     command = shell.sweep(*fake("fakes.stepping", LONG))
     shell.at_work(2)
     known = set(descendants(command.pid))
-    os.kill(workers_at(shell.study.folder.workers)[0].pid, signal.SIGKILL)
+    os.kill(living_workers(shell.study.folder.workers)[0].pid, signal.SIGKILL)
 
     wait_for(lambda: set(descendants(command.pid)) - known, seconds=10)
     shell.at_work(2)
 
 
-def test_stop_and_more_hands(shell: Shell) -> None:
+def test_stop_and_an_extra_worker(shell: Shell) -> None:
     """`sweeps stop` ends it with code 3; `sweeps worker` alone can do what is left."""
     command = shell.sweep(*fake("fakes.stepping", "trainer.max_steps=300"))
     shell.at_work(2)
@@ -139,7 +139,7 @@ def test_the_budget_is_spent(tmp_path: Path) -> None:
 
     assert Exit.LEFT == end(start(orchestrate, study.folder.root, 2, 2 / 60))
     assert time.monotonic() - began < 10
-    assert [] == workers_at(study.folder.workers)
+    assert [] == living_workers(study.folder.workers)
     assert 4 == load_study(study.folder.root).counts["pending"]
     assert 2 == len(list(study.folder.trials.glob("*/checkpoints/resume.ckpt")))
 
@@ -152,4 +152,4 @@ def test_all_fail_alike(tmp_path: Path) -> None:
     assert Exit.FAILED == end(start(orchestrate, study.folder.root, 2))
     counts = load_study(study.folder.root).counts
     assert 5 <= counts["failed"] < 400
-    assert [] == workers_at(study.folder.workers)
+    assert [] == living_workers(study.folder.workers)

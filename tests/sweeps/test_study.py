@@ -9,7 +9,7 @@ from studies import make_search, make_study, points, slugs, write_result
 from bvae.exceptions import DataError
 from sweeps.curve import write_curve
 from sweeps.points import Point, grid
-from sweeps.presence import Present
+from sweeps.presence import HeartbeatWriter
 from sweeps.study import Study, StudyFolder, load_study
 
 
@@ -28,8 +28,8 @@ def study(tmp_path: Path) -> Study:
 class TestStates:
     def test_each_point_has_one(self, study: Study) -> None:
         """A failed attempt that is not the last leaves the point pending."""
-        with Present(study.folder.workers / "w.json", name="w") as worker:
-            worker.at(slugs(study)[4])
+        with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
+            worker.report(slugs(study)[4])
             states = list(load_study(study.folder.root).states.values())
 
         assert ["complete", "failed", "pruned", "pending", "running", "pending"] == states
@@ -59,8 +59,8 @@ class TestStates:
 
     def test_a_worker_at_a_finished_point_runs_nothing(self, study: Study) -> None:
         """A result decides, whatever a slow worker is still at."""
-        with Present(study.folder.workers / "w.json", name="w") as worker:
-            worker.at(slugs(study)[0])
+        with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
+            worker.report(slugs(study)[0])
 
             assert "complete" == load_study(study.folder.root).states[slugs(study)[0]]
 

@@ -111,17 +111,17 @@ class TestLaunch:
         return made
 
     @pytest.mark.parametrize(
-        ("launcher", "drains"),
+        ("launcher", "detached"),
         [("LocalLauncher", False), ("JoblibLauncher", False), ("SlurmLauncher", True)],
     )
     def test_workers_of_a_cluster_drain_the_queue(
-        self, tmp_path: Path, launched: list[WorkerLoop], launcher: str, drains: bool
+        self, tmp_path: Path, launched: list[WorkerLoop], launcher: str, detached: bool
     ) -> None:
         """Those of this machine end with the command that started them."""
         study = make_study(tmp_path / "tested")
         self.sweeper_with(launcher)._launch(study, 0, [])
 
-        assert [WorkerLoop(study.folder.root, drains=drains)] == launched
+        assert [WorkerLoop(study.folder.root, detached=detached)] == launched
 
     @pytest.mark.parametrize(
         ("launcher", "seen"),

@@ -18,7 +18,7 @@ from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps.fragments import fragments, read, written
 from sweeps.identity import identity
-from sweeps.presence import Present
+from sweeps.presence import HeartbeatWriter
 from sweeps.study import Study, load_study
 
 # In a process of its own, as a worker is. Point 0 is one attempt with a picture; point 1 is
@@ -212,8 +212,8 @@ class TestSync:
     def test_runs_that_are_written_to(self, study: Study, server: Server, sync: Sync) -> None:
         """They wait, and the exit code says that some are left."""
         keep_only(study, 2)
-        with Present(study.folder.workers / "a.json", name="a") as worker:
-            worker.at(study.points[2].slug, step=1, total=2)
+        with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
+            worker.report(study.points[2].slug, step=1, total=2)
             code, said = sync()
 
         assert (3, "[1/1] b4-m5-s0  still being written") == (code, said[0])

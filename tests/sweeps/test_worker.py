@@ -22,11 +22,19 @@ from bvae.trial import Assignment, Interrupted, TrialResult
 from sweeps import worker as module
 from sweeps.exits import Exit
 from sweeps.journal import open_journal
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.points import Point
-from sweeps.presence import Present, Watch, new_worker_name, workers_at
+from sweeps.presence import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
 from sweeps.study import Study, load_study
-from sweeps.worker import Leave, Rarely, Worker, WorkerLoop, in_a_job, leaving_on, log_to
+from sweeps.worker import (
+    RateLimited,
+    StopRequest,
+    Worker,
+    WorkerLoop,
+    in_a_job,
+    log_to,
+    stopping_on,
+)
 
 
 @pytest.fixture
@@ -40,8 +48,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nothing longer than a test may take."""
     monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(module, "RECONCILE_S", 0.05)
-    monkeypatch.setattr(module, "LOOK_S", 0.0)
-    monkeypatch.setattr(module, "HOLD_S", 0.0)
+    monkeypatch.setattr(module, "STOP_CHECK_S", 0.0)
+    monkeypatch.setattr(module, "LEASE_CHECK_S", 0.0)
 
 
 Trains = Callable[[Callable[[Assignment], TrialResult]], None]
@@ -59,7 +67,7 @@ def trains(monkeypatch: pytest.MonkeyPatch) -> Trains:
 
 def work(study: Study, **options: Any) -> None:
     """Work on a study in this process until nothing is left."""
-    Worker(study, name=new_worker_name(), drains=True, **options).work()
+    Worker(study, name=new_worker_name(), detached=True, **options).work()
 
 
 def counts(study: Study) -> dict[str, int]:
@@ -86,7 +94,7 @@ class TestPruning:
         work(study)
         return load_study(study.folder.root)
 
-    def test_the_worst_cell_is_given_up_as_a_whole(self, pruned: Study) -> None:
+    def test_the_worst_cell_is_pruned_as_a_whole(self, pruned: Study) -> None:
         """One seed says nothing; the second ends half-way; the third is not begun."""
         steps = {
             (result.point["seed"], result.state, result.steps)
@@ -102,9 +110,9 @@ class TestPruning:
         trials = optuna.load_study(
             storage=open_journal(pruned.folder.journal), study_name=pruned.name
         ).trials
-        given_up = [trial for trial in trials if trial.state is TrialState.PRUNED]
+        pruned_attempts = [trial for trial in trials if trial.state is TrialState.PRUNED]
 
-        assert [5, 0] == [len(trial.intermediate_values) for trial in given_up]
+        assert [5, 0] == [len(trial.intermediate_values) for trial in pruned_attempts]
 
     def test_a_seed_added_later_is_not_begun(self, pruned: Study) -> None:
         """The cell stays pruned when the study is extended."""
@@ -142,7 +150,7 @@ class TestWork:
         )
 
     def test_failure_is_data(self, tmp_path: Path) -> None:
-        """Three attempts, then the point is failed with its reason; the others go on."""
+        """Three attempts, then the point is failed with its reason; the others are trained."""
         study = make_study(tmp_path / "tested", trial="fakes.failing")
         work(study)
 
@@ -158,7 +166,7 @@ class TestWork:
     def test_whatever_a_trial_raises_fails_it(
         self, study: Study, trains: Trains, error: BaseException
     ) -> None:
-        """Lightning leaves by SystemExit on some signals."""
+        """Lightning raises SystemExit on some signals."""
 
         def broken(task: Assignment) -> TrialResult:
             raise error
@@ -187,32 +195,36 @@ class TestWork:
         assert (1, "b1-m5-s0") == (first.attempt, first.identity.name)
         assert study.folder.root == first.tracker_folder
 
-    def test_each_step_is_told(self, tmp_path: Path) -> None:
-        """To whoever asked; the presence file says it with the next beat."""
+    def test_each_step_is_reported(self, tmp_path: Path) -> None:
+        """To the callback; the heartbeat file has it with the next beat."""
         study = make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
-        told: list[tuple[str, int, int]] = []
-        work(study, at=lambda point, step, total: told.append((point.slug, step, total)))
+        steps: list[tuple[str, int, int]] = []
+        work(study, on_step=lambda point, step, total: steps.append((point.slug, step, total)))
 
-        assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == told
+        assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == steps
 
     def test_other_sources_are_refused(self, tmp_path: Path) -> None:
         """A worker started after an edit would mix numbers of two versions."""
         study = make_study(tmp_path / "tested", code_version="0" * 12)
 
         with pytest.raises(ConfigError, match="sources of bvae/ have changed since tested"):
-            Worker(study, name="w", drains=True)
+            Worker(study, name="w", detached=True)
 
 
-class TestLeaving:
+class TestStopping:
     def stepping(self, tmp_path: Path) -> Study:
         """A study of one point of ten steps."""
         return make_study(tmp_path / "tested", points([1], [0]), trial="fakes.stepping")
 
     def test_asked_by_a_signal_it_saves_and_gives_back(self, tmp_path: Path) -> None:
-        """The next worker goes on where it was; the attempt does not count."""
+        """The next worker resumes; the attempt does not count."""
         study = self.stepping(tmp_path)
-        leave = Leave(study.folder)
-        work(study, leave=leave, at=lambda _, step, __: leave.tell() if step == 4 else None)
+        stop_request = StopRequest(study.folder)
+        work(
+            study,
+            stop_request=stop_request,
+            on_step=lambda _, step, __: stop_request.set_signalled() if step == 4 else None,
+        )
 
         assert {"pending": 1} == counts(study)
         work(study)
@@ -228,21 +240,23 @@ class TestLeaving:
             if step == 2:
                 study.folder.stop.touch()
 
-        work(study, at=stop)
+        work(study, on_step=stop)
 
         assert {"pending": 1} == counts(study)
         assert "2" == study.folder.trial(slugs(study)[0]).resume.read_text()
 
-    def test_told_before_it_began_it_takes_nothing(self, study: Study) -> None:
-        """A worker that starts while the sweep is being stopped leaves at once."""
+    def test_stopped_before_it_began_it_leases_nothing(self, study: Study) -> None:
+        """A worker that starts while the sweep is being stopped ends at once."""
         study.folder.stop.touch()
         work(study)
 
         assert {"pending": 4} == counts(study)
 
-    def test_an_orphan_finishes_its_point_and_stops(self, study: Study, trains: Trains) -> None:
+    def test_without_its_orchestrator_it_finishes_its_point_and_stops(
+        self, study: Study, trains: Trains
+    ) -> None:
         """A local worker whose orchestrator was killed takes no further point."""
-        with Present(study.folder.orchestrator, name="orchestrator") as orchestrator:
+        with HeartbeatWriter(study.folder.orchestrator, name="orchestrator") as orchestrator:
 
             def lonely(task: Assignment) -> TrialResult:
                 os.close(orchestrator._file)  # as its death would
@@ -250,28 +264,28 @@ class TestLeaving:
                 return fakes.instant(task)
 
             trains(lonely)
-            Worker(study, name="w", drains=False).work()
+            Worker(study, name="w", detached=False).work()
 
         assert {"complete": 1, "pending": 3} == counts(study)
 
     def test_without_an_orchestrator_it_does_not_begin(self, study: Study) -> None:
         """It was killed while its worker was starting."""
-        Worker(study, name="w", drains=False).work()
+        Worker(study, name="w", detached=False).work()
 
         assert {"pending": 4} == counts(study)
 
 
-class TestClaims:
-    @pytest.mark.parametrize("asked", ["holds", "judge"])
+class TestLeases:
+    @pytest.mark.parametrize("asked", ["holds", "should_prune"])
     def test_a_database_that_is_away_costs_no_attempt(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
     ) -> None:
-        """Who cannot ask whether to go on goes on; the commit will tell."""
+        """A worker that cannot check its lease continues; commit checks it again."""
 
         def away(*_: object, **__: object) -> bool:
             raise ConnectionError("the server is starting up")
 
-        monkeypatch.setattr(Ledger, asked, away)
+        monkeypatch.setattr(Queue, asked, away)
         trial = "fakes.stepping" if asked == "holds" else "fakes.learning"
         study = make_study(tmp_path / "away", points([1], [0]), trial=trial)
         work(study)
@@ -279,17 +293,17 @@ class TestClaims:
         assert {"complete": 1} == counts(study)
         assert 1 == runs(study, slugs(study)[0]).count("ran")
 
-    def test_a_lost_claim_ends_the_attempt(self, study: Study, trains: Trains) -> None:
-        """A slow worker that was taken for dead notices, and drops what it has."""
+    def test_a_lost_lease_ends_the_attempt(self, study: Study, trains: Trains) -> None:
+        """A slow worker that was declared dead notices, and drops its attempt."""
 
         def slow(task: Assignment) -> TrialResult:
             if task.point == study.points[0].values:
-                Ledger(study).reconcile(Watch(study.folder.root / "nobody"))
-                quick = Ledger(study).claim("quick", among=[slugs(study)[0]])
+                Queue(study).reconcile(WorkerRegistry(study.folder.root / "nobody"))
+                quick = Queue(study).lease("quick", among=[slugs(study)[0]])
                 assert quick is not None
-                Ledger(study).commit(quick, fakes.instant(task))
+                Queue(study).commit(quick, fakes.instant(task))
                 assert task.monitor.stopping()
-                raise Interrupted("its claim is lost")
+                raise Interrupted("its lease is lost")
             return fakes.instant(task)
 
         trains(slow)
@@ -303,7 +317,7 @@ class TestClaims:
         def late(task: Assignment) -> TrialResult:
             if task.point == study.points[0].values:
                 write_result(study, study.points[0], scores={"mig": 0.75})
-                Ledger(study).reconcile(Watch(study.folder.workers))
+                Queue(study).reconcile(WorkerRegistry(study.folder.workers))
                 task.folder.checkpoints.mkdir()
                 task.folder.resume.touch()
             return fakes.instant(task)
@@ -317,10 +331,10 @@ class TestClaims:
         assert not study.folder.trial(slugs(study)[0]).resume.exists()
 
     def test_a_dead_workers_point_is_taken_over(self, study: Study) -> None:
-        """Whoever is idle looks for the dead."""
-        ledger = Ledger(study)
-        ledger.reconcile(Watch(study.folder.workers))
-        assert ledger.claim("dead") is not None
+        """Idle workers requeue the points of dead ones."""
+        queue = Queue(study)
+        queue.reconcile(WorkerRegistry(study.folder.workers))
+        assert queue.lease("dead") is not None
 
         work(study)
 
@@ -329,20 +343,20 @@ class TestClaims:
     def test_it_waits_for_points_that_may_become_free(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """While another is at work it stays; given back, the point is taken."""
-        ledger = Ledger(study)
-        with Present(study.folder.workers / "other.json", name="other") as other:
-            ledger.reconcile(Watch(study.folder.workers))
-            claim = ledger.claim("other", announce=other.at)
-            assert claim is not None
+        """While another worker has a lease it stays; once released, the point is leased."""
+        queue = Queue(study)
+        with HeartbeatWriter(study.folder.workers / "other.json", name="other") as other:
+            queue.reconcile(WorkerRegistry(study.folder.workers))
+            lease = queue.lease("other", announce=other.report)
+            assert lease is not None
             naps: list[float] = []
 
-            def nap(self: Leave, seconds: float) -> None:
+            def nap(self: StopRequest, seconds: float) -> None:
                 naps.append(seconds)
                 if len(naps) == 2:
-                    ledger.release(claim)
+                    queue.release(lease)
 
-            monkeypatch.setattr(Leave, "wait", nap)
+            monkeypatch.setattr(StopRequest, "wait", nap)
             work(study)
 
         assert len(naps) >= 2
@@ -362,11 +376,13 @@ class TestFullDisk:
             write(path, data)
 
         monkeypatch.setattr(files, "_write", full)
-        monkeypatch.setattr(Leave, "wait", lambda *_: None)
+        monkeypatch.setattr(StopRequest, "wait", lambda *_: None)
         return tried
 
-    def test_a_result_is_worth_waiting(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Room that is made in time saves the training."""
+    def test_a_result_is_written_when_there_is_room_again(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Space freed in time saves the result."""
         tried = self.fill(monkeypatch, times=module.COMMIT_TRIES - 1)
         work(study)
 
@@ -374,10 +390,10 @@ class TestFullDisk:
         assert module.COMMIT_TRIES + 3 == len(tried)
         assert ["ran"] == runs(study, slugs(study)[0])
 
-    def test_at_last_the_worker_gives_up(
+    def test_after_all_tries_the_worker_fails(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The point is run again by whoever comes when there is room."""
+        """The point is run again by the next worker."""
         self.fill(monkeypatch, times=module.COMMIT_TRIES)
         with pytest.raises(OSError, match="No space left"):
             work(study)
@@ -390,28 +406,28 @@ class TestFullDisk:
 class TestWorkerLoop:
     def test_it_travels_to_another_process(self, study: Study) -> None:
         """Launchers pickle what they launch."""
-        loop = WorkerLoop(study.folder.root, drains=True, gpu="1")
+        loop = WorkerLoop(study.folder.root, detached=True, gpu="1")
 
         assert loop == pickle.loads(pickle.dumps(loop))
 
-    def test_it_works_and_leaves_a_log(self, study: Study) -> None:
+    def test_it_writes_a_log(self, study: Study) -> None:
         """Under a name of its own, in the study's folder."""
-        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
 
         (log,) = study.folder.logs.glob("worker-*.log")
         assert 4 == log.read_text().count(": complete")
-        assert "no point is left" in log.read_text()
+        assert "no trial is left" in log.read_text()
 
     def test_it_says_that_a_command_started_it(self, study: Study, trains: Trains) -> None:
         """A command typed again takes such workers over, and kills them when it must."""
         launched: list[bool] = []
 
         def watched(task: Assignment) -> TrialResult:
-            launched.extend(said.launched for said in workers_at(study.folder.workers))
+            launched.extend(one.launched for one in living_workers(study.folder.workers))
             return fakes.instant(task)
 
         trains(watched)
-        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
 
         assert {True} == set(launched)
 
@@ -424,13 +440,13 @@ class TestWorkerLoop:
             return fakes.instant(task)
 
         trains(pressed)
-        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
 
         assert 4 == load_study(study.folder.root).counts["complete"]
         assert before is signal.getsignal(signal.SIGINT)
 
     @pytest.mark.parametrize(("parents", "left"), [([5, 5], []), ([5, 1], [Exit.COMPLETE])])
-    def test_it_ends_a_process_whose_starter_is_gone(
+    def test_it_ends_a_process_whose_parent_is_gone(
         self,
         study: Study,
         monkeypatch: pytest.MonkeyPatch,
@@ -441,7 +457,7 @@ class TestWorkerLoop:
         asked, codes = iter(parents), list[int]()
         monkeypatch.setattr(module.os, "getppid", lambda: next(asked))
         monkeypatch.setattr(module.os, "_exit", codes.append)
-        WorkerLoop(study.folder.root, drains=True)(OmegaConf.create())
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
 
         assert left == codes
 
@@ -453,12 +469,12 @@ class TestWorkerLoop:
         assert "3" == os.environ["CUDA_VISIBLE_DEVICES"]
 
 
-class TestRarely:
-    def test_it_looks_up_when_the_answer_is_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+class TestRateLimited:
+    def test_it_checks_again_when_the_answer_is_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Asked at every step, looked up every few seconds."""
         now, looks = [100.0], iter([False, False, True])
         monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-        asked = Rarely(lambda: next(looks), every_s=10)
+        asked = RateLimited(lambda: next(looks), every_s=10)
 
         answers = []
         for seconds in (100, 105, 109, 111, 120, 122, 200):
@@ -469,25 +485,25 @@ class TestRarely:
         assert [] == list(looks)
 
 
-class TestLeave:
-    def test_waiting_ends_when_told(self, study: Study) -> None:
-        """A signal is heeded by a worker that waits."""
-        leave = Leave(study.folder)
-        threading.Timer(0.05, leave.tell).start()
-        leave.wait(60)
+class TestStopRequest:
+    def test_waiting_ends_on_a_signal(self, study: Study) -> None:
+        """A waiting worker does not miss a signal."""
+        stop_request = StopRequest(study.folder)
+        threading.Timer(0.05, stop_request.set_signalled).start()
+        stop_request.wait(60)
 
-        assert leave.told
-        assert leave()
+        assert stop_request.is_signalled
+        assert stop_request()
 
     def test_waiting_ends_in_time(self, study: Study) -> None:
-        """Nobody has to tell."""
-        leave = Leave(study.folder)
-        leave.wait(0.01)
+        """No signal is needed."""
+        stop_request = StopRequest(study.folder)
+        stop_request.wait(0.01)
 
-        assert not leave.told
+        assert not stop_request.is_signalled
 
 
-class TestLeavingOn:
+class TestStoppingOn:
     @pytest.fixture
     def exits(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         """Codes this process would have been left with."""
@@ -498,10 +514,10 @@ class TestLeavingOn:
     def test_once_cleanly_twice_at_once(self, study: Study, exits: list[int]) -> None:
         """The first signal asks, the second does not; afterwards all is as before."""
         before = signal.getsignal(signal.SIGTERM)
-        leave = Leave(study.folder)
-        with leaving_on(leave, signal.SIGTERM):
+        stop_request = StopRequest(study.folder)
+        with stopping_on(stop_request, signal.SIGTERM):
             signal.raise_signal(signal.SIGTERM)
-            assert (True, []) == (leave.told, exits)
+            assert (True, []) == (stop_request.is_signalled, exits)
             signal.raise_signal(signal.SIGTERM)
             assert [130] == exits
 
@@ -523,7 +539,7 @@ class TestLeavingOn:
 
         cancelled: list[Timer] = []
         monkeypatch.setattr(module.threading, "Timer", Timer)
-        with leaving_on(Leave(study.folder), signal.SIGINT, within_s=8):
+        with stopping_on(StopRequest(study.folder), signal.SIGINT, within_s=8):
             signal.raise_signal(signal.SIGINT)
             assert [] == cancelled
 
@@ -536,7 +552,7 @@ class TestLeavingOn:
         seen: list[object] = []
 
         def inside() -> None:
-            with leaving_on(Leave(study.folder), signal.SIGTERM):
+            with stopping_on(StopRequest(study.folder), signal.SIGTERM):
                 seen.append(signal.getsignal(signal.SIGTERM))
 
         thread = threading.Thread(target=inside)
@@ -557,12 +573,12 @@ def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:
     assert ["INFO one", "INFO two"] == [line.split(" ", 2)[2] for line in lines]
 
 
-def test_a_worker_is_seen_at_its_point(study: Study, trains: Trains) -> None:
-    """From anywhere, from the moment it has taken it."""
+def test_a_heartbeat_names_the_leased_point(study: Study, trains: Trains) -> None:
+    """From the moment of the lease."""
     seen: list[str | None] = []
 
     def watched(task: Assignment) -> TrialResult:
-        seen.extend(said.slug for said in workers_at(study.folder.workers))
+        seen.extend(one.slug for one in living_workers(study.folder.workers))
         return fakes.instant(task)
 
     trains(watched)
@@ -580,14 +596,14 @@ class TestInAJob:
         yield calls
         signal.signal(signal.SIGUSR2, before)
 
-    def test_a_job_is_requeued_when_its_worker_has_left(
+    def test_a_job_is_requeued_when_its_worker_has_stopped(
         self, study: Study, requeued: list[int]
     ) -> None:
         """Not in the midst of a step, as submitit would do."""
-        leave = Leave(study.folder)
-        with in_a_job(leave):
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
             os.kill(os.getpid(), signal.SIGUSR2)
-            assert leave.told
+            assert stop_request.is_signalled
             assert [] == requeued
 
         assert [signal.SIGUSR2] == requeued
@@ -605,17 +621,17 @@ class TestInAJob:
         waited: list[float] = []
         monkeypatch.setenv("SUBMITIT_EXECUTOR", engine)
         monkeypatch.setattr(module.time, "sleep", waited.append)
-        leave = Leave(study.folder)
-        with in_a_job(leave):
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
             os.kill(os.getpid(), signal.SIGTERM)
 
-        assert leave.told
+        assert stop_request.is_signalled
         assert (waits, []) == (waited, requeued)
 
-    def test_without_submitit_a_worker_only_leaves(self, study: Study) -> None:
+    def test_without_submitit_a_worker_only_stops(self, study: Study) -> None:
         """Under joblib and Ray there is no job to requeue."""
-        leave = Leave(study.folder)
-        with in_a_job(leave):
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
             os.kill(os.getpid(), signal.SIGTERM)
 
-        assert leave.told
+        assert stop_request.is_signalled
