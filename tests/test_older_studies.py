@@ -16,7 +16,7 @@ from bvae import versions
 from bvae.__main__ import main as bvae_main
 from sweeps import load_study
 from sweeps.__main__ import main as sweeps_main
-from sweeps.presence import here
+from sweeps.presence import this_host
 
 MADE = Path(__file__).parent / "data" / "fc4f123"
 RESUMED = "beta=1,latent_dim=4,seed=0"
@@ -34,7 +34,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         packed.unlink()
     killed = tmp_path / "runs" / "killed"
     for file in [killed / "orchestrator.json", *killed.glob("workers/*.json")]:
-        change(file, place=here())
+        change(file, place=this_host())
     monkeypatch.chdir(tmp_path)
     return tmp_path / "runs"
 

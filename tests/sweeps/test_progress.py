@@ -215,7 +215,7 @@ class TestSnapshot:
         for point in study.points:
             write_result(study, point)
         progress = Progress(study)
-        progress.look()
+        progress.refresh()
 
         assert progress.snapshot().best is None
 

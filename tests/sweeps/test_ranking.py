@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from studies import make_search, make_study, points, write_result
 
-from sweeps.ledger import Ledger
+from sweeps.ledger import Queue
 from sweeps.outcome import best_line
 from sweeps.points import Cell, Point
-from sweeps.presence import Watch
+from sweeps.presence import WorkerRegistry
 from sweeps.progress import Progress
 from sweeps.ranking import Ending, Ranked, best, may_win, ranked
 from sweeps.study import Study, load_study
@@ -93,7 +93,7 @@ def end(study: Study, point: Point) -> None:
 def live(study: Study) -> str | None:
     """Return the configuration that the live display calls best so far."""
     progress = Progress(study)
-    progress.look()
+    progress.refresh()
     best = progress.snapshot().best
     return None if best is None else best.cell
 
@@ -114,9 +114,9 @@ class TestACollapsedConfigurationIsNotBest:
         study = make_search(tmp_path / "tested", objective="modularity")
         for point in study.points:
             end(study, point)
-        ledger = Ledger(study)
-        ledger.reconcile(Watch(study.folder.workers))
-        found = ledger.claim("w")
+        queue = Queue(study)
+        queue.reconcile(WorkerRegistry(study.folder.workers))
+        found = queue.lease("w")
 
         assert found is not None
         assert {"beta": 4, "latent_dim": 10, "seed": 1} == found.point.values

@@ -132,7 +132,7 @@ def test_no_sigterm_is_a_failed_attempt(
     for number in range(1, 5):
         assert (Exit.INTERRUPTED, ["pending"]) == (run(stopped)[0], states(stopped))
         log = stopped.folder.trial(one[0].slug).log
-        assert number - 1 == log.read_text().count("going on from step")
+        assert number - 1 == log.read_text().count("resumed from step")
         assert before is signal.getsignal(signal.SIGTERM)
 
     monkeypatch.setattr(worker, "_function", lambda _: train.run_trial)
