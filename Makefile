@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python -m tests.benchmarks $(ONLY)
+	$(BIN)/python -m benchmarks $(ONLY)
 
 # As root: what some tests talk to.
 services:

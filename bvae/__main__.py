@@ -17,22 +17,23 @@ from omegaconf.errors import OmegaConfBaseException
 from bvae import config
 from bvae.exceptions import BvaeError
 
-if not (Path(importlib.import_module("sweeps").__path__[0]) / "sweeper.py").exists():
+if not (Path(importlib.import_module("sweeps").__path__[0]) / "commands" / "sweep.py").exists():
     sys.exit(
         "error: another package named 'sweeps' is found before this project's "
         "(wandb[sweeps] installs one); remove it with: pip uninstall sweeps"
     )
 
-from sweeps import overrides, sweeper
-from sweeps.exits import Exit
+from sweeps.commands import sweep
+from sweeps.plan import overrides
+from sweeps.workers.exit_codes import Exit
 
 
 def application(composed: DictConfig) -> None:
     """Train and score one model: a study of one trial."""
     try:
-        sweeper.BvaeSweeper.exit_code = sweeper.run_one(composed)
+        sweep.BvaeSweeper.exit_code = sweep.run_one(composed)
     except BvaeError as error:  # here, since Hydra would first print words of its own
-        sweeper.BvaeSweeper.exit_code = _refuse(error)
+        sweep.BvaeSweeper.exit_code = _refuse(error)
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     # Hydra would print what went wrong in its own words and exit with 1; here it is caught below.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     sys.argv[1:] = overrides.without_password(overrides.written_out(sys.argv[1:]))
-    sweeper.register()
+    sweep.register()
     entry = hydra.main(
         config_path=str(config.directory()), config_name="config", version_base="1.3"
     )(application)
@@ -51,7 +52,7 @@ def main() -> None:
         sys.exit(_refuse(error))
     except KeyboardInterrupt:  # while the study was being prepared: nothing has started
         sys.exit(Exit.INTERRUPTED)
-    sys.exit(sweeper.BvaeSweeper.exit_code)
+    sys.exit(sweep.BvaeSweeper.exit_code)
 
 
 def _typed(arguments: Sequence[str]) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bvae.exceptions import BvaeError
-from sweeps import baselines, commands, rescore, sync, traverse
-from sweeps.exits import Exit
+from sweeps.commands import baselines, commands, rescore, traverse
+from sweeps.tracking import sync
+from sweeps.workers.exit_codes import Exit
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -43,6 +43,6 @@ def test_none_is_lost() -> None:
 
 def test_every_score_has_one() -> None:
     """Whoever reads how a score is computed sees it at work."""
-    scores = {"beta_vae", "dci", "factor_vae", "mig", "modularity", "sap", "score", "udr"}
+    scores = {"beta_vae", "dci", "factor_vae", "mig", "modularity", "sap", "scoring", "udr"}
 
     assert {f"bvae.metrics.{name}" for name in scores} <= {*WITH_EXAMPLES}

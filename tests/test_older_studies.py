@@ -16,7 +16,7 @@ from bvae import versions
 from bvae.__main__ import main as bvae_main
 from sweeps import load_study
 from sweeps.__main__ import main as sweeps_main
-from sweeps.presence import this_host
+from sweeps.study.heartbeat import this_host
 
 MADE = Path(__file__).parent / "data" / "fc4f123"
 RESUMED = "beta=1,latent_dim=4,seed=0"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_scaling
+from benchmarks import bench_scaling
 
 
 def test_the_guide_has_the_figures_of_the_simulation(repository: Path) -> None:

@@ -1,9 +1,9 @@
-"""Searches replayed on a recorded study; `tests.benchmarks.replay_search` has the whole table."""
+"""Searches replayed on a recorded study; `benchmarks.replay_search` has the whole table."""
 
 import pytest
 
-from tests.benchmarks.replay_pruning import finals
-from tests.benchmarks.replay_search import (
+from benchmarks.replay_pruning import finals
+from benchmarks.replay_search import (
     BUDGET,
     at_random,
     best,

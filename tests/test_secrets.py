@@ -7,8 +7,9 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-import wandb_server
-from wandb_server import KEY, Server
+
+from tests.doubles import wandb_server
+from tests.doubles.wandb_server import KEY, Server
 
 SMALL = (
     "study=secrets",

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import wandb_files
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from bvae import config, tracking, train
 from bvae.trial import Assignment, TrialFolder, TrialResult
-from sweeps import sweeper
+from sweeps.commands import sweep
+from tests.doubles import wandb_files
 
 SETTINGS = (
     "experiment=quick",
@@ -29,7 +29,7 @@ class Tracked:
     """The trial, its result, and the records of its run."""
 
     def __init__(self, root: Path) -> None:
-        sweeper.register()
+        sweep.register()
         with initialize_config_dir(str(config.directory()), version_base="1.3"):
             settings = config.parse(compose("config", [*SETTINGS]))
         self.folder = TrialFolder(root / "trials" / "one")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweeps.study import Study, load_study
+from sweeps.study.study import Study, load_study
 
 HERE = Path(__file__).resolve().parent
 COORDINATES = ["beta", "latent_dim", "seed"]

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from sweeps import load_study
-from sweeps.udr import refresh
+from sweeps.scoring.udr import refresh
 
 TRIALS = Path(__file__).with_name("trials.csv")
 TRUTHS = ("mig", "beta_vae")

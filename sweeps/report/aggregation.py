@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.aggregates import summarise
-from sweeps.contrasts import Floats
-from sweeps.curve import Line
-from sweeps.floors import Floor
-from sweeps.report.digest import Digest, facet_name
-from sweeps.report.labels import interval, number, score_text
-from sweeps.verdict import Judgement
+from sweeps.analysis.curve import Line
+from sweeps.analysis.summary import Digest, facet_name
+from sweeps.labels import interval, number, score_text
+from sweeps.scoring.untrained import Floor
+from sweeps.statistics.aggregates import summarise
+from sweeps.statistics.contrasts import Floats
+from sweeps.statistics.inverted_u import Judgement
 
 WORDS = {
     "mean": "mean of the seeds",

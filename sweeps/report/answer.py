@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bvae.trial import TrialFolder
-from sweeps import curve
-from sweeps.curve import lines
-from sweeps.flags import flags
-from sweeps.peak import BetaRange
-from sweeps.points import text
+from sweeps.analysis import curve
+from sweeps.analysis.curve import lines
+from sweeps.analysis.sensitivity import flags
+from sweeps.analysis.summary import Cell, Digest
+from sweeps.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.aggregation import Row, aggregation
-from sweeps.report.digest import Cell, Digest
-from sweeps.report.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import Pictures, pictures_of
-from sweeps.report.reproduce import as_grid, extend, reproduce
-from sweeps.verdict import Judgement, judge_all
+from sweeps.statistics.inverted_u import Judgement, judge_all
+from sweeps.statistics.peak import BetaRange
+from sweeps.study.command import as_grid, extend, reproduce
+from sweeps.study.trials import text
 
 BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
 """Where the best β may lie, by whether its range is open at the low and the high end."""

@@ -22,9 +22,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from sweeps.report.labels import number
+from sweeps.labels import number
+from sweeps.report.canvas import INK, MUTED, QUIET, Chart, Paper, blank_chart, ink_on, style
 from sweeps.report.marks import HALF, Box, Canvas, Line, Margins, Mark
-from sweeps.report.paper import INK, MUTED, QUIET, Chart, Paper, blank_chart, ink_on, style
 
 STRONG = "#0072b2"
 MARKERS = "osD^vPX*"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sweeps.claims import Claim, check_claims, informative_latents_carry_the_kl
-from sweeps.report.digest import Digest, facet_name
-from sweeps.report.labels import score_label
+from sweeps.analysis.paper_claims import Claim, check_claims, informative_latents_carry_the_kl
+from sweeps.analysis.summary import Digest, facet_name
+from sweeps.labels import score_label
 from sweeps.report.latents import latent_table
 
 

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.metrics.udr import as_independent
-from sweeps.curve import intervals
-from sweeps.manifest import Manifest
-from sweeps.report.budget import budget_checks
+from sweeps.analysis.budget import budget_checks
+from sweeps.analysis.curve import intervals
+from sweeps.analysis.summary import Cell, Digest, digest
+from sweeps.labels import VARIANTS, interval, number, score_label, score_text
 from sweeps.report.charts import CurvePaper
-from sweeps.report.digest import Cell, Digest, digest
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
-from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text
 from sweeps.report.marks import HALF
 from sweeps.report.templates import template
-from sweeps.study import Study
+from sweeps.study.manifest import Manifest
+from sweeps.study.study import Study
 
 RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
 Place = tuple[str, int]

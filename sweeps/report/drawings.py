@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
-from sweeps.report import charts, paper
-from sweeps.report.digest import Cell, Digest, digest
-from sweeps.report.labels import VARIANTS, score_label
+from sweeps.analysis.summary import Cell, Digest, digest
+from sweeps.labels import VARIANTS, score_label
+from sweeps.report import canvas, charts
 from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
-from sweeps.study import Study
+from sweeps.study.study import Study
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 
@@ -39,9 +39,9 @@ class Choice:
     drawings: list[Drawing]
 
 
-def figure(study: Study, name: str, *, score: str | None = None) -> paper.Chart:
+def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart:
     """Return one chart of a study; see `Study.figure`."""
-    drawn: dict[str, Callable[..., paper.Paper]] = {
+    drawn: dict[str, Callable[..., canvas.Paper]] = {
         "curve": functools.partial(_curve, x="beta", canvas=WIDE),
         "heat_map": _heat,
         "tradeoff": _tradeoff,
@@ -73,8 +73,8 @@ def draw_heat_map(study: Study, path: Path, *, score: str | None = None) -> Path
     return _save(figure(study, "heat_map", score=score), path)
 
 
-def _save(chart: paper.Chart, path: Path) -> Path:
-    replace_atomically(path, lambda temporary: paper.save(chart, temporary))
+def _save(chart: canvas.Chart, path: Path) -> Path:
+    replace_atomically(path, lambda temporary: canvas.save(chart, temporary))
     return path
 
 
@@ -162,7 +162,7 @@ def tradeoffs(read: Digest) -> list[Choice]:
     ]
 
 
-def as_markup(chart: paper.Paper, *, name: str) -> Markup:
+def as_markup(chart: canvas.Paper, *, name: str) -> Markup:
     """Return a chart for the page as it is: matplotlib escapes the texts in it, but not `name`."""
     return Markup(chart.svg(name=name))
 

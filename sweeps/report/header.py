@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from sweeps.manifest import Manifest
-from sweeps.report.digest import Digest
-from sweeps.report.labels import duration, score_label
+from sweeps.analysis.summary import Digest
+from sweeps.labels import duration, score_label
+from sweeps.study.manifest import Manifest
 
 STATES = ("complete", "failed", "pruned", "running", "pending")
 

@@ -14,10 +14,10 @@ from pandas import DataFrame
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
+from sweeps.analysis.summary import Cell, Digest, Trial
+from sweeps.labels import number
+from sweeps.report.canvas import to_svg
 from sweeps.report.charts import kl_figure
-from sweeps.report.digest import Cell, Digest, Trial
-from sweeps.report.labels import number
-from sweeps.report.paper import to_svg
 
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, DataError)
 

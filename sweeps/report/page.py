@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from bvae.files import write_atomically
-from sweeps.confirm import confirmation
-from sweeps.curve import write_curve
+from sweeps.analysis.budget import budget
+from sweeps.analysis.curve import write_curve
+from sweeps.analysis.summary import Digest, digest
+from sweeps.commands.confirm import confirmation
+from sweeps.labels import score_label
 from sweeps.report.answer import best_answer, best_model, gallery, in_words, score_answers
-from sweeps.report.budget import budget
 from sweeps.report.claims import latent_claims, score_claims
-from sweeps.report.digest import Digest, digest
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
 from sweeps.report.header import header
-from sweeps.report.labels import score_label
 from sweeps.report.latents import latent_views
 from sweeps.report.pictures import pictures_of
-from sweeps.report.reproduce import quoted
 from sweeps.report.tables import columns, csv_address, failures, trial_rows
 from sweeps.report.templates import template
 from sweeps.report.viewer import viewer_data
-from sweeps.study import Study
+from sweeps.study.command import quoted
+from sweeps.study.study import Study
 
 
 def write_report(study: Study, *, command: str | None = None, embed_all: bool = False) -> Path:

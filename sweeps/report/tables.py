@@ -3,8 +3,8 @@
 import base64
 from dataclasses import dataclass
 
-from sweeps.report.digest import LOSSES, Cell, Digest, Trial
-from sweeps.report.labels import VARIANTS, duration, number, score_label, score_text
+from sweeps.analysis.summary import LOSSES, Cell, Digest, Trial
+from sweeps.labels import VARIANTS, duration, number, score_label, score_text
 
 
 @dataclass(frozen=True)

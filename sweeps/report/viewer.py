@@ -2,8 +2,8 @@
 
 from typing import TypedDict
 
-from sweeps.report.digest import Cell, CellScore, Digest
-from sweeps.report.labels import VARIANTS, interval, number, score_label, score_text, seeds
+from sweeps.analysis.summary import Cell, CellScore, Digest
+from sweeps.labels import VARIANTS, interval, number, score_label, score_text, seeds
 
 
 class TrialData(TypedDict):

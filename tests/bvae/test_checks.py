@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from studies import CONFIGURATION
 
 from bvae import checks, config, evaluate, tracking
 from bvae.config import Config
 from bvae.data import folder
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.scoring import score_table
+from tests.doubles.studies import CONFIGURATION
 
 Configured = Callable[..., Config]
 

@@ -9,14 +9,14 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.checks import mistakes
 from bvae.exceptions import ConfigError
-from sweeps import sweeper
+from sweeps.commands import sweep
 
 EXPERIMENTS = sorted(path.stem for path in (config.directory() / "experiment").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict[str, Any]:
     """Compose the project's configuration, as the application does."""
-    sweeper.register()
+    sweep.register()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         plain = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     assert isinstance(plain, dict)

@@ -2,9 +2,9 @@ import time
 
 import pytest
 import torch
-from studies import CONFIGURATION
 
 from bvae import config, step_time
+from tests.doubles.studies import CONFIGURATION
 
 
 def test_a_step_is_timed_and_warm_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import wandb_files
-import wandb_server
 from PIL import Image
-from wandb_files import exit_codes, of_type
 
 from bvae import tracking
 from bvae.tracking import Tracker
+from tests.doubles import wandb_files, wandb_server
+from tests.doubles.wandb_files import exit_codes, of_type
 
 # Scripts run in processes of their own: wandb keeps one service and one set of settings for each.
 PRELUDE = """

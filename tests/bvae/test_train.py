@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pages import MARGIN, STEP, line_of_tiles
 from PIL import Image
 
 import bvae
@@ -27,6 +26,7 @@ from bvae.losses import beta_vae_loss
 from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
+from tests.doubles.pages import MARGIN, STEP, line_of_tiles
 
 VALUES: dict[str, Any] = {
     "beta": 4.0,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.curve import Line
+from sweeps.analysis.curve import Line
 
 
 def line_of(

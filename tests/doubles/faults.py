@@ -18,7 +18,7 @@ from unittest import mock
 from optuna.storages import JournalStorage
 
 from bvae import files
-from sweeps.journal import Journal
+from sweeps.queue.journal import Journal
 
 appended = Journal.append_logs
 written = files._write
@@ -86,8 +86,8 @@ def armed(number: int, log: Path, *, only: str = "") -> Iterator[None]:
 
 def killed_worker(root: Path, number: int, log: Path) -> None:
     """Work on a study, killed at the `number`-th boundary."""
-    from sweeps.study import load_study
-    from sweeps.worker import Worker
+    from sweeps.study.study import load_study
+    from sweeps.workers.worker import Worker
 
     with armed(number, log):
         Worker(load_study(root), name=f"worker-{number}", detached=True).work()

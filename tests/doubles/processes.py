@@ -13,7 +13,14 @@ from typing import Any
 
 SPAWNED = multiprocessing.get_context("forkserver")
 SPAWNED.set_forkserver_preload(
-    ["sweeps.worker", "sweeps.sweeper", "sweeps.report.page", "fakes", "studies", "faults"]
+    [
+        "sweeps.workers.worker",
+        "sweeps.commands.sweep",
+        "sweeps.report.page",
+        "tests.doubles.fakes",
+        "tests.doubles.studies",
+        "tests.doubles.faults",
+    ]
 )
 
 SOON_S = 20.0
@@ -64,7 +71,7 @@ def die(signal_number: int = signal.SIGKILL) -> None:
 
 def hold_for_ever(journal: Path) -> None:
     """Take the lock of a journal, say so, and keep it."""
-    from sweeps.journal import FlockLock
+    from sweeps.queue.journal import FlockLock
 
     FlockLock(journal).acquire()
     journal.with_name("held").touch()
@@ -76,7 +83,7 @@ def add_ten(journal: Path) -> None:
     import optuna
     from optuna.trial import TrialState, create_trial
 
-    from sweeps.journal import open_journal
+    from sweeps.queue.journal import open_journal
 
     study = optuna.create_study(
         storage=open_journal(journal), study_name="tested", load_if_exists=True
@@ -87,7 +94,7 @@ def add_ten(journal: Path) -> None:
 
 def hold_heartbeat(path: Path) -> None:
     """Hold a heartbeat file for ever."""
-    from sweeps.presence import HeartbeatWriter
+    from sweeps.study.heartbeat import HeartbeatWriter
 
     with HeartbeatWriter(path, name="held"):
         time.sleep(600)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import wait_for
+from tests.doubles.processes import wait_for
 
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 """Else Ray would write a token into the home, and send statistics."""
@@ -39,7 +39,7 @@ def running(folder: Path) -> Iterator[str]:
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", *options],
-            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parent)},
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=out,
             stderr=out,
             start_new_session=True,

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from processes import wait_for
-
-from sweeps.processes import descendants, kill
-from sweeps.study import Study, load_study
+from sweeps.study.study import Study, load_study
+from sweeps.workers.processes import descendants, kill
+from tests.doubles.processes import wait_for
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -27,7 +26,7 @@ class Shell:
 
     def __init__(self, folder: Path, repository: Path) -> None:
         self._folder = folder
-        paths = [str(repository / "tests" / "doubles"), os.environ.get("PYTHONPATH", "")]
+        paths = [str(repository), os.environ.get("PYTHONPATH", "")]
         self._environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self._typed: list[subprocess.Popen[str]] = []
         self.started: list[int] = []

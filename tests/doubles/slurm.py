@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import wait_for
+from tests.doubles.processes import wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 PARTITION = "long"

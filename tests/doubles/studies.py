@@ -7,10 +7,10 @@ from typing import Any
 
 from bvae.trial import TrialResult
 from bvae.versions import code_version
-from sweeps.manifest import Manifest
-from sweeps.points import Point, grid
-from sweeps.search import Search
-from sweeps.study import Study, StudyFolder, load_study
+from sweeps.search.search import Search
+from sweeps.study.manifest import Manifest
+from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.trials import Point, grid
 
 CONFIGURATION: dict[str, Any] = {
     "beta": 4.0,
@@ -63,7 +63,7 @@ def manifest(listed: Sequence[Point], **changes: Any) -> Manifest:
         command="bvae -m beta=1,4",
         created_at="2026-01-01T00:00:00+00:00",
         code_version=code_version(),
-        trial="fakes.instant",
+        trial="tests.doubles.fakes.instant",
     )
     return replace(made, **changes)
 

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from faults import armed
-from processes import start
 from rich.console import Console
-from studies import CONFIGURATION
 
 from bvae.config import parse
-from sweeps import orchestrator
-from sweeps.display import Display
-from sweeps.manifest import Manifest
-from sweeps.orchestrator import Orchestrator, Settings, running
-from sweeps.outcome import conclude
-from sweeps.plan import Plan
-from sweeps.presence import living_workers, new_worker_name, read_heartbeat
+from sweeps.commands.conclude import conclude
+from sweeps.commands.sweep import begin
+from sweeps.plan.plan import Plan
 from sweeps.report import page
-from sweeps.study import StudyFolder, load_study
-from sweeps.sweeper import begin
-from sweeps.worker import Worker
+from sweeps.study.heartbeat import living_workers, new_worker_name, read_heartbeat
+from sweeps.study.manifest import Manifest
+from sweeps.study.study import StudyFolder, load_study
+from sweeps.workers import orchestrator
+from sweeps.workers.live_table import Display
+from sweeps.workers.orchestrator import Orchestrator, Settings, running
+from sweeps.workers.worker import Worker
+from tests.doubles.faults import armed
+from tests.doubles.processes import start
+from tests.doubles.studies import CONFIGURATION
 
 FORKED = multiprocessing.get_context("fork")
 """Quick, since all is imported already; with the files come their locks, which must be let go."""

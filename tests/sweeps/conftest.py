@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import postgres
 import pytest
-import rays
-import slurm
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from bvae import config
-from sweeps import sweeper
-from sweeps.plan import Plan, plan
+from sweeps.commands import sweep
+from sweeps.plan.plan import Plan, plan
+from tests.doubles import postgres, rays, slurm
+from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
+    _points_of,
+    _result_of,
+    _write_study,
+    contrast,
+    make_study,
+)
 
 Planned = Callable[..., Plan]
 
@@ -63,7 +68,7 @@ def ray_address(short_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def composed() -> Iterator[Callable[[Sequence[str]], DictConfig]]:
     """Compose for real, each list of overrides once."""
-    sweeper.register()
+    sweep.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from studies import make_search, make_study, points
-from sweeping import Command, of_steps
 
-from sweeps.curve import curve, write_curve
-from sweeps.journal import open_journal
-from sweeps.presence import living_workers
-from sweeps.study import Study, load_study
+from sweeps.analysis.curve import curve, write_curve
+from sweeps.queue.journal import open_journal
+from sweeps.study.heartbeat import living_workers
+from sweeps.study.study import Study, load_study
+from tests.doubles.studies import make_search, make_study, points
+from tests.doubles.sweeping import Command, of_steps
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,10 @@ def test_forty_kills(tmp_path: Path) -> None:
     """300 points, 4 workers, a SIGKILL every second: each ends up with one result, for good."""
     listed = points(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
     study = make_study(
-        tmp_path / "tested", listed, trial="fakes.stepping", configurations=of_steps(60)
+        tmp_path / "tested",
+        listed,
+        trial="tests.doubles.fakes.stepping",
+        configurations=of_steps(60),
     )
     command = Command(study.folder.root, n_workers=4)
     first: dict[str, int] = {}
@@ -55,7 +58,10 @@ def test_forty_kills(tmp_path: Path) -> None:
 def test_a_search_is_killed_too(tmp_path: Path) -> None:
     """40 trainings in all, over however many commands; each point has one result."""
     study = make_search(
-        tmp_path / "tested", n_trials=40, trial="fakes.stepping", configurations=of_steps(90)
+        tmp_path / "tested",
+        n_trials=40,
+        trial="tests.doubles.fakes.stepping",
+        configurations=of_steps(90),
     )
     command = Command(study.folder.root, n_workers=3)
     for _ in command.kills(8, every_s=0.8):
@@ -81,7 +87,9 @@ def test_the_curve_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     curves = []
     for kills, steps in ((0, 1), (10, 100)):
         root = tmp_path / str(kills) / "tested"
-        make_study(root, listed, trial="fakes.stepping", configurations=of_steps(steps))
+        make_study(
+            root, listed, trial="tests.doubles.fakes.stepping", configurations=of_steps(steps)
+        )
         command = Command(root, n_workers=2)
         for _ in command.kills(kills, every_s=0.8):
             pass

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import rays
-import slurm
 
-from sweeps.study import Study, load_study
+from sweeps.study.study import Study, load_study
+from tests.doubles import rays, slurm
 
 GRID = ("latent_dim=2", "seed=0", "study=agreed", "tracker=none", "trainer.accelerator=cpu")
-KEYS = ("hydra.sweeper.trial=fakes.eventful", "hydra.sweeper.max_attempts=1")
+KEYS = ("hydra.sweeper.trial=tests.doubles.fakes.eventful", "hydra.sweeper.max_attempts=1")
 ENGINES = ("basic", "joblib", "local", "slurm", "ray")
 STORES = ("journal", "postgresql")
 
@@ -70,7 +69,7 @@ def type_command(
     """Type a command, and type it again as long as it is killed."""
     while True:
         done = subprocess.run(
-            [sys.executable, "-m", "hasty", "-m", *arguments],
+            [sys.executable, "-m", "tests.doubles.hasty", "-m", *arguments],
             cwd=cwd,
             env=os.environ | environment,
             capture_output=True,
@@ -97,8 +96,7 @@ def agreed(
     """The study of one engine and one storage."""
     engine, store = request.param
     typed, environment = options(engine, request)
-    doubles = str(repository / "tests" / "doubles")
-    environment = environment | {"PYTHONPATH": f"{doubles}:{repository}"}
+    environment = environment | {"PYTHONPATH": f"{repository}"}
     if store == "postgresql":
         typed.append(f"hydra.sweeper.storage={request.getfixturevalue('database')}")
     folder = tmp_path_factory.mktemp("agreed")

@@ -5,19 +5,19 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import faults
 import optuna
 import pytest
-from processes import end, start, wait_for
-from studies import make_study, manifest, points
-from sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
 
-from sweeps.exits import Exit
-from sweeps.journal import open_journal
-from sweeps.ledger import Queue
-from sweeps.presence import WorkerRegistry, locked, new_worker_name
-from sweeps.study import Study, load_study
-from sweeps.worker import Worker
+from sweeps.queue.journal import open_journal
+from sweeps.queue.queue import Queue
+from sweeps.study.heartbeat import WorkerRegistry, locked, new_worker_name
+from sweeps.study.study import Study, load_study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.worker import Worker
+from tests.doubles import faults
+from tests.doubles.processes import end, start, wait_for
+from tests.doubles.studies import make_study, manifest, points
+from tests.doubles.sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
 
 
 def work(root: Path) -> None:
@@ -62,7 +62,7 @@ def expected(study: Study) -> dict[str, object]:
 
 def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
     """Kill a worker at a boundary, then work on; return how the killed one ended."""
-    study = make_study(root, points(seed=[0]), trial="fakes.failing_once")
+    study = make_study(root, points(seed=[0]), trial="tests.doubles.fakes.failing_once")
     code = end(start(faults.killed_worker, root, number, log))
 
     assert 0 == end(start(work, root))
@@ -73,7 +73,7 @@ def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
 def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     """Declared dead, its point trained by another, it continues and may not commit."""
     (point,) = points(beta=[1], seed=[0])
-    study = make_study(tmp_path / "tested", [point], trial="fakes.held_up")
+    study = make_study(tmp_path / "tested", [point], trial="tests.doubles.fakes.held_up")
     folder, runs = study.folder, study.folder.trial(point.slug).root / "runs.txt"
     slow = start(work, folder.root)
     wait_for(lambda: runs.exists() and runs.read_text())
@@ -124,7 +124,7 @@ def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for number in range(1, 1000, 5):
         root = tmp_path / f"{number}" / "tested"
-        study = make_study(root, points(seed=[0]), trial="fakes.failing_once")
+        study = make_study(root, points(seed=[0]), trial="tests.doubles.fakes.failing_once")
         code = end(start(killed_command, root, number, log))
 
         assert Exit.COMPLETE == end(start(run_alone, root))
@@ -140,7 +140,11 @@ def kill_the_orchestrator(
     root: Path, number: int, log: Path, *, only: str = "", max_minutes: float | None = None
 ) -> int | None:
     """Kill a command at a boundary and type it again; return how the killed one ended."""
-    trial, steps = ("fakes.stepping", 100) if max_minutes else ("fakes.failing_once", 1)
+    trial, steps = (
+        ("tests.doubles.fakes.stepping", 100)
+        if max_minutes
+        else ("tests.doubles.fakes.failing_once", 1)
+    )
     asked = manifest(points(seed=[0]), trial=trial, configurations=of_steps(steps))
     code = end(start(killed_orchestrator, root, asked, number, log, only, max_minutes))
 

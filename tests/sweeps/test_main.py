@@ -3,10 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import make_study
 
-from sweeps import commands
 from sweeps.__main__ import main
+from sweeps.commands import commands
+from tests.doubles.studies import make_study
 
 
 def code_of(*arguments: str) -> int | str | None:

@@ -14,8 +14,8 @@ from PIL import Image
 from bvae import __main__ as application
 from bvae.metrics.protocols import PROTOCOLS
 from sweeps import __main__ as entry
-from sweeps import sweeper
-from sweeps.plan import Plan
+from sweeps.commands import sweep
+from sweeps.plan.plan import Plan
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -45,7 +45,7 @@ def dry_run(
 ) -> Callable[[Sequence[str]], Plan]:
     """Type a command as a dry run, which ends with the plan: what it would run is not measured."""
     plans: list[Plan] = []
-    monkeypatch.setattr(sweeper, "preview", lambda planned, **_: plans.append(planned))
+    monkeypatch.setattr(sweep, "preview", lambda planned, **_: plans.append(planned))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def dry_run(arguments: Sequence[str]) -> Plan:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import wait_for
-from shells import Shell, alive, ended
 
-from sweeps.exits import Exit
-from sweeps.presence import living_workers
-from sweeps.processes import descendants
-from sweeps.study import Study
+from sweeps.study.heartbeat import living_workers
+from sweeps.study.study import Study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.processes import descendants
+from tests.doubles.processes import wait_for
+from tests.doubles.shells import Shell, alive, ended
 
 pytestmark = pytest.mark.slow
 

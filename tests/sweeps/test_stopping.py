@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import end, start, wait_for
-from shells import Shell, alive, ended, interrupt
-from studies import make_study, points
-from sweeping import of_steps, orchestrate
 
-from sweeps.exits import Exit
-from sweeps.presence import living_workers
-from sweeps.processes import descendants
-from sweeps.study import load_study
+from sweeps.study.heartbeat import living_workers
+from sweeps.study.study import load_study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.processes import descendants
+from tests.doubles.processes import end, start, wait_for
+from tests.doubles.shells import Shell, alive, ended, interrupt
+from tests.doubles.studies import make_study, points
+from tests.doubles.sweeping import of_steps, orchestrate
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,11 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
 
 @pytest.mark.parametrize(
     ("trial", "launcher"),
-    [("fakes.stepping", "local"), ("fakes.stubborn", "local"), ("fakes.stepping", "joblib")],
+    [
+        ("tests.doubles.fakes.stepping", "local"),
+        ("tests.doubles.fakes.stubborn", "local"),
+        ("tests.doubles.fakes.stepping", "joblib"),
+    ],
 )
 def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
     """Code 130 within 10 s, whether or not trials react; the points are requeued."""
@@ -55,12 +59,12 @@ def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
     assert "Traceback" not in said
     assert 4 == shell.study.counts["pending"]
     saved = [shell.study.folder.trial(slug).resume.exists() for slug in shell.study.states]
-    assert sum(saved) == (2 if trial == "fakes.stepping" else 0)
+    assert sum(saved) == (2 if trial == "tests.doubles.fakes.stepping" else 0)
 
 
 def test_ctrl_c_twice(shell: Shell) -> None:
     """It ends at once, and so do workers that do not react."""
-    command = shell.sweep(*fake("fakes.stubborn"))
+    command = shell.sweep(*fake("tests.doubles.fakes.stubborn"))
     shell.at_work(2)
     interrupt(command)
     wait_for(shell.study.folder.stop.exists)
@@ -76,7 +80,7 @@ def test_ctrl_c_twice(shell: Shell) -> None:
 def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
     """Its workers finish the points they are at, and stop; the same command does the rest."""
     options = ("trainer.max_steps=200", f"hydra/launcher={launcher}")
-    command = shell.sweep(*fake("fakes.stepping", *options))
+    command = shell.sweep(*fake("tests.doubles.fakes.stepping", *options))
     shell.at_work(2)
     command.kill()
     ended(command, within_s=20)  # its workers hold the other end of the pipe
@@ -84,7 +88,7 @@ def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
     counts = shell.study.counts
     assert (2, 2) == (counts["complete"], counts["pending"])
 
-    code, said = ended(shell.sweep(*fake("fakes.stepping", *options)), within_s=60)
+    code, said = ended(shell.sweep(*fake("tests.doubles.fakes.stepping", *options)), within_s=60)
 
     assert (Exit.COMPLETE, 4) == (code, shell.study.counts["complete"]), said
     assert [["from 0", "ran"]] * 4 == shell.runs()
@@ -92,7 +96,7 @@ def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
 
 def test_a_killed_worker_is_replaced_at_once(shell: Shell) -> None:
     """Left alone, submitit waits 15 s for the result of the dead."""
-    command = shell.sweep(*fake("fakes.stepping", LONG))
+    command = shell.sweep(*fake("tests.doubles.fakes.stepping", LONG))
     shell.at_work(2)
     known = set(descendants(command.pid))
     os.kill(living_workers(shell.study.folder.workers)[0].pid, signal.SIGKILL)
@@ -103,7 +107,7 @@ def test_a_killed_worker_is_replaced_at_once(shell: Shell) -> None:
 
 def test_stop_and_an_extra_worker(shell: Shell) -> None:
     """`sweeps stop` ends it with code 3; `sweeps worker` alone can do what is left."""
-    command = shell.sweep(*fake("fakes.stepping", "trainer.max_steps=300"))
+    command = shell.sweep(*fake("tests.doubles.fakes.stepping", "trainer.max_steps=300"))
     shell.at_work(2)
     assert 0 == ended(shell.type("sweeps", "stop", "runs/swept"), within_s=20)[0]
     code, said = ended(command, within_s=20)
@@ -120,7 +124,7 @@ def test_stop_and_an_extra_worker(shell: Shell) -> None:
 def test_a_worker_joins_a_running_study(shell: Shell) -> None:
     """It takes points beside the command's own, none of them twice."""
     options = ("trainer.max_steps=400", "hydra.sweeper.n_workers=1")
-    command = shell.sweep(*fake("fakes.stepping", *options))
+    command = shell.sweep(*fake("tests.doubles.fakes.stepping", *options))
     shell.at_work(1)
     joined = shell.type("sweeps", "worker", "runs/swept")
 
@@ -134,7 +138,9 @@ def test_a_worker_joins_a_running_study(shell: Shell) -> None:
 
 def test_the_budget_is_spent(tmp_path: Path) -> None:
     """Code 3; nobody is left, and the running points are saved."""
-    study = make_study(tmp_path / "tested", trial="fakes.stepping", configurations=of_steps(6000))
+    study = make_study(
+        tmp_path / "tested", trial="tests.doubles.fakes.stepping", configurations=of_steps(6000)
+    )
     began = time.monotonic()
 
     assert Exit.LEFT == end(start(orchestrate, study.folder.root, 2, 2 / 60))
@@ -147,7 +153,9 @@ def test_the_budget_is_spent(tmp_path: Path) -> None:
 def test_all_fail_alike(tmp_path: Path) -> None:
     """Code 1 before the rest is tried."""
     listed = points(beta=[2.0], seed=range(400))
-    study = make_study(tmp_path / "tested", listed, trial="fakes.failing", max_attempts=1)
+    study = make_study(
+        tmp_path / "tested", listed, trial="tests.doubles.fakes.failing", max_attempts=1
+    )
 
     assert Exit.FAILED == end(start(orchestrate, study.folder.root, 2))
     counts = load_study(study.folder.root).counts

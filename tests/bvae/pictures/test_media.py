@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pages import MARGIN, STEP, TILE, line_of_tiles
 from PIL import Image
 
 from bvae import evaluate
@@ -12,6 +11,7 @@ from bvae.evaluate import Codes, encode, scored_part
 from bvae.model import BetaVAE
 from bvae.pictures import drawing, media
 from bvae.tracking import Tracker
+from tests.doubles.pages import MARGIN, STEP, TILE, line_of_tiles
 
 
 class TestPictures:

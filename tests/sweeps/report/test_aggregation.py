@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.aggregates import summarise
-from sweeps.curve import lines
+from sweeps.analysis.curve import lines
+from sweeps.analysis.summary import Digest, digest
 from sweeps.report.aggregation import Row, aggregation, evaluations
-from sweeps.report.digest import Digest, digest
-from sweeps.verdict import judge
+from sweeps.statistics.aggregates import summarise
+from sweeps.statistics.inverted_u import judge
 
 EVALUATIONS = 3
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.floors import Floor, Level, write_floors
-from sweeps.peak import BetaRange
+from sweeps.analysis.summary import digest
 from sweeps.report.answer import (
     best_answer,
     best_model,
@@ -16,7 +15,8 @@ from sweeps.report.answer import (
     line_answers,
     score_answers,
 )
-from sweeps.report.digest import digest
+from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.statistics.peak import BetaRange
 
 
 def test_best_model_has_the_highest_score(make_study: Any) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from sweeps.analysis.summary import digest
 from sweeps.report.claims import latent_claims, score_claims
-from sweeps.report.digest import digest
 
 
 def test_claims_follow_the_score(make_study: Any, points_of: Any) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sweeps.analysis.summary import digest
 from sweeps.report.comparison import cell_differences, key_differences, render, write_comparison
-from sweeps.report.digest import digest
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bvae.exceptions import ConfigError
-from sweeps.report.digest import digest
+from sweeps.analysis.summary import digest
 from sweeps.report.drawings import (
     Choice,
     curve_line,

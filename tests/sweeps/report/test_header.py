@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.report.digest import digest
+from sweeps.analysis.summary import digest
 from sweeps.report.header import header
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweeps.analysis.summary import digest
 from sweeps.report.claims import latent_claims
-from sweeps.report.digest import digest
 from sweeps.report.latents import factor_map, latent_table, latent_views
 
 SIZES = (3, 4, 1)

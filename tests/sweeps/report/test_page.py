@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.best import best
-from sweeps.claims import check_claims
-from sweeps.confirm import confirm
-from sweeps.curve import best_cells
-from sweeps.manifest import STEPS
-from sweeps.outcome import best_line
-from sweeps.report.budget import budget
+from sweeps.analysis.budget import budget
+from sweeps.analysis.curve import best_cells
+from sweeps.analysis.paper_claims import check_claims
+from sweeps.analysis.summary import digest
+from sweeps.commands.best import best
+from sweeps.commands.conclude import best_line
+from sweeps.commands.confirm import confirm
 from sweeps.report.claims import score_claims
-from sweeps.report.digest import digest
 from sweeps.report.page import write_report
 from sweeps.report.templates import asset, template
+from sweeps.study.manifest import STEPS
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",

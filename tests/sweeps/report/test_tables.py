@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeps.report.digest import digest
+from sweeps.analysis.summary import digest
 from sweeps.report.tables import columns, csv_address, failures, trial_rows
 
 

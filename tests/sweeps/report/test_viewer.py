@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from sweeps.floors import Floor, Level, write_floors
-from sweeps.report.digest import digest
+from sweeps.analysis.summary import digest
 from sweeps.report.viewer import viewer_data
-from sweeps.study import UDR_SCHEMA
+from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.study.study import UDR_SCHEMA
 
 
 def test_cells_are_in_the_order_of_their_numbers(make_study: Any) -> None:

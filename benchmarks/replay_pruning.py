@@ -1,0 +1,145 @@
+"""Would pruning have spared the best cell? Replays of a recorded study, and the steps saved.
+
+Run: python benchmarks/replay_pruning.py
+
+`docs/replay/` holds a study whose every trial was trained to the end, with the MIG on the way
+(`docs/replay/record.py` wrote it). Each replay takes three of its seeds, runs them in the engine's
+order on two simulated workers, and asks the pruner that the engine asks.
+"""
+
+import csv
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import optuna
+
+from sweeps.search.pruning import PERCENTILES, Scores, pruner_named, should_prune
+from sweeps.study.trials import Point, in_order
+
+RECORD = Path(__file__).resolve().parents[1] / "docs" / "replay"
+
+N_SEEDS = 3
+N_WORKERS = 2
+
+Cell = tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What pruning would have done to a study of these seeds.
+
+    Attributes:
+        pruned: the cells that were given up.
+        saved: the share of all steps that were not trained.
+    """
+
+    points: tuple[Point, ...]
+    pruned: frozenset[Cell]
+    saved: float
+
+
+def histories(path: Path = RECORD / "histories.csv") -> dict[Point, dict[int, float]]:
+    """Return the MIG by step of every recorded trial."""
+    found: dict[Point, dict[int, float]] = defaultdict(dict)
+    with path.open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found[point_of(row)][int(row["step"])] = float(row["mig"])
+    return dict(found)
+
+
+def finals(score: str, path: Path = RECORD / "trials.csv") -> dict[Point, float]:
+    """Return a score of every recorded trial, when it was trained."""
+    with path.open(encoding="utf-8") as file:
+        return {point_of(row): float(row[score]) for row in csv.DictReader(file)}
+
+
+def point_of(row: Mapping[str, str]) -> Point:
+    """Return the point of a row."""
+    values = {"latent_dim": int(row["latent_dim"]), "seed": int(row["seed"])}
+    return Point.of({"beta": float(row["beta"]), **values})
+
+
+def replay(recorded: Mapping[Point, Scores], *, name: str) -> Replay:
+    """Run the points in order on simulated workers, a step a time, and prune as the engine does."""
+    waiting = in_order(recorded)[::-1]
+    max_steps = max(max(scores) for scores in recorded.values())
+    pruner = pruner_named(name, max_steps=max_steps)
+    known: dict[Point, dict[int, float]] = defaultdict(dict)
+    pruned: set[Cell] = set()
+    trained = 0
+    busy: list[tuple[int, int, Point]] = []  # the step of the simulated clock, a tie-break, who
+    numbers = itertools.count()
+
+    def begin(clock: int) -> None:
+        while waiting:
+            point = waiting.pop()
+            if point.cell not in pruned:
+                heapq.heappush(busy, (clock + min(recorded[point]), next(numbers), point))
+                return
+
+    for _ in range(N_WORKERS):
+        begin(0)
+    while busy:
+        clock, _, point = heapq.heappop(busy)
+        steps = sorted(recorded[point])
+        step = steps[len(known[point])]
+        known[point][step] = recorded[point][step]
+        if point.cell in pruned or should_prune(point, known, pruner=pruner):
+            pruned.add(point.cell)
+        if step < max_steps and point.cell not in pruned:
+            following = steps[len(known[point])]
+            heapq.heappush(busy, (clock + following - step, next(numbers), point))
+            continue
+        trained += step
+        begin(clock)
+    return Replay(tuple(recorded), frozenset(pruned), 1 - trained / (max_steps * len(recorded)))
+
+
+def subsets(recorded: Mapping[Point, Scores]) -> Iterator[dict[Point, Scores]]:
+    """Yield the study of each choice of seeds."""
+    seeds = sorted({int(str(point.values["seed"])) for point in recorded})
+    for chosen in itertools.combinations(seeds, N_SEEDS):
+        yield {
+            point: scores for point, scores in recorded.items() if point.values["seed"] in chosen
+        }
+
+
+def best_cells(points: Sequence[Point], final: Mapping[Point, float]) -> list[Cell]:
+    """Return the cell with the best mean of each latent size."""
+    cells: dict[Cell, list[float]] = defaultdict(list)
+    for point in points:
+        cells[point.cell].append(final[point])
+    sizes = sorted({dict(cell)["latent_dim"] for cell in cells}, key=str)
+    means = {cell: fmean(values) for cell, values in cells.items()}
+    return [
+        max((cell for cell in means if dict(cell)["latent_dim"] == size), key=means.__getitem__)
+        for size in sizes
+    ]
+
+
+def main() -> None:
+    """Print a row for each pruner and score."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    recorded = histories()
+    print("pruner      best by   spared            steps saved, mean (least to most)")
+    for name in PERCENTILES:
+        runs = [replay(study, name=name) for study in subsets(recorded)]
+        saved = [run.saved for run in runs]
+        for score in ("mig", "beta_vae"):
+            final = finals(score)
+            spared = [
+                cell not in run.pruned for run in runs for cell in best_cells(run.points, final)
+            ]
+            print(
+                f"{name:<11} {score:<9} {sum(spared):>3} of {len(spared):<3} best cells"
+                f"  {fmean(saved):.0%} ({min(saved):.0%} to {max(saved):.0%})"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Does a search find the best cell? Replays of a recorded study, beside random search and the grid.
+
+Run: python -m benchmarks.replay_search
+
+`docs/replay/` holds 7 β x 4 latent sizes x 6 seeds, all trained to the end (`docs/replay/record.py`
+wrote it). A replay hides three of the six seeds: the search sees the other three, and what it calls
+best is judged by the hidden ones. It has found the best cell if, on the hidden seeds, its cell is
+within one standard error of the best one's mean (variance pooled over cells). There are 20 ways to
+hide three of six.
+"""
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean, variance
+
+from benchmarks.replay_pruning import finals
+from sweeps.search.samplers import SystemAttrs, named, next_point
+from sweeps.search.search import SAMPLERS, Choices, Search
+from sweeps.study.ranking import Ending
+from sweeps.study.trials import Cell, Point
+
+Scores = Mapping[Point, float]
+
+Play = Callable[[dict[Point, float], int], Sequence[Cell]]
+"""Plays a replay: of the scores that are seen and its number, the cells called best."""
+
+SEEDS = range(6)
+N_SEEDS = 3
+BUDGET = 16
+"""Trainings: less than a fifth of the grid's 84."""
+
+
+def halves() -> Iterator[tuple[int, ...]]:
+    """Yield every choice of three seeds that a search sees."""
+    yield from itertools.combinations(SEEDS, N_SEEDS)
+
+
+def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Point, float]:
+    """Return the scores of half of the seeds as seeds 0, 1, 2, in an order of each cell's own."""
+    chance = random.Random(order)
+    cells: dict[Cell, list[float]] = defaultdict(list)
+    for point, score in recorded.items():
+        if point.values["seed"] in half:
+            cells[point.cell].append(score)
+    return {
+        Point.of({**dict(cell), "seed": seed}): score
+        for cell, scores in sorted(cells.items(), key=str)
+        for seed, score in enumerate(chance.sample(scores, N_SEEDS))
+    }
+
+
+def search_of(recorded: Scores, sampler: str) -> Search:
+    """Return the search for the best of the recorded cells."""
+    keys = ("beta", "latent_dim")
+    space = {key: Choices.of([point.values[key] for point in recorded]) for key in keys}
+    return Search(space, tuple(range(N_SEEDS)), named(sampler), n_trials=BUDGET)
+
+
+def searched(scores: Scores, search: Search, *, start: Sequence[Point] | None = None) -> list[Cell]:
+    """Search as the engine does, one worker; return what is called best after each training."""
+    tried: dict[Point, Ending | None] = {}
+    system_attrs: dict[str, SystemAttrs] = {}
+    waiting = list(search.start() if start is None else start)
+    called = []
+    while len(tried) < search.n_trials:
+        if waiting:
+            point = waiting.pop(0)
+        else:
+            found = next_point(search, tried, system_attrs=system_attrs)
+            if found is None:
+                break
+            point = found.point
+            system_attrs[point.slug] = found.system_attrs
+        tried[point] = Ending(scores[point])
+        called.append(best({point: scores[point] for point in tried}))
+    return called
+
+
+def at_random(scores: Scores, number: int, *, order: int) -> list[Cell]:
+    """Train points drawn at random; return what is called best after each."""
+    drawn = random.Random(order).sample(list(scores), number)
+    return [best({point: scores[point] for point in drawn[: n + 1]}) for n in range(number)]
+
+
+def best(tried: Scores) -> Cell:
+    """Return the cell of highest mean among those with the most seeds, as `sweeps best` would."""
+    cells: dict[Cell, list[float]] = defaultdict(list)
+    for point, score in tried.items():
+        cells[point.cell].append(score)
+    most = max(map(len, cells.values()))
+    return max((c for c in cells if len(cells[c]) == most), key=lambda c: fmean(cells[c]))
+
+
+def near(recorded: Scores, half: Sequence[int]) -> set[Cell]:
+    """Return the cells within one standard error of the best, by the hidden seeds."""
+    cells: dict[Cell, list[float]] = defaultdict(list)
+    for point, score in recorded.items():
+        if point.values["seed"] not in half:
+            cells[point.cell].append(score)
+    error = (fmean(variance(scores) for scores in cells.values()) / N_SEEDS) ** 0.5
+    highest = max(fmean(scores) for scores in cells.values())
+    return {cell for cell, scores in cells.items() if fmean(scores) >= highest - error}
+
+
+def found(recorded: Scores, play: Play) -> list[list[bool]]:
+    """Return for every replay whether the cell called best, after each training, is near it."""
+    return [
+        [cell in near(recorded, half) for cell in play(seen(recorded, half, order=number), number)]
+        for number, half in enumerate(halves())
+    ]
+
+
+def hits(runs: Sequence[Sequence[bool]], trainings: int) -> int:
+    """Count the replays that have found the best cell after so many trainings."""
+    return sum(run[min(trainings, len(run)) - 1] for run in runs)
+
+
+def line_at(search: Search, latent_dim: object) -> list[Point]:
+    """Return the points a search would begin with if this latent size were in the middle."""
+    return [Point.of(point.values | {"latent_dim": latent_dim}) for point in search.start()]
+
+
+def player(search: Search, start: Sequence[Point] | None = None) -> Play:
+    """Return what searches the scores it is given."""
+    return lambda scores, _: searched(scores, search, start=start)
+
+
+def rows(score: str) -> Iterator[tuple[str, str]]:
+    """Yield what was played, and how many of the 20 replays found the best cell."""
+    recorded = finals(score)
+    near_best = fmean(len(near(recorded, half)) for half in halves())
+    yield "cells within one standard error", f"{near_best:.1f} of 28"
+    grid = found(recorded, lambda scores, _: [best(scores)])
+    yield "the grid of three seeds, 84 trainings", f"{hits(grid, 84)}"
+    for sampler in SAMPLERS:
+        runs = found(recorded, player(search_of(recorded, sampler)))
+        yield f"search, {sampler}", _counts(runs, (9, 12, BUDGET))
+    plain = found(recorded, lambda scores, number: at_random(scores, 64, order=number))
+    yield "points at random", _counts(plain, (BUDGET, 2 * BUDGET, 4 * BUDGET))
+    longer = replace(search_of(recorded, "tpe"), n_trials=2 * BUDGET)
+    for latent_dim in longer.space["latent_dim"].values:
+        runs = found(recorded, player(longer, line_at(longer, latent_dim)))
+        yield f"search, tpe, begun at {latent_dim} latents", _counts(runs, (BUDGET, 2 * BUDGET))
+
+
+def _counts(runs: Sequence[Sequence[bool]], trainings: Sequence[int]) -> str:
+    return ", ".join(f"{hits(runs, number)} after {number}" for number in trainings)
+
+
+def main() -> None:
+    """Print the table of each score."""
+    for score in ("factor_vae", "beta_vae", "mig"):
+        print(f"{score}: replays of 20 that found the best cell")
+        for name, value in rows(score):
+            print(f"  {name:40} {value}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

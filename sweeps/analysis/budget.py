@@ -1,0 +1,174 @@
+"""How long the models were trained, and whether the best β would be another had it been longer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+
+from sweeps.analysis.curve import Line, lines
+from sweeps.analysis.summary import Digest, facet_name
+from sweeps.labels import NOTHING, number
+from sweeps.report.answer import span
+from sweeps.statistics.inverted_u import Judgement, judge
+from sweeps.study.command import as_grid, quoted, sweep
+from sweeps.study.manifest import STEPS
+from sweeps.study.trials import text
+
+SETTLED = 0.01
+"""A loss that falls by less over the last tenth of the steps counts as about still."""
+
+ENDING = "-longer"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many images each model saw, and how much its validation loss still changed at the end.
+
+    `falling` is by how much that of the best cell still fell, empty where that is no more than
+    `SETTLED`. `command` trains the best β and its neighbours twice as long, `compare` tells what
+    became of the best β; they are empty where there is nothing to compare.
+    """
+
+    images: str
+    change: str
+    falling: str
+    command: str
+    compare: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """The best β of one latent size by two budgets, and whether it is the same by both."""
+
+    place: str
+    answer: str
+    text: str
+
+
+def budget(read: Digest, *, command: str) -> Budget:
+    """Describe the budget of a study's complete trainings."""
+    trained = _longer(read, command)
+    root = read.study.folder.root
+    return Budget(
+        images=_images(read),
+        change=_change(_changes(read)),
+        falling=_falling(read),
+        command=trained,
+        compare=_compare(root) if trained else "",
+    )
+
+
+def _compare(root: Path) -> str:
+    return f"sweeps report {quoted(root)} {quoted(root.with_name(root.name + ENDING))}"
+
+
+def budget_checks(first: Digest, second: Digest) -> list[Check]:
+    """Compare the best β of two studies that differ in nothing but the number of steps.
+
+    It holds if by the longer one it lies at most one step of the shorter one's grid away. At the
+    border of what the longer one tried it may lie farther still: that is left open.
+    """
+    a, b = first.study.manifest, second.study.manifest
+    differing = {key for key in {*a.base, *b.base} if a.base.get(key) != b.base.get(key)}
+    if differing != {STEPS} or a.objective != b.objective or a.axes != b.axes:
+        return []
+    if a.steps is None or b.steps is None:
+        return []
+    short, long = sorted((first, second), key=lambda read: read.study.manifest.steps or 0)
+    other = {(line.axes, line.latent_dim): line for line in _finished(long)}
+    return [
+        _check(line, other[line.axes, line.latent_dim], _images(short), _images(long))
+        for line in _finished(short)
+        if (line.axes, line.latent_dim) in other
+    ]
+
+
+def _check(short: Line, long: Line, fewer: str, more: str) -> Check:
+    before, after = judge(short), judge(long)
+    if before.best is None or after.best is None:
+        raise TypeError("expected lines with complete cells")  # `_finished` has left out the others
+    at_border = after.best.beta in (long.betas[0], long.betas[-1])
+    steps = _steps(short, before.best.beta, after.best.beta)
+    if steps > 1:
+        answer, head = "moves", "best β at this budget"
+    elif steps > 0 and at_border:
+        answer, head = "open", "best β, the longer one at the border of what was trained so long"
+    else:
+        answer, head = "holds", "best β, the same within one step of the grid"
+    said = f"{head}: {_best(before)} after {fewer} images, {_best(after)} after {more}"
+    places = (facet_name(short.axes), f"{short.latent_dim} latents")
+    return Check(", ".join(filter(None, places)), answer, said)
+
+
+def _best(judged: Judgement) -> str:
+    """Write the best β, and which ones may be."""
+    beta = NOTHING if judged.best is None else number(judged.best.beta)
+    found = judged.best_range
+    if found is None:
+        return beta
+    return f"{beta} (of those tried {span(found.low, found.high)}, with 95 % confidence)"
+
+
+def _steps(line: Line, before: float, after: float) -> float:
+    """Return how many steps of a line's grid lie between two β; beyond its ends is one more."""
+    grid = np.arange(len(line.betas))
+    places = np.interp(np.log([before, after]), np.log(line.betas), grid)
+    is_beyond = not line.betas[0] <= after <= line.betas[-1]
+    return round(abs(float(places[1] - places[0])), 9) + is_beyond
+
+
+def _finished(read: Digest) -> list[Line]:
+    found = lines(read.ended, score_names=[read.objective], axes=read.study.manifest.axes)
+    return [line.finished() for line in found if line.complete.any()]
+
+
+def _images(read: Digest) -> str:
+    done = read.ended[read.ended["state"] == "complete"]
+    seen = pd.to_numeric(done["images_seen"]).dropna()
+    if seen.empty:
+        return NOTHING
+    low, high = int(seen.min()), int(seen.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _changes(read: Digest, slugs: Sequence[str] | None = None) -> list[float]:
+    """Return the relative changes that are known, of all complete trainings or of some."""
+    kept = read.ended["state"] == "complete"
+    if slugs is not None:
+        kept &= read.ended["slug"].isin(slugs)
+    found: list[float] = pd.to_numeric(read.ended.loc[kept, "loss_change"]).dropna().tolist()
+    return found
+
+
+def _change(changes: Sequence[float]) -> str:
+    if not changes:
+        return NOTHING
+    largest = max(changes, key=abs)
+    return f"{100 * median(changes):+.1f} % (median), {100 * largest:+.1f} % (largest)"
+
+
+def _falling(read: Digest) -> str:
+    own = [] if read.overall is None else [one.slug for one in read.trials_of(read.overall)]
+    changes = _changes(read, own)
+    fell = -median(changes) if changes else 0.0
+    return f"{100 * fell:.1f} %" if fell > SETTLED else ""
+
+
+def _longer(read: Digest, command: str) -> str:
+    """Return the command that trains the best β and its neighbours for twice the steps."""
+    best, study = read.overall, read.study
+    steps = study.manifest.steps
+    if best is None or steps is None:
+        return ""
+    line = [c for c in read.cells if (c.facet, c.latent_dim) == (best.facet, best.latent_dim)]
+    at = line.index(best)
+    betas = [cell.beta for cell in line[max(at - 1, 0) : at + 2]]
+    trials = read.trials_of(best)
+    values = {key: [text(value)] for key, value in study.point(trials[0].slug).coordinates}
+    values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
+    values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
+    values |= as_grid(study.manifest)
+    return sweep(command, values=values) if len(betas) > 1 else ""

@@ -1,0 +1,406 @@
+"""The curve: score against β, a line for every latent size, with intervals over seeds.
+
+A *cell* is one β and latent size (and one value of every further axis); its points differ by seed
+only. The cells of one latent size form a *line* of the chart. Seeds are never averaged across the
+further axes. Everything here is numbers in, numbers out; nothing is drawn.
+
+Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a study need not pay
+
+from bvae.exceptions import DataError
+from bvae.files import write_atomically
+from bvae.metrics.scores import UDR_NAMES
+from bvae.metrics.udr import as_independent
+from sweeps.study import ranking
+from sweeps.study.ranking import MIN_ACTIVE, Ranked
+from sweeps.study.trials import axis_value
+
+COLUMNS = (
+    "latent_dim",
+    "beta",
+    "beta_norm",
+    "score",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "protocol",
+    "n_failed",
+    "n_pruned",
+    "active_latents",
+)
+NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
+REPEATS = "repeats"  # of a cell of a search, which has its points one by one
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The cells of one latent size (and one value of each further axis) for one score.
+
+    `values` is [C, S] and NaN where a seed has no score; `complete` [C] is true where every
+    expected seed of the cell has one; `active_latents` [C] is a mean over seeds. The UDR of seeds
+    are not independent: their `values` are pseudo-values, which have the same mean.
+    """
+
+    axes: tuple[tuple[str, Any], ...]
+    latent_dim: int
+    score: str
+    betas: NDArray[np.float64]
+    beta_norms: NDArray[np.float64]
+    seeds: tuple[int, ...]
+    values: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+    n_failed: NDArray[np.int64]
+    n_pruned: NDArray[np.int64]
+    active_latents: NDArray[np.float64]
+    protocols: tuple[str, ...]
+
+    @property
+    def collapsed(self) -> NDArray[np.bool_]:
+        """Whether a cell has fewer than two active latents: bool [C]; unknown is not collapsed."""
+        return self.active_latents < MIN_ACTIVE
+
+    def finished(self) -> "Line":
+        """Return the line with its complete cells only."""
+        return self.keep(self.complete)
+
+    def keep(self, keep: NDArray[np.bool_]) -> "Line":
+        """Return the line with the cells where `keep` [C] is true."""
+        return replace(
+            self,
+            betas=self.betas[keep],
+            beta_norms=self.beta_norms[keep],
+            values=self.values[keep],
+            complete=self.complete[keep],
+            n_failed=self.n_failed[keep],
+            n_pruned=self.n_pruned[keep],
+            active_latents=self.active_latents[keep],
+            protocols=tuple(np.array(self.protocols, dtype=object)[keep]),
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the curve with the mean of a score over its seeds and the interval of the mean.
+
+    `n` counts seeds with a score; two seeds have one UDR.
+    """
+
+    axes: tuple[tuple[str, Any], ...]
+    latent_dim: int
+    beta: float
+    beta_norm: float
+    score: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    collapsed: bool
+
+    @property
+    def ranked(self) -> "Ranked[Cell]":
+        """The cell as `ranking` sees it; only complete cells are compared."""
+        return Ranked(self, self.beta, self.latent_dim, self.mean, self.collapsed)
+
+
+@dataclass(frozen=True)
+class BestCells:
+    """The best complete cell of every line that has one, and the best of all."""
+
+    by_line: tuple[Cell, ...]
+    overall: Cell | None
+
+
+class Interval(NamedTuple):
+    """Means and the two ends of their intervals, each [..., C]."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """Variance of a single seed about its cell's mean, and its degrees of freedom, each [...]."""
+
+    variance: NDArray[np.float64]
+    df: NDArray[np.float64]
+
+
+def curve(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the table of curve.csv: a row for every cell and score, in a fixed order.
+
+    Args:
+        frame: a row for every expected point, as `Study.frame()` gives it.
+        score_names: columns of `frame` to summarise.
+        axes: swept keys beside beta, latent_dim and seed; appended as columns.
+
+    Raises:
+        DataError: two rows are the same point, which means that an axis was not named.
+    """
+    rows = [
+        row for line in lines(frame, score_names=score_names, axes=axes) for row in _line_rows(line)
+    ]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *axes])
+
+
+def lines(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> Iterator[Line]:
+    """Yield every line of the chart, score by score, ordered by axes and latent size."""
+    keys = [*axes, "latent_dim"]
+    wanted = dict.fromkeys([*keys, *NEEDED, REPEATS, *score_names])
+    columns = [name for name in wanted if name in frame]  # to group all takes twice as long
+    _require_distinct(frame, axes)
+    groups = frame[columns].groupby(keys, dropna=False, sort=False)
+    for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
+        values = map(axis_value, names[:-1])
+        layout = _layout(group, tuple(zip(axes, values, strict=True)))
+        for score in score_names:
+            yield _line(layout, score, group[score])
+
+
+def ended(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of trials that have ended; see `Study.ended`. Of a finished study, all."""
+    return frame[~frame["state"].isin(["running", "pending"])]
+
+
+def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
+    """Return the best cell of every line, and of all, as `ranking` says.
+
+    Cells are eligible if they are complete: a row without the score makes one incomplete.
+    """
+    found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
+    by_line = tuple(cell for cell in found if cell is not None)
+    return BestCells(by_line, best_of(by_line))
+
+
+def best_of(cells: Iterable[Cell]) -> Cell | None:
+    """Return the best of complete cells, of any lines; None if there are none."""
+    best = ranking.best(cell.ranked for cell in cells)
+    return None if best is None else best.key
+
+
+def best_cell(line: Line) -> Cell | None:
+    """Return the best complete cell of one line, or None if no cell is complete."""
+    if not line.complete.any():
+        return None
+    done = line.finished()
+    best = best_index(cell_means(done.values), done.collapsed)
+    return cell(line, int(np.flatnonzero(line.complete)[best]))
+
+
+def best_index(means: NDArray[np.float64], collapsed: NDArray[np.bool_]) -> int:
+    """Return which of the complete cells of a line is best, from means and collapse, each [C].
+
+    Raises:
+        ValueError: there is no cell.
+    """
+    pairs = enumerate(zip(means.tolist(), collapsed.tolist(), strict=True))
+    best = ranking.best(Ranked(i, i, 0, *pair) for i, pair in pairs)  # in order of β
+    if best is None:
+        raise ValueError("expected the means of one cell or more, but got none")
+    return best.key
+
+
+def may_win(collapsed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which cells may be best: those that have not collapsed, or all if all have: [C]."""
+    return np.array(ranking.may_win(collapsed.tolist()), dtype=np.bool_)
+
+
+def cell(line: Line, index: int) -> Cell:
+    """Return cell number `index` of a line, in order of β."""
+    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    return Cell(
+        axes=line.axes,
+        latent_dim=line.latent_dim,
+        beta=float(line.betas[index]),
+        beta_norm=float(line.beta_norms[index]),
+        score=line.score,
+        mean=float(means[index]),
+        low=float(low[index]),
+        high=float(high[index]),
+        n=int(np.isfinite(line.values[index]).sum()),
+        collapsed=bool(line.collapsed[index]),
+    )
+
+
+def cell_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the seeds that are there: [..., C, S] -> [..., C], NaN for none."""
+    seen = np.isfinite(values)
+    count = seen.sum(axis=-1)
+    total = np.where(seen, values, 0.0).sum(axis=-1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def intervals(
+    values: NDArray[np.float64], *, collapsed: NDArray[np.bool_], confidence: float = CONFIDENCE
+) -> Interval:
+    """Return mean ± t·s/√n for every cell, with s² pooled over the cells of the line.
+
+    A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 %
+    instead of 95 %. Collapsed cells score chance and hardly vary, so they are pooled apart, or
+    they would narrow the intervals of all others.
+
+    Args:
+        values: scores [..., C, S], NaN where missing.
+        collapsed: bool [C].
+        confidence: probability that an interval holds the mean of its cell.
+    """
+    means = cell_means(values)
+    margins = np.full(means.shape, np.nan)
+    for pool in (~collapsed, collapsed):
+        members = values[..., pool, :]
+        spread = pooled_spread(members)
+        quantile = special.stdtrit(np.maximum(spread.df, 1.0), 0.5 + confidence / 2)
+        half = np.where(spread.df > 0, quantile * np.sqrt(spread.variance), np.nan)
+        count = np.isfinite(members).sum(axis=-1)
+        margins[..., pool] = half[..., None] / np.sqrt(np.maximum(count, 1))
+    return Interval(means, means - margins, means + margins)
+
+
+def pooled_spread(values: NDArray[np.float64]) -> Spread:
+    """Return the variance within cells, pooled: s² = Σ(y−ȳ_cell)² / Σ(n_cell − 1).
+
+    The cells share their seeds, so their deviations need not be independent. Satterthwaite's
+    (1946) degrees of freedom account for it, with the sum of squares SS split into what the cells
+    of a seed have in common and the rest: df = SS² / (SS_seed²/df_seed + SS_rest²/df_rest).
+    Values are [..., C, S]; the split is exact where no seed is missing.
+    """
+    seen = np.isfinite(values)
+    deviations = np.where(seen, values - cell_means(values)[..., None], 0.0)
+    ss = (deviations**2).sum(axis=(-2, -1))
+    df = np.maximum(seen.sum(axis=-1) - 1, 0).sum(axis=-1).astype(np.float64)
+    cells = seen.sum(axis=-2)
+    ss_seed = (deviations.sum(axis=-2) ** 2 / np.maximum(cells, 1)).sum(axis=-1)
+    df_seed = np.minimum(np.maximum((cells > 0).sum(axis=-1) - 1, 0), df)
+    ss_rest, df_rest = np.maximum(ss - ss_seed, 0.0), df - df_seed
+    share = ss_seed**2 / np.maximum(df_seed, 1) + ss_rest**2 / np.maximum(df_rest, 1)
+    effective = np.divide(ss**2, share, out=np.array(df), where=share > 0)
+    return Spread(ss / np.maximum(df, 1), np.minimum(effective, df))
+
+
+def write_curve(path: Path, table: pd.DataFrame) -> None:
+    """Write curve.csv so that equal tables give equal bytes and no reader sees half a file."""
+    text = table.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+    write_atomically(path, text)
+
+
+def _require_distinct(frame: pd.DataFrame, axes: Sequence[str]) -> None:
+    point = [*axes, "latent_dim", "beta", "seed"]
+    repeated = frame.loc[frame.duplicated(point), point]
+    if len(repeated):
+        first = ", ".join(f"{key}={repeated.iloc[0][key]}" for key in point)
+        raise DataError(
+            f"Expected one row per point ({', '.join(point)}), got {len(repeated)} repeated, "
+            f"the first {first}. Name every other swept key in `axes`."
+        )
+
+
+def _order(value: Any) -> tuple[bool, float, str]:
+    """Sort numbers by size and before everything else, which goes by its text."""
+    number = isinstance(value, (int, float, np.number)) and not np.isnan(value)
+    return (not number, float(value) if number else 0.0, str(value))
+
+
+class _Layout(NamedTuple):
+    """What all scores of a line share: where each of N points stands, and which are complete.
+
+    `expected` [C] is how many seeds a cell is to have: in a search more than it has points yet.
+    """
+
+    blank: Line
+    cell: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    done: NDArray[np.bool_]
+    expected: NDArray[np.int64]
+
+
+def _layout(group: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> _Layout:
+    betas, first, cell = np.unique(group["beta"], return_index=True, return_inverse=True)
+    seeds, seed = np.unique(group["seed"], return_inverse=True)
+    done = (group["state"] == "complete").to_numpy(np.bool_)
+    blank = Line(
+        axes=axes,
+        latent_dim=int(group["latent_dim"].iloc[0]),
+        score="",
+        betas=betas.astype(np.float64),
+        beta_norms=group["beta_norm"].to_numpy(np.float64)[first],
+        seeds=tuple(seeds.tolist()),
+        values=np.full((len(betas), len(seeds)), np.nan),
+        complete=np.zeros(len(betas), dtype=np.bool_),
+        n_failed=_count(group, cell, "failed"),
+        n_pruned=_count(group, cell, "pruned"),
+        active_latents=cell_means(_table(group["active_latents"], cell, seed, done)),
+        protocols=_protocols(group, betas),
+    )
+    repeats = int(group[REPEATS].max()) if REPEATS in group else 0
+    return _Layout(blank, cell, seed, done, expected=np.maximum(np.bincount(cell), repeats))
+
+
+def _line(layout: _Layout, score: str, column: pd.Series) -> Line:
+    table = _table(column, layout.cell, layout.seed, layout.done)
+    complete = np.isfinite(table).sum(axis=1) >= layout.expected
+    values = _independent(score, table)
+    return replace(layout.blank, score=score, values=values, complete=complete)
+
+
+def _table(
+    column: pd.Series, cell: NDArray[np.int64], seed: NDArray[np.int64], done: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return a column as cells by seeds [C, S], NaN for what is not complete or not there."""
+    table = np.full((cell.max() + 1, seed.max() + 1), np.nan)
+    table[cell, seed] = np.where(done, column.to_numpy(np.float64, na_value=np.nan), np.nan)
+    return table
+
+
+def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of seeds [C, S]; those of UDR share pairs of seeds, which intervals must know."""
+    return as_independent(values) if score in UDR_NAMES else values
+
+
+def _count(group: pd.DataFrame, cell: NDArray[np.int64], state: str) -> NDArray[np.int64]:
+    return np.bincount(cell, weights=group["state"] == state).astype(np.int64)
+
+
+def _protocols(group: pd.DataFrame, betas: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return the protocols in each cell, joined; in pandas this would be slow."""
+    found: dict[float, set[str]] = {beta: set() for beta in betas.tolist()}
+    for beta, name in zip(group["beta"].tolist(), group["protocol"].tolist(), strict=True):
+        if isinstance(name, str):
+            found[beta].add(name)
+    return tuple("|".join(sorted(names)) for names in found.values())
+
+
+def _line_rows(line: Line) -> list[dict[str, Any]]:
+    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    return [
+        {
+            "latent_dim": line.latent_dim,
+            "beta": line.betas[i],
+            "beta_norm": line.beta_norms[i],
+            "score": line.score,
+            "mean": means[i],
+            "low": low[i],
+            "high": high[i],
+            "n": int(np.isfinite(line.values[i]).sum()),
+            "protocol": line.protocols[i],
+            "n_failed": int(line.n_failed[i]),
+            "n_pruned": int(line.n_pruned[i]),
+            "active_latents": line.active_latents[i],
+            **dict(line.axes),
+        }
+        for i in range(len(line.betas))
+    ]

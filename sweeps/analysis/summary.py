@@ -1,0 +1,260 @@
+"""A study read once for the report: its points, its cells, and every score of every cell."""
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pandas import DataFrame
+
+from sweeps.analysis.curve import best_cells, curve, ended
+from sweeps.scoring.untrained import Floor, Level, Place, read_floors
+from sweeps.study.ranking import MIN_ACTIVE
+from sweeps.study.study import Study
+from sweeps.study.trials import axis_value, text
+
+LOSSES = ("recon", "kl", "loss")
+Axes = Sequence[tuple[str, Any]]
+Key = tuple[str, int, float]
+"""The facet's name, the latent size and β: what the points of a cell share."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One expected point: `values` has its scores and losses (nats), NaN where there are none."""
+
+    slug: str
+    cell: int
+    seed: int
+    state: str
+    values: Mapping[str, float]
+    active_latents: float
+    wall_time_s: float
+    error: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One β and latent size within a facet; `number` is its place in `Digest.cells`."""
+
+    number: int
+    facet: str
+    latent_dim: int
+    beta: float
+    beta_norm: float
+    n_expected: int
+    active_latents: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether fewer than two latents are active, on average over the seeds."""
+        return self.active_latents < MIN_ACTIVE
+
+
+class CellScore(NamedTuple):
+    """Mean of a score over the seeds of a cell, its interval, and how many seeds have it."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What every part of the report is made from.
+
+    `frame` has every expected trial, for tables and counts; `ended` has those that have ended, and
+    whatever is said of the study goes by it. `scores` has a list for every score and loss, an
+    entry a cell. A facet is one combination of the further axes' values; `best` has a cell for each
+    latent size of each facet, by the objective. `floors` has what untrained encoders score, by
+    facet and latent size.
+    """
+
+    study: Study
+    frame: DataFrame
+    ended: DataFrame
+    curve: DataFrame
+    trials: tuple[Trial, ...]
+    cells: tuple[Cell, ...]
+    scores: Mapping[str, Sequence[CellScore]]
+    best: tuple[Cell, ...]
+    overall: Cell | None
+    floors: Mapping[tuple[str, int], Floor]
+
+    @property
+    def objective(self) -> str:
+        """The score that says which cell is best."""
+        return self.study.manifest.objective
+
+    @property
+    def score_names(self) -> list[str]:
+        """Every score, the objective first; the losses are none."""
+        return [name for name in self.scores if name not in LOSSES]
+
+    @property
+    def facets(self) -> list[str]:
+        """The facets' names, in order; one empty name if there are no further axes."""
+        return list(dict.fromkeys(cell.facet for cell in self.cells))
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether trainings are still to come, so that the best cell is the best so far."""
+        return self.study.left > 0
+
+    def trials_of(self, cell: Cell) -> list[Trial]:
+        """Return the points of a cell."""
+        return self._trials_by_cell[cell.number]
+
+    @functools.cached_property
+    def _trials_by_cell(self) -> dict[int, list[Trial]]:
+        found: dict[int, list[Trial]] = {cell.number: [] for cell in self.cells}
+        for trial in self.trials:
+            found[trial.cell].append(trial)
+        return found
+
+    def best_by(self, score: str) -> tuple[Cell, ...]:
+        """Return the best cell of every latent size of each facet by this score."""
+        if score not in self._best_by_score:
+            self._best_by_score[score] = _best(self.study, self.ended, self.cells, score).by_line
+        return self._best_by_score[score]
+
+    @functools.cached_property
+    def _best_by_score(self) -> dict[str, tuple[Cell, ...]]:
+        return {self.objective: self.best}
+
+    def floor(self, cell: Cell, score: str) -> Level | None:
+        """Return what an untrained encoder scores at a cell's latent size, if it is known."""
+        floor = self.floors.get((cell.facet, cell.latent_dim))
+        return None if floor is None else floor.scores.get(score)
+
+    def best_trial(self, cell: Cell, *, score: str | None = None) -> Trial:
+        """Return the complete point of a cell with the highest score, the objective by default."""
+        done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
+        return max(done, key=lambda trial: trial.values[score or self.objective])
+
+
+def digest(study: Study) -> Digest:
+    """Read a study and compute its curve."""
+    objective, axes = study.manifest.objective, study.manifest.axes
+    names = tuple(dict.fromkeys((objective, *study.score_names)))
+    frame = _numeric(study.frame(), (*names, *LOSSES))
+    table = curve(frame, score_names=names, axes=axes)
+    losses = curve(frame, score_names=LOSSES, axes=axes)
+    cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)
+    at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
+    done = ended(frame)
+    best = _best(study, done, cells, objective)
+    return Digest(
+        study=study,
+        frame=frame,
+        ended=done,
+        curve=table,
+        trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
+        cells=cells,
+        scores=_scores(table) | _scores(losses),
+        best=best.by_line,
+        overall=best.overall,
+        floors=_floors(study, frame),
+    )
+
+
+def facet_name(axes: Axes) -> str:
+    """Write the further axes' values of a cell.
+
+    >>> facet_name([("model", "mlp"), ("optimizer.lr", 0.001)])
+    'model=mlp, optimizer.lr=0.001'
+    """
+    return ", ".join(f"{axis}={text(axis_value(value))}" for axis, value in axes)
+
+
+def _numeric(frame: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Return the frame with every named column a float one: where all is missing it is not."""
+    columns = (*names, "active_latents", "wall_time_s")
+    missing = pd.Series(math.nan, index=frame.index)
+    return frame.assign(
+        **{name: pd.to_numeric(frame[name]) if name in frame else missing for name in columns}
+    )
+
+
+class _Best(NamedTuple):
+    """The best cell of every line, and of all."""
+
+    by_line: tuple[Cell, ...]
+    overall: Cell | None
+
+
+def _best(study: Study, done: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
+    at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
+    found = best_cells(done, score=score, axes=study.manifest.axes)
+    chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
+    return _Best(
+        tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None
+    )
+
+
+def _floors(study: Study, frame: DataFrame) -> dict[tuple[str, int], Floor]:
+    """Return the floors that were computed by the protocol of the line's scores."""
+    axes = study.manifest.axes
+    protocols: dict[tuple[str, int], set[str]] = {}
+    for (facet, latent_dim, _), protocol in zip(_keys(frame, axes), frame["protocol"], strict=True):
+        protocols.setdefault((facet, latent_dim), set()).add(protocol)
+    floors = {_line(place, axes): one for place, one in read_floors(study.folder.floors).items()}
+    return {at: one for at, one in floors.items() if protocols.get(at) == {one.protocol}}
+
+
+def _line(place: Place, axes: Sequence[str]) -> tuple[str, int]:
+    values = dict(place)
+    facet = facet_name([(axis, values.get(axis)) for axis in axes])
+    return facet, int(str(values["latent_dim"]))
+
+
+def _cells(
+    table: DataFrame, *, expected: Mapping[Key, int], axes: Sequence[str]
+) -> tuple[Cell, ...]:
+    rows = dict(zip(_keys(table, axes), _records(table), strict=True))
+    return tuple(
+        Cell(number, *key, row["beta_norm"], expected[key], row["active_latents"])
+        for number, (key, row) in enumerate(rows.items())
+    )
+
+
+def _scores(table: DataFrame) -> dict[str, list[CellScore]]:
+    """Return the scores by name, each in the order of the cells, as the table has them."""
+    scores: dict[str, list[CellScore]] = {}
+    for row in _records(table):
+        score = CellScore(row["mean"], row["low"], row["high"], row["n"])
+        scores.setdefault(row["score"], []).append(score)
+    return scores
+
+
+def _trials(
+    frame: DataFrame, at: Mapping[Key, Cell], *, names: Sequence[str], axes: Sequence[str]
+) -> tuple[Trial, ...]:
+    return tuple(
+        Trial(
+            slug=row["slug"],
+            cell=at[key].number,
+            seed=int(row["seed"]),
+            state=row["state"],
+            values={name: row[name] for name in names},
+            active_latents=row["active_latents"],
+            wall_time_s=row["wall_time_s"],
+            error=row["error"] if isinstance(row["error"], str) else "",
+        )
+        for key, row in zip(_keys(frame, axes), _records(frame), strict=True)
+    )
+
+
+def _keys(table: DataFrame, axes: Sequence[str]) -> list[Key]:
+    return [
+        (facet_name([(axis, row[axis]) for axis in axes]), int(row["latent_dim"]), row["beta"])
+        for row in _records(table)
+    ]
+
+
+def _records(table: DataFrame) -> list[dict[Hashable, Any]]:
+    return table.to_dict("records")

@@ -1,0 +1,114 @@
+"""How a study stands when the command that ran it ends: tables, report, and what to say."""
+
+import logging
+import math
+from collections import Counter
+from pathlib import Path
+
+from bvae.files import write_atomically
+from bvae.metrics.scores import UDR_NAMES
+from sweeps.analysis.curve import Cell, best_cells
+from sweeps.labels import seeds
+from sweeps.scoring.udr import refresh
+from sweeps.study.study import Study, load_study
+from sweeps.study.trials import text
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.live_table import Display, shown
+
+log = logging.getLogger("sweeps")
+
+
+def conclude(study: Study, display: Display, code: Exit) -> None:
+    """Write trials.csv and the report; say how it ended, what is best, where the report is."""
+    if study.left:  # else nothing has run since it was read
+        study = load_study(study.folder.root)
+    study = refresh(study)
+    write_table(study)
+    counts = study.counts
+    summary = [f"{counts['complete']} of {counts['expected']} points complete"]
+    summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
+    display.say(", ".join(summary))
+    for line in [*study.failures, *untracked(study)]:
+        display.say(f"  {line}")
+    if study.left:
+        display.say("type the same command again to go on")
+    if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
+        return
+    display.say(best_line(study))
+    if counts["complete"]:
+        _find_floors(study, display)
+    if _is_drawn(study):
+        display.say(f"report: {shown(study.folder.page)}; nothing has changed since it was drawn")
+        return
+    from sweeps.report.page import write_report  # matplotlib, which `sweeps best` does not need
+
+    page = write_report(study)
+    display.say(f"report: {shown(page)}")
+    _track(study, page, display)
+
+
+def _is_drawn(study: Study) -> bool:
+    """Whether a finished study has not changed since its report: 5,000 points take it seconds."""
+    if study.left or not study.folder.page.exists():
+        return False
+    results = [study.folder.trial(slug).result for slug in study.results]
+    shown_in_it = [study.folder.manifest, study.folder.floors, study.folder.udr, *results]
+    drawn = study.folder.page.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns < drawn for path in shown_in_it if path.exists())
+
+
+def _find_floors(study: Study, display: Display) -> None:
+    """Score untrained encoders once; a report without them is better than none."""
+    from sweeps.scoring.untrained import add_floors
+    from sweeps.workers.worker import log_to
+
+    with log_to(study.folder.logs / "orchestrator.log"):
+        try:
+            add_floors(study, tell=display.say)
+        except Exception as error:  # whatever it is, it must not cost the report
+            log.exception("untrained encoders could not be scored")
+            display.say(f"the report has no floor: {type(error).__name__}: {error}")
+
+
+def _track(study: Study, page: Path, display: Display) -> None:
+    from sweeps.tracking.study_run import track_report
+
+    lost = track_report(study, page)
+    if lost is not None:
+        display.say(f"the run that tells of the whole study: {lost}")
+
+
+def untracked(study: Study) -> list[str]:
+    """Say why runs are not where they should be on W&B: a line for each reason."""
+    reasons = Counter(one.tracking for one in study.results.values() if one.tracking)
+    return [f"tracking of {number} trial(s): {reason}" for reason, number in reasons.items()]
+
+
+def write_table(study: Study) -> None:
+    """Write trials.csv, a row per point."""
+    write_atomically(study.folder.table, study.frame().to_csv(index=False))
+
+
+def best_line(study: Study) -> str:
+    """Say which cell is best, until the end by the seeds there are; no failed or pruned one is."""
+    objective = study.manifest.objective
+    if objective not in study.score_names:
+        why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
+        return f"no best cell: no point has the score {objective} yet{why}"
+    best = best_cells(study.ended(), score=objective, axes=study.manifest.axes).overall
+    if best is None:
+        return "no best cell: none is complete yet"
+    so_far = " so far" if study.left else ""
+    return f"best{so_far}: {described(best)}"
+
+
+def described(cell: Cell) -> str:
+    """Say a cell in one line: coordinates, mean of the score, interval and seeds."""
+    where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
+    where += [f"{name}={text(value)}" for name, value in cell.axes]
+    how_sure = seeds(cell.n, score=cell.score)
+    if math.isfinite(cell.low):
+        how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
+    elif cell.n == 1:
+        how_sure = f"{how_sure}: no interval"
+    return f"{' '.join(where)}  {cell.score} {cell.mean:.3f} ({how_sure})"

@@ -1,0 +1,61 @@
+"""What a command would run: its points, what is done already, how long the rest may take."""
+
+from collections.abc import Sequence
+
+from bvae import config
+from sweeps.plan.plan import Plan
+from sweeps.study.study import Study
+from sweeps.study.trials import Point
+from sweeps.workers.live_table import Display, duration, shown
+
+
+def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
+    """Say it; nothing is written."""
+    study = Study(planned.folder, planned.manifest)
+    for note in planned.notes:
+        display.say(note)
+    for point in study.points:
+        display.say(f"  {study.states[point.slug]:9} {point.overrides}")
+    left = [point for point in study.points if study.states[point.slug] in ("pending", "running")]
+    done = len(study.points) - len(left)
+    unfound = study.manifest.unfound
+    if unfound:
+        display.say(f"  and {unfound} that the search will choose")
+    display.say(
+        f"{study.name}: {len(study.points) + unfound} points in {shown(study.folder.root)}, "
+        f"{done} already done, {len(left) + unfound} to run"
+    )
+    if left:
+        display.say(_estimate(study, left, n_workers=n_workers))
+
+
+def _steps_left(study: Study, point: Point, max_steps: int) -> int:
+    shorter = study.results.get(point.slug)
+    trained = shorter.steps if shorter is not None and study.is_short(shorter) else 0
+    return max_steps - (trained or 0)
+
+
+def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
+    """Say how long the points may train, from one timed step for each cell but β and seed."""
+    from bvae.step_time import step_time_s  # torch, which only this needs
+
+    times: dict[tuple[object, ...], float] = {}
+    steps = 0
+    total_s = 0.0
+    for point in left:
+        kind = tuple(pair for pair in point.coordinates if pair[0] not in ("beta", "seed"))
+        parsed = config.parse(study.manifest.configuration(point))
+        if kind not in times:
+            times[kind] = step_time_s(parsed)
+        steps += _steps_left(study, point, parsed.trainer.max_steps)
+        total_s += _steps_left(study, point, parsed.trainer.max_steps) * times[kind]
+    workers = min(n_workers, len(left))
+    like_these = 1 + study.manifest.unfound / len(left)  # what a search will choose
+    steps, total_s = round(steps * like_these), total_s * like_these
+    ms = dict.fromkeys(
+        f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))
+    )
+    return (
+        f"about {duration(total_s / workers)} of training on {workers} worker(s): "
+        f"{steps} steps, {' to '.join(ms)} ms a step, timed here; scoring comes on top"
+    )

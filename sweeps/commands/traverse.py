@@ -1,0 +1,76 @@
+"""`sweeps traverse`: a picture and a film of one latent of a trained model over its range."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from bvae.exceptions import ConfigError
+from sweeps.study.study import Study, load_study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.live_table import shown
+
+if TYPE_CHECKING:
+    from bvae.data.datasets import ImageDataset
+    from bvae.trial import TrialFolder
+
+STEPS = 11
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps traverse` takes beside the study's folder."""
+    parser.add_argument("point", help="a point's name, or enough of it to be the only one")
+    parser.add_argument("--latent", type=int, required=True, help="the latent to move, from 0")
+    parser.add_argument(
+        "--image",
+        metavar="SHAPE|ROW",
+        help="start from a square, ellipse or heart, or from a row of the data; default: all three "
+        "shapes or, for other data, three evenly spread images",
+    )
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"default: {STEPS}")
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Draw one latent of a point's model, and print where the pictures are."""
+    # torch takes seconds to load, which the subcommands that only read need not pay
+    from bvae.evaluate import Codes
+    from bvae.pictures.traversal import draw, starts
+    from bvae.train import load
+
+    if typed.steps < 2:
+        raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")
+    study = load_study(typed.study)
+    folder = study.folder.trial(complete_point(study, typed.point))
+    dataset = _dataset(folder)
+    drawn = draw(
+        load(folder.root),
+        dataset,
+        Codes.read(folder.codes),
+        latent=typed.latent,
+        begun=starts(dataset.lattice, len(dataset), typed.image),
+        steps=typed.steps,
+        folder=folder.media,
+    )
+    print(shown(drawn.grid))
+    print(shown(drawn.animation))
+    return Exit.COMPLETE
+
+
+def complete_point(study: Study, part: str) -> str:
+    """Return the slug of the complete point that is named, or the only one with this part in it.
+
+    Raises:
+        ConfigError: none or several are meant, or the point is not complete.
+    """
+    slug = study.slug_of(part)
+    if study.states[slug] != "complete":
+        raise ConfigError(f"{slug} is {study.states[slug]}; only a complete point has a model")
+    return slug
+
+
+def _dataset(folder: "TrialFolder") -> "ImageDataset":
+    """Open the data that the trial was trained on."""
+    from omegaconf import OmegaConf
+
+    from bvae import checks, config
+
+    composed: Any = OmegaConf.load(folder.config)
+    return checks.prepare(config.parse(composed))

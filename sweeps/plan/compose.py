@@ -1,0 +1,149 @@
+"""What Hydra composes of a command: one configuration for each choice of swept config groups."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bvae import checks, config
+from bvae.config import Config
+from bvae.exceptions import ConfigError
+from bvae.files import shortened
+from sweeps.plan.overrides import NEVER_SWEPT, Overrides
+from sweeps.study.manifest import combination, is_unresolved, put, resolved
+from sweeps.study.trials import canonical
+
+PATH = "data.path"
+
+ONCE = (*NEVER_SWEPT, "objective", PATH)
+"""Keys with one value for the whole study, or whose values must be typed to be swept."""
+
+INNERMOST = re.compile(r"\$\{[^${}]*\}")
+"""An interpolation that holds no other."""
+
+Compose = Callable[[Sequence[str]], DictConfig]
+"""Composes the configuration of a list of overrides, Hydra's own part included."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The configuration of one choice of swept config groups, without Hydra's part.
+
+    What depends on a swept key is there as it was typed, as in `${beta}`.
+    """
+
+    values: dict[str, Any]
+    choices: dict[str, str]
+
+    def name(self, groups: Sequence[str]) -> str:
+        """Name the choice among these groups; the manifest finds it under this name."""
+        return combination({group: self.choices[group] for group in groups})
+
+    def first(self, typed: Overrides) -> dict[str, Any]:
+        """Return the values with what depends on swept keys resolved for the first of theirs.
+
+        Raises:
+            ConfigError: something cannot be resolved, or depends on a swept key and must not.
+        """
+        unresolved = {
+            key: text for key, text in config.flatten(self.values).items() if is_unresolved(text)
+        }
+        if not unresolved:
+            return self.values
+        firsts: dict[str, object] = {key: self.values[key] for key in config.COORDINATES}
+        firsts |= {key: values[0] for key, values in typed.axes.items()}
+        firsts |= {key: interval.middle for key, interval in typed.intervals.items()}
+        keys = [key for key in firsts if key not in self.choices]
+        found = resolved(self.values, {key: canonical(firsts[key]) for key in keys})
+        for key in sorted(unresolved.keys() & {*ONCE}):
+            raise ConfigError(
+                f"{key}: cannot depend on a swept key, but got {unresolved[key]}; write a value"
+            )
+        return found
+
+
+def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]:
+    """Compose once for each choice of the swept groups: a composition costs about 0.1 s."""
+    groups = {key: typed.axes[key] for key in typed.axes if key in config.groups()}
+    for names in itertools.product(*groups.values()):
+        choice = [f"{key}={name}" for key, name in zip(groups, names, strict=True)]
+        composed = compose([*typed.fixed, *choice])
+        choices = composed.hydra.runtime.choices
+        task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+        plain = _resolved_once(task, typed)
+        for path in typed.axes.get(PATH, [])[:1]:  # which has no value to fall back on
+            plain["data"]["path"] = path
+        yield Composition(plain, {key: choices[key] for key in config.groups()})
+
+
+def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
+    """Resolve what is the same for every trial; what depends on swept keys stays as typed."""
+    plain: dict[str, Any] = OmegaConf.to_container(task)  # type: ignore[assignment]
+    swept = (*config.COORDINATES, *typed.further)
+    unswept = OmegaConf.create(plain)
+    for key, value in config.flatten(plain).items():
+        group = key.partition(".")[0] if not is_unresolved(value) else None
+        if key in swept or group in swept:
+            OmegaConf.update(unswept, key, f"${{swept.{key}}}")  # which is nowhere
+    for key, value in config.flatten(plain).items():
+        if is_unresolved(value):
+            put(plain, key, _without_swept(unswept, key, value))
+    return plain
+
+
+def _without_swept(unswept: DictConfig, key: str, value: object) -> object:
+    """Return a key's value as far as it can be resolved without any swept key."""
+    whole = _tried(unswept, key, value)
+    if not is_unresolved(whole) or not isinstance(value, str):
+        return whole
+    text = value
+    for part in INNERMOST.findall(value):
+        text = text.replace(part, str(_tried(unswept, key, part)))
+    return text if text == value else _without_swept(unswept, key, text)
+
+
+def _tried(unswept: DictConfig, key: str, value: object) -> object:
+    """Return what an interpolation beside a key comes to; itself if it depends on a swept key."""
+    place = OmegaConf.select(unswept, key.rpartition(".")[0]) if "." in key else unswept
+    place["tried"] = value
+    try:
+        found = place["tried"]
+        return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+    except OmegaConfBaseException:
+        return value
+    finally:
+        del place["tried"]
+
+
+def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition:
+    """Return the composition with what is left to the data: the objective, and which images."""
+    facts = checks.derived_settings(parsed)
+    data = dict(found.values["data"])
+    if PATH not in typed.axes and data.get("path"):
+        data["path"] = _absolute_path(data["path"])
+        data |= {"content": facts.content} if facts.content else {}
+    values = found.values | {"objective": facts.objective, "data": data}
+    return replace(found, values=shortened(values))
+
+
+def without_content(found: Composition) -> Composition:
+    """Return the composition without its images' hash, where several folders of them are swept."""
+    data = {key: value for key, value in found.values["data"].items() if key != "content"}
+    return replace(found, values=found.values | {"data": data})
+
+
+def absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
+    """Make paths that are swept absolute: workers may start in other folders."""
+    return {
+        key: [_absolute_path(str(value)) for value in values] if key == PATH else values
+        for key, values in axes.items()
+    }
+
+
+def _absolute_path(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

@@ -1,0 +1,134 @@
+"""A study on disk, and a command that asks for more of it: what is joined, and what is refused."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bvae import config
+from bvae.exceptions import ConfigError
+from sweeps.study.manifest import STEPS, Manifest
+from sweeps.study.study import Study
+from sweeps.study.trials import Point, in_order
+
+SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
+"""What a manifest says of how its study is swept."""
+
+
+def extended(
+    known: Manifest, new: Manifest, *, longer: bool = False, sweeps: bool = True
+) -> Manifest:
+    """Return the study on disk with the points of both; a smaller grid never shrinks it.
+
+    It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
+
+    Args:
+        known: on disk.
+        new: as typed now.
+        longer: whether more steps are taken by training on, not as another study.
+        sweeps: whether the new one says how the study is swept, or only adds points to it.
+
+    Raises:
+        ConfigError: if the two do not share their base configuration.
+    """
+    if longer and _trains_longer(known, new):
+        known = replace(
+            known,
+            base=known.base | {STEPS: new.base[STEPS]},
+            configurations={
+                choice: _with_steps(values, new.base[STEPS])
+                for choice, values in known.configurations.items()
+            },
+        )
+    different = list(differences(known, new))
+    if different:
+        raise ConfigError(
+            f"the study {known.name} was made with another configuration:\n"
+            + "\n".join(f"  {line}" for line in different)
+            + "\ngive the new one a name of its own (study=…), or type the old values"
+            + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
+        )
+    points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
+    if not sweeps:
+        new = replace(new, **{name: getattr(known, name) for name in SWEEPING})
+    return replace(
+        new,
+        study_id=known.study_id,
+        created_at=known.created_at,
+        code_version=known.code_version,
+        sources=known.sources,
+        points=[point.values for point in in_order(points)],
+        configurations=known.configurations | new.configurations,
+        search=_joint_search(known.search, new.search),
+    )
+
+
+def _joint_search(
+    known: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return where to search from now on: as typed last, for the larger number of trainings."""
+    if known is None or new is None:
+        found = new or known
+        return None if found is None else dict(found)
+    return {**new, "n_trials": max(known["n_trials"], new["n_trials"])}
+
+
+def _trains_longer(known: Manifest, new: Manifest) -> bool:
+    return known.steps is not None and (new.steps or 0) > known.steps
+
+
+def _with_steps(values: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    return {**values, "trainer": values["trainer"] | {"max_steps": steps}}
+
+
+def differences(known: Manifest, new: Manifest) -> Iterator[str]:
+    """Say how two manifests of one name differ, a line for each key."""
+    if known.storage != new.storage:
+        yield f"hydra.sweeper.storage: {known.storage} in the study, {new.storage} now"
+    for axis in sorted({*known.axes} ^ {*new.axes}):
+        old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
+        yield f"{axis}: {old} in the study, {now_} now"
+    swept = {*known.axes, *new.axes}
+    lines = list(_different(known.base, new.base, swept))
+    for choice in known.configurations.keys() & new.configurations.keys():
+        # with what is below swept groups, which the base does not have
+        old, now_ = (
+            config.identity(one.configurations[choice], axes=swept - {*known.groups})
+            for one in (known, new)
+        )
+        lines += _different(old, now_, swept - {*known.groups})
+    yield from sorted({*lines})
+
+
+def _different(
+    known: Mapping[str, Any], new: Mapping[str, Any], swept: Collection[str]
+) -> Iterator[str]:
+    for key in sorted({*known, *new}):
+        old, now_ = known.get(key), new.get(key)
+        if old == now_ or any(key == axis or key.startswith(axis + ".") for axis in swept):
+            continue
+        if key != "data.content":
+            yield f"{key}: {old} in the study, {now_} now"
+        elif old and now_:
+            yield f"{key}: the images are others than those the study was begun with"
+
+
+def check_sources(known: Manifest, new: Manifest, study: Study) -> None:
+    """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
+    if known.code_version == new.code_version:
+        return
+    if study.left == 0:
+        return
+    paths = sorted({*known.sources, *new.sources})
+    changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]
+    raise ConfigError(
+        f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
+        "be compared with new ones:\n"
+        + "\n".join(f"  {path}: {_change(path, known, new)}" for path in changed)
+        + "\ngive the new study a name of its own (study=…), or put the old sources back"
+    )
+
+
+def _change(path: str, known: Manifest, new: Manifest) -> str:
+    if path not in known.sources:
+        return "new"
+    return "changed" if path in new.sources else "gone"

@@ -1,0 +1,242 @@
+"""What was typed: Hydra overrides, checked all at once and split into fixed values and axes."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import unquote
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bvae import config
+from bvae.exceptions import ConfigError
+from sweeps.search.search import Interval
+from sweeps.study.manifest import is_unresolved
+
+WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
+
+PASSWORD = "PGPASSWORD"
+"""Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
+
+NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend")
+
+
+LOGARITHMIC = ("beta", "latent_dim")
+"""Keys whose intervals are on a logarithmic scale, tagged so or not."""
+
+
+@dataclass
+class Overrides:
+    """The task's overrides: what every point shares, what is swept, and what is searched."""
+
+    fixed: list[str] = field(default_factory=list)
+    axes: dict[str, list[object]] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def further(self) -> list[str]:
+        """Keys that are swept or searched beside β, latent size and seed."""
+        return [key for key in [*self.axes, *self.intervals] if key not in config.COORDINATES]
+
+
+def parse(lines: Sequence[str]) -> list[Override]:
+    """Parse override lines by Hydra's grammar.
+
+    Raises:
+        ConfigError: naming every line that is no override.
+    """
+    parser = OverridesParser.create()
+    parsed: list[Override] = []
+    mistakes: list[str] = []
+    for line in lines:
+        try:
+            parsed += parser.parse_overrides([line])
+        except HydraException:
+            mistakes.append(f"{line}: not an override; write key=value or key=value1,value2")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return parsed
+
+
+def without_password(arguments: Sequence[str]) -> list[str]:
+    """Take a password out of the URL of the storage, and hand it on in the environment.
+
+    So it gets into no manifest, log, or file that a launcher pickles.
+    """
+    found = [WITH_PASSWORD.fullmatch(argument) for argument in arguments]
+    for match in found:
+        if match is not None:
+            os.environ[PASSWORD] = unquote(match[2])
+    return [
+        argument if match is None else match[1] + match[3]
+        for argument, match in zip(arguments, found, strict=True)
+    ]
+
+
+def written_out(arguments: Sequence[str]) -> list[str]:
+    """Write out what is short for something: where one's own images are.
+
+    >>> written_out(["data=folder", "path=my_images"])
+    ['data=folder', 'data.path=my_images']
+    """
+    return [
+        f"data.{argument}" if argument.startswith("path=") else argument for argument in arguments
+    ]
+
+
+def check(lines: Sequence[str]) -> None:
+    """Check every typed override that needs no composition: keys, choices, types and ranges.
+
+    Raises:
+        ConfigError: naming all mistakes, each with the nearest valid name or what it must be.
+    """
+    mistakes: list[str] = []
+    for override in parse(lines):
+        try:
+            mistakes += _mistakes(override)
+        except ConfigError as error:  # a sweep that cannot be written out as values
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def _mistakes(override: Override) -> Iterable[str]:
+    key = override.key_or_group
+    if override.is_hydra_override() or key == "hydra":
+        yield from _sweeper_mistakes(key)
+        return  # Hydra's own schema checks all else
+    if override.type is not OverrideType.CHANGE:
+        yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
+        return
+    choices, known = config.groups(), config.keys()
+    if key in NEVER_SWEPT and override.is_sweep_override():
+        yield f"{key}: cannot be swept; sweep other keys, or type a command for each {key}"
+    elif key in choices:
+        for name in elements(override):
+            if name is not None and name not in choices[key]:
+                yield f"{key}={name}: no such {key}; {config.nearest(str(name), choices[key])}"
+    elif key in known and isinstance(override.value(), IntervalSweep):
+        yield from _interval_mistakes(override)
+    elif key in known:
+        for value in elements(override):
+            if is_unresolved(value):
+                continue  # it is checked for each trial
+            mistake = config.value_mistake(key, value)
+            if value == "":
+                yield f"{key}: an empty value; write {key}=value"
+            elif mistake:
+                yield mistake
+    else:
+        yield f"{key}: no such key; {config.nearest(key, [*known, *choices])}"
+
+
+def _sweeper_mistakes(key: str) -> Iterable[str]:
+    """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
+    if not key.startswith("hydra.sweeper."):
+        return
+    from sweeps.commands.sweep import SweeperConf  # which imports this module
+
+    known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweeperConf)]
+    if ".".join(key.split(".")[:3]) not in known:
+        yield f"{key}: no such key; {config.nearest(key, known)}"
+
+
+def _interval_mistakes(override: Override) -> Iterable[str]:
+    key, line, ends = override.key_or_group, override.input_line, _ends(override)
+    if key == "seed":
+        yield f"{line}: a search repeats cells with the seeds it is given; write seed=0,1,2"
+        return
+    wrong = [mistake for end in ends if (mistake := config.value_mistake(key, end))]
+    if wrong:
+        yield from wrong
+    elif not isinstance(config.typed(key, ends[0]), int | float):
+        yield f"{line}: an interval is of numbers; give values, as in {key}=a,b"
+    elif not ends[0] < ends[1]:
+        yield f"{line}: expected the lower end first, and a higher one"
+
+
+def _ends(override: Override) -> tuple[float, float]:
+    value: Any = override.value()
+    return _whole(value.start), _whole(value.end)
+
+
+def _whole(number: float) -> float:
+    """Return 2 for 2.0: Hydra's intervals are of floats, some keys are integers."""
+    return int(number) if float(number).is_integer() else number
+
+
+def _interval(override: Override) -> Interval:
+    value: Any = override.value()
+    key, (low, high) = override.key_or_group, _ends(override)
+    return Interval(
+        low,
+        high,
+        log=key in LOGARITHMIC or "log" in value.tags,
+        integer=isinstance(config.typed(key, low), int),
+    )
+
+
+def elements(override: Override) -> list[object]:
+    """Return the values an override stands for, one if it is not swept."""
+    key = override.key_or_group
+    value: Any = override.value()
+    if not override.is_sweep_override():
+        return [_independent(key, value) if key in config.COORDINATES else value]
+    if isinstance(value, IntervalSweep):
+        raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
+    if isinstance(value, Glob):
+        names: list[object] = list(value.filter(config.groups().get(key, [])))
+        if not names:
+            raise ConfigError(f"{override.input_line}: matches no choice of a config group")
+        return names
+    texts = override.sweep_string_iterator()
+    parser = OverridesParser.create()
+    values = [parser.parse_override(f"{key}={line}").value() for line in texts]
+    return [_independent(key, value) for value in values]
+
+
+def _independent(key: str, value: object) -> object:
+    """Return a value of a swept key, resolved: points are named after it."""
+    try:
+        return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
+    except OmegaConfBaseException:
+        raise ConfigError(depends(key, value)) from None
+
+
+def depends(key: str, value: object) -> str:
+    """Say that a value depends on another key where it must not."""
+    return f"{key}: a swept value cannot depend on another key, but got {value}; write the values"
+
+
+def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
+    """Split typed overrides and the sweeper's `params` into fixed ones and axes.
+
+    What is typed beats `params`, as in Hydra's Optuna sweeper.
+    """
+    given = parse(lines)
+    named = {override.key_or_group for override in given}
+    rest = [f"{key}={value}" for key, value in params.items() if key not in named]
+    check(rest)
+    result = Overrides()
+    for override in [*given, *parse(rest)]:
+        key = override.key_or_group
+        if override.is_hydra_override():
+            continue
+        if isinstance(override.value(), IntervalSweep):
+            result.intervals[key] = _interval(override)
+        elif override.is_sweep_override() or key in config.COORDINATES:
+            result.axes[key] = _values(override)
+        else:
+            result.fixed.append(override.input_line or "")
+    return result
+
+
+def _values(override: Override) -> list[object]:
+    """Return the checked values of an override; those of a key as the key's type has them."""
+    key, values = override.key_or_group, elements(override)
+    return values if key in config.groups() else [config.typed(key, value) for value in values]

@@ -1,0 +1,368 @@
+"""From a typed command to a study: everything that happens before anything expensive starts."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import shlex
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from bvae import checks, config
+from bvae.config import COORDINATES, Config
+from bvae.exceptions import ConfigError
+from bvae.files import shortened, with_tilde, write_atomically
+from bvae.metrics.scores import UDR_NAMES
+from bvae.trial import now
+from bvae.versions import code_version, sources, versions
+from sweeps.plan.compose import (
+    PATH,
+    Compose,
+    Composition,
+    absolute,
+    compositions_of,
+    settled,
+    without_content,
+)
+from sweeps.plan.extend import check_sources, extended
+from sweeps.plan.overrides import Overrides, depends, split
+from sweeps.search.search import N_TRIALS, PLACES, Choices, Search
+from sweeps.study.manifest import STEPS, Manifest, is_unresolved
+from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.trials import Point, grid
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study about to be run, and what there is to say about it.
+
+    Attributes:
+        configs: one for each choice of values beside β, latent size and seed.
+        asked: the points of this command; the manifest may have more.
+        sweeps: whether the command says how the study is swept; one of a single point does not.
+    """
+
+    folder: StudyFolder
+    manifest: Manifest
+    configs: tuple[Config, ...]
+    asked: tuple[Point, ...]
+    notes: tuple[str, ...]
+    sweeps: bool = True
+
+    def write(self) -> Study:
+        """Put the study on disk; call while no other command can.
+
+        Raises:
+            ConfigError: if its folder cannot be written, or the study was begun otherwise since.
+        """
+        with _one_writer(self.folder):
+            known, manifest = None, self.manifest
+            if self.folder.manifest.exists():
+                known = Manifest.read(self.folder.manifest)
+                manifest = extended(
+                    known, manifest, longer=self.configs[0].extend, sweeps=self.sweeps
+                )
+            try:
+                if manifest != known:  # who reads it again when it is new need not
+                    write_manifest(self.folder, manifest)
+            except OSError as error:
+                raise ConfigError(
+                    f"{self.folder.root}: cannot be written ({error.strerror}); "
+                    "give another runs_dir=…"
+                ) from error
+            return load_study(self.folder.root)
+
+
+@contextlib.contextmanager
+def _one_writer(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of a study that exists: workers of a search add points to its manifest."""
+    if not folder.manifest.exists():
+        yield
+        return
+    from sweeps.queue.attempts import store_of  # Optuna, which a new study's plan need not load
+
+    with store_of(load_study(folder.root)).exclusive():
+        yield
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How often a point may fail or its worker die; what runs trials, prunes, keeps, finds them.
+
+    Attributes:
+        sampler: of a search, a name or `_target_` and options; None with `n_trials` None: a grid,
+            unless an interval is typed.
+        sweeps: whether a sweep is planned; else a single point, which may be one of a study.
+    """
+
+    max_attempts: int = 3
+    max_deaths: int = 10
+    trial: str = "bvae.train.run_trial"
+    pruner: str | None = None
+    storage: str | None = None
+    sampler: object = None
+    n_trials: int | None = None
+    sweeps: bool = True
+
+
+def plan(
+    arguments: Sequence[str],
+    *,
+    params: Mapping[str, str],
+    compose: Compose,
+    terms: Terms | None = None,
+) -> Plan:
+    """Plan the study a command asks for, and check all of it; nothing is written.
+
+    Raises:
+        ConfigError: naming all mistakes, or what differs from the study of the same name.
+    """
+    terms = terms or Terms()
+    typed = split(arguments, params=params)
+    typed = replace(typed, axes=shortened(absolute(typed.axes)))
+    compositions = list(compositions_of(typed, compose))
+    compositions = [
+        settled(found, parsed, typed)
+        for found, parsed in zip(compositions, _checked(compositions, typed), strict=True)
+    ]
+    first = compositions[0]
+    parsed = config.parse(first.first(typed))
+    folder = StudyFolder(_root(parsed, typed, first))
+    known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
+    values = _values(typed, first, known.axes if known else [])
+    if PATH in values:  # of one path, the images are checked to be those of the study
+        compositions = [without_content(found) for found in compositions]
+    search = _search(typed, values, terms)
+    points, repeated = grid(values) if search is None else (search.start(), [])
+    facts = checks.derived_settings(parsed)
+    _check_together(terms, search, facts, data=parsed.data.name)
+    manifest = _manifest(
+        folder.name, parsed, facts, compositions, values, points, terms=terms, search=search
+    )
+    configs = _check_cells(manifest, points, search)
+    notes = [f"repeated values dropped from {line}" for line in repeated]
+    notes += _hints(manifest, search) if terms.sweeps else []
+    if known is not None:
+        fresh = manifest
+        manifest = extended(known, fresh, longer=parsed.extend, sweeps=terms.sweeps)
+        check_sources(known, fresh, Study(folder, manifest))
+        if known.base.get(STEPS) != manifest.base.get(STEPS):
+            notes.append(
+                f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
+            )
+    _check_writable(folder.root)
+    return Plan(folder, manifest, configs, tuple(points), tuple(notes), terms.sweeps)
+
+
+def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
+    """Yield what a user may not know of what was typed."""
+    if search is not None:
+        sampler = str(search.sampler["_target_"]).rpartition(".")[2]
+        yield f"a search of {search.n_trials} trainings (hydra.sweeper.n_trials) by {sampler}"
+    seeds = {point["seed"] for point in manifest.points}
+    if manifest.objective in UDR_NAMES and len(seeds) == 1:
+        yield (
+            f"{manifest.objective} compares the seeds of a cell, and there is one: no β will be "
+            "best; type seed=0,1,2"
+        )
+
+
+def _manifest(
+    name: str,
+    parsed: Config,
+    facts: checks.DerivedSettings,
+    compositions: Sequence[Composition],
+    values: Mapping[str, Sequence[object]],
+    points: Sequence[Point],
+    *,
+    terms: Terms,
+    search: Search | None,
+) -> Manifest:
+    """Return what is planned as a new study."""
+    axes = [key for key in values if key not in COORDINATES]
+    groups = [axis for axis in axes if axis in config.groups()]
+    return Manifest(
+        study_id=uuid.uuid4().hex,
+        name=name,
+        axes=axes,
+        points=[point.values for point in points],
+        base=config.identity(compositions[0].values, axes=axes),
+        groups=groups,
+        configurations={found.name(groups): found.values for found in compositions},
+        objective=facts.objective,
+        protocol=parsed.protocol,
+        lattice=facts.lattice,
+        data=_joined("data", values, parsed.data.name),
+        model=_joined("model", values, parsed.model.name),
+        image_size=facts.image_size,
+        threads=parsed.threads,
+        command=_command(),
+        created_at=now(),
+        code_version=code_version(),
+        sources=sources(),
+        versions=versions(),
+        trial=terms.trial,
+        max_attempts=terms.max_attempts,
+        max_deaths=terms.max_deaths,
+        pruner=terms.pruner,
+        storage=terms.storage,
+        search=None if search is None else search.written(),
+    )
+
+
+def _checked(compositions: Iterable[Composition], typed: Overrides) -> tuple[Config, ...]:
+    configs = tuple(config.parse(found.first(typed)) for found in compositions)
+    _refuse(configs)
+    return configs
+
+
+def _refuse(configs: Iterable[Config]) -> None:
+    """Raise all that is wrong with these, once each."""
+    mistakes = [mistake for parsed in configs for mistake in checks.mistakes(parsed)]
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def _search(
+    typed: Overrides, values: Mapping[str, Sequence[object]], terms: Terms
+) -> Search | None:
+    """Return the search that is asked for: by an interval, a sampler, or a number of trials."""
+    if not (typed.intervals or terms.sampler or terms.n_trials):
+        return None
+    from sweeps.search import samplers  # Optuna, which a grid's plan need not load
+
+    space = {key: typed.intervals.get(key) or Choices.of(values[key]) for key in values}
+    del space["seed"]
+    search = Search(
+        space=space,
+        seeds=tuple(dict.fromkeys(int(str(seed)) for seed in values["seed"])),
+        sampler=samplers.named(terms.sampler or "tpe"),
+        n_trials=terms.n_trials or N_TRIALS,
+    )
+    return replace(search, n_trials=int(min(search.n_trials, search.n_points)))
+
+
+def _check_together(
+    terms: Terms, search: Search | None, facts: checks.DerivedSettings, *, data: str
+) -> None:
+    """Check that what finds and prunes points has a score to go by."""
+    mistakes = []
+    if terms.pruner and facts.lattice is None:
+        mistakes.append(
+            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {data} has none; "
+            "leave it out"
+        )
+    if terms.pruner and search is not None:
+        mistakes.append(
+            "hydra.sweeper.pruner: holds the cells of a grid against each other; "
+            "leave it out of a search"
+        )
+    if search is not None and facts.objective in UDR_NAMES:
+        mistakes.append(
+            f"objective={facts.objective}: compares the seeds of a cell, so a search cannot go by "
+            "it; sweep a grid, as in beta=1,4,16 latent_dim=5,10 seed=0,1,2"
+        )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+
+
+def _check_cells(
+    manifest: Manifest, points: Sequence[Point], search: Search | None
+) -> tuple[Config, ...]:
+    """Check what further swept values amount to together; one by one they were checked as typed.
+
+    So are β, latent sizes and seeds that other keys depend on. Of a search these are the values it
+    may choose, of intervals some from end to end.
+    """
+    texts = str(list(manifest.dependent.values()))
+    keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
+    cells = {tuple(point.values[key] for key in keys): point for point in points}
+    if search is not None:
+        chosen = [
+            search.seeds if key == "seed" else search.space[key].spread(PLACES) for key in keys
+        ]
+        cells = {
+            cell: Point.of({**points[0].values, **dict(zip(keys, cell, strict=True))})
+            for cell in itertools.product(*chosen)
+        }
+    parsed = tuple(config.parse(manifest.configuration(point)) for point in cells.values())
+    _refuse(parsed)
+    return parsed
+
+
+def _values(
+    typed: Overrides, first: Composition, known_axes: Sequence[str]
+) -> dict[str, list[object]]:
+    """Return the values of every axis: typed ones, else the one value that was composed."""
+    composed = config.flatten(first.values) | first.choices
+    keys = [*COORDINATES, *sorted({*typed.further, *known_axes})]
+    values = {key: typed.axes.get(key, [composed[key]]) for key in keys}
+    for key in keys:
+        if is_unresolved(values[key]):
+            raise ConfigError(depends(key, values[key][0]))
+    return values
+
+
+def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
+    base = config.identity(first.values, axes=typed.further)
+    named = [base, sorted(typed.further), *_below(typed)]
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
+    data = _joined("data", typed.axes, parsed.data.name)
+    model = _joined("model", typed.axes, parsed.model.name)
+    name = parsed.study or f"{data}-{model}-{digest}"
+    if name in (".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(f"study: expected the name of a folder, but got {name!r}")
+    return Path(parsed.runs_dir).expanduser().resolve() / name
+
+
+def _below(typed: Overrides) -> list[str]:
+    """Return what is typed below swept groups: it changes numbers, but is not in the base."""
+    swept = tuple(f"{key}." for key in typed.axes if key in config.groups())
+    return sorted(line for line in typed.fixed if line.startswith(swept))
+
+
+def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) -> str:
+    return "+".join(str(name) for name in values.get(group, [otherwise]))
+
+
+def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
+    """Write what the points share for people to read, then the manifest, which is what counts."""
+    write_atomically(folder.base, OmegaConf.to_yaml(nested(manifest.base)))
+    manifest.write(folder.manifest)
+
+
+def nested(flat: Mapping[str, Any]) -> DictConfig:
+    """Return dotted keys as the tree they were composed as."""
+    tree = OmegaConf.create()
+    for key, value in flat.items():
+        OmegaConf.update(tree, key, value, force_add=True)
+    return tree
+
+
+def _check_writable(root: Path) -> None:
+    existing = next(path for path in [root, *root.parents] if path.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"runs_dir: {existing} is a file; give a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"runs_dir: {existing} cannot be written; give another runs_dir=…")
+
+
+def _command() -> str:
+    program = Path(sys.argv[0]).name
+    shown = "python -m bvae" if program == "__main__.py" else program
+    return shlex.join([*shown.split(), *map(_as_typed, sys.argv[1:])])
+
+
+def _as_typed(argument: str) -> str:
+    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
+    key, equals, value = argument.partition("=")
+    short = with_tilde(value)
+    plain = equals and short != value and not set(short) & set("\"',[]{}()")
+    return f'{key}="{short}"' if plain else with_tilde(argument)

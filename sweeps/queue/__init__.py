@@ -1,0 +1,1 @@
+"""Which trials wait, run, or have ended."""

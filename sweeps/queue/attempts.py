@@ -1,0 +1,300 @@
+"""The attempts at a study's points, kept as the trials of an Optuna study in its journal.
+
+What Optuna calls a trial is one attempt here: waiting in the queue, leased to a worker, or ended.
+Nothing here takes the study's lock; the `Queue` does, around every call.
+"""
+
+import heapq
+import logging
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sweeps.queue.journal import DAMAGE, JournalStore
+from sweeps.study.heartbeat import WorkerRegistry
+from sweeps.study.results import AttemptResult
+from sweeps.study.study import Study
+from sweeps.study.trials import Point
+
+if TYPE_CHECKING:
+    from sweeps.queue.postgres import DatabaseStore
+
+    Store = JournalStore | DatabaseStore
+
+log = logging.getLogger("sweeps")
+
+SYSTEM_ATTRS = "notes"
+"""The attribute in the journal under which a sampler's system attributes are kept."""
+
+# Wide enough that no study has to change them: a sampler never draws from these.
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    "beta": FloatDistribution(1e-300, 1e300, log=True),
+    "latent_dim": IntDistribution(1, 2**31),
+}
+
+
+def store_of(study: Study) -> "Store":
+    """Return where the attempts of a study are kept."""
+    if study.manifest.storage is None:
+        return JournalStore(study.folder)
+    from sweeps.queue.postgres import DatabaseStore  # the driver is an optional dependency
+
+    return DatabaseStore(study)
+
+
+class Attempts:
+    """The attempts at the points of a study, in the order they were queued.
+
+    Attributes:
+        messages: for the user, about a journal that was lost or damaged.
+    """
+
+    def __init__(self, store: "Store", *, study_name: str) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._store = store
+        self._name = study_name
+        self.messages: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        """Open the storage, and the study in it; a new one if there is none."""
+        self._storage, message = self._store.open()
+        if message is not None:
+            self.warn(message)
+        self._optuna = optuna.create_study(
+            storage=self._storage,
+            study_name=self._name,
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        self._study_id = self._storage.get_study_id_from_name(self._name)
+        self._last_leased: FrozenTrial | None = None
+        self._store.remember()
+
+    @property
+    def store(self) -> "Store":
+        """Where the attempts are kept."""
+        return self._store
+
+    def is_current(self) -> bool:
+        """Whether the journal is the one that was opened, and can be read."""
+        if not self._store.is_known():
+            self.warn(f"{self._store.name} was replaced or cut off; rebuilt from the result files")
+            return False
+        try:
+            return self._storage.get_study_id_from_name(self._name) == self._study_id
+        except DAMAGE:
+            return False
+
+    def warn(self, message: str) -> None:
+        """Log a message, and keep it for the user."""
+        log.warning(message)
+        self.messages.append(message)
+
+    def select(self, *states: TrialState) -> list[FrozenTrial]:
+        """Return the attempts in these states, or all of them if none is named."""
+        return self._storage.get_all_trials(self._study_id, deepcopy=False, states=states or None)
+
+    def refreshed(self, attempt: FrozenTrial) -> FrozenTrial:
+        """Return an attempt as it is now."""
+        return self._storage.get_trial(_id(attempt))
+
+    def numbered(self, number: int) -> FrozenTrial | None:
+        """Return the attempt that was the `number`-th to be queued, from 0; None if none is yet."""
+        try:
+            key = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        except KeyError:
+            return None
+        return self._storage.get_trial(key)
+
+    def since(self, number: int) -> list[FrozenTrial]:
+        """Return the attempts from this number on; cheap if there is none."""
+        return [] if self.numbered(number) is None else self.select()[number:]
+
+    def leased(self, slug: str, worker: str) -> FrozenTrial | None:
+        """Return the attempt at a point that is leased to a worker, if there is one.
+
+        Most often it is the one leased here last; only if not, all running attempts are searched.
+        """
+        if self._last_leased is not None and _is_leased(
+            last := self.refreshed(self._last_leased), slug, worker
+        ):
+            return last
+        running = self.select(TrialState.RUNNING)
+        return next((attempt for attempt in running if _is_leased(attempt, slug, worker)), None)
+
+    def enqueue(
+        self, point: Point, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add a waiting attempt, with the system attributes the sampler has set for its cell."""
+        attrs: dict[str, Any] = {"slug": point.slug, "attempt": attempt_number}
+        if system_attrs:
+            attrs[SYSTEM_ATTRS] = system_attrs
+        self._optuna.add_trial(_attempt(point, TrialState.WAITING, attrs=attrs))
+
+    def lease(self, attempt: FrozenTrial, worker: str) -> None:
+        """Lease a waiting attempt to a worker."""
+        self._storage.set_trial_state_values(_id(attempt), state=TrialState.RUNNING)
+        self._storage.set_trial_user_attr(_id(attempt), "worker", worker)
+        self._last_leased = attempt
+
+    def report(self, attempt: FrozenTrial, step: int, score: float) -> None:
+        """Add an intermediate score."""
+        self._storage.set_trial_intermediate_value(_id(attempt), step, score)
+
+    def system_attrs(self) -> dict[str, Mapping[str, Any]]:
+        """Return the system attributes that samplers have set, by slug."""
+        found = [attempt for attempt in self.select() if SYSTEM_ATTRS in attempt.user_attrs]
+        return {slug_of(attempt): attempt.user_attrs[SYSTEM_ATTRS] for attempt in found}
+
+    def intermediate_scores(self) -> dict[str, dict[int, float]]:
+        """Return the intermediate scores by slug and step; a later attempt's overrides."""
+        found: dict[str, dict[int, float]] = {}
+        for attempt in self.select():
+            if attempt.intermediate_values:
+                found.setdefault(slug_of(attempt), {}).update(attempt.intermediate_values)
+        return found
+
+    def finish(self, attempt: FrozenTrial, result: AttemptResult) -> None:
+        """End an attempt in the state of its result."""
+        state = state_of(result)
+        values = [_value(result)] if state is TrialState.COMPLETE else None
+        self._storage.set_trial_state_values(_id(attempt), state=state, values=values)
+
+    def end(self, attempt: FrozenTrial, reason: str, *, step: int | None = None) -> None:
+        """End an attempt that has no result; record the reason, and the step it had reached."""
+        if step is not None:
+            self._storage.set_trial_user_attr(_id(attempt), "step", step)
+        self._storage.set_trial_user_attr(_id(attempt), "end", reason)
+        self._storage.set_trial_state_values(_id(attempt), state=TrialState.FAIL)
+
+    def add(self, point: Point, result: AttemptResult) -> None:
+        """Add an attempt that has ended already."""
+        attrs = {"slug": point.slug, "attempt": result.attempt}
+        added = _attempt(point, state_of(result), attrs=attrs, value=_value(result))
+        self._optuna.add_trial(added)
+
+    def reset_attempts(self, point: Point) -> None:
+        """Let deaths of workers at a point before now no longer count."""
+        attrs = {"slug": point.slug, "end": "retried"}
+        self._optuna.add_trial(_attempt(point, TrialState.FAIL, attrs=attrs))
+
+
+class WaitingAttempts:
+    """The waiting attempts at a study's points, in the order to run.
+
+    To search all attempts for every lease would be slow in a large study. Attempts are only added,
+    at the end, and one that was leased never waits again: so a heap holds those seen, and drops one
+    when it comes first and no longer waits.
+
+    Args:
+        attempts: to be given anew when their journal was opened again.
+        order: the slugs of the points.
+    """
+
+    def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
+        self._attempts = attempts
+        self._rank = {slug: rank for rank, slug in enumerate(order)}
+        self._heap: list[tuple[int, int]] = []
+        self._seen = 0
+
+    def first(self, among: Collection[str]) -> FrozenTrial | None:
+        """Return the next waiting attempt at one of these points, by slug, if one waits."""
+        self._add_new()
+        waiting: list[tuple[int, int]] = []
+        found = None
+        while self._heap and found is None:
+            entry = heapq.heappop(self._heap)
+            attempt = self._attempts.numbered(entry[1])
+            if attempt is not None and attempt.state is TrialState.WAITING:
+                waiting.append(entry)
+                found = attempt if slug_of(attempt) in among else None
+        for entry in waiting:  # also the one that is returned: it waits until it is leased
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def _add_new(self) -> None:
+        for attempt in self._attempts.since(self._seen):
+            self._seen = attempt.number + 1
+            rank = self._rank.get(slug_of(attempt))
+            if rank is not None and attempt.state is TrialState.WAITING:
+                heapq.heappush(self._heap, (rank, attempt.number))
+
+
+def deaths_without_progress(attempts: Sequence[FrozenTrial]) -> int:
+    """Count how many workers have died at a point since one that got further than all before.
+
+    Args:
+        attempts: the point's, oldest first; only the last unbroken series of deaths counts.
+    """
+    count, furthest = 0, -1
+    for attempt in attempts:
+        if not attempt.state.is_finished():
+            continue
+        if attempt.user_attrs.get("end") != "death":
+            count, furthest = 0, -1
+            continue
+        step = attempt.user_attrs.get("step", 0)
+        count = 1 if step > furthest else count + 1
+        furthest = max(furthest, step)
+    return count
+
+
+def is_abandoned(attempt: FrozenTrial, registry: WorkerRegistry) -> bool:
+    """Whether an attempt is leased to a worker that is dead."""
+    if attempt.state is not TrialState.RUNNING:
+        return False
+    # Under the lock no living worker is between setting the state and writing its name.
+    worker = worker_of(attempt)
+    return worker is None or not registry.is_alive(worker)
+
+
+def _is_leased(attempt: FrozenTrial, slug: str, worker: str) -> bool:
+    is_running = attempt.state is TrialState.RUNNING
+    return is_running and slug_of(attempt) == slug and worker_of(attempt) == worker
+
+
+def slug_of(attempt: FrozenTrial) -> str:
+    """Return the slug of an attempt's point; empty for a trial that this project did not add."""
+    return str(attempt.user_attrs.get("slug", ""))
+
+
+def worker_of(attempt: FrozenTrial) -> str | None:
+    """Return the name of the worker that the attempt was leased to, if it was."""
+    worker: str | None = attempt.user_attrs.get("worker")
+    return worker
+
+
+def state_of(result: AttemptResult) -> TrialState:
+    """Return Optuna's state for an attempt with this result."""
+    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+    return states.get(result.state, TrialState.FAIL)
+
+
+def _attempt(
+    point: Point, state: TrialState, *, attrs: dict[str, Any], value: float | None = None
+) -> FrozenTrial:
+    values = point.values
+    return create_trial(
+        state=state,
+        value=value if state is TrialState.COMPLETE else None,
+        params={name: values[name] for name in DISTRIBUTIONS},
+        distributions=DISTRIBUTIONS,
+        user_attrs=attrs | {"seed": values["seed"]},
+    )
+
+
+def _value(result: AttemptResult) -> float:
+    # Without factors there is no such score; Optuna refuses NaN, but not an infinity.
+    return -math.inf if result.value is None else result.value
+
+
+def _id(attempt: FrozenTrial) -> int:
+    # The storage identifies a trial by this number; Optuna has no public way to read it.
+    return attempt._trial_id

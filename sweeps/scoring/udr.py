@@ -1,0 +1,86 @@
+"""UDR of a study's trials, from the codes they have stored: how well the seeds of a cell agree.
+
+It is a score like any other, but not a trial's own: a seed that comes later changes the others'.
+So it stands in `udr.json` of the study's folder, from where `Study.frame()` takes it. `refresh`
+computes what is new or has changed, a fraction of a second a cell, and loads no torch.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bvae.files import write_atomically
+from bvae.metrics.udr import Posteriors, udr
+from sweeps.study.study import UDR_SCHEMA, Study, StudyFolder, load_study
+
+Stamp = list[int]
+"""Size and time of a file of codes: another one holds other codes."""
+
+
+def refresh(study: Study) -> Study:
+    """Bring `udr.json` up to date with the complete trials; return the study as it then stands."""
+    known = {_key(cell["codes"]): cell for cell in _known(study.folder.udr)}
+    cells = [known.get(_key(codes)) or _cell(study.folder, codes) for codes in _comparable(study)]
+    if {_key(cell["codes"]) for cell in cells} == set(known):
+        return study
+    content = {"schema": UDR_SCHEMA, "cells": cells}
+    write_atomically(study.folder.udr, json.dumps(content, indent=1))
+    return load_study(study.folder.root)
+
+
+def _comparable(study: Study) -> list[dict[str, Stamp]]:
+    """The stored codes of every cell of which two or more seeds have some, by slug."""
+    cells: dict[object, dict[str, Stamp]] = {}
+    for point in study.points:
+        if study.states[point.slug] != "complete":
+            continue
+        try:
+            stat = study.folder.trial(point.slug).codes.stat()
+        except OSError:  # thrown away; the other seeds can be compared without
+            continue
+        cells.setdefault(point.cell, {})[point.slug] = [stat.st_size, stat.st_mtime_ns]
+    return [codes for codes in cells.values() if len(codes) > 1]
+
+
+def _known(path: Path) -> list[dict[str, Any]]:
+    """The cells that are on disk; none where the file is missing, damaged or of another schema."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        cells: list[dict[str, Any]] = content["cells"] if content["schema"] == UDR_SCHEMA else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return cells
+
+
+def _key(codes: Mapping[str, Sequence[int]]) -> frozenset[tuple[str, tuple[int, ...]]]:
+    return frozenset((slug, tuple(stamp)) for slug, stamp in codes.items())
+
+
+def _cell(folder: StudyFolder, codes: Mapping[str, Stamp]) -> dict[str, Any]:
+    """The cell as `udr.json` holds it: codes that cannot be read, or of other images, left out."""
+    rows: list[int] | None = None
+    models: dict[str, Posteriors] = {}
+    for slug in codes:
+        read = _read(folder.trial(slug).codes)
+        if read is None:
+            continue
+        rows = rows or read[0]
+        if read[0] == rows:
+            models[slug] = read[1]
+    scores = udr(list(models.values())) if len(models) > 1 else []
+    return {"codes": codes, "scores": dict(zip(models, scores, strict=bool(scores)))}
+
+
+def _read(path: Path) -> tuple[list[int], Posteriors] | None:
+    """The rows of the images, and their codes by one model."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            mu, logvar = (file[name].astype(np.float32) for name in ("mu", "logvar"))
+            return file["rows"].tolist(), Posteriors(mu, logvar)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None

@@ -1,0 +1,188 @@
+"""The floor of a curve: what encoders score that were never trained, by latent size.
+
+A study's floors are computed once, when its command ends, with its own networks, images and
+protocol, and kept in `floors.json`, from which the report is drawn without torch. The scores are
+those of the protocol but for DCI, which would take minutes.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bvae import checks, config
+from bvae.config import Config
+from bvae.exceptions import DataError
+from bvae.files import write_atomically
+from bvae.metrics.protocols import protocol_named
+from sweeps.study.study import Study
+from sweeps.study.trials import Point, Value
+
+if TYPE_CHECKING:
+    from bvae.data.datasets import ImageDataset
+
+SCHEMA = 1
+"""Version of `floors.json`; another one is not read, and written anew."""
+
+TRAINING = "bvae.train.run_trial"
+"""The only trial whose networks are known."""
+
+N_ENCODERS = 3
+COSTLY = "dci_"
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
+
+Place = tuple[tuple[str, Value], ...]
+"""What the points of a line share: the latent size and the further axes, as `Point` orders them."""
+
+
+class Level(NamedTuple):
+    """Mean and standard deviation (ddof = 1) of a score over untrained encoders."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The scores of the untrained encoders of one line, and what they were computed by."""
+
+    place: Place
+    protocol: str
+    lattice: str
+    n_encoders: int
+    scores: Mapping[str, Level]
+
+
+def read_floors(path: Path) -> dict[Place, Floor]:
+    """Read the floors of a study by line; none where there is no file or it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
+            return {}
+        floors = [_floor(record) for record in content["floors"]]
+    except UNREADABLE:
+        return {}
+    return {floor.place: floor for floor in floors}
+
+
+def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
+    """Compute what `floors.json` lacks, and write it; data without factors has no floor.
+
+    A study whose trials are no trainings, or of a single point, is left alone. Needs torch.
+
+    Args:
+        study: a study whose networks have been trained here, so that its data is in the cache.
+        tell: hears what is being computed, if anything is.
+    """
+    if study.manifest.trial != TRAINING or len(study.points) == 1:
+        return
+    wanted = dict(_wanted(study))
+    known = read_floors(study.folder.floors)
+    kept = {
+        place: known[place]
+        for place, line in wanted.items()
+        if place in known and _circumstances(known[place]) == (line.protocol, _lattice(line))
+    }
+    missing = {place: line for place, line in wanted.items() if place not in kept}
+    if missing:
+        tell("scoring untrained encoders, the floor of the curve")
+        write_floors(study.folder.floors, [*kept.values(), *_computed(missing)])
+
+
+def write_floors(path: Path, floors: Sequence[Floor]) -> None:
+    """Write `floors.json`, whole or not at all."""
+    records = [asdict(floor) | {"place": dict(floor.place)} for floor in floors]
+    for record in records:
+        levels: Mapping[str, Level] = record["scores"]
+        record["scores"] = {name: level._asdict() for name, level in levels.items()}
+    write_atomically(path, json.dumps({"schema": SCHEMA, "floors": records}, indent=1))
+
+
+def place_of(point: Point) -> Place:
+    """Return the line that a point is on.
+
+    >>> place_of(Point.of({"seed": 0, "latent_dim": 10, "beta": 4.0, "model": "mlp"}))
+    (('latent_dim', 10), ('model', 'mlp'))
+    """
+    return tuple(pair for pair in point.coordinates if pair[0] not in ("beta", "seed"))
+
+
+def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
+    """Return the scores of encoders with the first weights of seeds 0, 1 and 2.
+
+    Args:
+        line: a configuration of the line; its β and its seed do not matter.
+        dataset: its images.
+
+    Raises:
+        DataError: the images have no factors.
+    """
+    from bvae.evaluate import dropped, encode, scored_part
+    from bvae.metrics.scoring import score_table
+    from bvae.train import build_model
+
+    lattice, rows = scored_part(dataset, line.data.score_every)
+    if lattice is None:
+        raise DataError(f"{dataset.name} has no factors, so its codes have no scores")
+    factors = lattice.factors(np.arange(len(rows)))
+    names = [name for name in protocol_named(line.protocol).scores if not name.startswith(COSTLY)]
+    found: list[dict[str, float]] = []
+    for seed in range(N_ENCODERS):
+        model = build_model(replace(line, seed=seed), dataset.store.image_shape)
+        codes = encode(model, dataset, rows=rows, lattice=lattice)
+        table = score_table(
+            codes.mu,
+            factors,
+            logvar=codes.logvar,
+            protocol=line.protocol,
+            seed=seed,
+            only=names,
+            drop=dropped(lattice),
+        )
+        found.append(table.values())
+    return {name: _level([scores[name] for scores in found]) for name in found[0]}
+
+
+def _computed(missing: Mapping[Place, Config]) -> Iterator[Floor]:
+    """Compute each floor once: lines that differ by a learning rate only share theirs."""
+    import torch
+
+    scores: dict[tuple[object, ...], dict[str, Level]] = {}
+    for place, line in missing.items():
+        torch.set_num_threads(line.threads)
+        same = (line.latent_dim, line.protocol, repr(line.model), repr(line.data))
+        if same not in scores:
+            scores[same] = untrained_scores(line, checks.prepare(line))
+        yield Floor(place, line.protocol, str(_lattice(line)), N_ENCODERS, scores[same])
+
+
+def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
+    """Yield every line of a study whose data has factors, with a configuration of it."""
+    firsts = {place_of(point): point for point in reversed(study.points)}
+    for place, point in firsts.items():
+        line = config.parse(study.manifest.configuration(point))
+        if _lattice(line) is not None:
+            yield place, line
+
+
+def _lattice(line: Config) -> str | None:
+    return checks.derived_settings(line).lattice
+
+
+def _circumstances(floor: Floor) -> tuple[str, str]:
+    return floor.protocol, floor.lattice
+
+
+def _level(values: Sequence[float]) -> Level:
+    return Level(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+
+def _floor(record: Mapping[str, Any]) -> Floor:
+    place = Point.of(dict.fromkeys(("beta", "seed")) | record["place"])
+    scores = {name: Level(**level) for name, level in record["scores"].items()}
+    return Floor(
+        place_of(place), record["protocol"], record["lattice"], record["n_encoders"], scores
+    )

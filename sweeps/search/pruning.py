@@ -1,0 +1,92 @@
+"""Pruning of whole cells: one of Optuna's pruners, given the means over the seeds of a cell.
+
+Off by default: a curve needs its ends. The pruner gets an intermediate score whose definition does
+not contain β (MIG on a fixed sample), never the loss, whose scale grows with β: by it, the largest
+β would be pruned first. A cell is compared with the other β of its line, since the best β of each
+latent size is wanted.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+import optuna
+from optuna.pruners import BasePruner, PercentilePruner
+from optuna.trial import TrialState, create_trial
+
+from sweeps.study.trials import Point, Value
+
+PERCENTILES = {"percentile": 75.0, "median": 50.0}
+"""The percentage of the cells, the best, that is kept; the names are those of Optuna's pruners."""
+
+MIN_SEEDS = 2
+"""Seeds of a cell that must have reached a step before it may be pruned there."""
+
+MIN_PEERS = 3
+"""Other cells that must have reached a step before a cell may be pruned there."""
+
+Scores = Mapping[int, float]
+"""Intermediate scores by step."""
+
+
+def pruner_named(name: str, *, max_steps: int) -> BasePruner:
+    """Return Optuna's pruner of this name; nothing is pruned in the first half of the training."""
+    return PercentilePruner(
+        PERCENTILES[name], n_startup_trials=MIN_PEERS, n_warmup_steps=math.ceil(max_steps / 2)
+    )
+
+
+def should_prune(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePruner) -> bool:
+    """Whether to prune the cell of a point: it falls behind the other cells of its line.
+
+    Args:
+        point: whose score has just been added.
+        scores: of every point that has any.
+        pruner: called once for each step that is reported.
+    """
+    cells: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
+    for other, found in scores.items():
+        if _line(other) == _line(point):
+            cells[other.cell].append(found)
+    own = means_by_step(cells.pop(point.cell, []), min_seeds=MIN_SEEDS)
+    peers = [means_by_step(seeds) for seeds in cells.values()]
+    return falls_behind(own, peers, pruner=pruner)
+
+
+def _line(point: Point) -> tuple[tuple[str, Value], ...]:
+    return tuple(pair for pair in point.cell if pair[0] != "beta")
+
+
+def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:
+    """Return the mean over seeds at every step that enough of them have reached.
+
+    >>> means_by_step([{500: 0.25, 1000: 0.5}, {500: 0.75}], min_seeds=2)
+    {500: 0.5}
+    """
+    at: dict[int, list[float]] = defaultdict(list)
+    for scores in seeds:
+        for step, score in scores.items():
+            at[step].append(score)
+    return {step: fmean(at[step]) for step in sorted(at) if len(at[step]) >= min_seeds}
+
+
+def falls_behind(cell: Scores, peers: Sequence[Scores], *, pruner: BasePruner) -> bool:
+    """Ask the pruner about a cell, as an Optuna trial whose intermediate values are its means.
+
+    Args:
+        cell: its means by step; without any it is not pruned.
+        peers: those of the other cells of its line.
+        pruner: called once for each step that is reported, with the latest.
+    """
+    if not cell:
+        return False
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    for peer in peers:
+        if max(cell) in peer:
+            study.add_trial(_trial(peer, TrialState.COMPLETE))
+    return bool(pruner.prune(study, _trial(cell, TrialState.PRUNED)))
+
+
+def _trial(scores: Scores, state: TrialState) -> optuna.trial.FrozenTrial:
+    return create_trial(state=state, value=scores[max(scores)], intermediate_values=dict(scores))

@@ -1,0 +1,276 @@
+"""A search: where it looks for the best cell, what it begins with, and what it trains next.
+
+A search is a study that extends itself. It begins as a coarse line: β over its whole range, by
+bisection, all else in the middle. From then on whoever asks for a point gets
+
+1. another seed of the cell that leads, until the cell that leads has all of its seeds: the best
+   cell shall not be one that was lucky once;
+2. else the cell that a sampler draws, given all scores so far; if it was tried, the nearest cell
+   that was not.
+
+Nothing is drawn here; `sweeps.search.samplers` does that, with Optuna's samplers.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweeps.study.ranking import Ending, best, ranked
+from sweeps.study.trials import Cell, Point, Value, bisection, canonical
+
+N_START = 7
+"""Values of β that a search begins with, at most."""
+
+N_TRIALS = 20
+"""Trainings, if nobody says how many; as in Hydra's Optuna sweeper."""
+
+DIGITS = 3
+"""Significant digits of a number from an interval: folders are named after it."""
+
+PLACES = 21
+"""So many numbers of an interval that has no end of them stand for it where cells are gone through;
+steps between them are what distances are measured in."""
+
+SAMPLERS: Mapping[str, Mapping[str, Any]] = {
+    "tpe": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
+    "gp": {
+        "_target_": "optuna.samplers.GPSampler",
+        "n_startup_trials": 1,
+        "deterministic_objective": False,
+    },
+    "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "n_startup_trials": 1},
+    "random": {"_target_": "optuna.samplers.RandomSampler"},
+}
+"""By name. A search begins with a coarse line, so samplers need not begin with random cells."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers from `low` to `high`, both included, on a logarithmic scale if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All integers, or some numbers from end to end."""
+        if self.integer:
+            return tuple(range(round(self.low), round(self.high) + 1))
+        return self.spread(PLACES)
+
+    @property
+    def number(self) -> float:
+        """How many values there are: of numbers that are not integers, no end."""
+        return len(self.values) if self.integer else math.inf
+
+    @property
+    def middle(self) -> Value:
+        """The value in the middle."""
+        return self.snapped(self._at(0.5))
+
+    def spread(self, number: int) -> tuple[Value, ...]:
+        """Return so many numbers from end to end, or fewer where they are integers.
+
+        >>> Interval(1, 100, log=True).spread(3)
+        (1, 10, 100)
+        """
+        places = [place / (number - 1) for place in range(number)]
+        return tuple(dict.fromkeys(self.snapped(self._at(place)) for place in places))
+
+    def _at(self, place: float) -> float:
+        if self.log:
+            return float(self.low * (self.high / self.low) ** place)
+        return self.low + place * (self.high - self.low)
+
+    def snapped(self, number: float) -> Value:
+        """Return a number as it is used: within the ends, whole if it must be, else of few digits.
+
+        >>> Interval(0.5, 64).snapped(12.3456), Interval(2, 20, integer=True).snapped(2.6)
+        (12.3, 3)
+        """
+        rounded = round(number) if self.integer else float(f"{number:.{DIGITS}g}")
+        return canonical(min(max(rounded, self.low), self.high))
+
+    def __contains__(self, value: Value) -> bool:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and self.low <= _number(value) <= self.high
+
+    def distance(self, one: Value, other: Value) -> float:
+        """Return how far two numbers are apart, in steps from one of `values` to the next."""
+        scale = math.log if self.log else float
+        a, b, low, high = (scale(_number(x)) for x in (one, other, self.low, self.high))
+        return (PLACES - 1) * abs(a - b) / (high - low)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Some values, numbers among them in order."""
+
+    values: tuple[Value, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[object]) -> "Choices":
+        """Return distinct values; numbers are put in order.
+
+        >>> Choices.of([16, 1.0, 4, 1])
+        Choices(values=(1, 4, 16))
+        """
+        distinct = tuple(dict.fromkeys(canonical(value) for value in values))
+        found = cls(distinct)
+        return cls(tuple(sorted(distinct, key=_number))) if found.are_ordered else found
+
+    @property
+    def number(self) -> float:
+        """How many they are."""
+        return len(self.values)
+
+    @property
+    def middle(self) -> Value:
+        """The value in the middle, of two the larger."""
+        return self.values[len(self.values) // 2]
+
+    @property
+    def are_ordered(self) -> bool:
+        """Whether they are numbers, whose neighbours are alike."""
+        return all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values)
+
+    def spread(self, number: int) -> tuple[Value, ...]:
+        """Return so many of them, from end to end, or all if they are fewer.
+
+        >>> Choices((1, 2, 4, 8, 16)).spread(3)
+        (1, 4, 16)
+        """
+        last = len(self.values) - 1
+        places = [round(place * last / (number - 1)) for place in range(number)]
+        return tuple(dict.fromkeys(self.values[place] for place in places))
+
+    def __contains__(self, value: Value) -> bool:
+        return value in self.values
+
+    def distance(self, one: Value, other: Value) -> float:
+        """Return how many steps two of them are apart; all are neighbours if they have no order."""
+        if self.are_ordered:
+            return abs(self.values.index(one) - self.values.index(other))
+        return float(one != other)
+
+
+def _number(value: Value) -> float:
+    return float(str(value))
+
+
+Dimension = Interval | Choices
+"""Where a key's values come from."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, by which sampler, for how long.
+
+    Attributes:
+        space: of every key of a cell, β and latent size among them.
+        seeds: repeats of a cell, in the order they are trained.
+        sampler: one of Optuna's: `_target_` and options.
+        n_trials: trainings in all, over any number of commands.
+    """
+
+    space: Mapping[str, Dimension]
+    seeds: tuple[int, ...]
+    sampler: Mapping[str, Any]
+    n_trials: int
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "Search":
+        """Return the search that a manifest holds."""
+        space = {key: _dimension(value) for key, value in content["space"].items()}
+        return cls(space, tuple(content["seeds"]), content["sampler"], content["n_trials"])
+
+    def written(self) -> dict[str, Any]:
+        """Return the search as a manifest holds it."""
+        return {
+            "space": {key: asdict(dimension) for key, dimension in self.space.items()},
+            "seeds": list(self.seeds),
+            "sampler": dict(self.sampler),
+            "n_trials": self.n_trials,
+        }
+
+    @property
+    def n_points(self) -> float:
+        """How many points there are to be found; an interval may have no end of them."""
+        return math.prod(found.number for found in self.space.values()) * len(self.seeds)
+
+    def holds(self, point: Point) -> bool:
+        """Whether the search might have found a point; others are known from a grid, say."""
+        values = point.values
+        return all(values[key] in found for key, found in self.space.items())
+
+    def start(self) -> list[Point]:
+        """Return the points to begin with.
+
+        >>> space = {"beta": Interval(1, 64, log=True), "latent_dim": Choices((5, 10, 20))}
+        >>> search = Search(space, seeds=(0, 1), sampler={}, n_trials=3)
+        >>> [(point.values["beta"], point.values["latent_dim"]) for point in search.start()]
+        [(1, 10), (64, 10), (8, 10)]
+        """
+        middle = {key: found.middle for key, found in self.space.items()}
+        betas = bisection(self.space["beta"].spread(N_START))[: self.n_trials]
+        return [self._point(middle | {"beta": beta}, self.seeds[0]) for beta in betas]
+
+    def next(
+        self, tried: Mapping[Point, Ending | None], draw: Callable[[], Mapping[str, Value]]
+    ) -> Point | None:
+        """Return the point to train next; None if there is none left.
+
+        Args:
+            tried: every point so far, and how it has ended, None if it has not.
+            draw: returns the cell that a sampler has drawn.
+        """
+        leader = leading(tried)
+        repeat = None if leader is None else self._repeat(dict(leader), tried)
+        return repeat or self._first_near(draw(), tried) or self._any_repeat(tried)
+
+    def _point(self, cell: Mapping[str, Value], seed: int) -> Point:
+        return Point.of({**cell, "seed": seed})
+
+    def _repeat(
+        self, cell: Mapping[str, Value], tried: Mapping[Point, Ending | None]
+    ) -> Point | None:
+        repeats = (self._point(cell, seed) for seed in self.seeds)
+        return next((point for point in repeats if point not in tried), None)
+
+    def _first_near(
+        self, drawn: Mapping[str, Value], tried: Mapping[Point, Ending | None]
+    ) -> Point | None:
+        """Return the first seed of the cell that was drawn, or of the nearest that is untried."""
+        cells = {point.cell for point in tried}
+        point = self._point(drawn, self.seeds[0])
+        if point.cell not in cells:
+            return point
+        others = (self._point(cell, self.seeds[0]) for cell in self._cells())
+        untried = [other for other in others if other.cell not in cells]
+        return min(untried, key=lambda other: self._distance(drawn, other.values), default=None)
+
+    def _cells(self) -> Iterator[dict[str, Value]]:
+        for values in itertools.product(*(found.values for found in self.space.values())):
+            yield dict(zip(self.space, values, strict=True))
+
+    def _distance(self, one: Mapping[str, Value], other: Mapping[str, Value]) -> float:
+        return sum(found.distance(one[key], other[key]) for key, found in self.space.items())
+
+    def _any_repeat(self, tried: Mapping[Point, Ending | None]) -> Point | None:
+        repeats = (self._repeat(dict(point.cell), tried) for point in tried)
+        return next((point for point in repeats if point is not None), None)
+
+
+def leading(tried: Mapping[Point, Ending | None]) -> Cell | None:
+    """Return the configuration that leads: the best of those with at least one seed."""
+    ended = [(point, ending) for point, ending in tried.items() if ending is not None]
+    leader = best(ranked(ended))
+    return None if leader is None else leader.key
+
+
+def _dimension(content: Mapping[str, Any]) -> Dimension:
+    return Choices.of(content["values"]) if "values" in content else Interval(**content)

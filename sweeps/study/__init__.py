@@ -1,0 +1,1 @@
+"""A study on disk: records and files only."""

@@ -1,0 +1,179 @@
+"""What a study consists of, and under which conditions it was made: `manifest.json`."""
+
+import copy
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bvae import config
+from bvae.exceptions import ConfigError
+from bvae.files import write_atomically
+from sweeps.study.trials import Point
+
+STEPS = "trainer.max_steps"
+"""The one key of the base configuration that `extend=true` may change."""
+
+SCHEMA = 1
+"""Version of `manifest.json`; readers refuse a newer one."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a study consists of, and under which conditions it was made.
+
+    Attributes:
+        axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
+        base: the flat configuration all points share, as far as it can change numbers; what
+            depends on a swept key is there as it was typed, as in `${beta}`.
+        configurations: what was composed for each choice among the swept groups, likewise.
+        code_version: hash of the sources of `bvae/`; `sources` has one for each file.
+        trial: dotted name of the function that runs a trial.
+        max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
+            worker may die without progress.
+        pruner: ends the worst cells early; None lets every trial end.
+        storage: URL of the database with the attempts, without password; None: `study.journal`.
+        search: what `sweeps.search.search` has written; it adds points as they are found.
+    """
+
+    study_id: str
+    name: str
+    axes: list[str]
+    groups: list[str]
+    points: list[dict[str, Any]]
+    base: dict[str, Any]
+    configurations: dict[str, dict[str, Any]]
+    objective: str
+    protocol: str
+    lattice: str | None
+    data: str
+    model: str
+    image_size: int
+    threads: int
+    command: str
+    created_at: str
+    code_version: str
+    sources: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    trial: str = "bvae.train.run_trial"
+    max_attempts: int = 3
+    max_deaths: int = 10
+    pruner: str | None = None
+    storage: str | None = None
+    search: dict[str, Any] | None = None
+    schema: int = SCHEMA
+
+    def write(self, path: Path) -> None:
+        """Write the manifest atomically."""
+        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+
+    def configuration(self, point: Point) -> dict[str, Any]:
+        """Return the composed configuration of a point: swept values set, then all resolved.
+
+        Raises:
+            ConfigError: something cannot be resolved.
+        """
+        values = point.values
+        choice = combination({group: values[group] for group in self.groups})
+        keys = {key: value for key, value in values.items() if key not in self.groups}
+        return resolved(self.configurations[choice], keys)
+
+    @property
+    def dependent(self) -> dict[str, object]:
+        """The keys that depend on swept ones, and how, in any of the configurations."""
+        return {
+            key: text
+            for composed in self.configurations.values()
+            for key, text in config.flatten(composed).items()
+            if is_unresolved(text)
+        }
+
+    @property
+    def steps(self) -> float | None:
+        """How many steps every trial takes; None where trials differ in them."""
+        steps = self.base.get(STEPS)
+        return None if is_unresolved(steps) else steps
+
+    @property
+    def tracker(self) -> dict[str, Any]:
+        """How the study is tracked: as its first trial."""
+        settings: dict[str, Any] = self.configuration(Point.of(self.points[0]))["tracker"]
+        return settings
+
+    @property
+    def unfound(self) -> int:
+        """How many points a search has yet to find."""
+        return max(0, self.search["n_trials"] - len(self.points)) if self.search else 0
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Read a manifest.
+
+        Raises:
+            ConfigError: if there is none, or it was written by a newer version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("schema", 0) > SCHEMA:
+                raise ConfigError(
+                    f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
+                )
+            names = {entry.name for entry in dataclasses.fields(cls)}
+            return cls(**{key: value for key, value in content.items() if key in names})
+        except (FileNotFoundError, NotADirectoryError):
+            raise ConfigError(
+                f"{path.parent}: not a study (no manifest.json); "
+                "give the folder of a study, for example runs/quick"
+            ) from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path}: not a manifest this version can read ({error}); put back the file as it "
+                "was written, or give the study another name with study=…"
+            ) from None
+
+
+def is_unresolved(value: object) -> bool:
+    """Whether a value of a configuration holds an interpolation.
+
+    >>> is_unresolved("run_${seed}"), is_unresolved([1, "${latent_dim}"]), is_unresolved(4.0)
+    (True, True, False)
+    """
+    return "${" in str(value)
+
+
+def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a configuration with these values of dotted keys, and what depends on them resolved.
+
+    Raises:
+        ConfigError: naming a key that cannot be resolved.
+    """
+    tree = dict(copy.deepcopy(composed))
+    for key, value in values.items():
+        put(tree, key, list(value) if isinstance(value, tuple) else value)
+    if not is_unresolved(tree):
+        return tree
+    from omegaconf import OmegaConf  # which few studies need
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return dict(OmegaConf.to_container(OmegaConf.create(tree), resolve=True))  # type: ignore[arg-type]
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{error.full_key}: cannot be resolved ({reason}); "
+            "write the name of a key, as in ${beta}, or a value"
+        ) from None
+
+
+def put(tree: dict[str, Any], key: str, value: object) -> None:
+    """Set the value of a dotted key that is there."""
+    *parents, leaf = key.split(".")
+    functools.reduce(lambda part, name: part[name], parents, tree)[leaf] = value
+
+
+def combination(choices: Mapping[str, object]) -> str:
+    """Name a choice among swept config groups; empty where none is swept."""
+    return ",".join(f"{group}={choices[group]}" for group in sorted(choices))

@@ -1,0 +1,37 @@
+"""Names and ids of a study's runs for the tracker; ids are unique to the study."""
+
+import hashlib
+
+from bvae.tracking import RunIdentity
+from sweeps.study.manifest import Manifest
+from sweeps.study.trials import Point, text
+
+REPORT = "sweep-report"
+
+
+def identity(manifest: Manifest, point: Point) -> RunIdentity:
+    """Return name, id and tags of a point's run."""
+    values = point.values
+    name = "b{beta}-m{latent_dim}-s{seed}".format(**{k: text(v) for k, v in values.items()})
+    further = [f"{key}={text(values[key])}" for key in manifest.axes]
+    return RunIdentity(
+        study=manifest.name,
+        run_id=_run_id(manifest, point.slug),
+        name="-".join([name, *further]),
+        tags=(manifest.data, manifest.model, manifest.protocol),
+    )
+
+
+def report_identity(manifest: Manifest) -> RunIdentity:
+    """Return name, id and tags of the run that reports on the whole study."""
+    return RunIdentity(
+        study=manifest.name,
+        run_id=_run_id(manifest, REPORT),
+        name=f"{manifest.name}-report",
+        tags=(manifest.data, manifest.model, manifest.protocol),
+        job_type=REPORT,
+    )
+
+
+def _run_id(manifest: Manifest, part: str) -> str:
+    return hashlib.sha256(f"{manifest.study_id}/{part}".encode()).hexdigest()[:16]

@@ -1,0 +1,345 @@
+"""A study on disk: the names of its files, its manifest, and its results as a table.
+
+Reading a study needs neither torch nor Optuna: the result files are the truth.
+"""
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bvae.beta_norm import beta_norm
+from bvae.exceptions import ConfigError
+from bvae.trial import TrialFolder, TrialResult
+from sweeps.study.heartbeat import living_workers
+from sweeps.study.manifest import Manifest
+from sweeps.study.trials import Point
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sweeps.report.canvas import Chart
+    from sweeps.study.results import AttemptResult
+
+UDR_SCHEMA = 1
+"""Version of `udr.json`; it is computed anew where another one stands."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Every file of a study, by name."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name is its folder's."""
+        return self.root.name
+
+    @property
+    def manifest(self) -> Path:
+        """What the study consists of."""
+        return self.root / "manifest.json"
+
+    @property
+    def base(self) -> Path:
+        """The configuration all points share."""
+        return self.root / "base.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's record: the queue, the sampler's memory; rebuilt from results when lost."""
+        return self.root / "study.journal"
+
+    @property
+    def logs(self) -> Path:
+        """A log file per worker."""
+        return self.root / "logs"
+
+    @property
+    def workers(self) -> Path:
+        """A heartbeat file per worker, locked while the worker lives."""
+        return self.root / "workers"
+
+    @property
+    def orchestrator(self) -> Path:
+        """Heartbeat file of the command that runs the study."""
+        return self.root / "orchestrator.json"
+
+    @property
+    def guard(self) -> Path:
+        """Lock around leases, commits and reconciliations."""
+        return self.root / "workers" / "guard.lock"
+
+    @property
+    def stop(self) -> Path:
+        """If it exists, every worker saves its state and stops."""
+        return self.root / "stop"
+
+    @property
+    def table(self) -> Path:
+        """A row per point."""
+        return self.root / "trials.csv"
+
+    @property
+    def floors(self) -> Path:
+        """What untrained encoders score."""
+        return self.root / "floors.json"
+
+    @property
+    def udr(self) -> Path:
+        """How well the seeds of each cell agree; `sweeps.scoring.udr` keeps it."""
+        return self.root / "udr.json"
+
+    @property
+    def report(self) -> Path:
+        """The report's folder."""
+        return self.root / "report"
+
+    @property
+    def page(self) -> Path:
+        """The report's page."""
+        return self.report / "index.html"
+
+    @property
+    def wandb(self) -> Path:
+        """All that wandb writes: a folder for each attempt at a trial."""
+        return self.root / "wandb"
+
+    @property
+    def trials(self) -> Path:
+        """A folder per point that was begun."""
+        return self.root / "trials"
+
+    def trial(self, slug: str) -> TrialFolder:
+        """The folder of one point."""
+        return TrialFolder(self.trials / slug)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it stands on disk now."""
+
+    folder: StudyFolder
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.manifest.name
+
+    @functools.cached_property
+    def points(self) -> tuple[Point, ...]:
+        """Every expected point, in the order to run."""
+        return tuple(Point.of(values) for values in self.manifest.points)
+
+    @functools.cached_property
+    def results(self) -> Mapping[str, TrialResult]:
+        """The readable results, by slug."""
+        found = {
+            point.slug: TrialResult.read(self.folder.trial(point.slug).result)
+            for point in self.points
+        }
+        return {slug: result for slug, result in found.items() if result is not None}
+
+    @functools.cached_property
+    def states(self) -> Mapping[str, str]:
+        """The state of every point: complete, failed, pruned, running or pending."""
+        busy = {worker.slug for worker in living_workers(self.folder.workers) if worker.slug}
+        return {point.slug: self._state(point.slug, busy) for point in self.points}
+
+    def _state(self, slug: str, busy: set[str]) -> str:
+        result = self.results.get(slug)
+        if result is not None and self.is_final(result):
+            return result.state
+        return "running" if slug in busy else "pending"
+
+    def is_final(self, result: "TrialResult | AttemptResult") -> bool:
+        """Whether the point needs no further attempt."""
+        if result.state == "failed":
+            return result.attempt >= self.manifest.max_attempts
+        return not self.is_short(result)
+
+    def is_short(self, result: "TrialResult | AttemptResult") -> bool:
+        """Whether the study was extended since: the trial is to be trained on."""
+        wanted = self.manifest.steps
+        if result.state != "complete" or result.steps is None or wanted is None:
+            return False
+        return bool(result.steps < wanted)
+
+    def next_attempt(self, last: "TrialResult | AttemptResult | None") -> int:
+        """Return the number of the attempt that follows; training on is a first attempt again."""
+        return 1 if last is None or self.is_short(last) else last.attempt + 1
+
+    @property
+    def repeats(self) -> int:
+        """Seeds that a configuration needs to be best: all in a search, which has them singly."""
+        return len(self.manifest.search["seeds"]) if self.manifest.search else 1
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Points by state; they sum to `expected`, those that a search has yet to find included."""
+        states = [*self.states.values(), *["pending"] * self.manifest.unfound]
+        names = ("complete", "failed", "pruned", "running", "pending")
+        return {"expected": len(states)} | {name: states.count(name) for name in names}
+
+    @property
+    def left(self) -> int:
+        """How many points have not ended, those that a search has yet to find included."""
+        return self.counts["running"] + self.counts["pending"]
+
+    @property
+    def failures(self) -> list[str]:
+        """A line for each point whose last attempt failed, with its reason."""
+        most = self.manifest.max_attempts
+        lines = []
+        for slug, result in self.results.items():
+            reason = result.cause or "no reason given"
+            if self.states[slug] == "failed":
+                lines.append(f"failed {slug}: {reason}")
+            elif result.state == "failed":
+                lines.append(f"attempt {result.attempt} of {most} at {slug}: {reason}")
+        return lines
+
+    @functools.cached_property
+    def score_names(self) -> tuple[str, ...]:
+        """Every score that some result holds, and UDR if it is known, the objective first."""
+        names = {name for result in self.results.values() for name in result.scores}
+        names |= {name for scores in self.agreement.values() for name in scores}
+        return tuple(sorted(names, key=lambda name: (name != self.manifest.objective, name)))
+
+    @functools.cached_property
+    def agreement(self) -> Mapping[str, Mapping[str, float]]:
+        """UDR of the points whose cell has other seeds, by slug, as `scoring.udr` left it."""
+        try:
+            content = json.loads(self.folder.udr.read_text("utf-8"))
+            cells = content["cells"] if content["schema"] == UDR_SCHEMA else []
+            return {slug: scores for cell in cells for slug, scores in cell["scores"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def point(self, slug: str) -> Point:
+        """Return the expected point of this slug."""
+        return self._points_by_slug[slug]
+
+    @functools.cached_property
+    def _points_by_slug(self) -> Mapping[str, Point]:
+        return {point.slug: point for point in self.points}
+
+    def slug_of(self, part: str) -> str:
+        """Return the slug that is named, or the only one with this part in it.
+
+        Raises:
+            ConfigError: if none or several are meant.
+        """
+        if part in self._points_by_slug:
+            return part
+        matching = [point.slug for point in self.points if part in point.slug]
+        if len(matching) != 1:
+            some = "\n".join(f"  {slug}" for slug in matching[:10] or [self.points[0].slug, "  …"])
+            raise ConfigError(f"{part}: names {len(matching)} points; expected one, as in\n{some}")
+        return matching[0]
+
+    def result(self, slug: str) -> TrialResult | None:
+        """Return the result of one point, if there is one."""
+        return self.results.get(slug)
+
+    def trial_folder(self, slug: str) -> Path:
+        """Return the folder of the point with this slug, or the only one with this part in it.
+
+        Raises:
+            ConfigError: if none or several are meant.
+        """
+        return self.folder.trial(self.slug_of(slug)).root
+
+    def frame(self) -> "pd.DataFrame":
+        """Return a row per expected point: coordinates, state, scores, losses (nats), times (s)."""
+        import pandas as pd  # 0.5 s, which `status` need not pay
+
+        return pd.DataFrame([self._row(point) for point in self.points])
+
+    def ended(self) -> "pd.DataFrame":
+        """Return the rows of `frame()` that answers go by: those of trials that have ended.
+
+        Best configurations, verdicts, claims and flags speak of these trials, so that until the
+        end they agree. Seeds run one after the other: few configurations have all of theirs then.
+        """
+        from sweeps.analysis.curve import ended
+
+        return ended(self.frame())
+
+    def curve(self) -> "pd.DataFrame":
+        """Return the table of curve.csv: mean, interval and seeds of every cell and score."""
+        from sweeps.analysis.curve import curve
+
+        return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
+
+    def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
+        """Return a chart of the report as a matplotlib figure, which a notebook shows.
+
+        Args:
+            name: "curve", "heat_map" or "tradeoff"; of further axes, the best cell's facet.
+            score: the objective by default.
+
+        Raises:
+            ConfigError: there is no such chart, or no result with this score.
+        """
+        from sweeps.report.drawings import figure  # matplotlib
+
+        return figure(self, name, score=score)
+
+    def _image_size(self, point: Point, result: TrialResult | None) -> int:
+        """N of a point's images, which differs between points where their data are swept."""
+        if result is not None and result.data:
+            return math.prod(result.data["image_shape"])
+        if "data" not in self.manifest.axes:
+            return self.manifest.image_size
+        from bvae.data.datasets import DRAWN, describe
+
+        name = str(point.values["data"])
+        return math.prod(describe(name).image_shape) if name in DRAWN else self.manifest.image_size
+
+    def _row(self, point: Point) -> dict[str, object]:
+        values = point.values
+        result = self.results.get(point.slug)
+        row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
+        if self.manifest.search:
+            row["repeats"] = self.repeats
+        row["beta"] = beta = float(str(values["beta"]))
+        norm = beta_norm(
+            beta,
+            latent_dim=int(str(values["latent_dim"])),
+            image_size=self._image_size(point, result),
+        )
+        row["beta_norm"] = float(f"{norm:.12g}")
+        final = result if result is not None and self.is_final(result) else None
+        scores = {**final.scores, **self.agreement.get(point.slug, {})} if final else {}
+        row |= {name: scores.get(name) for name in self.score_names}
+        row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}
+        for name in (
+            "active_latents",
+            "images_seen",
+            "loss_change",
+            "wall_time_s",
+            "attempt",
+            "device",
+            "threads",
+        ):
+            row[name] = getattr(final, name) if final else None
+        # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
+        row["protocol"] = (final.scoring if final else {}).get("protocol", self.manifest.protocol)
+        row["error"] = result.cause if result else None
+        return row
+
+
+def load_study(folder: Path | str) -> Study:
+    """Open a study for reading, finished or not.
+
+    Raises:
+        ConfigError: if the folder holds no study.
+    """
+    where = StudyFolder(Path(folder).resolve())
+    return Study(where, Manifest.read(where.manifest))

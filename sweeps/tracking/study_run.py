@@ -1,0 +1,121 @@
+"""The study as a run of its own beside those of its points: table, charts, best β, verdict."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bvae import tracking
+from bvae.files import with_tilde
+from sweeps.analysis.curve import COLUMNS, curve
+from sweeps.statistics.inverted_u import Judgement, judge_all
+from sweeps.study.manifest import Manifest
+from sweeps.study.run_names import report_identity
+from sweeps.study.study import Study
+from sweeps.tracking.offline_files import fragments
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def track_report(study: Study, page: Path) -> str | None:
+    """Log how a study stands, unless it has been since its last result; a lone point has no run.
+
+    Args:
+        study: as it stands on disk.
+        page: its report, which the run tells the path of.
+
+    Returns:
+        Why it could not be, or not online; None if all is well.
+    """
+    done = study.counts["complete"]
+    if not done or len(study.points) < 2:
+        return None
+    settings = study.manifest.tracker
+    if settings["name"] == "none" or not _has_news(study):
+        return None
+    tracker = tracking.start(
+        kind=settings["name"],
+        mode=settings["mode"],
+        project=settings["project"],
+        folder=study.folder.root,
+        identity=report_identity(study.manifest),
+        config=_config(study.manifest),
+    )
+    frame, names = study.frame(), study.score_names
+    table = curve(frame, score_names=names, axes=study.manifest.axes)
+    tracker.log_table("curve", list(table.columns), list(_rows(table)), step=done)
+    columns = ["line", "log10_beta", "beta", "latent_dim", "mean", "low", "high", "n"]
+    lines = table[table["score"] == study.manifest.objective]
+    tracker.log_table("objective_curve", columns, list(_lines(lines, columns)), step=done)
+    for key, picture in _charts(study).items():
+        tracker.log_image(key, picture, step=done)
+    answers = dict(_answers(study.ended(), study.manifest)) if names else {}
+    counts = {f"points/{name}": number for name, number in study.counts.items()}
+    tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
+    tracker.finish()
+    return tracker.lost
+
+
+def _has_news(study: Study) -> bool:
+    """Whether a result is younger than what the run was last told."""
+    run_id = report_identity(study.manifest).run_id
+    told = [one.path for one in fragments(study.folder.wandb) if one.run_id == run_id]
+    results = [study.folder.trial(slug).result for slug in study.results]
+    told_at = max((path.stat().st_mtime_ns for path in told), default=0)
+    return any(path.stat().st_mtime_ns > told_at for path in results)
+
+
+def _config(manifest: Manifest) -> dict[str, Any]:
+    names = ("data", "model", "protocol", "objective", "lattice", "image_size", "command", "axes")
+    return {name: getattr(manifest, name) for name in names} | {"points": len(manifest.points)}
+
+
+def _rows(table: "DataFrame") -> Iterator[list[object]]:
+    """Yield the rows as plain values, missing ones as None."""
+    for row in table.astype(object).itertuples(index=False):
+        yield [None if isinstance(x, float) and math.isnan(x) else x for x in row]
+
+
+def _lines(table: "DataFrame", columns: Sequence[str]) -> Iterator[list[object]]:
+    """Yield the rows of one score for a chart with a line for each latent size, and each facet."""
+    axes = list(table.columns[len(COLUMNS) :])
+    names = table[["latent_dim", *axes]].astype(str).agg(" ".join, axis=1)
+    added = table.assign(line=names, log10_beta=np.log10(table["beta"].astype(float)))
+    yield from _rows(added[list(columns)])
+
+
+def _charts(study: Study) -> dict[str, Path]:
+    """Draw the curve and the heat map of the objective, if any point has it."""
+    from sweeps.report.drawings import draw_curve, draw_heat_map  # matplotlib
+
+    if study.manifest.objective not in study.score_names:
+        return {}
+    folder = study.folder.report
+    return {
+        "charts/curve": draw_curve(study, folder / "curve.png"),
+        "charts/heat_map": draw_heat_map(study, folder / "heat_map.png"),
+    }
+
+
+def _answers(ended: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, float | str]]:
+    """Yield what the report says of every latent size: best β, its score and interval, verdict."""
+    objective = manifest.objective
+    if objective not in ended:
+        return
+    for one in judge_all(ended, score_names=[objective], axes=manifest.axes):
+        where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
+        yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
+
+
+def _answer(one: Judgement, where: str) -> Iterator[tuple[str, float | str]]:
+    yield f"{where}/verdict", str(one.verdict)
+    yield f"{where}/text", one.text
+    if one.best is not None:
+        yield f"{where}/beta", one.best.beta
+        for name in ("mean", "low", "high"):
+            value = getattr(one.best, name)
+            if math.isfinite(value):
+                yield f"{where}/{name}", value

@@ -1,0 +1,69 @@
+"""Some points of a study in this process, with a progress bar: what `bvae` without `-m` does."""
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from sweeps.queue.queue import Queue
+from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
+from sweeps.study.study import Study, load_study
+from sweeps.study.trials import Point
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.live_table import Display
+from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
+
+
+def run_here(study: Study, points: Sequence[Point], *, display: Display) -> Exit:
+    """Run these points one after another; Ctrl-C saves the running one and stops.
+
+    Use inside `running`, like an orchestrator.
+    """
+    folder = study.folder
+    slugs = [point.slug for point in points]
+    folder.stop.unlink(missing_ok=True)
+    for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
+        display.say(message)
+    stop_request = StopRequest(folder)
+    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
+        _train(study, slugs, stop_request)
+    current = load_study(folder.root).states
+    states = {current[slug] for slug in slugs}
+    if stop_request.is_signalled:
+        return Exit.INTERRUPTED
+    if "failed" in states:
+        return Exit.FAILED
+    return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
+
+
+def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> None:
+    name = new_worker_name()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def on_step(point: Point, step: int, total: int) -> None:
+        if point.slug not in tasks:
+            tasks[point.slug] = bar.add_task(point.slug, total=total)
+        bar.update(tasks[point.slug], completed=step)
+
+    with bar, log_to(study.folder.logs / f"{name}.log"):
+        Worker(
+            study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
+        ).work()

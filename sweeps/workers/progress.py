@@ -1,0 +1,172 @@
+"""How far a running study is: counts, what each worker trains, time left, the best cell so far."""
+
+import os
+import re
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sweeps.study.heartbeat import Heartbeat, living_workers
+from sweeps.study.ranking import best, ranked
+from sweeps.study.results import AttemptResult, Results, stamp
+from sweeps.study.study import Study, load_study
+from sweeps.study.trials import Cell, text
+
+
+@dataclass(frozen=True)
+class BestCell:
+    """The cell with the best mean of the objective so far."""
+
+    cell: str
+    mean: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment."""
+
+    name: str
+    objective: str
+    counts: dict[str, int]
+    workers: tuple[Heartbeat, ...]
+    elapsed_s: float
+    eta_s: float | None
+    best: BestCell | None
+    failures: tuple[str, ...]
+
+
+class Progress:
+    """Polls the result files of a study, and reads those that have changed."""
+
+    def __init__(self, study: Study, results: Results | None = None) -> None:
+        self._study = study
+        self._results = results or Results(study)
+        self._open = {point.slug for point in study.points}
+        self._final: dict[str, AttemptResult] = {}
+        self._last: dict[str, AttemptResult | None] = {}
+        self._ended: list[tuple[str, str | None]] = []
+        self._mutex = threading.Lock()
+        self._started = time.monotonic()
+        self._is_refreshed = False
+        self._manifest_stamp = (0, 0)
+
+    @property
+    def left(self) -> int:
+        """How many points need another attempt, those that a search has yet to find included."""
+        return len(self._open) + self._study.manifest.unfound
+
+    def refresh(self) -> None:
+        """Read the results that were written, or set aside for a retry, since the last call."""
+        with self._mutex:
+            self._extend()
+            failed = {slug for slug, result in self._final.items() if result.state == "failed"}
+            for slug in self._begun() & (self._open | failed):
+                result = self._results.read(slug)
+                if result is not self._last.get(slug):
+                    self._record(slug, result)
+            if not self._is_refreshed:  # earlier failures say nothing about this run
+                self._is_refreshed = True
+                self._ended.clear()
+
+    def _extend(self) -> None:
+        """Add the points that a search has found since the last call."""
+        if not self._study.manifest.unfound:
+            return
+        written = stamp(self._study.folder.manifest)
+        if written == self._manifest_stamp:
+            return
+        self._manifest_stamp = written
+        self._study = load_study(self._study.folder.root)
+        self._open |= {point.slug for point in self._study.points} - self._final.keys()
+
+    def _begun(self) -> set[str]:
+        """Return the names of the folders in `trials/`, in which a result may be."""
+        try:
+            return {entry.name for entry in os.scandir(self._study.folder.trials)}
+        except FileNotFoundError:
+            return set()
+
+    def _record(self, slug: str, result: AttemptResult | None) -> None:
+        self._last[slug] = result
+        if result is not None and not result.is_abandoned:
+            self._ended.append((slug, result.cause))
+        if result is not None and self._study.is_final(result):
+            self._final[slug] = result
+            self._open.discard(slug)
+        else:
+            self._final.pop(slug, None)
+            self._open.add(slug)
+
+    def same_cause_in_a_row(self, number: int) -> str | None:
+        """Return the last cause if the last `number` different points failed with the same one.
+
+        Points whose workers died do not count: a death says nothing about the points that follow.
+        """
+        causes: dict[str, str] = {}
+        for slug, cause in reversed(self._ended):
+            if cause is None or (causes and _kind(cause) not in map(_kind, causes.values())):
+                return None
+            causes[slug] = cause
+            if len(causes) >= number:
+                return next(iter(causes.values()))
+        return None
+
+    def snapshot(self) -> Snapshot:
+        """Return the study as it was when `refresh` was last called."""
+        workers = [one for one in living_workers(self._study.folder.workers) if one.slug]
+        running = {worker.slug for worker in workers} & set(self._open)
+        states = [result.state for result in self._final.values()]
+        counts = {"expected": len(self._study.points) + self._study.manifest.unfound}
+        counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
+        counts |= {"running": len(running), "pending": self.left - len(running)}
+        return Snapshot(
+            name=self._study.name,
+            objective=self._study.manifest.objective,
+            counts=counts,
+            workers=tuple(workers),
+            elapsed_s=time.monotonic() - self._started,
+            eta_s=self._eta_s(workers),
+            best=self._best(),
+            failures=tuple(self._failures()),
+        )
+
+    def _eta_s(self, workers: list[Heartbeat]) -> float | None:
+        if not self.left:
+            return 0.0
+        times = [
+            result.wall_time_s for result in self._final.values() if result.state == "complete"
+        ]
+        if not times or not workers:
+            return None
+        steps = sum(worker.step / worker.total for worker in workers if worker.total)
+        return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
+
+    def _best(self) -> BestCell | None:
+        """Return the best configuration so far; none by UDR, which is not a trial's own score."""
+        ended = [
+            (point, self._final[point.slug].ending)
+            for point in self._study.points
+            if point.slug in self._final
+        ]
+        found = best(ranked(ended, n_seeds=self._study.repeats))
+        if found is None:
+            return None
+        n_seeds = sum(point.cell == found.key for point, _ in ended)
+        return BestCell(_name(found.key), found.mean, n_seeds)
+
+    def _failures(self) -> Iterator[str]:
+        for slug, result in self._final.items():
+            if result.state == "failed" and result.cause:
+                yield f"{slug}: {result.cause}"
+
+
+def _name(cell: Cell) -> str:
+    return " ".join(f"{key}={text(value)}" for key, value in cell)
+
+
+def _kind(cause: str) -> str:
+    """Return an error without its numbers: they may name a step, or a value that was swept."""
+    return re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\b(nan|inf)\b", "#", cause)

@@ -1,0 +1,393 @@
+"""A worker: trains one point of a study after another, until none is left or it is stopped."""
+
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
+
+from bvae import config
+from bvae.exceptions import ConfigError
+from bvae.logs import Lines
+from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, described, now
+from bvae.versions import code_version, versions
+from sweeps.queue.queue import Lease, LeaseLostError, Queue
+from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, is_locked, new_worker_name
+from sweeps.study.run_names import identity
+from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.trials import Point
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.processes import handling
+
+log = logging.getLogger("sweeps")
+
+IDLE_S = 0.5
+"""How often an idle worker checks for a waiting point."""
+
+SIGNAL_CHECK_S = 0.1
+"""How often a waiting worker checks whether it got a signal."""
+
+RECONCILE_S = 5.0
+"""How often an idle worker checks whether a worker with a lease has died."""
+
+STOP_CHECK_S = 0.5
+"""How often a worker in training checks for the study's stop file."""
+
+LEASE_CHECK_S = 10.0
+"""How often a worker in training checks that it still has its lease."""
+
+EXIT_WITHIN_S = 8.0
+"""How long a process may take after Ctrl-C to save what it trains and to exit."""
+
+REQUEUE_WAIT_S = 600.0
+"""How long a job that got SIGTERM waits, having saved, until SLURM requeues or ends it."""
+
+COMMIT_TRIES = 5
+"""How often writing a result is tried if the disk is full; pauses double from half a second."""
+
+
+@dataclass(frozen=True)
+class WorkerLoop:
+    """What a Hydra launcher runs in a process of its own; it must pickle.
+
+    Attributes:
+        root: the study's folder.
+        detached: whether the worker continues without an orchestrator, as on a cluster.
+        gpu: the one device the worker may see; None leaves the environment as it is.
+    """
+
+    root: Path
+    detached: bool = False
+    gpu: str | None = None
+
+    def __call__(self, composed: DictConfig) -> None:
+        """Run the worker; the launcher's composed configuration is not needed."""
+        del composed
+        if self.gpu is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu  # before torch is imported
+        parent = os.getppid()
+        name = new_worker_name()
+        folder = StudyFolder(self.root)
+        stop_request = StopRequest(folder)
+        with (
+            log_to(folder.logs / f"{name}.log"),
+            handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
+            in_a_job(stop_request),
+        ):
+            study = load_study(self.root)
+            Worker(
+                study,
+                name=name,
+                detached=self.detached,
+                launched=True,
+                stop_request=stop_request,
+            ).work()
+        if os.getppid() != parent:  # orphaned: joblib's process would wait minutes for more work
+            os._exit(Exit.COMPLETE)
+
+
+class RateLimited:
+    """A slow check that is called often: it is repeated after a time, and once true stays true."""
+
+    def __init__(self, check: Callable[[], bool], *, every_s: float) -> None:
+        self._check = check
+        self._every_s = every_s
+        self._checked_at = -every_s
+        self._answer = False
+
+    def __call__(self) -> bool:
+        """Return the last answer, or a new one if the last was false and is old."""
+        if not self._answer and time.monotonic() - self._checked_at > self._every_s:
+            self._checked_at = time.monotonic()
+            self._answer = self._check()
+        return self._answer
+
+
+class StopRequest:
+    """Whether a worker is to stop: it got a signal, or the study has a stop file."""
+
+    def __init__(self, folder: StudyFolder) -> None:
+        # Not a threading.Event: a handler that sets one may wait for the lock it has interrupted.
+        self._is_signalled = False
+        self._has_file = RateLimited(folder.stop.exists, every_s=STOP_CHECK_S)
+
+    @property
+    def is_signalled(self) -> bool:
+        """Whether a signal asked the worker to stop."""
+        return self._is_signalled
+
+    def set_signalled(self) -> None:
+        """Stop the worker after the running step; safe in a signal handler."""
+        self._is_signalled = True
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but end soon after a signal."""
+        until = time.monotonic() + seconds
+        while not self._is_signalled and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, SIGNAL_CHECK_S))
+
+    def __call__(self) -> bool:
+        """Return whether to stop."""
+        return self._is_signalled or self._has_file()
+
+
+@contextlib.contextmanager
+def stopping_on(
+    stop_request: StopRequest, *numbers: signal.Signals, within_s: float | None = None
+) -> Iterator[None]:
+    """Stop on one of these signals, within a time if one is given; on a second one exit at once."""
+    timers: list[threading.Timer] = []
+
+    def handle(number: int, _: object) -> None:
+        if stop_request.is_signalled:
+            os._exit(Exit.INTERRUPTED)
+        stop_request.set_signalled()
+        if within_s is not None:
+            timers.append(threading.Timer(within_s, os._exit, [Exit.INTERRUPTED]))
+            timers[-1].daemon = True
+            timers[-1].start()
+
+    try:
+        with handling(handle, *numbers):
+            yield
+    finally:
+        for timer in timers:  # what follows the block has no time limit
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def in_a_job(stop_request: StopRequest) -> Iterator[None]:
+    """Stop on a job's signals, and requeue the job if SLURM's signal asks for that.
+
+    SLURM sends SIGUSR2 before a time limit. submitit's handler would requeue the job in the middle
+    of a step; here that handler is called when the point is saved. SIGTERM is sent both to a job
+    that is preempted, which SLURM requeues if it still runs at the end of its grace time, and to
+    one that is cancelled: having saved, the worker waits for what SLURM does.
+    """
+    requeue = signal.getsignal(signal.SIGUSR2)
+    if not callable(requeue):  # not a job of submitit
+        with stopping_on(stop_request, signal.SIGTERM):
+            yield
+        return
+    received: set[int] = set()
+
+    def handle(number: int, _: object) -> None:
+        received.add(number)
+        stop_request.set_signalled()
+
+    with handling(handle, signal.SIGUSR2, signal.SIGTERM):
+        yield
+        if signal.SIGTERM in received and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+            time.sleep(REQUEUE_WAIT_S)
+    if signal.SIGUSR2 in received:
+        requeue(signal.SIGUSR2, None)
+
+
+class Worker:
+    """One process that trains points of a study.
+
+    Args:
+        study: on disk already.
+        name: unlike any other worker's.
+        detached: whether to continue when no command runs the study.
+        launched: whether the command that runs the study has started this process.
+        stop_request: whether to stop; checked at every step.
+        among: the slugs of the points to train; all if None.
+        on_step: called with point, step and total at every step.
+
+    Raises:
+        ConfigError: the sources of `bvae/` are not those that the study was begun with.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        name: str,
+        detached: bool,
+        launched: bool = False,
+        stop_request: StopRequest | None = None,
+        among: Collection[str] | None = None,
+        on_step: Callable[[Point, int, int], None] | None = None,
+    ) -> None:
+        if code_version() != study.manifest.code_version:
+            raise ConfigError(
+                f"the sources of bvae/ have changed since {study.name} was begun; "
+                "type the command again to see which, and what to do"
+            )
+        self._folder = study.folder
+        self._detached = detached
+        self._among = among
+        self._on_step = on_step
+        self._queue = Queue(study)
+        self._registry = WorkerRegistry(study.folder.workers)
+        self._stop_request = stop_request or StopRequest(study.folder)
+        self._reconciled_at = -RECONCILE_S
+        self._heartbeat = HeartbeatWriter(
+            study.folder.workers / f"{name}.json", name=name, launched=launched
+        )
+
+    def work(self) -> None:
+        """Train points until none waits or is leased, or until it is stopped."""
+        manifest = self._queue.study.manifest
+        with self._heartbeat:
+            if self._should_stop():
+                return
+            self._train = _function(manifest.trial)
+            with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
+                self._train_points()
+        log.info("asked to stop" if self._stop_request() else "no trial is left")
+
+    def _train_points(self) -> None:
+        while not self._should_stop():
+            lease = self._queue.lease(
+                self._heartbeat.name, among=self._among, announce=self._heartbeat.report
+            )
+            if lease is not None:
+                self._run(lease)
+            elif not self._wait_for_more():
+                return
+
+    def _should_stop(self) -> bool:
+        is_abandoned = not self._detached and not is_locked(self._folder.orchestrator)
+        return self._stop_request() or is_abandoned
+
+    def _wait_for_more(self) -> bool:
+        """Wait while other workers have leases, which may be requeued; False if none has."""
+        is_due = time.monotonic() - self._reconciled_at > RECONCILE_S
+        if not is_due and self._wanted(self._queue.open_slugs()):
+            self._stop_request.wait(IDLE_S)
+            return True
+        self._reconciled_at = time.monotonic()
+        self._queue.reconcile(self._registry)
+        return bool(self._wanted(self._queue.open_slugs()))
+
+    def _wanted(self, slugs: set[str]) -> set[str]:
+        return slugs if self._among is None else slugs.intersection(self._among)
+
+    def _run(self, lease: Lease) -> None:
+        slug = lease.point.slug
+        log.info("attempt %d at %s", lease.attempt_number, slug)
+        try:
+            self._run_attempt(lease)
+        except LeaseLostError:
+            log.warning("%s: the lease was lost; this attempt is dropped", slug)
+            self._queue.tidy(slug)
+        finally:
+            self._heartbeat.report(None)
+
+    def _run_attempt(self, lease: Lease) -> None:
+        """Run the attempt, and commit its result or requeue the point."""
+        try:
+            result = self._result(lease)
+        except Interrupted as interruption:
+            log.info("interrupted %s", interruption)
+            self._queue.release(lease)
+            return
+        self._commit(lease, result)
+        log.info("%s: %s", lease.point.slug, result.state)
+
+    def _result(self, lease: Lease) -> TrialResult:
+        try:
+            return self._train(self._assignment(lease))
+        except Interrupted:
+            raise
+        except (Exception, SystemExit) as error:  # whatever was raised is the result: failed
+            return TrialResult(
+                point=lease.point.values,
+                state="failed",
+                attempt=lease.attempt_number,
+                threads=self._queue.study.manifest.threads,
+                started_at=now(),
+                error=described(error),
+                versions=versions(),
+            )
+
+    def _commit(self, lease: Lease, result: TrialResult) -> None:
+        """Commit the result; if the disk is full, try several times rather than lose it."""
+        for tries in range(1, COMMIT_TRIES):
+            try:
+                self._queue.commit(lease, result)
+            except OSError as error:
+                log.error("%s: the result cannot be written (%s)", lease.point.slug, error)
+                self._stop_request.wait(0.25 * 2**tries)
+            else:
+                return
+        self._queue.commit(lease, result)
+
+    def _assignment(self, lease: Lease) -> Assignment:
+        manifest = self._queue.study.manifest
+        return Assignment(
+            config=config.parse(manifest.configuration(lease.point)),
+            folder=self._folder.trial(lease.point.slug),
+            point=lease.point.values,
+            attempt=lease.attempt_number,
+            identity=identity(manifest, lease.point),
+            tracker_folder=self._folder.root,
+            monitor=Monitor(
+                stopping=self._stopping(lease),
+                at=self._reporter(lease.point),
+                should_prune=functools.partial(self._should_prune, lease),
+            ),
+        )
+
+    def _stopping(self, lease: Lease) -> Callable[[], bool]:
+        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=LEASE_CHECK_S)
+        return lambda: self._stop_request() or lost()
+
+    def _is_lease_lost(self, lease: Lease) -> bool:
+        """Whether the point was taken over; False if that is unknown: commit checks it again."""
+        try:
+            return not self._queue.holds(lease)
+        except OSError as error:
+            log.warning("%s: the lease cannot be checked (%s)", lease.point.slug, error)
+            return False
+
+    def _should_prune(self, lease: Lease, step: int, score: float) -> bool:
+        """Whether to prune the point; False if the other scores cannot be read."""
+        try:
+            return self._queue.should_prune(lease, step=step, score=score)
+        except OSError as error:
+            log.warning("%s: the pruner cannot be asked (%s)", lease.point.slug, error)
+            return False
+
+    def _reporter(self, point: Point) -> Callable[[int, int], None]:
+        def report(step: int, total: int) -> None:
+            self._heartbeat.report(point.slug, step=step, total=total, write=False)
+            if self._on_step is not None:
+                self._on_step(point, step, total)
+
+        return report
+
+
+def _function(dotted: str) -> Callable[[Assignment], TrialResult]:
+    module, _, name = dotted.rpartition(".")
+    found: Callable[[Assignment], TrialResult] = getattr(importlib.import_module(module), name)
+    return found
+
+
+@contextlib.contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Write this project's log to a file while the block runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("sweeps", "bvae")]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

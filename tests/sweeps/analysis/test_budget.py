@@ -1,0 +1,117 @@
+"""How long models were trained, and what became of the best β when trained longer."""
+
+from typing import Any
+
+import pytest
+
+from sweeps.analysis.budget import budget, budget_checks
+from sweeps.analysis.summary import digest
+from sweeps.report.comparison import render
+from sweeps.report.page import write_report
+
+BETAS = (1, 4, 16, 64)
+
+
+@pytest.fixture
+def make_trained(make_study: Any, points_of: Any, result_of: Any) -> Any:
+    """A function that writes a study of so many steps whose score is highest at a given β."""
+
+    def make(name: str, steps: int, peak: float, betas: Any = BETAS, **changes: Any) -> Any:
+        points = points_of(betas=betas, latent_dims=(5,), seeds=(0, 1, 2))
+
+        def result(point: Any) -> Any:
+            score = 0.3 - 0.1 * (point.values["beta"] != peak) + 0.01 * point.values["seed"]
+            own = {"images_seen": 64 * steps, "scores": {"mig": score}, "active_latents": 3}
+            return result_of(point, **own, **changes)
+
+        return make_study(
+            points,
+            folder=name,
+            base={"trainer.max_steps": steps},
+            results={point.slug: result(point) for point in points},
+        )
+
+    return make
+
+
+def test_images_and_change_of_the_loss_are_said(
+    make_study: Any, points_of: Any, result_of: Any
+) -> None:
+    """Over complete trainings: the median, and the one that changed most, with its sign."""
+    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    changes = (-0.002, -0.03, 0.001, -0.004)
+    results = {
+        point.slug: result_of(point, loss_change=change, images_seen=seen)
+        for point, change, seen in zip(points, changes, (64000, 64000, 128000, 64000), strict=True)
+    }
+    results[points[2].slug] |= {"state": "failed", "attempt": 3, "scores": {}}
+    found = budget(digest(make_study(points, results=results)), command="bvae -m beta=1,4")
+    assert found.images == "64,000"
+    assert found.change == "-0.4 % (median), -3.0 % (largest)"
+
+
+def test_older_results_know_no_change(make_study: Any) -> None:
+    """Then nothing is said of it, and nothing is called unsettled."""
+    found = budget(digest(make_study()), command="bvae -m")
+    assert (found.change, found.falling) == ("–", "")
+
+
+@pytest.mark.parametrize(("change", "falling"), [(-0.02, "2.0 %"), (-0.009, ""), (0.02, "")])
+def test_best_cell_that_still_learns_is_the_best_at_this_budget(
+    make_trained: Any, change: float, falling: str
+) -> None:
+    """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
+    study = make_trained("quick", 1000, 16, loss_change=change)
+    found = budget(digest(study), command="bvae -m experiment=quick beta=1,4,16,64")
+    page = write_report(study).read_text("utf-8")
+    assert found.falling == falling
+    assert ("best β at this budget" in page) == bool(falling)
+    assert found.command == (
+        "bvae -m experiment=quick beta=4,16,64 latent_dim=5 seed=0,1,2 "
+        "trainer.max_steps=2000 study=quick-longer"
+    )
+    assert found.compare.endswith("/quick-longer")
+
+
+def test_nothing_to_compare_has_no_command(make_study: Any, points_of: Any) -> None:
+    """With a single β, or where the steps are not known."""
+    one = make_study(
+        points_of(betas=(4,), latent_dims=(5,), seeds=(0,)), base={"trainer.max_steps": 10}
+    )
+    for study in (one, make_study(folder="b")):
+        assert budget(digest(study), command="bvae -m").command == ""
+
+
+@pytest.mark.parametrize(
+    ("peak", "betas", "answer"),
+    [
+        pytest.param(4, (1, 4, 16), "holds", id="the same"),
+        pytest.param(16, BETAS, "holds", id="one step, others tried beyond"),
+        pytest.param(8, (4, 8, 16), "holds", id="half a step"),
+        pytest.param(16, (1, 4, 16), "open", id="one step, at the border"),
+        pytest.param(64, BETAS, "moves", id="two steps"),
+        pytest.param(0.25, (0.25, 1, 4), "moves", id="beyond the grid"),
+    ],
+)
+def test_best_beta_holds_or_moves_when_trained_longer(
+    make_trained: Any, peak: float, betas: Any, answer: str
+) -> None:
+    """More than one step of the shorter study's grid is a move, and both β are said."""
+    short, long = make_trained("a", 1000, 4), make_trained("b", 2000, peak, betas)
+    (check,) = budget_checks(digest(short), digest(long))
+    assert (check.place, check.answer) == ("5 latents", answer)
+    assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in check.text
+    assert f"{peak:g} (of those tried {peak:g}, " in check.text
+    assert check.text.endswith("after 128,000")
+    assert ("best β at this budget" in check.text) == (answer == "moves")
+    assert budget_checks(digest(long), digest(short)) == [check]
+    assert "when trained longer?" in render(digest(short), digest(long))
+
+
+def test_other_differences_are_no_budget_check(make_trained: Any, make_study: Any) -> None:
+    """Where more than the steps differs, a move may have other reasons."""
+    short = make_trained("a", 1000, 4)
+    other = make_study(folder="b", base={"trainer.max_steps": 2000, "optimizer.lr": 0.1})
+    same = make_study(folder="c", base={"trainer.max_steps": 1000})
+    assert budget_checks(digest(short), digest(other)) == []
+    assert budget_checks(digest(short), digest(same)) == []

@@ -1,0 +1,150 @@
+import json
+import math
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sweeps.analysis.summary import digest
+from sweeps.commands.best import best, in_lines, plain
+from sweeps.report.answer import line_answers
+from sweeps.study.study import Study, load_study
+from sweeps.study.trials import Point, grid
+from tests.doubles.studies import make_study, points, write_result
+
+SCORES = {0.25: 0.1, 1: 0.2, 4: 0.6, 16: 0.3}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """A clear inverted U of three seeds, the last of which is the best at β = 4."""
+    monkeypatch.chdir(tmp_path)
+    listed = points(beta=list(SCORES), seed=[0, 1, 2])
+    made = make_study(tmp_path / "runs" / "made", listed, command="bvae -m beta=0.25,1,4,16")
+    for point in listed:
+        beta, seed = float(str(point.values["beta"])), int(str(point.values["seed"]))
+        mig = SCORES[beta] + (0.01 * seed if beta >= 4 else -0.01 * seed)
+        scores = {"mig": mig, "sap": 1 - 0.05 * beta + 0.001 * seed}
+        write_result(made, point, scores=scores, active_latents=3)
+        checkpoints = made.folder.trial(point.slug).root / "checkpoints"
+        checkpoints.mkdir()
+        (checkpoints / "last.ckpt").touch()
+    return load_study(made.folder.root)
+
+
+class TestInLines:
+    def test_a_whole_answer(self, study: Study) -> None:
+        """The best cell, how sure it is, and its best model, with a command that can be pasted."""
+        lines = list(in_lines(best(study, score="mig")))
+
+        assert lines[0].startswith("* beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
+        assert "    β_norm 0.0195; a seed left out scores 0.610" == lines[1]
+        assert "    the best β of those tried: 4 (β_norm 0.0195; 95 % confidence)" == lines[2]
+        assert lines[3].startswith(
+            "    inverted U: yes; rise and fall are both shown: 0.090 at β = 0"
+        )
+        assert "best model: beta=4,latent_dim=5,seed=2 (mig 0.620)" == lines[4]
+        again = lines[5].removeprefix("    again: ")
+        assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == shlex.split(again)[1:]
+        weights = Path(lines[6].removeprefix("    weights: "))
+        assert weights.exists()
+        assert not weights.is_absolute()
+
+    def test_it_is_what_the_report_says(self, study: Study) -> None:
+        """The words are those of the page."""
+        (of_report,) = line_answers(digest(study), score="mig", command=study.manifest.command)
+        said = "\n".join(in_lines(best(study, score="mig")))
+
+        assert of_report.beta_range in said
+        assert of_report.text in said
+
+    def test_what_to_try_next(self, study: Study) -> None:
+        """By a score that is best at the border, there is a β beyond it to try."""
+        said = "\n".join(in_lines(best(study, score="sap")))
+
+        assert "* beta=0.25 " in said
+        assert "the best β is at the border of the grid or next to the collapse; try" in said
+        assert re.search(r"try β = 0.\d+ next: bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2\n", said)
+
+    def test_the_model_of_another_score(self, study: Study) -> None:
+        """It is the best by the score that was asked for."""
+        lucky = Point.of({"beta": 4, "latent_dim": 5, "seed": 0})
+        write_result(study, lucky, scores={"mig": 0.1, "sap": 2.0}, active_latents=3)
+        found = best(load_study(study.folder.root), score="sap").model
+
+        assert found is not None
+        assert (lucky.slug, 2.0) == (found.slug, found.score)
+
+    def test_fresh_seeds(self, study: Study) -> None:
+        """What they say of the best cell stands below it; they are those of the objective."""
+        fresh = points(beta=[1, 4, 16], seed=[3, 4, 5])
+        made = make_study(study.folder.root.with_name("made-confirm"), fresh)
+        for point in fresh:
+            at, seed = SCORES[float(str(point.values["beta"]))], int(str(point.values["seed"]))
+            write_result(made, point, scores={"mig": at + 0.01 * seed}, active_latents=3)
+        found = best(study, score="mig")
+        (said,) = [line for line in in_lines(found) if line.startswith("confirmation")]
+
+        assert said.startswith("confirmation: beta=4 latent_dim=5 on 3 fresh seeds: mig 0.640 (")
+        as_json = json.loads(json.dumps(plain(found), allow_nan=False))["confirmation"]
+        assert ("confirmed", 4) == (as_json["answer"], as_json["fresh"]["beta"])
+        assert best(study, score="sap").confirmation is None
+
+    def test_collapsed_cells_of_all_latent_sizes_come_last(self, tmp_path: Path) -> None:
+        """A latent size that has collapsed everywhere is not the best of all by a high score."""
+        listed, _ = grid({"beta": [1, 4], "latent_dim": [1, 5], "seed": [0, 1]})
+        made = make_study(tmp_path / "made", listed, command="bvae -m beta=1,4")
+        for point in listed:
+            active, mig = (1, 1.0) if point.values["latent_dim"] == 1 else (3, 0.2)
+            write_result(made, point, scores={"mig": mig}, active_latents=active)
+        found = best(load_study(made.folder.root), score="mig")
+
+        assert found.overall is not None
+        assert 5 == found.overall.cell.latent_dim
+
+    def test_so_far(self, study: Study) -> None:
+        """Until the end it goes by the seeds there are, and says how many are missing."""
+        for seed in (1, 2):
+            study.folder.trial(f"beta=4,latent_dim=5,seed={seed}").result.unlink()
+        lines = list(in_lines(best(load_study(study.folder.root), score="mig")))
+
+        assert "2 trainings are left: the best so far" == lines[0]
+        assert lines[1].startswith("* beta=4 latent_dim=5  mig 0.600 (95 % interval ")
+        assert lines[1].endswith(", 1 seed)")
+
+    def test_nothing_yet(self, tmp_path: Path) -> None:
+        """It is said; there is no model."""
+        answer = best(make_study(tmp_path / "empty"), score="mig")
+
+        assert ["no cell is complete yet"] == list(in_lines(answer))
+        assert (None, None, []) == tuple(
+            plain(answer)[key] for key in ("best", "model", "by_latent_dim")
+        )
+
+
+class TestPlain:
+    def test_numbers_of_cell_and_judgement(self, study: Study) -> None:
+        """What the words say, as numbers; JSON can hold all of it."""
+        found = json.loads(json.dumps(plain(best(study, score="mig")), allow_nan=False))
+
+        cell = found["best"]
+        assert [cell] == found["by_latent_dim"]
+        assert ("mig", 0) == (found["score"], found["left"])
+        assert (4, 5, 3, "yes") == tuple(cell[k] for k in ("beta", "latent_dim", "n", "verdict"))
+        assert 0.61 == pytest.approx(cell["mean"])
+        assert cell["low"] < cell["mean"] < cell["high"]
+        assert (4, 4) == (cell["best_range"]["low"], cell["best_range"]["high"])
+        assert "beta=4,latent_dim=5,seed=2" == found["model"]["slug"]
+        assert 0.62 == pytest.approx(found["model"]["score"])
+
+    def test_unknown_is_null(self, study: Study) -> None:
+        """One seed has no interval."""
+        for point in study.points:
+            if point.values["seed"] != 0:
+                study.folder.trial(point.slug).result.unlink()
+        answer = best(load_study(study.folder.root), score="mig")
+
+        assert answer.overall is not None
+        assert math.isnan(answer.overall.cell.low)
+        assert plain(answer)["best"]["low"] is None

@@ -1,0 +1,269 @@
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweeps.analysis.curve import Cell, best_cells
+from sweeps.commands.conclude import best_line, conclude, described
+from sweeps.report import page
+from sweeps.scoring import untrained
+from sweeps.study.study import Study, load_study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.live_table import Display
+from tests.doubles.studies import make_study, points, write_result
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Two cells of two seeds; β = 4 is the better one."""
+    made = make_study(tmp_path / "tested")
+    for point in made.points:
+        score = 0.1 * float(str(point.values["beta"])) + 0.01 * int(str(point.values["seed"]))
+        write_result(made, point, scores={"mig": score})
+    return load_study(made.folder.root)
+
+
+@pytest.fixture
+def concluded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Conclude a study, its report not drawn but noted as a file; returns what is said."""
+
+    def draw(study: Study) -> Path:
+        study.folder.report.mkdir(exist_ok=True)
+        study.folder.page.write_text("drawn")
+        return study.folder.page
+
+    def concluded(study: Study, code: Exit = Exit.COMPLETE) -> str:
+        out = io.StringIO()
+        conclude(study, Display(Console(file=out)), code)
+        return out.getvalue()
+
+    monkeypatch.setattr(page, "write_report", draw)
+    return concluded
+
+
+def age(study: Study, *, by_s: float) -> None:
+    """Set the times of a study's files back, of the report less so."""
+    for path in study.folder.root.rglob("*"):
+        shift = by_s / 2 if path == study.folder.page else by_s
+        os.utime(path, (time.time() + shift, time.time() + shift))
+
+
+class TestConclude:
+    def test_a_complete_study(self, study: Study, concluded: Callable[..., str]) -> None:
+        """Counts, the best cell, the path of the report; a row per point on disk."""
+        said = concluded(study)
+
+        assert said.startswith("4 of 4 points complete\n")
+        assert "best: beta=4 latent_dim=5  mig 0.405" in said
+        assert "report: " in said
+        assert "index.html" in said
+        assert 5 == len(study.folder.table.read_text().splitlines())
+        assert "again" not in said
+
+    def test_what_has_failed_and_what_is_left(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """Reasons, and what to type."""
+        one, two, three, _ = study.points
+        write_result(study, one, state="failed", attempt=3, error="ValueError: no\nTraceback")
+        write_result(study, two, state="pruned")
+        study.folder.trial(three.slug).result.unlink()
+
+        said = concluded(study, Exit.LEFT)
+
+        assert said.startswith("1 of 4 points complete, 1 failed, 1 pruned\n")
+        assert f"  failed {one.slug}: ValueError: no\n" in said
+        assert "type the same command again to go on" in said
+
+    def test_runs_that_are_not_on_the_server(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """Trials are complete whatever their tracker did; that it gave up is said once."""
+        reason = "kept offline for `sweeps sync`: CommError: gone"
+        for point in study.points[:3]:
+            write_result(study, point, tracking=reason)
+
+        said = concluded(study)
+
+        assert said.startswith("4 of 4 points complete\n")
+        assert f"  tracking of 3 trial(s): {reason}\n" in said
+
+    def test_who_interrupts_does_not_wait(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """The table is written, nothing is drawn."""
+        said = concluded(study, Exit.INTERRUPTED)
+
+        assert "report" not in said
+        assert study.folder.table.exists()
+        assert not study.folder.report.exists()
+
+    @pytest.mark.parametrize("changed", ["manifest", "result", "udr"])
+    def test_a_report_is_drawn_again_when_something_has_changed(
+        self, study: Study, concluded: Callable[..., str], changed: str
+    ) -> None:
+        """Only then: of a finished study of thousands of points it takes many seconds."""
+        concluded(study)
+        study.folder.page.write_text("as it was")
+        age(study, by_s=-10)
+
+        assert "nothing has changed since it was drawn" in concluded(study)
+        assert "as it was" == study.folder.page.read_text()
+
+        folder = study.folder
+        path = {
+            "manifest": folder.manifest,
+            "result": folder.trial(study.points[0].slug).result,
+            "udr": folder.udr,
+        }[changed]
+        path.touch()
+
+        assert "nothing has changed" not in concluded(study)
+        assert "drawn" == study.folder.page.read_text()
+
+    def test_the_report_of_an_unfinished_study_is_always_drawn(
+        self, study: Study, concluded: Callable[..., str]
+    ) -> None:
+        """A result that has gone leaves no file that is new."""
+        concluded(study)
+        study.folder.page.write_text("as it was")
+        study.folder.trial(study.points[0].slug).result.unlink()
+
+        concluded(load_study(study.folder.root), Exit.LEFT)
+
+        assert "drawn" == study.folder.page.read_text()
+
+
+class TestFloors:
+    def test_are_found_before_the_report(
+        self, study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The report is drawn from them."""
+
+        def add(study: Study, *, tell: Callable[[str], object]) -> None:
+            assert not study.folder.page.exists()
+            tell("scoring untrained encoders")
+
+        monkeypatch.setattr(untrained, "add_floors", add)
+        said = concluded(study)
+
+        assert said.index("scoring untrained encoders") < said.index("report: ")
+
+    def test_a_failure_does_not_cost_the_report(
+        self, study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is said, and its traceback is in the log."""
+
+        def fail(study: Study, *, tell: Callable[[str], object]) -> None:
+            del study, tell
+            raise MemoryError("no memory for the codes")
+
+        monkeypatch.setattr(untrained, "add_floors", fail)
+        said = concluded(study)
+
+        assert "the report has no floor: MemoryError: no memory for the codes" in said
+        assert "report: " in said
+        assert study.folder.page.exists()
+        assert "Traceback" in (study.folder.logs / "orchestrator.log").read_text()
+
+    @pytest.mark.parametrize("code", [Exit.INTERRUPTED, Exit.LEFT])
+    def test_nobody_waits_for_them_in_vain(
+        self,
+        study: Study,
+        concluded: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+        code: Exit,
+    ) -> None:
+        """Neither who interrupts nor a study of which nothing is complete."""
+        monkeypatch.delattr(untrained, "add_floors")
+        if code is Exit.LEFT:
+            for point in study.points:
+                study.folder.trial(point.slug).result.unlink()
+
+        assert "floor" not in concluded(study, code)
+
+
+class TestBestLine:
+    def test_only_a_whole_cell_is_best(self, study: Study) -> None:
+        """A cell with a failed seed may look better than it is."""
+        better = next(point for point in study.points if point.values["beta"] == 4)
+        write_result(study, better, state="failed", attempt=3, error="ValueError: no")
+
+        assert best_line(load_study(study.folder.root)).startswith("best: beta=1 ")
+
+    def test_so_far(self, study: Study) -> None:
+        """While seeds are to come, it goes by those that are there."""
+        for point in study.points:
+            if point.values["seed"] == 1:
+                study.folder.trial(point.slug).result.unlink()
+
+        best = "best so far: beta=4 latent_dim=5  mig 0.400 (1 seed: no interval)"
+        assert best == best_line(load_study(study.folder.root))
+
+    def test_none_is_whole(self, study: Study) -> None:
+        """Then there is no best cell, and it is said."""
+        for point in study.points:
+            if point.values["seed"] == 0:
+                write_result(study, point, state="failed", attempt=3, error="ValueError: no")
+
+        assert "no best cell: none is complete yet" == best_line(load_study(study.folder.root))
+
+    def test_nobody_has_the_score(self, tmp_path: Path) -> None:
+        """Data without factors has no objective."""
+        made = make_study(tmp_path / "tested", points())
+        for point in made.points:
+            write_result(made, point, scores={})
+
+        assert "no best cell: no point has the score mig yet" == best_line(made)
+
+    def test_one_seed_has_no_udr(self, tmp_path: Path) -> None:
+        """It is said what UDR needs."""
+        made = make_study(tmp_path / "tested", points(seed=[0]), objective="udr")
+        for point in made.points:
+            write_result(made, point)
+
+        assert best_line(made).endswith("the score udr yet, which needs two seeds of a cell")
+
+
+class TestDescribed:
+    @pytest.fixture
+    def cell(self, study: Study) -> Cell:
+        """The best cell."""
+        overall = best_cells(study.frame(), score="mig", axes=()).overall
+        assert overall is not None
+        return overall
+
+    def test_interval_and_seeds(self, cell: Cell) -> None:
+        """How sure one may be stands beside the mean."""
+        text = described(replace(cell, mean=0.5, low=0.41, high=0.59, n=3))
+
+        assert "beta=4 latent_dim=5  mig 0.500 (95 % interval 0.410 to 0.590, 3 seeds)" == text
+
+    def test_one_seed_has_no_interval(self, cell: Cell) -> None:
+        """It is said rather than left out."""
+        nan = float("nan")
+
+        assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(1 seed: no interval)")
+
+    def test_further_axes(self, cell: Cell) -> None:
+        """They are part of where the cell is."""
+        found = described(replace(cell, axes=(("model", "conv"),)))
+
+        assert found.startswith("beta=4 latent_dim=5 model=conv  mig")
+
+    def test_null_is_written_as_typed(self, cell: Cell) -> None:
+        """As are lists and truth."""
+        found = described(replace(cell, axes=(("a", None), ("b", (1, 2)), ("c", True))))
+
+        assert found.startswith("beta=4 latent_dim=5 a=null b=[1,2] c=true  mig")
+
+    def test_udr_is_of_two_seeds(self, cell: Cell) -> None:
+        """Of a pair of seeds, also where other cells give it an interval."""
+        found = described(replace(cell, score="udr", n=1, low=0.4, high=0.6))
+
+        assert found.endswith("to 0.600, 2 seeds, which have one UDR)")

@@ -1,0 +1,313 @@
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
+
+from bvae.__main__ import main
+from bvae.exceptions import ConfigError
+from sweeps.commands import sweep
+from sweeps.commands.sweep import BvaeSweeper, SweeperConf, conf_of
+from sweeps.plan.plan import Terms
+from sweeps.study.study import Study, load_study
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.worker import WorkerLoop
+from tests.doubles.studies import make_study, slugs
+
+Typed = Callable[..., tuple[int, str]]
+FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "study=swept")
+GRID = ("beta=1,4", "latent_dim=2", "seed=0,1")
+
+
+class TestConf:
+    @pytest.mark.parametrize(
+        ("key", "value", "message"),
+        [
+            ("n_workers", 0, "n_workers: expected an integer of at least 1, but got 0"),
+            ("max_attempts", 0, "max_attempts: expected an integer of at least 1, but got 0"),
+            ("max_deaths", -1, "max_deaths: expected an integer of at least 1, but got -1"),
+            ("max_minutes", 0.0, "max_minutes: expected a finite number above 0, but got 0"),
+            ("max_minutes", float("nan"), "max_minutes: expected a finite number above 0"),
+            ("direction", "minimize", "direction: expected maximize"),
+            ("study_name", "x", "study_name: a study is named by study="),
+            ("storage", "sqlite:///a.db", "SQLite locks no rows: two workers would be handed one"),
+            ("storage", "mysql://h/d", "expected postgresql://user@host/database, but got mysql"),
+            (
+                "storage",
+                "postgresql://u:p@h/d",
+                "a password has no place in a file; set PGPASSWORD",
+            ),
+            ("storage", "postgresql://h/d?password=p", "a password has no place in a file"),
+            ("workers_per_device", 0, "workers_per_device: expected an integer of at least 1"),
+            ("pruner", "hyperband", "pruner: expected one of percentile, median, or null"),
+            ("n_trials", 0, "n_trials: expected an integer of at least 1, but got 0"),
+        ],
+    )
+    def test_mistakes(self, key: str, value: object, message: str) -> None:
+        """Each is told with the key as it is typed."""
+        conf = SweeperConf(**{key: value})  # type: ignore[arg-type]
+
+        with pytest.raises(ConfigError, match=rf"^hydra\.sweeper\.{key}: ") as raised:
+            conf.check()
+        assert message in str(raised.value)
+
+    def test_all_at_once(self) -> None:
+        """And none where there is none."""
+        with pytest.raises(ConfigError) as raised:
+            SweeperConf(n_workers=0, max_minutes=-1.0, storage="x").check()
+
+        assert 3 == len(str(raised.value).splitlines())
+        SweeperConf(n_workers=2, max_minutes=0.5).check()
+
+    def test_keys_become_one_record(self) -> None:
+        """What is not typed has its default."""
+        conf = conf_of(OmegaConf.create({"n_workers": 3, "max_deaths": 2}))
+
+        assert (3, Terms(max_deaths=2)) == (conf.n_workers, conf.terms)
+
+
+class TestRegister:
+    def test_hydra_finds_the_sweeper_beside_its_launchers(self) -> None:
+        """The real launchers of the shared namespace are not hidden."""
+        sweep.register()
+
+        ours = importlib.import_module("hydra_plugins.bvae_sweeper")
+        theirs = importlib.import_module("hydra_plugins.hydra_submitit_launcher")
+        assert BvaeSweeper is ours.BvaeSweeper
+        assert theirs.__path__
+
+
+class TestLaunch:
+    @pytest.fixture
+    def launched(self, monkeypatch: pytest.MonkeyPatch) -> list[WorkerLoop]:
+        """What is handed to launchers, which return at once."""
+        loops: list[WorkerLoop] = []
+
+        def launcher(*, task_function: WorkerLoop, **_: object) -> SimpleNamespace:
+            loops.append(task_function)
+            returned = SimpleNamespace(return_value=None)
+            return SimpleNamespace(launch=lambda overrides, initial_job_idx: [returned])
+
+        plugins = SimpleNamespace(instantiate_launcher=launcher)
+        monkeypatch.setattr(Plugins, "instance", lambda: plugins)
+        return loops
+
+    @staticmethod
+    def sweeper_with(launcher: str, **keys: object) -> BvaeSweeper:
+        """Return a sweeper set up with a launcher of this name."""
+        made = BvaeSweeper()
+        config = OmegaConf.create(
+            {"hydra": {"sweeper": keys, "launcher": {"_target_": f"hydra_plugins.x.{launcher}"}}}
+        )
+        made.setup(hydra_context=None, task_function=lambda _: None, config=config)  # type: ignore[arg-type]
+        return made
+
+    @pytest.mark.parametrize(
+        ("launcher", "detached"),
+        [("LocalLauncher", False), ("JoblibLauncher", False), ("SlurmLauncher", True)],
+    )
+    def test_workers_of_a_cluster_drain_the_queue(
+        self, tmp_path: Path, launched: list[WorkerLoop], launcher: str, detached: bool
+    ) -> None:
+        """Those of this machine end with the command that started them."""
+        study = make_study(tmp_path / "tested")
+        self.sweeper_with(launcher)._launch(study, 0, [])
+
+        assert [WorkerLoop(study.folder.root, detached=detached)] == launched
+
+    @pytest.mark.parametrize(
+        ("launcher", "seen"),
+        [("LocalLauncher", ["0", "3", "0"]), ("SlurmLauncher", [None, None, None])],
+    )
+    def test_one_card_per_worker(
+        self, tmp_path: Path, launched: list[WorkerLoop], launcher: str, seen: list[str | None]
+    ) -> None:
+        """From the orchestrator's list; a cluster hands out its own."""
+        study = make_study(tmp_path / "tested")
+        sweeps = self.sweeper_with(launcher)
+        for index in range(3):
+            sweeps._launch(study, index, ["0", "3"])
+
+        assert seen == [loop.gpu for loop in launched]
+
+    @pytest.mark.parametrize(
+        ("launcher", "keys", "gpus", "number"),
+        [
+            ("LocalLauncher", {}, [], 8),
+            ("LocalLauncher", {}, ["0", "1"], 2),
+            ("LocalLauncher", {"n_workers": 3}, ["0", "1"], 3),
+            ("LocalLauncher", {"workers_per_device": 3}, ["0", "1"], 6),
+            ("BasicLauncher", {"n_workers": 3}, [], 1),
+        ],
+    )
+    def test_how_many_workers(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        launcher: str,
+        keys: dict[str, int],
+        gpus: list[str],
+        number: int,
+    ) -> None:
+        """What was typed, else one per card, else one per core; one where they share a process."""
+        monkeypatch.setattr(sweep.devices, "cores", lambda: 8)
+
+        assert number == self.sweeper_with(launcher, **keys)._n_workers(gpus)
+
+    def test_what_a_worker_raised_is_raised(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Hydra keeps it until it is looked at."""
+
+        class Returned:
+            @property
+            def return_value(self) -> None:
+                raise MemoryError("no memory")
+
+        launcher = SimpleNamespace(launch=lambda overrides, initial_job_idx: [Returned()])
+        plugins = SimpleNamespace(instantiate_launcher=lambda **_: launcher)
+        monkeypatch.setattr(Plugins, "instance", lambda: plugins)
+
+        with pytest.raises(MemoryError, match="no memory"):
+            self.sweeper_with("LocalLauncher")._launch(make_study(tmp_path / "tested"), 0, [])
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
+    """Type `bvae` in this process, in a folder of its own; returns exit code and messages."""
+    monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
+    monkeypatch.setattr("sweeps.report.page.write_report", lambda study: study.folder.report)
+
+    def typed(*arguments: str, sweeps: bool = True) -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["bvae", *FAKE, *arguments, *["-m"][: int(sweeps)]])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return typed
+
+
+def swept(tmp_path: Path) -> Study:
+    """Return the study that was swept."""
+    return load_study(tmp_path / "runs" / "swept")
+
+
+class TestSweep:
+    BASIC = ("hydra/launcher=basic", *GRID)
+
+    def test_it_runs_what_is_missing(self, typed: Typed, tmp_path: Path) -> None:
+        """The same command again runs nothing, a larger grid only the new points."""
+        code, said = typed(*self.BASIC)
+        assert (0, 4) == (code, swept(tmp_path).counts["complete"]), said
+
+        code, said = typed(*self.BASIC)
+        assert "swept: 4 points in runs/swept, 4 already done, 0 to run" in said
+
+        code, said = typed("hydra/launcher=basic", "beta=1,4,16", "latent_dim=2", "seed=0")
+        assert "swept: 5 points in runs/swept, 4 already done, 1 to run" in said
+        runs = tmp_path.glob("runs/swept/trials/*/runs.txt")
+        assert [["ran"]] * 5 == [path.read_text().split() for path in runs]
+        assert ["runs"] == os.listdir(tmp_path)  # noqa: PTH208 - names are all that counts
+
+    def test_failed_points_stay_failed_and_it_is_said(self, typed: Typed, tmp_path: Path) -> None:
+        """With what to type to run them again; code 1 each time."""
+        options = (
+            *self.BASIC,
+            "hydra.sweeper.max_attempts=1",
+            "hydra.sweeper.trial=tests.doubles.fakes.failing",
+        )
+        first, _ = typed(*options)
+        again, said = typed(*options)
+
+        assert (1, 1) == (first, again)
+        assert "2 have failed and stay so; run them again with: sweeps retry runs/swept" in said
+
+    def test_a_dry_run_writes_nothing(
+        self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It lists the points and says how long they may take."""
+        monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
+        code, said = typed(*self.BASIC, "hydra.sweeper.dry_run=true")
+
+        assert 0 == code
+        assert "  pending   beta=1 latent_dim=2 seed=0" in said
+        assert "0 already done, 4 to run" in said
+        assert "about 1:20 of training on 1 worker(s): 8000 steps" in said
+        assert [] == list(tmp_path.iterdir())
+
+    def test_a_study_may_be_called_anything(self, typed: Typed, tmp_path: Path) -> None:
+        """Workers are told its folder in Hydra's grammar."""
+        code, said = typed(*self.BASIC, "study='it\\'s mine'")
+
+        assert 0 == code, said
+        assert 4 == load_study(tmp_path / "runs" / "it's mine").counts["complete"]
+
+    def test_params_are_swept_unless_typed(self, typed: Typed, tmp_path: Path) -> None:
+        """As in Hydra's Optuna sweeper."""
+        params = "+hydra.sweeper.params={beta: '1,2,4', seed: '0,1'}"
+        typed("hydra/launcher=basic", "beta=8", "latent_dim=2", params)
+
+        assert ["beta=8,latent_dim=2,seed=0", "beta=8,latent_dim=2,seed=1"] == (
+            slugs(swept(tmp_path))
+        )
+
+
+class TestRunOne:
+    def test_one_point(self, typed: Typed, tmp_path: Path) -> None:
+        """A study of one point, in this process."""
+        code, said = typed("beta=4", "latent_dim=2", sweeps=False)
+
+        assert 0 == code, said
+        assert ["beta=4,latent_dim=2,seed=0"] == slugs(swept(tmp_path))
+
+    def test_a_point_beside_a_sweep(self, typed: Typed, tmp_path: Path) -> None:
+        """What an experiment says of a search is not for a single point; the sweep goes on."""
+        typed(*TestSweep.BASIC)
+        code, said = typed("beta=8", "latent_dim=2", "hydra.sweeper.n_trials=9", sweeps=False)
+
+        assert 0 == code, said
+        grown = swept(tmp_path)
+        assert 5 == grown.counts["complete"] == grown.counts["expected"]
+        assert "beta=1,4" in grown.manifest.command
+
+    def test_a_dry_run(self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without -m, too."""
+        monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
+        code, said = typed("beta=4", "hydra.sweeper.dry_run=true", sweeps=False)
+
+        assert 0 == code
+        assert "swept: 1 points in runs/swept, 0 already done, 1 to run" in said
+        assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "local"])
+def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: Path) -> None:
+    """What is launched is a worker loop; with two at once where the launcher can."""
+    doubles = str(repository)
+    command = [sys.executable, "-m", "bvae", "-m", *GRID, *FAKE, f"hydra/launcher={launcher}"]
+    done = subprocess.run(
+        [*command, "hydra.sweeper.n_workers=2"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": doubles},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "4 of 4 points complete" in done.stderr
+    manifest = json.loads((tmp_path / "runs" / "swept" / "manifest.json").read_text())
+    assert "tests.doubles.fakes.instant" == manifest["trial"]
+    assert Exit.COMPLETE == done.returncode

@@ -1,0 +1,109 @@
+"""Compositions as Hydra makes them of the configuration of this repository."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from bvae import config
+from sweeps.plan.compose import (
+    Composition,
+    absolute,
+    compositions_of,
+    settled,
+    without_content,
+)
+from sweeps.plan.overrides import split
+
+Compose = Callable[[Sequence[str]], DictConfig]
+
+
+def composed_of(compose: Compose, *arguments: str) -> list[Composition]:
+    """Compose what is typed."""
+    return list(compositions_of(split(arguments, params={}), compose))
+
+
+def test_once_where_no_group_is_swept(composed: Compose) -> None:
+    """However many values of keys there are."""
+    (found,) = composed_of(composed, "beta=1,4,16", "optimizer.lr=1e-4,1e-3", "model=conv")
+
+    assert "conv" == found.values["model"]["name"] == found.choices["model"]
+    assert "hydra" not in found.values
+
+
+def test_once_for_each_choice_of_groups(composed: Compose) -> None:
+    """With the keys of each choice, under the name by which the manifest finds it."""
+    found = composed_of(composed, "model=mlp,conv", "data=dsprites32,dsprites")
+
+    names = {composition.name(["data", "model"]) for composition in found}
+    assert 4 == len(found) == len(names)
+    for composition in found:
+        assert composition.choices["model"] == composition.values["model"]["name"]
+        assert composition.choices["data"] == composition.values["data"]["name"]
+
+
+@pytest.mark.parametrize("data", ["dsprites32", "dsprites"])
+def test_the_data_decide_the_objective(composed: Compose, data: str) -> None:
+    """Which nobody has typed: MIG where there are factors."""
+    typed = split([f"data={data}"], params={})
+    (found,) = compositions_of(typed, composed)
+
+    assert found.values["objective"] is None
+    values = settled(found, config.parse(found.values), typed).values
+    assert "mig" == values["objective"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("${beta}", "${beta}"),
+        ("a_${seed}", "a_${seed}"),
+        ("${oc.select:latent_dim}", "${oc.select:latent_dim}"),
+        ("${trainer.max_steps}", "${trainer.max_steps}"),
+        ("${model.name}", "${model.name}"),
+        ("${oc.env:A_PROJECT}", "mine"),
+        ("${trainer.batch_size}", 128),
+        ("${oc.env:A_PROJECT}_${seed}_${trainer.batch_size}", "mine_${seed}_128"),
+    ],
+)
+def test_what_depends_on_swept_keys_stays_as_typed(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, typed: str, expected: object
+) -> None:
+    """All else is resolved once, here, also where both stand in one text."""
+    monkeypatch.setenv("A_PROJECT", "mine")
+    swept = ("beta=1,4", "trainer.max_steps=1,2", "model=mlp,conv")
+
+    for found in composed_of(composed, *swept, f"tracker.project='{typed}'"):
+        assert expected == found.values["tracker"]["project"]
+
+
+def test_what_depends_on_what_depends(composed: Compose) -> None:
+    """However far away the swept key is, and in a list."""
+    (found,) = composed_of(
+        composed,
+        "optimizer.lr=${data.variance}",
+        "data.variance=${beta}",
+        "data.score_every=[1,1,${seed}]",
+    )
+
+    assert "${data.variance}" == found.values["optimizer"]["lr"]
+    assert "${beta}" == found.values["data"]["variance"]
+    assert [1, 1, "${seed}"] == found.values["data"]["score_every"]
+
+
+def test_swept_folders_have_no_content_in_common() -> None:
+    """The images' hash goes, and all else stays."""
+    found = Composition({"beta": 4, "data": {"path": "/a", "content": "12ab"}}, {})
+
+    assert {"beta": 4, "data": {"path": "/a"}} == without_content(found).values
+
+
+def test_swept_folders_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may start elsewhere; other axes stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/her")
+    axes: Mapping[str, list[object]] = {"data.path": ["a", "~/b", "/c"], "beta": [1, 4]}
+
+    expected = [str(tmp_path / "a"), "/home/her/b", "/c"]
+    assert {"data.path": expected, "beta": [1, 4]} == absolute(axes)

@@ -1,0 +1,211 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bvae.exceptions import ConfigError
+from sweeps.plan.extend import extended
+from sweeps.plan.plan import Plan, Terms
+from sweeps.queue.queue import Queue
+from sweeps.study.heartbeat import WorkerRegistry
+from sweeps.study.manifest import Manifest
+from sweeps.study.study import Study, load_study
+from tests.doubles.studies import write_result
+
+Planned = Callable[..., Plan]
+
+
+class TestExtension:
+    @pytest.fixture
+    def study(self, planned: Planned) -> Study:
+        """A study of two points, on disk."""
+        return planned("beta=1,4", "seed=0", "study=one").write()
+
+    def test_a_larger_grid_extends_it(self, planned: Planned, study: Study) -> None:
+        """It stays the same study, its points in the order to run."""
+        found = planned("beta=4,16", "seed=0", "study=one")
+        more = found.write()
+
+        assert [1, 16, 4] == [point.values["beta"] for point in more.points]
+        assert [4, 16] == [point.values["beta"] for point in found.asked]
+        assert study.manifest.study_id == more.manifest.study_id
+        assert study.manifest.created_at == more.manifest.created_at
+
+    def test_a_smaller_grid_never_shrinks_it(self, planned: Planned, study: Study) -> None:
+        """What was asked for once stays."""
+        assert study.points == planned("beta=4", "seed=0", "study=one").write().points
+
+    def test_another_base_is_refused(self, planned: Planned, study: Study) -> None:
+        """Every differing key, and what to do."""
+        with pytest.raises(ConfigError) as raised:
+            planned("beta=1", "study=one", "optimizer.lr=1e-4", "trainer.max_steps=7")
+
+        assert [
+            "the study one was made with another configuration:",
+            "  optimizer.lr: 0.001 in the study, 0.0001 now",
+            "  trainer.max_steps: 2000 in the study, 7 now",
+            "give the new one a name of its own (study=…), or type the old values",
+        ] == str(raised.value).splitlines()
+
+    def test_another_value_below_a_swept_group_is_refused(self, planned: Planned) -> None:
+        """Points of one curve have the same likelihood."""
+        grid = ("beta=1", "data=dsprites,dsprites32", "study=two")
+        planned(*grid).write()
+
+        with pytest.raises(
+            ConfigError, match=r"\n  data\.likelihood: bernoulli in the study, gauss"
+        ):
+            planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
+
+    def test_a_single_point_leaves_the_sweep_as_it_is(
+        self, planned: Planned, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is added; how the study goes on, and where it searches, is as it was typed."""
+        monkeypatch.setattr("sys.argv", ["bvae", "-m", "beta=interval(1,64)"])
+        terms = Terms(max_attempts=5, n_trials=9)
+        begun = planned("beta=interval(1,64)", "study=s", terms=terms).write().manifest
+        monkeypatch.setattr("sys.argv", ["bvae", "beta=3"])
+        alone = planned("beta=3", "study=s", terms=Terms(sweeps=False)).write().manifest
+
+        assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.points
+        assert replace(alone, points=begun.points, versions=begun.versions) == begun
+
+    def test_more_steps_are_another_study(self, planned: Planned, study: Study) -> None:
+        """Unless one asks for the models to be trained on, which the message says how to do."""
+        with pytest.raises(ConfigError, match=r"train its models on \(extend=true\)"):
+            planned("beta=1", "study=one", "trainer.max_steps=3000")
+
+    def test_more_steps_with_extend(self, planned: Planned, study: Study) -> None:
+        """The study goes on with more steps for all its points; what is shorter is to be run."""
+        for point in study.points:
+            write_result(study, point, steps=2000)
+        found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
+        longer = found.write()
+
+        assert ("models of 2000 steps are trained on to 3000",) == found.notes
+        assert study.manifest.study_id == longer.manifest.study_id
+        assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
+        assert [3000, 3000] == [
+            longer.manifest.configuration(point)["trainer"]["max_steps"] for point in longer.points
+        ]
+
+    def test_extend_takes_only_more_steps(self, planned: Planned, study: Study) -> None:
+        """Fewer steps, or another learning rate beside more of them, are another study."""
+        for typed in (["trainer.max_steps=7"], ["trainer.max_steps=3000", "optimizer.lr=1e-4"]):
+            with pytest.raises(ConfigError, match="made with another configuration"):
+                planned("beta=1", "study=one", "extend=true", *typed)
+
+    def test_once_extended_the_longer_command_is_the_same(
+        self, planned: Planned, study: Study
+    ) -> None:
+        """It need not say extend=true again."""
+        planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true").write()
+
+        assert (
+            study.points == planned("beta=1", "study=one", "trainer.max_steps=3000").write().points
+        )
+
+    def test_a_further_axis_is_refused(self, planned: Planned, study: Study) -> None:
+        """Its old points have no value for it."""
+        with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.001 in the study, swept now"):
+            planned("beta=1", "study=one", "optimizer.lr=1e-4,1e-3")
+
+    def test_a_single_value_of_an_axis_is_a_smaller_grid(self, planned: Planned) -> None:
+        """What was swept once need not be swept again."""
+        planned("beta=1", "model=mlp,conv", "study=two").write()
+
+        found = planned("beta=4", "model=conv", "study=two")
+
+        assert [{"beta": 4, "latent_dim": 10, "seed": 0, "model": "conv"}] == [
+            point.values for point in found.asked
+        ]
+        assert 3 == len(found.write().points)
+
+    def test_configurations_of_both_are_kept(self, planned: Planned) -> None:
+        """A choice that is not typed again still has its own."""
+        planned("beta=1", "model=mlp,conv", "study=two").write()
+        study = planned("beta=1", "model=higgins", "study=two").write()
+
+        assert {"mlp", "conv", "higgins"} == {
+            study.manifest.configuration(point)["model"]["name"] for point in study.points
+        }
+
+
+class TestSources:
+    @pytest.fixture
+    def study(self, planned: Planned) -> Study:
+        """A study of two points made with other sources: one changed, one gone, one new."""
+        found = planned("beta=1,4", "seed=0", "study=one")
+        sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12, "bvae/old.py": "1"}
+        del sources["bvae/step_time.py"]
+        old = replace(found.manifest, code_version="0" * 12, sources=sources)
+        old.write(found.folder.manifest)
+        return load_study(found.folder.root)
+
+    def test_other_sources_are_refused_while_something_is_left(
+        self, planned: Planned, study: Study
+    ) -> None:
+        """Numbers of two versions could not be compared; every file is named."""
+        with pytest.raises(ConfigError) as raised:
+            planned("beta=1", "study=one")
+
+        assert [
+            "  bvae/losses.py: changed",
+            "  bvae/old.py: gone",
+            "  bvae/step_time.py: new",
+        ] == str(raised.value).splitlines()[1:4]
+        assert "put the old sources back" in str(raised.value)
+
+    def test_a_finished_study_may_be_looked_at(self, planned: Planned, study: Study) -> None:
+        """Nothing would be run; but it is not to be extended, neither now nor later."""
+        for point in study.points:
+            write_result(study, point)
+
+        looked_at = planned("beta=1", "study=one").write()
+
+        assert study.manifest.sources == looked_at.manifest.sources
+        with pytest.raises(ConfigError, match="other sources of bvae/"):
+            planned("beta=16", "study=one")
+
+
+def test_extension_keeps_the_terms_now_typed(planned: Planned) -> None:
+    """More attempts may be given to a study that is there."""
+    old = planned("beta=1", "study=one").manifest
+    new = planned("beta=1", "study=one", terms=Terms(max_attempts=5)).manifest
+
+    found: Manifest = extended(old, new)
+    assert 5 == found.max_attempts
+
+
+class TestSearch:
+    SPACE = ("beta=interval(1,64)", "latent_dim=5,10", "seed=0,1", "study=one")
+
+    def test_a_search_goes_on_for_longer(self, planned: Planned) -> None:
+        """More trainings are more; fewer never shrink it."""
+        planned(*self.SPACE, terms=Terms(n_trials=8)).write()
+        more = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
+        fewer = planned(*self.SPACE, terms=Terms(n_trials=3)).write()
+
+        assert 12 == more.counts["expected"] == fewer.counts["expected"]
+        assert more.manifest.points == fewer.manifest.points
+
+    def test_it_may_begin_with_a_grid(self, planned: Planned) -> None:
+        """Whose points are among its trainings; and a grid may add points to it."""
+        grid = planned("beta=2,32", "latent_dim=5", "seed=0", "study=one").write()
+        searched = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
+        added = planned("beta=3", "latent_dim=5", "seed=0", "study=one").write()
+
+        assert set(grid.points) < set(searched.points) < set(added.points)
+        assert 12 == searched.counts["expected"] == added.counts["expected"]
+        assert searched.manifest.search == added.manifest.search
+
+    def test_points_found_meanwhile_stay(self, planned: Planned) -> None:
+        """A worker that outlived its command adds a point between plan and manifest."""
+        study = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
+        late = planned(*self.SPACE, terms=Terms(n_trials=14))
+        queue = Queue(study)
+        queue.reconcile(WorkerRegistry(study.folder.workers))
+        leases = [queue.lease("w") for _ in range(8)]
+
+        assert leases[-1] is not None
+        assert leases[-1].point in late.write().points

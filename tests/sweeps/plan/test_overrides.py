@@ -1,0 +1,196 @@
+import os
+
+import pytest
+
+from bvae.exceptions import ConfigError
+from sweeps.plan import overrides
+from sweeps.plan.overrides import check, parse, split, without_password
+from sweeps.search.search import Interval
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "beta=1,4,16",
+            "beta=range(1,4)",
+            "model=mlp,conv",
+            "model=glob(*)",
+            "experiment=quick",
+            "experiment=null",
+            "data.path='/a=b/c.npz'",
+            "optimizer.lr=1e-4,1e-3",
+            "data.score_every=[1,1,1,2,2]",
+            "hydra/launcher=basic",
+            "hydra.sweeper.n_workers=2",
+            "+hydra.launcher.extra=1",
+        ],
+    )
+    def test_what_may_be_typed(self, line: str) -> None:
+        """Values and sweeps of known keys pass, and Hydra's own keys are left to Hydra."""
+        with pytest.raises(ConfigError, match=r"^betta: ") as raised:
+            check([line, "betta=4"])
+        assert 1 == len(str(raised.value).splitlines())
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("betta=4", "betta: no such key; did you mean beta?"),
+            ("model=cnov", "model=cnov: no such model; did you mean conv?"),
+            ("experiment=quik", "experiment=quik: no such experiment; did you mean quick?"),
+            ("beta=0", "beta: expected a finite number above 0, but got 0"),
+            ("beta=nan", "beta: expected a finite number above 0"),
+            ("latent_dim=4.5", "latent_dim: expected an integer of at least 1, but got 4.5"),
+            ("beta=", "beta: an empty value; write beta=value"),
+            ("beta=1,,4", "beta=1,,4: not an override; write key=value"),
+            ("+new=1", "keys are neither added nor removed; write new=value"),
+            ("~beta", "keys are neither added nor removed"),
+            ("study=a,b", "study: cannot be swept"),
+            ("runs_dir=a,b", "runs_dir: cannot be swept"),
+            ("experiment=quick,quick", "experiment: cannot be swept"),
+            ("beta=interval(0,2)", "beta: expected a finite number above 0, but got 0"),
+            ("beta=interval(2,1)", "expected the lower end first, and a higher one"),
+            ("latent_dim=interval(1.5,9)", "latent_dim: expected an integer of at least 1"),
+            ("seed=interval(0,9)", "a search repeats cells with the seeds it is given"),
+            ("model=interval(0,9)", "a name is chosen among values; give model=a,b"),
+            ("beta=glob(*)", "matches no choice of a config group"),
+        ],
+    )
+    def test_mistakes(self, line: str, message: str) -> None:
+        """Every mistake is named, with the nearest valid name or what is expected."""
+        with pytest.raises(ConfigError) as raised:
+            check([line])
+
+        assert message in str(raised.value)
+
+    def test_a_misspelt_key_of_the_sweeper(self) -> None:
+        """Hydra would say how to add it."""
+        with pytest.raises(ConfigError, match=r"no such key; did you mean .*sweeper\.max_minutes"):
+            check(["hydra.sweeper.max_minute=30"])
+        check(["hydra.sweeper.params.beta=1", "hydra.sweeper.sampler._target_=a.B"])
+
+    def test_all_mistakes_come_at_once(self) -> None:
+        """Mistakes of several overrides are told together, each once."""
+        with pytest.raises(ConfigError) as raised:
+            check(["betta=4", "latent_dim=0,0", "beta=interval(2,1)", "seed=-1"])
+
+        assert 4 == len(str(raised.value).splitlines())
+
+
+class TestInterpolations:
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_fixed_value_may_be_one(self, order: int) -> None:
+        """It is checked for each trial, wherever in the command it stands."""
+        check(["beta=1,4", "optimizer.lr=${beta}"][::order])
+
+    @pytest.mark.parametrize("line", ["seed=${latent_dim}", "optimizer.lr=1e-3,${beta}"])
+    def test_a_swept_value_depends_on_no_key(self, line: str) -> None:
+        """Points are named after it."""
+        with pytest.raises(ConfigError, match=r"^(seed|optimizer\.lr): .*\$\{(latent_dim|beta)\}"):
+            check(["latent_dim=2,5", "beta=1,4", line])
+
+    def test_a_swept_value_may_come_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then it is known at once."""
+        monkeypatch.setenv("A_SEED", "3")
+
+        assert {"seed": [3]} == split(["seed=${oc.env:A_SEED}"], params={}).axes
+
+
+class TestElements:
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("beta=4", [4]),
+            ("beta=1,4", [1, 4]),
+            ("beta=range(1,4)", [1, 2, 3]),
+            ("beta=choice(1,4)", [1, 4]),
+            ("model=mlp,conv", ["mlp", "conv"]),
+            ("model=glob(*)", ["conv", "higgins", "mlp"]),
+            ("model=glob(*,exclude=h*)", ["conv", "mlp"]),
+            ("data.path=null,a", [None, "a"]),
+        ],
+    )
+    def test_a_sweep_is_written_out(self, line: str, expected: list[object]) -> None:
+        """Every way Hydra has to sweep over values gives these values."""
+        assert expected == overrides.elements(parse([line])[0])
+
+
+class TestSplit:
+    def test_coordinates_are_axes_also_with_one_value(self) -> None:
+        """β, latent size and seed are axes; another key is one when it is swept."""
+        found = split(["beta=4", "optimizer.lr=1e-4,1e-3", "trainer.max_steps=10"], params={})
+
+        assert {"beta": [4.0], "optimizer.lr": [1e-4, 1e-3]} == found.axes
+        assert ["trainer.max_steps=10"] == found.fixed
+
+    def test_typed_values_beat_params(self) -> None:
+        """The sweeper's params fill in what was not typed."""
+        found = split(["beta=2"], params={"beta": "1,4", "seed": "0,1"})
+
+        assert {"beta": [2.0], "seed": [0, 1]} == found.axes
+
+    def test_params_are_checked_like_typed_overrides(self) -> None:
+        """A wrong key in params is no less a mistake."""
+        with pytest.raises(ConfigError, match="betta: no such key"):
+            split([], params={"betta": "1,4"})
+
+    def test_values_have_the_type_of_their_key(self) -> None:
+        """A quoted number is the number: '1' and 1.0 are one β."""
+        assert {"beta": [1.0, 1.0]} == split(["beta='1',1.0"], params={}).axes
+
+    def test_intervals_are_searched(self) -> None:
+        """β and latent size on a logarithmic scale, other keys if tagged; integers stay such."""
+        found = split(
+            [
+                "beta=interval(1,64)",
+                "latent_dim=interval(2,20)",
+                "optimizer.lr=tag(log,interval(1e-4,1e-2))",
+                "data.variance=interval(0.05,0.5)",
+            ],
+            params={"seed": "0,1", "beta": "1,4"},
+        )
+
+        assert {
+            "beta": Interval(1, 64, log=True),
+            "latent_dim": Interval(2, 20, log=True, integer=True),
+            "optimizer.lr": Interval(1e-4, 1e-2, log=True),
+            "data.variance": Interval(0.05, 0.5),
+        } == found.intervals
+        assert {"seed": [0, 1]} == found.axes
+        assert ["optimizer.lr", "data.variance"] == found.further
+
+    def test_hydra_overrides_are_left_out(self) -> None:
+        """What is Hydra's is no part of the task."""
+        found = split(["hydra.sweeper.n_workers=2", "hydra/launcher=basic"], params={})
+
+        assert ([], {}) == (found.fixed, found.axes)
+
+
+class TestWithoutPassword:
+    @pytest.mark.parametrize(
+        ("typed", "left"),
+        [
+            ("hydra.sweeper.storage=postgresql://u:p%2Fw@h:1/d", "postgresql://u@h:1/d"),
+            ("++hydra.sweeper.storage='postgresql://u:p%2Fw@h/d'", "'postgresql://u@h/d'"),
+        ],
+    )
+    def test_it_is_handed_on_in_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, typed: str, left: str
+    ) -> None:
+        """As PostgreSQL's library reads it, and gone from what was typed."""
+        monkeypatch.setenv("PGPASSWORD", "old")
+
+        assert ["beta=1", typed.partition("=")[0] + "=" + left] == (
+            without_password(["beta=1", typed])
+        )
+        assert "p/w" == os.environ["PGPASSWORD"]
+
+    def test_nothing_else_is_touched(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A URL without one, and any other key."""
+        monkeypatch.setenv("PGPASSWORD", "old")
+        typed = ["hydra.sweeper.storage=postgresql://u@h/d", "data.path=a://b:c@d"]
+
+        assert typed == without_password(typed)
+        assert "old" == os.environ["PGPASSWORD"]

@@ -1,0 +1,414 @@
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from bvae.data import folder
+from bvae.exceptions import ConfigError
+from sweeps.plan import plan as module
+from sweeps.plan.plan import Plan, Terms
+from sweeps.study.manifest import Manifest
+from sweeps.study.study import load_study
+from sweeps.study.trials import Point
+from tests.doubles.studies import write_result
+
+Planned = Callable[..., Plan]
+GRID = ("beta=1,4", "latent_dim=5", "seed=0,1")
+
+
+class TestPlan:
+    def test_a_grid(self, planned: Planned, tmp_path: Path) -> None:
+        """Points in the order to run, under a name of their own, and nothing on disk."""
+        found = planned(*GRID)
+
+        assert [(1, 0), (4, 0), (1, 1), (4, 1)] == [
+            (point["beta"], point["seed"]) for point in found.manifest.points
+        ]
+        assert found.manifest.points == [point.values for point in found.asked]
+        assert tmp_path / "runs" / found.manifest.name == found.folder.root
+        assert [] == list(tmp_path.iterdir())
+
+    def test_what_the_manifest_says(self, planned: Planned) -> None:
+        """Data, model, scores and circumstances, for readers that know no Hydra."""
+        terms = Terms(max_attempts=2, max_deaths=4, trial="tests.doubles.fakes.instant")
+        made = planned(*GRID, "study=mine", terms=terms).manifest
+
+        assert ("mine", "dsprites32", "mlp") == (made.name, made.data, made.model)
+        assert (1024, 1) == (made.image_size, made.threads)
+        assert ("mig", "fast") == (made.objective, made.protocol)
+        assert (2, 4, "tests.doubles.fakes.instant") == (
+            made.max_attempts,
+            made.max_deaths,
+            made.trial,
+        )
+        assert "bvae/losses.py" in made.sources
+
+    def test_the_name_is_that_of_the_base_configuration(self, planned: Planned) -> None:
+        """Same base, same name; other numbers, another name; the grid does not count."""
+        name = planned(*GRID).manifest.name
+
+        assert name.startswith("dsprites32-mlp-")
+        assert name == planned("beta=16", "tracker.project=x").manifest.name
+        assert name != planned(*GRID, "optimizer.lr=1e-4").manifest.name
+
+    def test_the_name_knows_what_is_typed_below_a_swept_group(self, planned: Planned) -> None:
+        """The base does not have it, since each choice has its own."""
+        grid = ("beta=1", "data=dsprites,dsprites32")
+        gaussian = planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
+
+        assert planned(*grid).folder.root != gaussian.folder.root
+
+    def test_a_single_value_is_a_point(self, planned: Planned) -> None:
+        """What is not typed is as composed."""
+        (point,) = planned("beta=2").asked
+
+        assert {"beta": 2, "latent_dim": 10, "seed": 0} == point.values
+
+    def test_repeated_values_are_dropped_and_said(self, planned: Planned) -> None:
+        """4 and 4.0 are one point."""
+        found = planned("beta=4,4.0,1", "seed=0")
+
+        assert 2 == len(found.asked)
+        assert ("repeated values dropped from beta=4,4,1",) == found.notes
+
+    def test_a_swept_group_is_composed_for_each_choice(self, planned: Planned) -> None:
+        """Its name is a coordinate; its keys are each point's own."""
+        found = planned("model=mlp,conv", "beta=1")
+
+        assert ["model"] == found.manifest.axes == found.manifest.groups
+        assert {"mlp", "conv"} == {
+            found.manifest.configuration(point)["model"]["name"] for point in found.asked
+        }
+        assert "mlp+conv" == found.manifest.model
+        assert not any(key.startswith("model") for key in found.manifest.base)
+
+    def test_further_keys_are_axes(self, planned: Planned) -> None:
+        """Any key may be swept, and is no part of the base."""
+        found = planned("beta=1", "optimizer.lr=1e-4,1e-3", "trainer.batch_size=64,128")
+
+        assert ["optimizer.lr", "trainer.batch_size"] == found.manifest.axes
+        assert 4 == len(found.asked)
+        assert "optimizer.lr" not in found.manifest.base
+
+    def test_the_command_is_kept_as_it_was_typed(
+        self, planned: Planned, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It can be typed again, whatever it is quoted with."""
+        monkeypatch.setattr(sys, "argv", ["/x/bvae/__main__.py", "-m", "beta=choice(1, 4)"])
+
+        assert "python -m bvae -m 'beta=choice(1, 4)'" == planned("beta=1").manifest.command
+
+
+class TestInterpolations:
+    """Values that depend on swept keys."""
+
+    def test_each_trial_has_its_own(self, planned: Planned) -> None:
+        """Of a grid, of further axes, and of a single point."""
+        swept = ("beta=1,4", "trainer.max_steps=40,80")
+        texts = ("optimizer.lr=${beta}", "trainer.val_every_n_steps=${trainer.max_steps}")
+        made = planned(*swept, *texts).manifest
+
+        assert {(1, 40), (1, 80), (4, 40), (4, 80)} == {
+            (found["optimizer"]["lr"], found["trainer"]["val_every_n_steps"])
+            for found in map(made.configuration, map(Point.of, made.points))
+        }
+        alone = planned("beta=2", *texts).manifest
+        assert 2 == alone.configuration(Point.of(alone.points[0]))["optimizer"]["lr"]
+
+    @pytest.mark.parametrize("swept", ["beta=1,4", "beta=4.0", "seed=0"])
+    def test_a_whole_number_is_an_integer(self, planned: Planned, swept: str) -> None:
+        """A β of 4.0 is 4, where it is typed and where it is the default."""
+        made = planned(swept, "trainer.log_every_n_steps=${beta}").manifest
+
+        steps = made.configuration(Point.of(made.points[-1]))["trainer"]["log_every_n_steps"]
+        assert (4, int) == (steps, type(steps))
+
+    def test_a_search_too(self, planned: Planned) -> None:
+        """Also of points that are yet to be found."""
+        made = planned("beta=interval(1,64)", "optimizer.lr=${beta}").manifest
+        point = Point.of({"beta": 3.21, "latent_dim": 10, "seed": 0})
+
+        assert 3.21 == made.configuration(point)["optimizer"]["lr"]
+
+    def test_the_same_command_goes_on(self, planned: Planned) -> None:
+        """With other values of β, too; another interpolation, or a value, is another study."""
+        planned("beta=1,4", "study=s", "optimizer.lr=${beta}").write()
+
+        assert 3 == len(planned("beta=16", "study=s", "optimizer.lr=${beta}").manifest.points)
+        for other in ("${latent_dim}", "4.0"):
+            with pytest.raises(ConfigError, match=r"\n  optimizer\.lr: \$\{beta\} in the study"):
+                planned("beta=1,4", "study=s", f"optimizer.lr={other}")
+
+    @pytest.mark.parametrize(
+        ("swept", "key"),
+        [
+            ("beta=1,0.5", "trainer.log_every_n_steps"),
+            ("beta=interval(1,4)", "trainer.log_every_n_steps"),
+            ("optimizer.lr=1,0.5", "trainer.log_every_n_steps"),
+            ("seed=1,0,2", "trainer.batch_size"),
+            ("latent_dim=8,200000,16", "trainer.batch_size"),
+        ],
+    )
+    def test_every_trial_is_checked(self, planned: Planned, swept: str, key: str) -> None:
+        """The first would do, another would not."""
+        with pytest.raises(ConfigError, match=f"^{key}: expected"):
+            planned(swept, f"{key}=${{{swept.partition('=')[0]}}}")
+
+    @pytest.mark.parametrize("key", ["study", "runs_dir", "objective", "data.path"])
+    def test_what_the_study_has_once_cannot_depend(self, planned: Planned, key: str) -> None:
+        """It would be resolved for one trial, and be wrong for the others."""
+        with pytest.raises(ConfigError, match=rf"^{key}: cannot depend on a swept key.*\$\{{beta"):
+            planned("beta=1,4", f"{key}='a_${{beta}}'")
+
+    def test_an_axis_of_the_study_cannot_depend(self, planned: Planned) -> None:
+        """Points are named after its values."""
+        planned("beta=1", "study=s", "optimizer.lr=1e-3,1e-4").write()
+
+        with pytest.raises(ConfigError, match=r"^optimizer\.lr: .*cannot depend"):
+            planned("beta=1", "study=s", "optimizer.lr=${beta}")
+
+    def test_steps_that_depend(self, planned: Planned) -> None:
+        """A study of them is neither longer nor shorter than itself."""
+        command = ("latent_dim=2,3", "study=s", "trainer.max_steps=${latent_dim}")
+        study = planned(*command).write()
+        for point in study.points:
+            write_result(study, point, steps=point.values["latent_dim"])
+
+        assert study.points == planned(*command, "extend=true").write().points
+        assert 0 == load_study(study.folder.root).left
+
+
+class TestOwnImages:
+    @pytest.fixture
+    def images(self, tmp_path: Path) -> Path:
+        """A folder with two images."""
+        (tmp_path / "images").mkdir()
+        for grey in (10, 20):
+            Image.new("L", (32, 32), grey).save(tmp_path / "images" / f"{grey}.png")
+        return tmp_path / "images"
+
+    @pytest.fixture
+    def typed(self, planned: Planned, images: Path) -> Planned:
+        """Plan a study of that folder."""
+        own = ("data=folder", "data.resolution=32", "trainer.batch_size=2")
+
+        def typed(*arguments: str, path: str = "images") -> Plan:
+            folder.contents.cache_clear()
+            return planned("beta=1", *own, f"data.path={path}", *arguments)
+
+        return typed
+
+    def test_one_seed_has_no_best_beta(self, typed: Planned) -> None:
+        """Which is said before anything is trained; two are not told so."""
+        assert ["udr compares the seeds of a cell, and there is one"] == [
+            note.split(":")[0] for note in typed().notes
+        ]
+        assert () == typed("seed=0,1").notes
+
+    def test_what_the_data_decide(self, typed: Planned, images: Path) -> None:
+        """The objective is UDR; workers get an absolute path, and which images are meant."""
+        made = typed().manifest
+        data = made.configuration(made_point(made))["data"]
+
+        assert ("udr", None, 3 * 32 * 32) == (made.objective, made.lattice, made.image_size)
+        assert str(images) == data["path"]
+        assert folder.contents(images).sha256 == data["content"] == made.base["data.content"]
+
+    def test_the_same_images_elsewhere_are_the_same_study(
+        self, typed: Planned, images: Path
+    ) -> None:
+        """A study goes by what is in the folder, not by where it is."""
+        begun = typed().write()
+        images.rename(images.parent / "moved")
+
+        assert begun.folder.root == typed(path="moved").folder.root
+
+    def test_other_images_are_another_study(self, typed: Planned, images: Path) -> None:
+        """By default under another name; under the same one the command is refused."""
+        typed("study=mine").write()
+        name = typed().folder.name
+        Image.new("L", (32, 32), 30).save(images / "30.png")
+
+        assert name != typed().folder.name
+        with pytest.raises(ConfigError, match=r"data\.content: the images are others"):
+            typed("study=mine")
+
+    def test_folders_may_be_swept(self, typed: Planned, images: Path) -> None:
+        """Then a point's path says which; the study goes by none."""
+        shutil.copytree(images, images.parent / "more")
+
+        made = typed(path="images,more").manifest
+
+        assert ["data.path"] == made.axes
+        assert "data.content" not in made.base
+        assert {str(images), str(images.parent / "more")} == {
+            point["data.path"] for point in made.points
+        }
+
+    def test_one_of_the_swept_folders_is_a_smaller_grid(self, typed: Planned, images: Path) -> None:
+        """Also where it is typed alone, which would otherwise tell its images."""
+        shutil.copytree(images, images.parent / "more")
+        swept = typed("study=two", path="images,more").write()
+
+        again = typed("study=two", path="more")
+
+        assert swept.points == again.write().points
+        assert [str(images.parent / "more")] == [p.values["data.path"] for p in again.asked]
+
+
+def made_point(made: Manifest) -> Point:
+    """Return the first point of a manifest."""
+    return Point.of(made.points[0])
+
+
+class TestConfigs:
+    def test_one_for_each_choice_beside_the_grid(self, planned: Planned) -> None:
+        """Of keys as of groups: each may have data of its own to build."""
+        found = planned("beta=1,4", "data.score_every=[1,1,1,2,2],[1,1,2,2,2]", "model=mlp,conv")
+
+        assert 4 == len(found.configs)
+        assert {(1, 1, 1, 2, 2), (1, 1, 2, 2, 2)} == {
+            tuple(one.data.score_every or ()) for one in found.configs
+        }
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["objective=migg"], "objective=migg: not a score"),
+            (["trainer.batch_size=64,999999"], "trainer.batch_size: expected at most"),
+            (["data.score_every=[1,1],[1,1,1,2,2]"], "data.score_every: expected a step"),
+            (["study=a/b"], "study: expected the name of a folder, but got 'a/b'"),
+            (["study=.."], "study: expected the name of a folder, but got '..'"),
+            (["protocol=fast,nope", "beta=interval(1,4)"], "protocol=nope: no such protocol"),
+            (
+                ["data.likelihood=gaussian,bernoulli", "beta=interval(1,4)"],
+                "data.variance: gaussian pixels need one",
+            ),
+            (
+                ["trainer.batch_size=interval(64,999999)", "beta=1,4"],
+                "trainer.batch_size: expected at most",
+            ),
+        ],
+    )
+    def test_one(self, planned: Planned, arguments: list[str], message: str) -> None:
+        """What only the whole configuration shows is found before anything is written."""
+        with pytest.raises(ConfigError) as raised:
+            planned("beta=1", *arguments)
+
+        assert message in str(raised.value)
+
+    def test_all_at_once_each_once(self, planned: Planned) -> None:
+        """Several mistakes of several choices are told together."""
+        with pytest.raises(ConfigError) as raised:
+            planned("model=mlp,conv", "objective=migg", "trainer.batch_size=999999")
+
+        assert 2 == len(str(raised.value).splitlines())
+
+    def test_a_folder_that_cannot_hold_a_study(
+        self, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A file in the way, or no right to write."""
+        (tmp_path / "file").touch()
+        with pytest.raises(ConfigError, match="file is a file; give a folder"):
+            planned("beta=1", "runs_dir=file")
+
+        monkeypatch.setattr(module.os, "access", lambda *_: False)
+        with pytest.raises(ConfigError, match="cannot be written; give another runs_dir"):
+            planned("beta=1")
+
+
+class TestWrite:
+    def test_the_study_is_on_disk(self, planned: Planned) -> None:
+        """Manifest and base configuration, the latter as it is composed."""
+        found = planned(*GRID, "optimizer.lr=1e-4")
+        study = found.write()
+
+        assert found.manifest == study.manifest
+        base = OmegaConf.load(study.folder.base)
+        assert 1e-4 == base.optimizer.lr
+        assert "beta" not in base
+
+    def test_a_study_begun_otherwise_meanwhile(self, planned: Planned) -> None:
+        """Two commands may plan at once; the second to write is refused."""
+        late = planned(*GRID, "study=one", "optimizer.lr=1e-4")
+        planned(*GRID, "study=one").write()
+
+        with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.001 in the study, 0\.0001 now"):
+            late.write()
+
+    def test_a_full_disk_is_told(self, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With what to do about it."""
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        found = planned("beta=1")
+        monkeypatch.setattr(module, "write_atomically", full)
+
+        with pytest.raises(ConfigError, match=r"\(No space left on device\); give another runs"):
+            found.write()
+
+
+class TestSearch:
+    def test_an_interval_is_searched(self, planned: Planned) -> None:
+        """The study begins as a coarse line; the rest is found by its workers."""
+        found = planned("beta=interval(1,64)", "latent_dim=5,10,20", "seed=0,1")
+        made = found.manifest
+
+        assert [1, 64, 8, 2, 16, 4, 32] == [point.values["beta"] for point in found.asked]
+        assert {(10, 0)} == {(p.values["latent_dim"], p.values["seed"]) for p in found.asked}
+        assert made.search is not None
+        assert ([0, 1], 20, 13) == (made.search["seeds"], made.search["n_trials"], made.unfound)
+        assert made.search["sampler"]["_target_"].endswith("TPESampler")
+
+    def test_it_is_said(self, planned: Planned) -> None:
+        """How many trainings it takes, where nobody has said so."""
+        notes = planned("beta=interval(1,64)").notes
+        assert ("a search of 20 trainings (hydra.sweeper.n_trials) by TPESampler",) == notes
+
+    @pytest.mark.parametrize("terms", [Terms(n_trials=3), Terms(sampler="gp")])
+    def test_so_are_values_where_a_sampler_or_a_number_is_given(
+        self, planned: Planned, terms: Terms
+    ) -> None:
+        """As in Hydra's Optuna sweeper."""
+        made = planned("beta=1,4,16", "latent_dim=5,10", "seed=0,1", terms=terms).manifest
+
+        assert made.search is not None
+        assert {"values": (5, 10)} == made.search["space"]["latent_dim"]
+
+    def test_no_more_trainings_than_there_are_points(self, planned: Planned) -> None:
+        """Who asks for a hundred of a grid of six gets six."""
+        found = planned("beta=1,4,16", "latent_dim=5,10", terms=Terms(n_trials=100))
+
+        assert 6 == len(found.manifest.points) + found.manifest.unfound
+
+    def test_any_key_may_be_searched(self, planned: Planned) -> None:
+        """A group, an interval of another key: in the middle at first."""
+        found = planned("beta=1,4", "model=conv,mlp", "optimizer.lr=tag(log,interval(1e-4,1e-2))")
+
+        assert ["model", "optimizer.lr"] == found.manifest.axes
+        assert {("mlp", 0.001)} == {
+            (p.values["model"], p.values["optimizer.lr"]) for p in found.asked
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "terms", "message"),
+        [
+            (["objective=udr"], Terms(), "objective=udr: compares the seeds of a cell"),
+            ([], Terms(pruner="median"), "hydra.sweeper.pruner: holds the cells of a grid"),
+            ([], Terms(sampler="bayes"), "hydra.sweeper.sampler: expected one of tpe, gp"),
+        ],
+    )
+    def test_mistakes(
+        self, planned: Planned, arguments: list[str], terms: Terms, message: str
+    ) -> None:
+        """What cannot be searched by, or with, is told before anything starts."""
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            planned("beta=interval(1,64)", *arguments, terms=terms)

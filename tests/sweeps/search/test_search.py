@@ -1,0 +1,194 @@
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sweeps.search.search import Choices, Dimension, Interval, Search, leading
+from sweeps.study.ranking import Ending
+from sweeps.study.trials import Point, Value
+
+BETAS, SIZES = Interval(1, 64, log=True), Choices.of([5, 10, 20])
+
+
+def search(**changes: Any) -> Search:
+    """Return a search for β in an interval and a latent size among three, with two seeds."""
+    made = Search({"beta": BETAS, "latent_dim": SIZES}, seeds=(0, 1), sampler={}, n_trials=20)
+    return dataclasses.replace(made, **changes)
+
+
+def point(beta: float, latent_dim: int, seed: int = 0) -> Point:
+    """Return a point of such a search."""
+    return Point.of({"beta": beta, "latent_dim": latent_dim, "seed": seed})
+
+
+def unasked() -> Mapping[str, Value]:
+    """Be a sampler that must not be asked."""
+    raise AssertionError("the sampler was asked")
+
+
+class TestInterval:
+    @pytest.mark.parametrize(
+        ("interval", "expected"),
+        [
+            (Interval(1, 100, log=True), (1, 10, 100)),
+            (Interval(1, 100), (1, 50.5, 100)),
+            (Interval(2, 3, integer=True), (2, 3)),
+            (Interval(1e-4, 1e-2, log=True), (1e-4, 1e-3, 1e-2)),
+        ],
+    )
+    def test_spread(self, interval: Interval, expected: tuple[float, ...]) -> None:
+        """Numbers from end to end, evenly on its scale; integers each once."""
+        assert expected == interval.spread(3)
+
+    def test_what_is_drawn_gets_few_digits_and_stays_within(self) -> None:
+        """0.24996 is 0.25; what rounding would carry out of the interval is its end."""
+        assert 0.25 == Interval(0.1, 1).snapped(0.24996)
+        assert 1.234 == Interval(1.234, 2).snapped(1.234)
+
+    def test_equal_ratios_are_equally_far_on_a_logarithmic_scale(self) -> None:
+        """From end to end it is as many steps as there are between its values."""
+        assert BETAS.distance(1, 8) == pytest.approx(BETAS.distance(8, 64))
+        assert len(BETAS.values) - 1 == BETAS.distance(1, 64)
+        assert Interval(1, 64).distance(1, 8) < Interval(1, 64).distance(8, 64)
+
+
+class TestChoices:
+    def test_numbers_are_put_in_order(self) -> None:
+        """Their neighbours are a step apart; other values are all neighbours."""
+        sizes, models = Choices.of([20, 5, 10]), Choices.of(["mlp", "conv", "higgins"])
+
+        assert (5, 10, 20) == sizes.values
+        assert (1, 2) == (sizes.distance(5, 10), sizes.distance(5, 20))
+        assert ("mlp", "conv", "higgins") == models.values
+        assert (0, 1) == (models.distance("mlp", "mlp"), models.distance("mlp", "higgins"))
+
+    def test_truth_values_have_no_order(self) -> None:
+        """They are integers to Python, but not to a sampler."""
+        assert not Choices.of([True, False]).are_ordered
+
+
+class TestStart:
+    def test_beta_from_end_to_end_all_else_in_the_middle(self) -> None:
+        """Seven values by bisection, of the first seed."""
+        start = search().start()
+
+        assert [1, 64, 8, 2, 16, 4, 32] == [point.values["beta"] for point in start]
+        assert {(10, 0)} == {(one.values["latent_dim"], one.values["seed"]) for one in start}
+
+    @pytest.mark.parametrize(
+        ("changes", "number"),
+        [
+            ({"n_trials": 2}, 2),
+            ({"space": {"beta": Choices.of([4]), "latent_dim": SIZES}}, 1),
+            ({"space": {"beta": Choices.of(range(1, 100)), "latent_dim": SIZES}}, 7),
+        ],
+    )
+    def test_no_more_than_there_are(self, changes: dict[str, Any], number: int) -> None:
+        """Neither more than trainings, nor more than values."""
+        assert number == len(search(**changes).start())
+
+
+class TestNext:
+    def test_the_leader_is_repeated_until_it_has_all_its_seeds(self) -> None:
+        """A single lucky seed does not win."""
+        tried: dict[Point, Ending | None] = {point(4, 5): Ending(0.9), point(8, 5): Ending(0.5)}
+
+        assert point(4, 5, 1) == search().next(tried, unasked)
+
+    def test_a_repeat_that_is_being_trained_is_not_given_again(self) -> None:
+        """Another worker has it; this one asks the sampler."""
+        tried: dict[Point, Ending | None] = {point(4, 5): Ending(0.9), point(4, 5, 1): None}
+
+        assert point(16, 20) == search().next(tried, lambda: {"beta": 16, "latent_dim": 20})
+
+    def test_whoever_takes_the_lead_is_repeated_then(self) -> None:
+        """The lucky cell falls behind with its second seed; the next leader is looked at."""
+        tried: dict[Point, Ending | None] = {
+            point(4, 5): Ending(0.9),
+            point(4, 5, 1): Ending(0.1),
+            point(8, 5): Ending(0.6),
+        }
+
+        assert point(8, 5, 1) == search().next(tried, unasked)
+
+    def test_a_cell_that_was_tried_stands_for_the_nearest_that_was_not(self) -> None:
+        """Here the neighbour in latent size, the neighbours in β being further away."""
+        space: dict[str, Dimension] = {"beta": Choices.of([1, 4, 16]), "latent_dim": SIZES}
+        tried: dict[Point, Ending | None] = dict.fromkeys(
+            [point(4, 10), point(1, 10), point(16, 10), point(4, 5)]
+        )
+        found = search(space=space).next(tried, lambda: {"beta": 4, "latent_dim": 10})
+
+        assert point(4, 20) == found
+
+    def test_every_point_is_found_once(self) -> None:
+        """However stubborn the sampler: all cells and seeds of a finite space, then no more."""
+        space: dict[str, Dimension] = {"beta": Choices.of([1, 4, 16]), "latent_dim": SIZES}
+        finite = search(space=space)
+        tried: dict[Point, Ending | None] = {}
+        while (found := finite.next(tried, lambda: {"beta": 4, "latent_dim": 10})) is not None:
+            assert found not in tried
+            tried[found] = Ending(0.5)
+
+        assert 3 * 3 * 2 == len(tried) == finite.n_points
+
+    def test_an_interval_never_ends(self) -> None:
+        """Where what is drawn was tried, a place of the interval near it is not."""
+        tried: dict[Point, Ending | None] = {}
+        for _ in range(40):
+            found = search(seeds=(0,)).next(tried, lambda: {"beta": 8, "latent_dim": 10})
+            assert found is not None
+            tried[found] = None
+
+        assert 40 == len(tried)
+
+
+def test_points_that_the_search_would_not_find() -> None:
+    """A grid may have left points in other places."""
+    assert search().holds(point(64, 20))
+    assert not search().holds(point(65, 20))
+    assert not search().holds(point(64, 21))
+
+
+class TestLeading:
+    def test_goes_by_means(self) -> None:
+        """Running points have no score yet, and configurations without any do not lead."""
+        tried: dict[Point, Ending | None] = {
+            point(1, 5): Ending(0.2),
+            point(1, 5, 1): Ending(0.6),
+            point(4, 5): Ending(0.5),
+            point(8, 5): None,
+        }
+
+        assert point(4, 5).cell == leading(tried)
+        assert leading({point(8, 5): None}) is None
+
+    def test_a_failed_seed_costs_the_lead(self) -> None:
+        """Such a configuration can never be best: a seed more of it would be lost."""
+        tried = {
+            point(1, 5): Ending(0.2),
+            point(4, 5): Ending(0.5),
+            point(4, 5, 1): Ending(None),
+        }
+
+        assert point(1, 5).cell == leading(tried)
+
+    def test_a_collapsed_one_leads_where_there_is_no_other(self) -> None:
+        """Its score may be high though next to nothing is encoded."""
+        tried = {point(1, 5): Ending(0.2, 3), point(64, 5): Ending(1.0, 0)}
+
+        assert point(1, 5).cell == leading(tried)
+        assert point(64, 5).cell == leading({point(64, 5): Ending(1.0, 0)})
+
+
+def test_a_search_is_read_as_it_was_written() -> None:
+    """Through the manifest, which is JSON."""
+    space: dict[str, Dimension] = {
+        "beta": BETAS,
+        "latent_dim": Interval(2, 20, log=True, integer=True),
+        "model": Choices.of(["mlp", "conv"]),
+    }
+    made = search(space=space, sampler={"_target_": "optuna.samplers.TPESampler"})
+
+    assert made == Search.read(made.written())

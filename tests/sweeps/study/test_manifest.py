@@ -1,0 +1,131 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from bvae.exceptions import ConfigError
+from sweeps.study.manifest import SCHEMA, Manifest, combination
+from sweeps.study.study import load_study
+from sweeps.study.trials import grid
+from tests.doubles.studies import CONFIGURATION, manifest, points
+
+
+class TestManifest:
+    def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        """Nothing is lost on the way to disk and back."""
+        made = manifest(points(), axes=["optimizer.lr"], versions={"torch": "2"})
+        made.write(tmp_path / "manifest.json")
+
+        assert made == Manifest.read(tmp_path / "manifest.json")
+
+    @pytest.mark.parametrize("folder", ["nowhere", "file"])
+    def test_a_folder_without_one_is_no_study(self, tmp_path: Path, folder: str) -> None:
+        """The message says what to give."""
+        (tmp_path / "file").touch()
+
+        with pytest.raises(ConfigError, match=r"not a study .*; give the folder of a study"):
+            load_study(tmp_path / folder)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "a"}'])
+    def test_a_damaged_one_is_told(self, tmp_path: Path, content: str) -> None:
+        """It is not taken for a study without points."""
+        (tmp_path / "manifest.json").write_text(content)
+
+        with pytest.raises(ConfigError, match="not a manifest this version can read"):
+            load_study(tmp_path)
+
+    def test_a_newer_schema_is_told(self, tmp_path: Path) -> None:
+        """A manifest that may mean something else is not guessed at."""
+        content = dataclasses.asdict(manifest(points())) | {"schema": SCHEMA + 1}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+
+        with pytest.raises(ConfigError, match="written by a newer version"):
+            load_study(tmp_path)
+
+    def test_keys_of_later_versions_are_left_out(self, tmp_path: Path) -> None:
+        """A key that is new within the same schema does no harm."""
+        content = dataclasses.asdict(manifest(points())) | {"new": 1}
+        (tmp_path / "manifest.json").write_text(json.dumps(content))
+
+        assert manifest(points()) == Manifest.read(tmp_path / "manifest.json")
+
+
+class TestConfiguration:
+    def test_swept_values_are_set(self) -> None:
+        """Coordinates and dotted keys have the point's values; all else is as composed."""
+        (point,) = grid(
+            {
+                "beta": [0.5],
+                "latent_dim": [7],
+                "seed": [3],
+                "optimizer.lr": [1e-4],
+                "data.score_every": [[1, 2, 1, 2, 2]],
+            }
+        )[0]
+        made = manifest([point], axes=["optimizer.lr", "data.score_every"])
+
+        found = made.configuration(point)
+
+        assert (0.5, 7, 3) == (found["beta"], found["latent_dim"], found["seed"])
+        assert {"name": "adam", "lr": 1e-4} == found["optimizer"]
+        assert [1, 2, 1, 2, 2] == found["data"]["score_every"]
+        assert CONFIGURATION["trainer"] == found["trainer"]
+
+    def test_a_swept_group_has_what_was_composed_for_its_choice(self) -> None:
+        """A choice among config groups may change any number of keys."""
+        chosen = {"model=conv": {"model": {"name": "conv"}}, "model=mlp": {"model": {"name": "m"}}}
+        listed = grid({"beta": [1], "latent_dim": [2], "seed": [0], "model": ["mlp", "conv"]})[0]
+        made = manifest(listed, axes=["model"], groups=["model"], configurations=chosen)
+
+        assert {"name": "conv"} == made.configuration(listed[1])["model"]
+
+    def test_what_depends_on_swept_keys_is_resolved_last(self) -> None:
+        """Each point has its own values, also inside texts, lists, and by way of other keys."""
+        changed = CONFIGURATION | {
+            "optimizer": {"name": "adam", "lr": "${data.variance}"},
+            "data": CONFIGURATION["data"]
+            | {"variance": "${beta}", "score_every": [1, "${latent_dim}"]},
+            "tracker": {"name": "none", "mode": "offline", "project": "a_${seed}"},
+        }
+        listed = points(beta=[0.5, 2], seed=[0, 1])
+        made = manifest(listed, configurations={"": changed})
+
+        for point in listed:
+            found = made.configuration(point)
+            beta, seed = point.values["beta"], point.values["seed"]
+            assert (beta, beta) == (found["optimizer"]["lr"], found["data"]["variance"])
+            assert [1, 5] == found["data"]["score_every"]
+            assert f"a_{seed}" == found["tracker"]["project"]
+        assert "a_0" == made.tracker["project"]
+        assert {"optimizer.lr", "data.variance", "data.score_every", "tracker.project"} == {
+            *made.dependent
+        }
+
+    def test_what_cannot_be_resolved_is_named(self) -> None:
+        """The key that holds it, and what is not there."""
+        changed = CONFIGURATION | {"optimizer": {"name": "adam", "lr": "${betta}"}}
+        made = manifest(points(), configurations={"": changed})
+
+        with pytest.raises(ConfigError, match=r"optimizer\.lr: .*'betta'"):
+            made.configuration(points()[0])
+
+    @pytest.mark.parametrize(("base", "expected"), [({}, None), ({"trainer.max_steps": 7}, 7)])
+    def test_steps(self, base: dict[str, object], expected: int | None) -> None:
+        """Known where all trials take as many."""
+        assert expected == manifest(points(), base=base).steps
+        assert manifest(points(), base={"trainer.max_steps": "${latent_dim}"}).steps is None
+
+    def test_the_manifest_is_not_changed(self) -> None:
+        """What one point sets the next does not see."""
+        made = manifest(points(beta=[1, 4]))
+        made.configuration(made_point := points(beta=[1])[0])["trainer"]["max_steps"] = 0
+
+        assert CONFIGURATION["trainer"] == made.configuration(made_point)["trainer"]
+
+    @pytest.mark.parametrize(
+        ("choices", "expected"), [({}, ""), ({"model": "mlp", "data": "x"}, "data=x,model=mlp")]
+    )
+    def test_a_choice_has_one_name(self, choices: dict[str, str], expected: str) -> None:
+        """Whatever the order in which groups were swept."""
+        assert expected == combination(choices)

@@ -1,0 +1,175 @@
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bvae.exceptions import ConfigError
+from sweeps import __main__ as entry
+from sweeps.study.study import Study, load_study
+from sweeps.tracking.workspace import build, push
+from tests.doubles import wandb_server
+from tests.doubles.studies import CONFIGURATION, make_study, points, write_result
+from tests.doubles.wandb_server import ENTITY, Server
+
+
+def study_named(root: Path, *, project: str = "tests", **changes: Any) -> Study:
+    """A study of two points with two scores."""
+    configuration = copy.deepcopy(CONFIGURATION)
+    configuration["tracker"]["project"] = project
+    made = make_study(
+        root, points(seed=[0]), configurations={"": configuration}, name=root.name, **changes
+    )
+    for point in made.points:
+        write_result(made, point, scores={"beta_vae": 0.9, "mig": 0.2})
+    return load_study(root)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """One study."""
+    return study_named(tmp_path / "one")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Study:
+    """Another one."""
+    return study_named(tmp_path / "two", study_id="1" * 32)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A server, in a shell where wandb is offline."""
+    with wandb_server.serving() as server:
+        for name, value in {**server.environ(), "WANDB_MODE": "offline"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        yield server
+
+
+def sent(*studies: Study) -> dict[str, Any]:
+    """What would be sent: the section of a workspace's specification."""
+    dumped = build(studies)._to_model().model_dump_json(by_alias=True, exclude_none=True)
+    section: dict[str, Any] = json.loads(dumped)["spec"]["section"]
+    return section
+
+
+def panels(section: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The settings of all panels of a kind."""
+    sections = section["panelBankConfig"]["sections"]
+    return [
+        panel["config"] for one in sections for panel in one["panels"] if panel["viewType"] == kind
+    ]
+
+
+class TestBuild:
+    def test_runs_of_the_study(self, study: Study) -> None:
+        """Those of its group, more of them than W&B would draw by itself."""
+        section = sent(study)
+        (filter_,) = section["runSets"][0]["filters"]["filters"]
+
+        assert ({"section": "run", "name": "group"}, "one") == (filter_["key"], filter_["value"])
+        assert 100 == section["settings"]["maxRuns"]
+
+    def test_scores_against_beta(self, study: Study) -> None:
+        """Objective first, on a log axis, latent sizes told apart."""
+        found = panels(sent(study), "Scatter Plot")
+
+        assert ["summary:scores/mig", "summary:scores/beta_vae"] == [one["yAxis"] for one in found]
+        for one in found:
+            assert "config:beta.value" == one["xAxis"]
+            assert one["xAxisLogScale"]
+            assert "config:latent_dim.value" == one["zAxis"]
+
+    def test_the_curve(self, study: Study) -> None:
+        """A line for each latent size against log β, from the table of the report's run."""
+        (chart,) = panels(sent(study), "Vega2")
+
+        assert "wandb/line/v0" == chart["panelDefId"]
+        assert {"x": "log10_beta", "y": "mean", "stroke": "line"} == chart["fieldSettings"]
+        assert "objective_curve" in json.dumps(chart["userQuery"])
+
+    def test_parallel_coordinates(self, study: Study) -> None:
+        """β on a log scale, the latent size, every score."""
+        (found,) = panels(sent(study), "Parallel Coordinates Plot")
+        columns = {one["accessor"]: one.get("log") for one in found["columns"]}
+
+        assert columns["config:beta.value"]
+        assert {"config:latent_dim.value", "summary:scores/mig", "summary:scores/beta_vae"} <= set(
+            columns
+        )
+
+    def test_kl_pictures_and_comparison(self, study: Study) -> None:
+        """KL of each latent over training, what the trials drew, runs beside one another."""
+        section = sent(study)
+        metrics = [one["metrics"] for one in panels(section, "Run History Line Plot")]
+        media = [key for one in panels(section, "Media Browser") for key in one["mediaKeys"]]
+
+        assert [f"kl/z0{m}" for m in range(5)] in metrics
+        assert ["kl/active_units"] in metrics
+        assert {"media/traversal", "media/traversal_gif", "charts/curve"} <= set(media)
+        assert 1 == len(panels(section, "Run Comparer"))
+
+    def test_two_studies(self, study: Study, other: Study) -> None:
+        """The runs of both, told apart by their study."""
+        section = sent(study, other)
+        filters = section["runSets"][0]["filters"]["filters"]
+        (coordinates,) = panels(section, "Parallel Coordinates Plot")
+
+        assert ["one", "two"] == [one["value"] for one in filters]
+        assert "OR" == filters[1]["connector"]
+        assert {"accessor": "config:study.value"} in coordinates["columns"]
+        grouped = {one.get("groupBy") for one in panels(section, "Run History Line Plot")}
+        assert {"study.value", None} == grouped
+
+    def test_studies_of_two_projects(self, study: Study, tmp_path: Path) -> None:
+        """A workspace is one project's."""
+        far = study_named(tmp_path / "far", project="elsewhere")
+        with pytest.raises(ConfigError, match="studies of one W&B project, but got elsewhere, tes"):
+            build([study, far])
+
+
+class TestPush:
+    def test_again_changes_the_same(self, study: Study, server: Server) -> None:
+        """The second push takes the place of the first, with what is new."""
+        address = push([study])
+        (first,) = server.views.values()
+        write_result(study, study.points[0], scores={"mig": 0.2, "sap": 0.1})
+        again = push([load_study(study.folder.root)])
+        (second,) = server.views.values()
+
+        assert address == again
+        assert f"/{ENTITY}/tests?nw=" in address
+        assert (ENTITY, "tests", "one") == tuple(
+            second[key] for key in ("entityName", "projectName", "displayName")
+        )
+        assert first["name"] == second["name"]
+        assert "scores/sap" not in json.dumps(first["spec"])
+        assert "scores/sap" in json.dumps(second["spec"])
+
+    def test_two_studies_have_their_own(self, study: Study, other: Study, server: Server) -> None:
+        """Beside those of each."""
+        push([study])
+        push([study, other])
+
+        assert ["one", "one and two"] == [view["displayName"] for view in server.views.values()]
+
+    def test_no_key(self, study: Study, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is said, with what to do; nothing is sent."""
+        monkeypatch.delenv("WANDB_API_KEY")
+        with pytest.raises(ConfigError, match="a W&B key, found none; run `wandb login`"):
+            push([study])
+        assert {} == server.views
+
+
+def test_command(study: Study, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what is in the workspace; only when asked to it is pushed."""
+    typed = entry.parser().parse_args(["workspace", str(study.folder.root)])
+    assert 0 == typed.run(typed)
+    said = capsys.readouterr().out
+
+    assert "Which beta: CustomChart, MediaBrowser, ParallelCoordinatesPlot, ScatterPlot" in said
+    assert said.endswith("valid; --push writes it to W&B\n")
+    assert {} == server.views

@@ -1,0 +1,643 @@
+import errno
+import logging
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+from optuna.trial import TrialState
+
+from bvae import files
+from bvae.exceptions import ConfigError
+from bvae.trial import Assignment, Interrupted, TrialResult
+from sweeps.queue.journal import open_journal
+from sweeps.queue.queue import Queue
+from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
+from sweeps.study.study import Study, load_study
+from sweeps.study.trials import Point
+from sweeps.workers import worker as module
+from sweeps.workers.exit_codes import Exit
+from sweeps.workers.worker import (
+    RateLimited,
+    StopRequest,
+    Worker,
+    WorkerLoop,
+    in_a_job,
+    log_to,
+    stopping_on,
+)
+from tests.doubles import fakes
+from tests.doubles.studies import make_study, points, slugs, write_result
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study of four points that complete at once."""
+    return make_study(tmp_path / "tested")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for nothing longer than a test may take."""
+    monkeypatch.setattr(module, "IDLE_S", 0.01)
+    monkeypatch.setattr(module, "RECONCILE_S", 0.05)
+    monkeypatch.setattr(module, "STOP_CHECK_S", 0.0)
+    monkeypatch.setattr(module, "LEASE_CHECK_S", 0.0)
+
+
+Trains = Callable[[Callable[[Assignment], TrialResult]], None]
+
+
+@pytest.fixture
+def trains(monkeypatch: pytest.MonkeyPatch) -> Trains:
+    """Let workers run this function instead of the one the manifest names."""
+
+    def trains(function: Callable[[Assignment], TrialResult]) -> None:
+        monkeypatch.setattr(module, "_function", lambda _: function)
+
+    return trains
+
+
+def work(study: Study, **options: Any) -> None:
+    """Work on a study in this process until nothing is left."""
+    Worker(study, name=new_worker_name(), detached=True, **options).work()
+
+
+def counts(study: Study) -> dict[str, int]:
+    """Return how far the study is, by state, without what there is none of."""
+    found = load_study(study.folder.root).counts
+    return {name: number for name, number in found.items() if number and name != "expected"}
+
+
+def runs(study: Study, slug: str) -> list[str]:
+    """Return what the fake trial has noted of its runs."""
+    return (study.folder.trial(slug).root / "runs.txt").read_text().splitlines()
+
+
+class TestPruning:
+    @pytest.fixture
+    def pruned(self, tmp_path: Path) -> Study:
+        """A study of four β, best at 4, with three seeds of ten steps, worked on to the end."""
+        study = make_study(
+            tmp_path / "tested",
+            points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2]),
+            pruner="percentile",
+            trial="tests.doubles.fakes.learning",
+        )
+        work(study)
+        return load_study(study.folder.root)
+
+    def test_the_worst_cell_is_pruned_as_a_whole(self, pruned: Study) -> None:
+        """One seed says nothing; the second ends half-way; the third is not begun."""
+        steps = {
+            (result.point["seed"], result.state, result.steps)
+            for result in pruned.results.values()
+            if result.point["beta"] == 0.03125
+        }
+
+        assert {(0, "complete", 10), (1, "pruned", 5), (2, "pruned", 0)} == steps
+        assert {"complete": 10, "pruned": 2} == counts(pruned)
+
+    def test_the_journal_knows_the_scores_on_the_way(self, pruned: Study) -> None:
+        """Optuna, and its dashboard, see every intermediate value and the pruned states."""
+        trials = optuna.load_study(
+            storage=open_journal(pruned.folder.journal), study_name=pruned.name
+        ).trials
+        pruned_attempts = [trial for trial in trials if trial.state is TrialState.PRUNED]
+
+        assert [5, 0] == [len(trial.intermediate_values) for trial in pruned_attempts]
+
+    def test_a_seed_added_later_is_not_begun(self, pruned: Study) -> None:
+        """The cell stays pruned when the study is extended."""
+        late = Point.of({"beta": 0.03125, "latent_dim": 5, "seed": 3})
+        more = [*pruned.manifest.points, late.values]
+        replace(pruned.manifest, points=more, pruner=None).write(pruned.folder.manifest)
+        work(load_study(pruned.folder.root))
+
+        assert {"complete": 10, "pruned": 3} == counts(pruned)
+
+    def test_nothing_is_pruned_unless_asked_for(self, tmp_path: Path) -> None:
+        """Without a pruner every trial of the grid is trained to the end."""
+        listed = points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2])
+        study = make_study(tmp_path / "tested", listed, trial="tests.doubles.fakes.learning")
+        work(study)
+
+        assert {"complete": 12} == counts(study)
+
+
+class TestWork:
+    def test_every_point_once(self, study: Study) -> None:
+        """Point after point, until none is left; then the worker is gone without a trace."""
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        assert {("ran",)} == {tuple(runs(study, slug)) for slug in slugs(study)}
+        assert [] == list(study.folder.workers.glob("*.json"))
+
+    def test_some_points_only(self, study: Study) -> None:
+        """`bvae` without -m runs what was typed, in a study that may hold more."""
+        work(study, among=slugs(study)[2:3])
+
+        assert ["pending", "pending", "complete", "pending"] == list(
+            load_study(study.folder.root).states.values()
+        )
+
+    def test_failure_is_data(self, tmp_path: Path) -> None:
+        """Three attempts, then the point is failed with its reason; the others are trained."""
+        study = make_study(tmp_path / "tested", trial="tests.doubles.fakes.failing")
+        work(study)
+
+        assert {"complete": 2, "failed": 2} == counts(study)
+        failed = load_study(study.folder.root).result("beta=4,latent_dim=5,seed=0")
+        assert failed is not None
+        assert 3 == failed.attempt
+        assert failed.error is not None
+        assert failed.error.startswith("ValueError: no luck at beta=4\nsecond line\nTraceback")
+        assert ["raised"] * 3 == runs(study, "beta=4,latent_dim=5,seed=0")
+
+    @pytest.mark.parametrize("error", [SystemExit(1), MemoryError("no memory")])
+    def test_whatever_a_trial_raises_fails_it(
+        self, study: Study, trains: Trains, error: BaseException
+    ) -> None:
+        """Lightning raises SystemExit on some signals."""
+
+        def broken(task: Assignment) -> TrialResult:
+            raise error
+
+        trains(broken)
+        work(study)
+
+        assert {"failed": 4} == counts(study)
+        assert type(error).__name__ in load_study(study.folder.root).failures[0]
+
+    def test_what_a_trial_gets(self, study: Study, trains: Trains) -> None:
+        """The point's own configuration, folder, attempt, and a name for the tracker."""
+        seen: list[Assignment] = []
+
+        def watched(task: Assignment) -> TrialResult:
+            seen.append(task)
+            return fakes.instant(task)
+
+        trains(watched)
+        work(study)
+
+        first = seen[0]
+        assert (1, 5, 0) == (first.config.beta, first.config.latent_dim, first.config.seed)
+        assert {"beta": 1, "latent_dim": 5, "seed": 0} == dict(first.point)
+        assert study.folder.trial(slugs(study)[0]) == first.folder
+        assert (1, "b1-m5-s0") == (first.attempt, first.identity.name)
+        assert study.folder.root == first.tracker_folder
+
+    def test_each_step_is_reported(self, tmp_path: Path) -> None:
+        """To the callback; the heartbeat file has it with the next beat."""
+        study = make_study(
+            tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping"
+        )
+        steps: list[tuple[str, int, int]] = []
+        work(study, on_step=lambda point, step, total: steps.append((point.slug, step, total)))
+
+        assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == steps
+
+    def test_other_sources_are_refused(self, tmp_path: Path) -> None:
+        """A worker started after an edit would mix numbers of two versions."""
+        study = make_study(tmp_path / "tested", code_version="0" * 12)
+
+        with pytest.raises(ConfigError, match="sources of bvae/ have changed since tested"):
+            Worker(study, name="w", detached=True)
+
+
+class TestStopping:
+    def stepping(self, tmp_path: Path) -> Study:
+        """A study of one point of ten steps."""
+        return make_study(
+            tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping"
+        )
+
+    def test_asked_by_a_signal_it_saves_and_gives_back(self, tmp_path: Path) -> None:
+        """The next worker resumes; the attempt does not count."""
+        study = self.stepping(tmp_path)
+        stop_request = StopRequest(study.folder)
+        work(
+            study,
+            stop_request=stop_request,
+            on_step=lambda _, step, __: stop_request.set_signalled() if step == 4 else None,
+        )
+
+        assert {"pending": 1} == counts(study)
+        work(study)
+        (result,) = load_study(study.folder.root).results.values()
+        assert ["from 0", "from 4", "ran"] == runs(study, slugs(study)[0])
+        assert 1 == result.attempt
+
+    def test_asked_by_the_studys_folder(self, tmp_path: Path) -> None:
+        """`sweeps stop` reaches workers on any machine."""
+        study = self.stepping(tmp_path)
+
+        def stop(_: Point, step: int, __: int) -> None:
+            if step == 2:
+                study.folder.stop.touch()
+
+        work(study, on_step=stop)
+
+        assert {"pending": 1} == counts(study)
+        assert "2" == study.folder.trial(slugs(study)[0]).resume.read_text()
+
+    def test_stopped_before_it_began_it_leases_nothing(self, study: Study) -> None:
+        """A worker that starts while the sweep is being stopped ends at once."""
+        study.folder.stop.touch()
+        work(study)
+
+        assert {"pending": 4} == counts(study)
+
+    def test_without_its_orchestrator_it_finishes_its_point_and_stops(
+        self, study: Study, trains: Trains
+    ) -> None:
+        """A local worker whose orchestrator was killed takes no further point."""
+        with HeartbeatWriter(study.folder.orchestrator, name="orchestrator") as orchestrator:
+
+            def lonely(task: Assignment) -> TrialResult:
+                os.close(orchestrator._file)  # as its death would
+                orchestrator._file = os.open(os.devnull, os.O_RDWR)
+                return fakes.instant(task)
+
+            trains(lonely)
+            Worker(study, name="w", detached=False).work()
+
+        assert {"complete": 1, "pending": 3} == counts(study)
+
+    def test_without_an_orchestrator_it_does_not_begin(self, study: Study) -> None:
+        """It was killed while its worker was starting."""
+        Worker(study, name="w", detached=False).work()
+
+        assert {"pending": 4} == counts(study)
+
+
+class TestLeases:
+    @pytest.mark.parametrize("asked", ["holds", "should_prune"])
+    def test_a_database_that_is_away_costs_no_attempt(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+    ) -> None:
+        """A worker that cannot check its lease continues; commit checks it again."""
+
+        def away(*_: object, **__: object) -> bool:
+            raise ConnectionError("the server is starting up")
+
+        monkeypatch.setattr(Queue, asked, away)
+        trial = (
+            "tests.doubles.fakes.stepping" if asked == "holds" else "tests.doubles.fakes.learning"
+        )
+        study = make_study(tmp_path / "away", points([1], [0]), trial=trial)
+        work(study)
+
+        assert {"complete": 1} == counts(study)
+        assert 1 == runs(study, slugs(study)[0]).count("ran")
+
+    def test_a_lost_lease_ends_the_attempt(self, study: Study, trains: Trains) -> None:
+        """A slow worker that was declared dead notices, and drops its attempt."""
+
+        def slow(task: Assignment) -> TrialResult:
+            if task.point == study.points[0].values:
+                Queue(study).reconcile(WorkerRegistry(study.folder.root / "nobody"))
+                quick = Queue(study).lease("quick", among=[slugs(study)[0]])
+                assert quick is not None
+                Queue(study).commit(quick, fakes.instant(task))
+                assert task.monitor.stopping()
+                raise Interrupted("its lease is lost")
+            return fakes.instant(task)
+
+        trains(slow)
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+
+    def test_a_late_result_is_dropped(self, study: Study, trains: Trains) -> None:
+        """The one that was committed first stands, and no training state is left beside it."""
+
+        def late(task: Assignment) -> TrialResult:
+            if task.point == study.points[0].values:
+                write_result(study, study.points[0], scores={"mig": 0.75})
+                Queue(study).reconcile(WorkerRegistry(study.folder.workers))
+                task.folder.checkpoints.mkdir()
+                task.folder.resume.touch()
+            return fakes.instant(task)
+
+        trains(late)
+        work(study)
+
+        first = load_study(study.folder.root).result(slugs(study)[0])
+        assert first is not None
+        assert {"mig": 0.75} == first.scores
+        assert not study.folder.trial(slugs(study)[0]).resume.exists()
+
+    def test_a_dead_workers_point_is_taken_over(self, study: Study) -> None:
+        """Idle workers requeue the points of dead ones."""
+        queue = Queue(study)
+        queue.reconcile(WorkerRegistry(study.folder.workers))
+        assert queue.lease("dead") is not None
+
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+
+    def test_it_waits_for_points_that_may_become_free(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While another worker has a lease it stays; once released, the point is leased."""
+        queue = Queue(study)
+        with HeartbeatWriter(study.folder.workers / "other.json", name="other") as other:
+            queue.reconcile(WorkerRegistry(study.folder.workers))
+            lease = queue.lease("other", announce=other.report)
+            assert lease is not None
+            naps: list[float] = []
+
+            def nap(self: StopRequest, seconds: float) -> None:
+                naps.append(seconds)
+                if len(naps) == 2:
+                    queue.release(lease)
+
+            monkeypatch.setattr(StopRequest, "wait", nap)
+            work(study)
+
+        assert len(naps) >= 2
+        assert {"complete": 4} == counts(study)
+
+
+class TestFullDisk:
+    def fill(self, monkeypatch: pytest.MonkeyPatch, times: int) -> list[Path]:
+        """Let this many results fail to be written; returns the tries."""
+        write, tried = files._write, []
+
+        def full(path: Path, data: bytes) -> None:
+            if b'"state"' in data:
+                tried.append(path)
+                if len(tried) <= times:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            write(path, data)
+
+        monkeypatch.setattr(files, "_write", full)
+        monkeypatch.setattr(StopRequest, "wait", lambda *_: None)
+        return tried
+
+    def test_a_result_is_written_when_there_is_room_again(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Space freed in time saves the result."""
+        tried = self.fill(monkeypatch, times=module.COMMIT_TRIES - 1)
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        assert module.COMMIT_TRIES + 3 == len(tried)
+        assert ["ran"] == runs(study, slugs(study)[0])
+
+    def test_after_all_tries_the_worker_fails(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The point is run again by the next worker."""
+        self.fill(monkeypatch, times=module.COMMIT_TRIES)
+        with pytest.raises(OSError, match="No space left"):
+            work(study)
+
+        assert {"pending": 4} == counts(study)
+        work(study)
+        assert {"complete": 4} == counts(study)
+
+
+class TestWorkerLoop:
+    def test_it_travels_to_another_process(self, study: Study) -> None:
+        """Launchers pickle what they launch."""
+        loop = WorkerLoop(study.folder.root, detached=True, gpu="1")
+
+        assert loop == pickle.loads(pickle.dumps(loop))
+
+    def test_it_writes_a_log(self, study: Study) -> None:
+        """Under a name of its own, in the study's folder."""
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
+
+        (log,) = study.folder.logs.glob("worker-*.log")
+        assert 4 == log.read_text().count(": complete")
+        assert "no trial is left" in log.read_text()
+
+    def test_it_says_that_a_command_started_it(self, study: Study, trains: Trains) -> None:
+        """A command typed again takes such workers over, and kills them when it must."""
+        launched: list[bool] = []
+
+        def watched(task: Assignment) -> TrialResult:
+            launched.extend(one.launched for one in living_workers(study.folder.workers))
+            return fakes.instant(task)
+
+        trains(watched)
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
+
+        assert {True} == set(launched)
+
+    def test_it_ignores_the_terminal(self, study: Study, trains: Trains) -> None:
+        """Ctrl-C reaches joblib's processes, too; afterwards all is as it was before."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def pressed(task: Assignment) -> TrialResult:
+            os.kill(os.getpid(), signal.SIGINT)
+            return fakes.instant(task)
+
+        trains(pressed)
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
+
+        assert 4 == load_study(study.folder.root).counts["complete"]
+        assert before is signal.getsignal(signal.SIGINT)
+
+    @pytest.mark.parametrize(("parents", "left"), [([5, 5], []), ([5, 1], [Exit.COMPLETE])])
+    def test_it_ends_a_process_whose_parent_is_gone(
+        self,
+        study: Study,
+        monkeypatch: pytest.MonkeyPatch,
+        parents: list[int],
+        left: list[Exit],
+    ) -> None:
+        """A pool's process would wait for minutes to be given more work."""
+        asked, codes = iter(parents), list[int]()
+        monkeypatch.setattr(module.os, "getppid", lambda: next(asked))
+        monkeypatch.setattr(module.os, "_exit", codes.append)
+        WorkerLoop(study.folder.root, detached=True)(OmegaConf.create())
+
+        assert left == codes
+
+    def test_it_sees_one_device(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Set before torch is imported, over what submitit has blanked."""
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        WorkerLoop(study.folder.root, gpu="3")(OmegaConf.create())
+
+        assert "3" == os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+class TestRateLimited:
+    def test_it_checks_again_when_the_answer_is_old(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Asked at every step, looked up every few seconds."""
+        now, looks = [100.0], iter([False, False, True])
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        asked = RateLimited(lambda: next(looks), every_s=10)
+
+        answers = []
+        for seconds in (100, 105, 109, 111, 120, 122, 200):
+            now[0] = seconds
+            answers.append(asked())
+
+        assert [False, False, False, False, False, True, True] == answers
+        assert [] == list(looks)
+
+
+class TestStopRequest:
+    def test_waiting_ends_on_a_signal(self, study: Study) -> None:
+        """A waiting worker does not miss a signal."""
+        stop_request = StopRequest(study.folder)
+        threading.Timer(0.05, stop_request.set_signalled).start()
+        stop_request.wait(60)
+
+        assert stop_request.is_signalled
+        assert stop_request()
+
+    def test_waiting_ends_in_time(self, study: Study) -> None:
+        """No signal is needed."""
+        stop_request = StopRequest(study.folder)
+        stop_request.wait(0.01)
+
+        assert not stop_request.is_signalled
+
+
+class TestStoppingOn:
+    @pytest.fixture
+    def exits(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+        """Codes this process would have been left with."""
+        codes: list[int] = []
+        monkeypatch.setattr(module.os, "_exit", codes.append)
+        return codes
+
+    def test_once_cleanly_twice_at_once(self, study: Study, exits: list[int]) -> None:
+        """The first signal asks, the second does not; afterwards all is as before."""
+        before = signal.getsignal(signal.SIGTERM)
+        stop_request = StopRequest(study.folder)
+        with stopping_on(stop_request, signal.SIGTERM):
+            signal.raise_signal(signal.SIGTERM)
+            assert (True, []) == (stop_request.is_signalled, exits)
+            signal.raise_signal(signal.SIGTERM)
+            assert [130] == exits
+
+        assert before is signal.getsignal(signal.SIGTERM)
+
+    def test_in_time_whatever_holds_it(
+        self, study: Study, exits: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A trial that does not ask the monitor cannot hold up Ctrl-C."""
+        started: list[tuple[float, object, list[int]]] = []
+
+        class Timer(threading.Thread):
+            def __init__(self, seconds: float, function: object, arguments: list[int]) -> None:
+                super().__init__()
+                started.append((seconds, function, arguments))
+
+            def cancel(self) -> None:
+                cancelled.append(self)
+
+        cancelled: list[Timer] = []
+        monkeypatch.setattr(module.threading, "Timer", Timer)
+        with stopping_on(StopRequest(study.folder), signal.SIGINT, within_s=8):
+            signal.raise_signal(signal.SIGINT)
+            assert [] == cancelled
+
+        assert [(8, module.os._exit, [130])] == started
+        assert 1 == len(cancelled)  # or it would end the process while the report is written
+
+    def test_only_the_main_thread_can(self, study: Study) -> None:
+        """Under the basic launcher a worker is a thread of the orchestrator's process."""
+        before = signal.getsignal(signal.SIGTERM)
+        seen: list[object] = []
+
+        def inside() -> None:
+            with stopping_on(StopRequest(study.folder), signal.SIGTERM):
+                seen.append(signal.getsignal(signal.SIGTERM))
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+
+        assert [before] == seen
+
+
+def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:
+    """What both packages log, and nothing afterwards."""
+    with log_to(tmp_path / "logs" / "w.log"):
+        logging.getLogger("sweeps").info("one")
+        logging.getLogger("bvae").info("two")
+    logging.getLogger("sweeps").warning("three")
+
+    lines = (tmp_path / "logs" / "w.log").read_text().splitlines()
+    assert ["INFO one", "INFO two"] == [line.split(" ", 2)[2] for line in lines]
+
+
+def test_a_heartbeat_names_the_leased_point(study: Study, trains: Trains) -> None:
+    """From the moment of the lease."""
+    seen: list[str | None] = []
+
+    def watched(task: Assignment) -> TrialResult:
+        seen.extend(one.slug for one in living_workers(study.folder.workers))
+        return fakes.instant(task)
+
+    trains(watched)
+    work(study)
+
+    assert slugs(study) == seen
+
+
+class TestInAJob:
+    @pytest.fixture
+    def requeued(self) -> Iterator[list[int]]:
+        """The signals on which submitit's handler, of which this is a stand-in, was called."""
+        calls: list[int] = []
+        before = signal.signal(signal.SIGUSR2, lambda number, _: calls.append(number))
+        yield calls
+        signal.signal(signal.SIGUSR2, before)
+
+    def test_a_job_is_requeued_when_its_worker_has_stopped(
+        self, study: Study, requeued: list[int]
+    ) -> None:
+        """Not in the midst of a step, as submitit would do."""
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert stop_request.is_signalled
+            assert [] == requeued
+
+        assert [signal.SIGUSR2] == requeued
+
+    @pytest.mark.parametrize(("engine", "waits"), [("slurm", [600.0]), ("local", [])])
+    def test_slurm_decides_what_comes_after_sigterm(
+        self,
+        study: Study,
+        requeued: list[int],
+        monkeypatch: pytest.MonkeyPatch,
+        engine: str,
+        waits: list[float],
+    ) -> None:
+        """It runs a preempted job again if it is still there, and no cancelled one."""
+        waited: list[float] = []
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", engine)
+        monkeypatch.setattr(module.time, "sleep", waited.append)
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert stop_request.is_signalled
+        assert (waits, []) == (waited, requeued)
+
+    def test_without_submitit_a_worker_only_stops(self, study: Study) -> None:
+        """Under joblib and Ray there is no job to requeue."""
+        stop_request = StopRequest(study.folder)
+        with in_a_job(stop_request):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        assert stop_request.is_signalled
