@@ -1,4 +1,4 @@
-"""What the engine costs a point, when trials cost nothing: time, memory, resume, leases.
+"""What the engine costs a trial, when trials cost nothing: time, memory, resume, leases.
 
 The first rows are of one command as it is typed, in a process of its own: Hydra's expansion, all
 checks, two workers of the default launcher, the report. Only the trials are stand-ins.
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Points begun, and resident memory (MB) of the command's own process, at one moment."""
+    """Trials begun, and resident memory (MB) of the command's own process, at one moment."""
 
     begun: int
     rss_mb: float
@@ -114,15 +114,15 @@ def _rss_mb(pid: int) -> float:
 
 
 def whole_study(runs: Path) -> Iterator[Row]:
-    """A study from its first point to its report, and what it costs to look at it afterwards."""
+    """A study from its first trial to its report, and what it costs to look at it afterwards."""
     _prepare()
     root = runs / "scale"
     whole = run(command(runs), root / "trials")
     study = load_study(root)
     if study.counts["complete"] != POINTS:
-        raise RuntimeError(f"expected {POINTS} complete points, but got {study.counts}")
-    yield Row(f"a point of {POINTS}, two workers", _ms(whole.wall_s), "<= 20 ms")
-    yield Row("processor time of a point", _ms(whole.cpu_s), "")
+        raise RuntimeError(f"expected {POINTS} complete trials, but got {study.counts}")
+    yield Row(f"a trial of {POINTS}, two workers", _ms(whole.wall_s), "<= 20 ms")
+    yield Row("processor time of a trial", _ms(whole.cpu_s), "")
     yield from memory(whole.samples)
     again = run(command(runs), root / "trials")
     yield Row("the same command again", f"{again.wall_s:.1f} s", "<= 5 s")
@@ -135,11 +135,11 @@ def _ms(seconds: float) -> str:
 
 
 def memory(samples: Sequence[Sample]) -> Iterator[Row]:
-    """Memory while points are run; the report loads libraries of its own, and comes after."""
+    """Memory while trials are run; the report loads libraries of its own, and comes after."""
     early = next(sample.rss_mb for sample in samples if sample.begun >= POINTS // 5)
     late = [sample.rss_mb for sample in samples if sample.begun < POINTS][-1]
     most = max(sample.rss_mb for sample in samples)
-    yield Row("memory at the last point / at 20 %", f"{late / early:.2f} ({late:.0f} MB)", "<= 1.1")
+    yield Row("memory at the last trial / at 20 %", f"{late / early:.2f} ({late:.0f} MB)", "<= 1.1")
     yield Row("memory at most, with the report", f"{most:.0f} MB", "")
 
 
@@ -170,7 +170,7 @@ def lease_all(root: Path, number: int, ready: Barrier, leased: Any) -> None:
     start = time.perf_counter()
     slugs = []
     while (lease := queue.lease(f"worker-{number}")) is not None:
-        slugs.append(lease.point.slug)
+        slugs.append(lease.trial.slug)
     leased.put((slugs, time.perf_counter() - start))
 
 
@@ -195,11 +195,11 @@ def leases(runs: Path, storage: str | None = None) -> Iterator[Row]:
     slugs = [slug for part, _ in found for slug in part]
     twice = len(slugs) - len(set(slugs))
     rate = len(slugs) / max(seconds for _, seconds in found)
-    n_points = len(study.points)
-    yield Row(f"{kept}: queueing {n_points} points", f"{n_points / queued_s:.0f} /s", "")
+    n_trials = len(study.trials)
+    yield Row(f"{kept}: queueing {n_trials} trials", f"{n_trials / queued_s:.0f} /s", "")
     yield Row(f"{kept}: leases of {LEASERS} processes", f"{rate:.0f} /s", ">= 100 /s")
     yield Row(
-        f"{kept}: points leased twice, missed", f"{twice}, {n_points - len(set(slugs))}", "0, 0"
+        f"{kept}: trials leased twice, missed", f"{twice}, {n_trials - len(set(slugs))}", "0, 0"
     )
 
 

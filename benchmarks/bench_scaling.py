@@ -86,4 +86,4 @@ def rows() -> Iterator[Row]:
         found = simulate(times, n_workers, lock_s=LOCK_S, start_s=START_S)
         value = f"{found.makespan_s / 3600:.2f} h, efficiency {found.efficiency:.0%}"
         value += f", lock in use {found.lock:.0%}"
-        yield Row(f"{POINTS} points, {n_workers} workers", value, "")
+        yield Row(f"{POINTS} trials, {n_workers} workers", value, "")

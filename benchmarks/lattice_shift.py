@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
 
 def scored(study: Study, slug: str, codes: evaluate.Codes) -> Mapping[str, float]:
     """The scores of all images, by the study's protocol and the trial's seed."""
-    seed = int(study.results[slug].point["seed"])
+    seed = int(study.results[slug].trial["seed"])
     return evaluate.score(codes, protocol=study.manifest.protocol, seed=seed).values
 
 

@@ -19,7 +19,7 @@ from statistics import fmean
 import optuna
 
 from sweeps.search.pruning import PERCENTILES, Scores, pruner_named, should_prune
-from sweeps.study.trials import Point, in_order
+from sweeps.study.trials import Trial, in_order
 
 RECORD = Path(__file__).resolve().parents[1] / "docs" / "replay"
 
@@ -38,82 +38,82 @@ class Replay:
         saved: the share of all steps that were not trained.
     """
 
-    points: tuple[Point, ...]
+    trials: tuple[Trial, ...]
     pruned: frozenset[Cell]
     saved: float
 
 
-def histories(path: Path = RECORD / "histories.csv") -> dict[Point, dict[int, float]]:
+def histories(path: Path = RECORD / "histories.csv") -> dict[Trial, dict[int, float]]:
     """Return the MIG by step of every recorded trial."""
-    found: dict[Point, dict[int, float]] = defaultdict(dict)
+    found: dict[Trial, dict[int, float]] = defaultdict(dict)
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            found[point_of(row)][int(row["step"])] = float(row["mig"])
+            found[trial_of(row)][int(row["step"])] = float(row["mig"])
     return dict(found)
 
 
-def finals(score: str, path: Path = RECORD / "trials.csv") -> dict[Point, float]:
+def finals(score: str, path: Path = RECORD / "trials.csv") -> dict[Trial, float]:
     """Return a score of every recorded trial, when it was trained."""
     with path.open(encoding="utf-8") as file:
-        return {point_of(row): float(row[score]) for row in csv.DictReader(file)}
+        return {trial_of(row): float(row[score]) for row in csv.DictReader(file)}
 
 
-def point_of(row: Mapping[str, str]) -> Point:
-    """Return the point of a row."""
+def trial_of(row: Mapping[str, str]) -> Trial:
+    """Return the trial of a row."""
     values = {"latent_dim": int(row["latent_dim"]), "seed": int(row["seed"])}
-    return Point.of({"beta": float(row["beta"]), **values})
+    return Trial.of({"beta": float(row["beta"]), **values})
 
 
-def replay(recorded: Mapping[Point, Scores], *, name: str) -> Replay:
-    """Run the points in order on simulated workers, a step a time, and prune as the engine does."""
+def replay(recorded: Mapping[Trial, Scores], *, name: str) -> Replay:
+    """Run the trials in order on simulated workers, a step a time, and prune as the engine does."""
     waiting = in_order(recorded)[::-1]
     max_steps = max(max(scores) for scores in recorded.values())
     pruner = pruner_named(name, max_steps=max_steps)
-    known: dict[Point, dict[int, float]] = defaultdict(dict)
+    known: dict[Trial, dict[int, float]] = defaultdict(dict)
     pruned: set[Cell] = set()
     trained = 0
-    busy: list[tuple[int, int, Point]] = []  # the step of the simulated clock, a tie-break, who
+    busy: list[tuple[int, int, Trial]] = []  # the step of the simulated clock, a tie-break, who
     numbers = itertools.count()
 
     def begin(clock: int) -> None:
         while waiting:
-            point = waiting.pop()
-            if point.cell not in pruned:
-                heapq.heappush(busy, (clock + min(recorded[point]), next(numbers), point))
+            trial = waiting.pop()
+            if trial.cell not in pruned:
+                heapq.heappush(busy, (clock + min(recorded[trial]), next(numbers), trial))
                 return
 
     for _ in range(N_WORKERS):
         begin(0)
     while busy:
-        clock, _, point = heapq.heappop(busy)
-        steps = sorted(recorded[point])
-        step = steps[len(known[point])]
-        known[point][step] = recorded[point][step]
-        if point.cell in pruned or should_prune(point, known, pruner=pruner):
-            pruned.add(point.cell)
-        if step < max_steps and point.cell not in pruned:
-            following = steps[len(known[point])]
-            heapq.heappush(busy, (clock + following - step, next(numbers), point))
+        clock, _, trial = heapq.heappop(busy)
+        steps = sorted(recorded[trial])
+        step = steps[len(known[trial])]
+        known[trial][step] = recorded[trial][step]
+        if trial.cell in pruned or should_prune(trial, known, pruner=pruner):
+            pruned.add(trial.cell)
+        if step < max_steps and trial.cell not in pruned:
+            following = steps[len(known[trial])]
+            heapq.heappush(busy, (clock + following - step, next(numbers), trial))
             continue
         trained += step
         begin(clock)
     return Replay(tuple(recorded), frozenset(pruned), 1 - trained / (max_steps * len(recorded)))
 
 
-def subsets(recorded: Mapping[Point, Scores]) -> Iterator[dict[Point, Scores]]:
+def subsets(recorded: Mapping[Trial, Scores]) -> Iterator[dict[Trial, Scores]]:
     """Yield the study of each choice of seeds."""
-    seeds = sorted({int(str(point.values["seed"])) for point in recorded})
+    seeds = sorted({int(str(trial.values["seed"])) for trial in recorded})
     for chosen in itertools.combinations(seeds, N_SEEDS):
         yield {
-            point: scores for point, scores in recorded.items() if point.values["seed"] in chosen
+            trial: scores for trial, scores in recorded.items() if trial.values["seed"] in chosen
         }
 
 
-def best_cells(points: Sequence[Point], final: Mapping[Point, float]) -> list[Cell]:
+def best_cells(trials: Sequence[Trial], final: Mapping[Trial, float]) -> list[Cell]:
     """Return the cell with the best mean of each latent size."""
     cells: dict[Cell, list[float]] = defaultdict(list)
-    for point in points:
-        cells[point.cell].append(final[point])
+    for trial in trials:
+        cells[trial.cell].append(final[trial])
     sizes = sorted({dict(cell)["latent_dim"] for cell in cells}, key=str)
     means = {cell: fmean(values) for cell, values in cells.items()}
     return [
@@ -133,7 +133,7 @@ def main() -> None:
         for score in ("mig", "beta_vae"):
             final = finals(score)
             spared = [
-                cell not in run.pruned for run in runs for cell in best_cells(run.points, final)
+                cell not in run.pruned for run in runs for cell in best_cells(run.trials, final)
             ]
             print(
                 f"{name:<11} {score:<9} {sum(spared):>3} of {len(spared):<3} best cells"

@@ -17,14 +17,14 @@ from dataclasses import replace
 from statistics import fmean, variance
 
 from benchmarks.replay_pruning import finals
-from sweeps.search.samplers import SystemAttrs, named, next_point
+from sweeps.search.samplers import SystemAttrs, named, next_trial
 from sweeps.search.search import SAMPLERS, Choices, Search
 from sweeps.study.ranking import Ending
-from sweeps.study.trials import Cell, Point
+from sweeps.study.trials import Cell, Trial
 
-Scores = Mapping[Point, float]
+Scores = Mapping[Trial, float]
 
-Play = Callable[[dict[Point, float], int], Sequence[Cell]]
+Play = Callable[[dict[Trial, float], int], Sequence[Cell]]
 """Plays a replay: of the scores that are seen and its number, the cells called best."""
 
 SEEDS = range(6)
@@ -38,15 +38,15 @@ def halves() -> Iterator[tuple[int, ...]]:
     yield from itertools.combinations(SEEDS, N_SEEDS)
 
 
-def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Point, float]:
+def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Trial, float]:
     """Return the scores of half of the seeds as seeds 0, 1, 2, in an order of each cell's own."""
     chance = random.Random(order)
     cells: dict[Cell, list[float]] = defaultdict(list)
-    for point, score in recorded.items():
-        if point.values["seed"] in half:
-            cells[point.cell].append(score)
+    for trial, score in recorded.items():
+        if trial.values["seed"] in half:
+            cells[trial.cell].append(score)
     return {
-        Point.of({**dict(cell), "seed": seed}): score
+        Trial.of({**dict(cell), "seed": seed}): score
         for cell, scores in sorted(cells.items(), key=str)
         for seed, score in enumerate(chance.sample(scores, N_SEEDS))
     }
@@ -55,41 +55,41 @@ def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Point, fl
 def search_of(recorded: Scores, sampler: str) -> Search:
     """Return the search for the best of the recorded cells."""
     keys = ("beta", "latent_dim")
-    space = {key: Choices.of([point.values[key] for point in recorded]) for key in keys}
+    space = {key: Choices.of([trial.values[key] for trial in recorded]) for key in keys}
     return Search(space, tuple(range(N_SEEDS)), named(sampler), n_trials=BUDGET)
 
 
-def searched(scores: Scores, search: Search, *, start: Sequence[Point] | None = None) -> list[Cell]:
+def searched(scores: Scores, search: Search, *, start: Sequence[Trial] | None = None) -> list[Cell]:
     """Search as the engine does, one worker; return what is called best after each training."""
-    tried: dict[Point, Ending | None] = {}
+    tried: dict[Trial, Ending | None] = {}
     system_attrs: dict[str, SystemAttrs] = {}
     waiting = list(search.start() if start is None else start)
     called = []
     while len(tried) < search.n_trials:
         if waiting:
-            point = waiting.pop(0)
+            trial = waiting.pop(0)
         else:
-            found = next_point(search, tried, system_attrs=system_attrs)
+            found = next_trial(search, tried, system_attrs=system_attrs)
             if found is None:
                 break
-            point = found.point
-            system_attrs[point.slug] = found.system_attrs
-        tried[point] = Ending(scores[point])
-        called.append(best({point: scores[point] for point in tried}))
+            trial = found.trial
+            system_attrs[trial.slug] = found.system_attrs
+        tried[trial] = Ending(scores[trial])
+        called.append(best({trial: scores[trial] for trial in tried}))
     return called
 
 
 def at_random(scores: Scores, number: int, *, order: int) -> list[Cell]:
-    """Train points drawn at random; return what is called best after each."""
+    """Train trials drawn at random; return what is called best after each."""
     drawn = random.Random(order).sample(list(scores), number)
-    return [best({point: scores[point] for point in drawn[: n + 1]}) for n in range(number)]
+    return [best({trial: scores[trial] for trial in drawn[: n + 1]}) for n in range(number)]
 
 
 def best(tried: Scores) -> Cell:
     """Return the cell of highest mean among those with the most seeds, as `sweeps best` would."""
     cells: dict[Cell, list[float]] = defaultdict(list)
-    for point, score in tried.items():
-        cells[point.cell].append(score)
+    for trial, score in tried.items():
+        cells[trial.cell].append(score)
     most = max(map(len, cells.values()))
     return max((c for c in cells if len(cells[c]) == most), key=lambda c: fmean(cells[c]))
 
@@ -97,9 +97,9 @@ def best(tried: Scores) -> Cell:
 def near(recorded: Scores, half: Sequence[int]) -> set[Cell]:
     """Return the cells within one standard error of the best, by the hidden seeds."""
     cells: dict[Cell, list[float]] = defaultdict(list)
-    for point, score in recorded.items():
-        if point.values["seed"] not in half:
-            cells[point.cell].append(score)
+    for trial, score in recorded.items():
+        if trial.values["seed"] not in half:
+            cells[trial.cell].append(score)
     error = (fmean(variance(scores) for scores in cells.values()) / N_SEEDS) ** 0.5
     highest = max(fmean(scores) for scores in cells.values())
     return {cell for cell, scores in cells.items() if fmean(scores) >= highest - error}
@@ -118,12 +118,12 @@ def hits(runs: Sequence[Sequence[bool]], trainings: int) -> int:
     return sum(run[min(trainings, len(run)) - 1] for run in runs)
 
 
-def line_at(search: Search, latent_dim: object) -> list[Point]:
-    """Return the points a search would begin with if this latent size were in the middle."""
-    return [Point.of(point.values | {"latent_dim": latent_dim}) for point in search.start()]
+def line_at(search: Search, latent_dim: object) -> list[Trial]:
+    """Return the trials a search would begin with if this latent size were in the middle."""
+    return [Trial.of(trial.values | {"latent_dim": latent_dim}) for trial in search.start()]
 
 
-def player(search: Search, start: Sequence[Point] | None = None) -> Play:
+def player(search: Search, start: Sequence[Trial] | None = None) -> Play:
     """Return what searches the scores it is given."""
     return lambda scores, _: searched(scores, search, start=start)
 
@@ -139,7 +139,7 @@ def rows(score: str) -> Iterator[tuple[str, str]]:
         runs = found(recorded, player(search_of(recorded, sampler)))
         yield f"search, {sampler}", _counts(runs, (9, 12, BUDGET))
     plain = found(recorded, lambda scores, number: at_random(scores, 64, order=number))
-    yield "points at random", _counts(plain, (BUDGET, 2 * BUDGET, 4 * BUDGET))
+    yield "trials at random", _counts(plain, (BUDGET, 2 * BUDGET, 4 * BUDGET))
     longer = replace(search_of(recorded, "tpe"), n_trials=2 * BUDGET)
     for latent_dim in longer.space["latent_dim"].values:
         runs = found(recorded, player(longer, line_at(longer, latent_dim)))

@@ -1,4 +1,4 @@
-"""Many β-VAE runs: points, queue, workers, result files, curve, report."""
+"""Many β-VAE runs: trials, queue, workers, result files, curve, report."""
 
 from typing import TYPE_CHECKING
 

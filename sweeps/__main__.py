@@ -61,17 +61,17 @@ def parser() -> argparse.ArgumentParser:
         "confirm", commands.confirm, "Train the best β and its neighbours on fresh seeds."
     )
     confirm.add_argument("--dry-run", action="store_true", help="print the command, train nothing")
-    logs = add_for_study("logs", commands.logs, "Print the log of a point, and why it failed.")
-    logs.add_argument("point", help="a point's name, or enough of it to be the only one")
+    logs = add_for_study("logs", commands.logs, "Print the log of a trial, and why it failed.")
+    logs.add_argument("trial", help="a trial's name, or enough of it to be the only one")
     add_for_study("stop", commands.stop, "Ask all workers to save what they run and leave.")
-    add_for_study("worker", commands.worker, "Work on a study until no point is left.")
-    retry = add_for_study("retry", commands.retry, "Queue failed points again.")
+    add_for_study("worker", commands.worker, "Work on a study until no trial is left.")
+    retry = add_for_study("retry", commands.retry, "Queue failed trials again.")
     retry.add_argument(
         "--where",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="only points with this value, for example beta=4; may be repeated",
+        help="only trials with this value, for example beta=4; may be repeated",
     )
     rescore.add_arguments(
         add_for_study("rescore", rescore.run, "Score a study anew from its stored codes.")

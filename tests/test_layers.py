@@ -246,8 +246,8 @@ def run(command: str, folder: Path, more: str = "pass") -> str:
 def study(tmp_path: Path) -> Path:
     """The folder of a finished study."""
     made = make_study(tmp_path / "tested")
-    for point in made.points:
-        write_result(made, point)
+    for trial in made.trials:
+        write_result(made, trial)
     return made.folder.root
 
 

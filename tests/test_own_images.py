@@ -40,7 +40,7 @@ def test_from_a_folder_to_a_beta(tmp_path: Path) -> None:
 
     said = run("-m", "bvae", "-m", *own, *grid, *rest, cwd=tmp_path).stderr
 
-    assert "6 of 6 points complete" in said
+    assert "6 of 6 trials complete" in said
     assert "udr" in said.split("best: ")[1]
     study = load_study(tmp_path / "runs" / "houses")
     assert ("udr", None) == (study.manifest.objective, study.manifest.lattice)
@@ -53,7 +53,7 @@ def test_from_a_folder_to_a_beta(tmp_path: Path) -> None:
     assert all(float(row["mean"]) >= 0 and row["n"] == "3" for row in rows)
     best = run("-m", "sweeps", "best", "runs/houses", "--score=udr", "--json", cwd=tmp_path)
     assert json.loads(best.stdout)["best"]["beta"] in (0.01, 1)
-    point = "beta=1,latent_dim=3,seed=0"
-    drawn = run("-m", "sweeps", "traverse", "runs/houses", point, "--latent=0", cwd=tmp_path)
+    trial = "beta=1,latent_dim=3,seed=0"
+    drawn = run("-m", "sweeps", "traverse", "runs/houses", trial, "--latent=0", cwd=tmp_path)
     assert "traversal-z0.png" in drawn.stdout
     assert (study.folder.report / "index.html").stat().st_size > 100_000

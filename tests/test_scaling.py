@@ -11,7 +11,7 @@ def test_the_guide_has_the_figures_of_the_simulation(repository: Path) -> None:
     text = (repository / "docs" / "scaling.md").read_text(encoding="utf-8")
     printed = re.findall(r"^\| (\d+) \| (.+ h) \| (\d+) % \| (\d+) % \|$", text, re.MULTILINE)
     rows = [
-        (f"5000 points, {number} workers", f"{time}, efficiency {busy}%, lock in use {lock}%")
+        (f"5000 trials, {number} workers", f"{time}, efficiency {busy}%, lock in use {lock}%")
         for number, time, busy, lock in printed
     ]
 

@@ -41,7 +41,7 @@ def test_what_counts_as_found() -> None:
     """The best cell of the hidden seeds does, most cells do not."""
     recorded = finals("factor_vae")
     half = next(halves())
-    hidden = {point: score for point, score in recorded.items() if point.values["seed"] not in half}
+    hidden = {trial: score for trial, score in recorded.items() if trial.values["seed"] not in half}
 
     assert best(hidden) in near(recorded, half)
     assert len(near(recorded, half)) < 7

@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Server:
-    """A study of two points, one of which fails, tracked offline and uploaded to this server."""
+    """A study of two trials, one of which fails, tracked offline and uploaded to this server."""
     home.mkdir()
     with wandb_server.serving() as server:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}

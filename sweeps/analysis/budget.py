@@ -167,7 +167,7 @@ def _longer(read: Digest, command: str) -> str:
     at = line.index(best)
     betas = [cell.beta for cell in line[max(at - 1, 0) : at + 2]]
     trials = read.trials_of(best)
-    values = {key: [text(value)] for key, value in study.point(trials[0].slug).coordinates}
+    values = {key: [text(value)] for key, value in study.trial(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
     values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
     values |= as_grid(study.manifest)

@@ -1,6 +1,6 @@
 """The curve: score against β, a line for every latent size, with intervals over seeds.
 
-A *cell* is one β and latent size (and one value of every further axis); its points differ by seed
+A *cell* is one β and latent size (and one value of every further axis); its trials differ by seed
 only. The cells of one latent size form a *line* of the chart. Seeds are never averaged across the
 further axes. Everything here is numbers in, numbers out; nothing is drawn.
 
@@ -40,7 +40,7 @@ COLUMNS = (
     "active_latents",
 )
 NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
-REPEATS = "repeats"  # of a cell of a search, which has its points one by one
+REPEATS = "repeats"  # of a cell of a search, which has its trials one by one
 CONFIDENCE = 0.95
 
 
@@ -143,12 +143,12 @@ def curve(
     """Return the table of curve.csv: a row for every cell and score, in a fixed order.
 
     Args:
-        frame: a row for every expected point, as `Study.frame()` gives it.
+        frame: a row for every expected trial, as `Study.frame()` gives it.
         score_names: columns of `frame` to summarise.
         axes: swept keys beside beta, latent_dim and seed; appended as columns.
 
     Raises:
-        DataError: two rows are the same point, which means that an axis was not named.
+        DataError: two rows are the same trial, which means that an axis was not named.
     """
     rows = [
         row for line in lines(frame, score_names=score_names, axes=axes) for row in _line_rows(line)
@@ -299,12 +299,12 @@ def write_curve(path: Path, table: pd.DataFrame) -> None:
 
 
 def _require_distinct(frame: pd.DataFrame, axes: Sequence[str]) -> None:
-    point = [*axes, "latent_dim", "beta", "seed"]
-    repeated = frame.loc[frame.duplicated(point), point]
+    trial = [*axes, "latent_dim", "beta", "seed"]
+    repeated = frame.loc[frame.duplicated(trial), trial]
     if len(repeated):
-        first = ", ".join(f"{key}={repeated.iloc[0][key]}" for key in point)
+        first = ", ".join(f"{key}={repeated.iloc[0][key]}" for key in trial)
         raise DataError(
-            f"Expected one row per point ({', '.join(point)}), got {len(repeated)} repeated, "
+            f"Expected one row per trial ({', '.join(trial)}), got {len(repeated)} repeated, "
             f"the first {first}. Name every other swept key in `axes`."
         )
 
@@ -316,9 +316,9 @@ def _order(value: Any) -> tuple[bool, float, str]:
 
 
 class _Layout(NamedTuple):
-    """What all scores of a line share: where each of N points stands, and which are complete.
+    """What all scores of a line share: where each of N trials stands, and which are complete.
 
-    `expected` [C] is how many seeds a cell is to have: in a search more than it has points yet.
+    `expected` [C] is how many seeds a cell is to have: in a search more than it has trials yet.
     """
 
     blank: Line

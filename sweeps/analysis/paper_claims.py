@@ -70,7 +70,7 @@ def check_claims(
     """Check every claim by one score, separately for each value of the further axes.
 
     Args:
-        frame: a row for every expected point, as `Study.frame()` gives it.
+        frame: a row for every expected trial, as `Study.frame()` gives it.
         score: the disentanglement score to go by.
         axes: swept keys beside beta, latent_dim and seed.
         n_factors: factors of the data; smaller latent sizes are shown apart.

@@ -57,7 +57,7 @@ def flags(
     """Return every cell and pair of readings that differ by more than .05, in order of the curve.
 
     Args:
-        frame: a row for every expected point, as `Study.frame()` gives it.
+        frame: a row for every expected trial, as `Study.frame()` gives it.
         score_names: scores to look at; names of readings (`mig_sampled`) stand for their score.
         axes: swept keys beside beta, latent_dim and seed.
     """

@@ -1,4 +1,4 @@
-"""A study read once for the report: its points, its cells, and every score of every cell."""
+"""A study read once for the report: its trials, its cells, and every score of every cell."""
 
 import functools
 import math
@@ -19,12 +19,12 @@ from sweeps.study.trials import axis_value, text
 LOSSES = ("recon", "kl", "loss")
 Axes = Sequence[tuple[str, Any]]
 Key = tuple[str, int, float]
-"""The facet's name, the latent size and β: what the points of a cell share."""
+"""The facet's name, the latent size and β: what the trials of a cell share."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One expected point: `values` has its scores and losses (nats), NaN where there are none."""
+    """One expected trial: `values` has its scores and losses (nats), NaN where there are none."""
 
     slug: str
     cell: int
@@ -106,7 +106,7 @@ class Digest:
         return self.study.left > 0
 
     def trials_of(self, cell: Cell) -> list[Trial]:
-        """Return the points of a cell."""
+        """Return the trials of a cell."""
         return self._trials_by_cell[cell.number]
 
     @functools.cached_property
@@ -132,7 +132,7 @@ class Digest:
         return None if floor is None else floor.scores.get(score)
 
     def best_trial(self, cell: Cell, *, score: str | None = None) -> Trial:
-        """Return the complete point of a cell with the highest score, the objective by default."""
+        """Return the complete trial of a cell with the highest score, the objective by default."""
         done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
         return max(done, key=lambda trial: trial.values[score or self.objective])
 

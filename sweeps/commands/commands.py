@@ -29,7 +29,7 @@ def status(typed: argparse.Namespace) -> int:
     console = Console(highlight=False)
     counts = study.counts
     parts = [f"{counts[name]} {name}" for name in counts if name != "expected" and counts[name]]
-    head = f"{study.name}: {counts['expected']} points: {', '.join(parts)}"
+    head = f"{study.name}: {counts['expected']} trials: {', '.join(parts)}"
     console.print(head, markup=False, soft_wrap=True)
     for worker in living_workers(study.folder.workers):
         at = f"{worker.slug}  step {worker.step} of {worker.total}" if worker.slug else "idle"
@@ -96,9 +96,9 @@ def confirm(typed: argparse.Namespace) -> int:
 
 
 def logs(typed: argparse.Namespace) -> int:
-    """Print a point's log, and its error if it has failed."""
+    """Print a trial's log, and its error if it has failed."""
     study = load_study(typed.study)
-    slug = study.slug_of(typed.point)
+    slug = study.slug_of(typed.trial)
     log = study.folder.trial(slug).log
     print(log.read_text(encoding="utf-8") if log.exists() else "(no log yet)")
     result = study.result(slug)
@@ -118,7 +118,7 @@ def stop(typed: argparse.Namespace) -> int:
 
 
 def worker(typed: argparse.Namespace) -> int:
-    """Take points of a study in this process, beside whoever else does."""
+    """Take trials of a study in this process, beside whoever else does."""
     from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
 
     study = load_study(typed.study)
@@ -160,27 +160,27 @@ def workspace(typed: argparse.Namespace) -> int:
 
 
 def retry(typed: argparse.Namespace) -> int:
-    """Queue failed points again; the next run of the command takes them up."""
+    """Queue failed trials again; the next run of the command takes them up."""
     from sweeps.queue.queue import Queue
 
     study = load_study(typed.study)
     wanted = dict(_condition(study, where) for where in typed.where)
     slugs = [
-        point.slug
-        for point in study.points
-        if study.states[point.slug] == "failed"
-        and all(text(point.values[key]) == value for key, value in wanted.items())
+        trial.slug
+        for trial in study.trials
+        if study.states[trial.slug] == "failed"
+        and all(text(trial.values[key]) == value for key, value in wanted.items())
     ]
     queued = Queue(study).retry(slugs)
     go_on = f"; go on with: {study.manifest.command}" if queued else ""
-    print(f"{len(queued)} failed point(s) queued again{go_on}")
+    print(f"{len(queued)} failed trial(s) queued again{go_on}")
     return 0
 
 
 def _condition(study: Study, where: str) -> tuple[str, str]:
-    """Return a key and the value wanted, as a point writes it: 4.0 is 4."""
+    """Return a key and the value wanted, as a trial writes it: 4.0 is 4."""
     key, equals, value = where.partition("=")
-    known = study.points[0].values
+    known = study.trials[0].values
     if not equals or key not in known:
         raise ConfigError(f"--where {where}: expected KEY=VALUE with a key of {', '.join(known)}")
     try:

@@ -25,7 +25,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     study = refresh(study)
     write_table(study)
     counts = study.counts
-    summary = [f"{counts['complete']} of {counts['expected']} points complete"]
+    summary = [f"{counts['complete']} of {counts['expected']} trials complete"]
     summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
     display.say(", ".join(summary))
     for line in [*study.failures, *untracked(study)]:
@@ -48,7 +48,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
 
 
 def _is_drawn(study: Study) -> bool:
-    """Whether a finished study has not changed since its report: 5,000 points take it seconds."""
+    """Whether a finished study has not changed since its report: 5,000 trials take it seconds."""
     if study.left or not study.folder.page.exists():
         return False
     results = [study.folder.trial(slug).result for slug in study.results]
@@ -85,7 +85,7 @@ def untracked(study: Study) -> list[str]:
 
 
 def write_table(study: Study) -> None:
-    """Write trials.csv, a row per point."""
+    """Write trials.csv, a row per trial."""
     write_atomically(study.folder.table, study.frame().to_csv(index=False))
 
 
@@ -94,7 +94,7 @@ def best_line(study: Study) -> str:
     objective = study.manifest.objective
     if objective not in study.score_names:
         why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
-        return f"no best cell: no point has the score {objective} yet{why}"
+        return f"no best cell: no trial has the score {objective} yet{why}"
     best = best_cells(study.ended(), score=objective, axes=study.manifest.axes).overall
     if best is None:
         return "no best cell: none is complete yet"

@@ -21,7 +21,7 @@ from sweeps.analysis.curve import CONFIDENCE, Cell, Line, best_cells, cell, line
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.study.command import as_grid, sweep, words
 from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Point, Value, in_order, text
+from sweeps.study.trials import Trial, Value, in_order, text
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import shown
 
@@ -46,11 +46,11 @@ class Request:
     seeds: tuple[int, ...]
 
     @property
-    def points(self) -> list[Point]:
+    def trials(self) -> list[Trial]:
         """Every training, in the order to run."""
         shared = {"latent_dim": self.best.latent_dim, **dict(self.best.axes)}
         return in_order(
-            Point.of({"beta": beta, "seed": seed, **shared})
+            Trial.of({"beta": beta, "seed": seed, **shared})
             for seed in self.seeds
             for beta in self.betas
         )
@@ -139,7 +139,7 @@ def requested(study: Study) -> Request:
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in study.score_names or study.counts["complete"] == 0:
         raise ConfigError(
-            f"{study.name}: no point has the score {objective} yet; go on with: "
+            f"{study.name}: no trial has the score {objective} yet; go on with: "
             f"{study.manifest.command}"
         )
     best = best_cells(study.ended(), score=objective, axes=axes).overall
@@ -153,13 +153,13 @@ def requested(study: Study) -> Request:
     if line is None or at is None:
         raise TypeError(f"expected a line through {best}")  # it was found on one
     betas = tuple(line.betas[max(at - 1, 0) : at + 2].tolist())
-    first = 1 + max(int(str(point.values["seed"])) for point in study.points)
+    first = 1 + max(int(str(trial.values["seed"])) for trial in study.trials)
     n_seeds = max(MIN_SEEDS, len(line.seeds))
     return Request(best, betas, tuple(range(first, first + n_seeds)))
 
 
 def command_of(study: Study, wanted: Request) -> str:
-    """Return the study's command for the wanted points, with the study's launcher."""
+    """Return the study's command for the wanted trials, with the study's launcher."""
     values: dict[str, list[Value]] = {
         "beta": list(wanted.betas),
         "latent_dim": [wanted.best.latent_dim],
@@ -192,7 +192,7 @@ def prepare(study: Study, wanted: Request, command: str) -> None:
         study.manifest,
         study_id=uuid.uuid4().hex,
         name=folder.name,
-        points=[point.values for point in wanted.points],
+        trials=[trial.values for trial in wanted.trials],
         search=None,
         command=command,
         created_at=now(),

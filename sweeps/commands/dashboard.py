@@ -82,7 +82,7 @@ class Pictures:
         self._paths: dict[str, Path] = {}
 
     def of(self, slug: str) -> Iterator[tuple[str, Path]]:
-        """Yield id and path of each picture of a point."""
+        """Yield id and path of each picture of a trial."""
         for path in sorted(self._folder.trial(slug).media.glob("[!.]*")):
             if path.suffix in (".png", ".gif"):
                 name = hashlib.sha256(f"{slug}/{path.name}".encode()).hexdigest()[:32]

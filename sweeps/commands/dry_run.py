@@ -1,11 +1,11 @@
-"""What a command would run: its points, what is done already, how long the rest may take."""
+"""What a command would run: its trials, what is done already, how long the rest may take."""
 
 from collections.abc import Sequence
 
 from bvae import config
 from sweeps.plan.plan import Plan
 from sweeps.study.study import Study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.workers.live_table import Display, duration, shown
 
 
@@ -14,41 +14,41 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
     study = Study(planned.folder, planned.manifest)
     for note in planned.notes:
         display.say(note)
-    for point in study.points:
-        display.say(f"  {study.states[point.slug]:9} {point.overrides}")
-    left = [point for point in study.points if study.states[point.slug] in ("pending", "running")]
-    done = len(study.points) - len(left)
+    for trial in study.trials:
+        display.say(f"  {study.states[trial.slug]:9} {trial.overrides}")
+    left = [trial for trial in study.trials if study.states[trial.slug] in ("pending", "running")]
+    done = len(study.trials) - len(left)
     unfound = study.manifest.unfound
     if unfound:
         display.say(f"  and {unfound} that the search will choose")
     display.say(
-        f"{study.name}: {len(study.points) + unfound} points in {shown(study.folder.root)}, "
+        f"{study.name}: {len(study.trials) + unfound} trials in {shown(study.folder.root)}, "
         f"{done} already done, {len(left) + unfound} to run"
     )
     if left:
         display.say(_estimate(study, left, n_workers=n_workers))
 
 
-def _steps_left(study: Study, point: Point, max_steps: int) -> int:
-    shorter = study.results.get(point.slug)
+def _steps_left(study: Study, trial: Trial, max_steps: int) -> int:
+    shorter = study.results.get(trial.slug)
     trained = shorter.steps if shorter is not None and study.is_short(shorter) else 0
     return max_steps - (trained or 0)
 
 
-def _estimate(study: Study, left: Sequence[Point], *, n_workers: int) -> str:
-    """Say how long the points may train, from one timed step for each cell but β and seed."""
+def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
+    """Say how long the trials may train, from one timed step for each cell but β and seed."""
     from bvae.step_time import step_time_s  # torch, which only this needs
 
     times: dict[tuple[object, ...], float] = {}
     steps = 0
     total_s = 0.0
-    for point in left:
-        kind = tuple(pair for pair in point.coordinates if pair[0] not in ("beta", "seed"))
-        parsed = config.parse(study.manifest.configuration(point))
+    for trial in left:
+        kind = tuple(pair for pair in trial.coordinates if pair[0] not in ("beta", "seed"))
+        parsed = config.parse(study.manifest.configuration(trial))
         if kind not in times:
             times[kind] = step_time_s(parsed)
-        steps += _steps_left(study, point, parsed.trainer.max_steps)
-        total_s += _steps_left(study, point, parsed.trainer.max_steps) * times[kind]
+        steps += _steps_left(study, trial, parsed.trainer.max_steps)
+        total_s += _steps_left(study, trial, parsed.trainer.max_steps) * times[kind]
     workers = min(n_workers, len(left))
     like_these = 1 + study.manifest.unfound / len(left)  # what a search will choose
     steps, total_s = round(steps * like_these), total_s * like_these

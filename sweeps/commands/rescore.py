@@ -126,7 +126,7 @@ def rescore(study: Study, wanted: Request) -> int:
     results = {
         slug: rescored(study.results[slug], codes[slug], protocol=wanted.protocol) for slug in slugs
     }
-    # Under this lock no worker takes a point; those that come later read the manifest anew.
+    # Under this lock no worker takes a trial; those that come later read the manifest anew.
     with store_of(study).exclusive():
         _refuse_workers(study.folder)
         _refuse_changes(study)

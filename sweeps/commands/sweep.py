@@ -108,7 +108,7 @@ def _storage_mistakes(url: str) -> Iterator[str]:
     kind = url.partition("://")[0]
     if kind == "sqlite":
         yield (
-            "SQLite locks no rows: two workers would be handed one point. Leave the key out, for "
+            "SQLite locks no rows: two workers would be handed one trial. Leave the key out, for "
             "the journal in the study's folder, or give postgresql://user@host/database"
         )
     elif kind != "postgresql":
@@ -224,7 +224,7 @@ def conf_of(node: DictConfig) -> SweeperConf:
 
 
 def run_one(composed: DictConfig) -> Exit:
-    """Run a study of one point in this process."""
+    """Run a study of one trial in this process."""
     settings = HydraConfig.get()
     conf = conf_of(settings.sweeper)
     conf.check()
@@ -253,7 +253,7 @@ def as_mapping(composed: object) -> DictConfig:
 
 
 def prepare(planned: Plan) -> None:
-    """Build all data that points are trained on, as far as they are not in the cache."""
+    """Build all data that trials are trained on, as far as they are not in the cache."""
     wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
     for config in wanted.values():
         checks.prepare(config)
@@ -266,7 +266,7 @@ def begin(planned: Plan, display: Display) -> Study:
     for note in planned.notes:
         display.say(note)
     done = counts["complete"] + counts["pruned"] + counts["failed"]
-    message = f"{study.name}: {counts['expected']} points in {shown(study.folder.root)}"
+    message = f"{study.name}: {counts['expected']} trials in {shown(study.folder.root)}"
     if done:
         message += f", {done} already done, {counts['expected'] - done} to run"
     display.say(message)

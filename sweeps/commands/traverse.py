@@ -17,7 +17,7 @@ STEPS = 11
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps traverse` takes beside the study's folder."""
-    parser.add_argument("point", help="a point's name, or enough of it to be the only one")
+    parser.add_argument("trial", help="a trial's name, or enough of it to be the only one")
     parser.add_argument("--latent", type=int, required=True, help="the latent to move, from 0")
     parser.add_argument(
         "--image",
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(typed: argparse.Namespace) -> int:
-    """Draw one latent of a point's model, and print where the pictures are."""
+    """Draw one latent of a trial's model, and print where the pictures are."""
     # torch takes seconds to load, which the subcommands that only read need not pay
     from bvae.evaluate import Codes
     from bvae.pictures.traversal import draw, starts
@@ -38,7 +38,7 @@ def run(typed: argparse.Namespace) -> int:
     if typed.steps < 2:
         raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")
     study = load_study(typed.study)
-    folder = study.folder.trial(complete_point(study, typed.point))
+    folder = study.folder.trial(complete_trial(study, typed.trial))
     dataset = _dataset(folder)
     drawn = draw(
         load(folder.root),
@@ -54,15 +54,15 @@ def run(typed: argparse.Namespace) -> int:
     return Exit.COMPLETE
 
 
-def complete_point(study: Study, part: str) -> str:
-    """Return the slug of the complete point that is named, or the only one with this part in it.
+def complete_trial(study: Study, part: str) -> str:
+    """Return the slug of the complete trial that is named, or the only one with this part in it.
 
     Raises:
-        ConfigError: none or several are meant, or the point is not complete.
+        ConfigError: none or several are meant, or the trial is not complete.
     """
     slug = study.slug_of(part)
     if study.states[slug] != "complete":
-        raise ConfigError(f"{slug} is {study.states[slug]}; only a complete point has a model")
+        raise ConfigError(f"{slug} is {study.states[slug]}; only a complete trial has a model")
     return slug
 
 

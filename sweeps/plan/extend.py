@@ -8,7 +8,7 @@ from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.study.manifest import STEPS, Manifest
 from sweeps.study.study import Study
-from sweeps.study.trials import Point, in_order
+from sweeps.study.trials import Trial, in_order
 
 SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
 """What a manifest says of how its study is swept."""
@@ -17,7 +17,7 @@ SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
 def extended(
     known: Manifest, new: Manifest, *, longer: bool = False, sweeps: bool = True
 ) -> Manifest:
-    """Return the study on disk with the points of both; a smaller grid never shrinks it.
+    """Return the study on disk with the trials of both; a smaller grid never shrinks it.
 
     It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
 
@@ -25,7 +25,7 @@ def extended(
         known: on disk.
         new: as typed now.
         longer: whether more steps are taken by training on, not as another study.
-        sweeps: whether the new one says how the study is swept, or only adds points to it.
+        sweeps: whether the new one says how the study is swept, or only adds trials to it.
 
     Raises:
         ConfigError: if the two do not share their base configuration.
@@ -47,7 +47,7 @@ def extended(
             + "\ngive the new one a name of its own (study=…), or type the old values"
             + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
         )
-    points = dict.fromkeys(Point.of(values) for values in [*known.points, *new.points])
+    trials = dict.fromkeys(Trial.of(values) for values in [*known.trials, *new.trials])
     if not sweeps:
         new = replace(new, **{name: getattr(known, name) for name in SWEEPING})
     return replace(
@@ -56,7 +56,7 @@ def extended(
         created_at=known.created_at,
         code_version=known.code_version,
         sources=known.sources,
-        points=[point.values for point in in_order(points)],
+        trials=[trial.values for trial in in_order(trials)],
         configurations=known.configurations | new.configurations,
         search=_joint_search(known.search, new.search),
     )

@@ -32,7 +32,7 @@ LOGARITHMIC = ("beta", "latent_dim")
 
 @dataclass
 class Overrides:
-    """The task's overrides: what every point shares, what is swept, and what is searched."""
+    """The task's overrides: what every trial shares, what is swept, and what is searched."""
 
     fixed: list[str] = field(default_factory=list)
     axes: dict[str, list[object]] = field(default_factory=dict)
@@ -201,7 +201,7 @@ def elements(override: Override) -> list[object]:
 
 
 def _independent(key: str, value: object) -> object:
-    """Return a value of a swept key, resolved: points are named after it."""
+    """Return a value of a swept key, resolved: trials are named after it."""
     try:
         return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
     except OmegaConfBaseException:

@@ -36,7 +36,7 @@ from sweeps.plan.overrides import Overrides, depends, split
 from sweeps.search.search import N_TRIALS, PLACES, Choices, Search
 from sweeps.study.manifest import STEPS, Manifest, is_unresolved
 from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Point, grid
+from sweeps.study.trials import Trial, grid
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Plan:
 
     Attributes:
         configs: one for each choice of values beside β, latent size and seed.
-        asked: the points of this command; the manifest may have more.
-        sweeps: whether the command says how the study is swept; one of a single point does not.
+        asked: the trials of this command; the manifest may have more.
+        sweeps: whether the command says how the study is swept; one of a single trial does not.
     """
 
     folder: StudyFolder
     manifest: Manifest
     configs: tuple[Config, ...]
-    asked: tuple[Point, ...]
+    asked: tuple[Trial, ...]
     notes: tuple[str, ...]
     sweeps: bool = True
 
@@ -82,7 +82,7 @@ class Plan:
 
 @contextlib.contextmanager
 def _one_writer(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study that exists: workers of a search add points to its manifest."""
+    """Hold the lock of a study that exists: workers of a search add trials to its manifest."""
     if not folder.manifest.exists():
         yield
         return
@@ -94,12 +94,12 @@ def _one_writer(folder: StudyFolder) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Terms:
-    """How often a point may fail or its worker die; what runs trials, prunes, keeps, finds them.
+    """How often a trial may fail or its worker die; what runs trials, prunes, keeps, finds them.
 
     Attributes:
         sampler: of a search, a name or `_target_` and options; None with `n_trials` None: a grid,
             unless an interval is typed.
-        sweeps: whether a sweep is planned; else a single point, which may be one of a study.
+        sweeps: whether a sweep is planned; else a single trial, which may be one of a study.
     """
 
     max_attempts: int = 3
@@ -140,13 +140,13 @@ def plan(
     if PATH in values:  # of one path, the images are checked to be those of the study
         compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, terms)
-    points, repeated = grid(values) if search is None else (search.start(), [])
+    trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
     _check_together(terms, search, facts, data=parsed.data.name)
     manifest = _manifest(
-        folder.name, parsed, facts, compositions, values, points, terms=terms, search=search
+        folder.name, parsed, facts, compositions, values, trials, terms=terms, search=search
     )
-    configs = _check_cells(manifest, points, search)
+    configs = _check_cells(manifest, trials, search)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     notes += _hints(manifest, search) if terms.sweeps else []
     if known is not None:
@@ -158,7 +158,7 @@ def plan(
                 f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
             )
     _check_writable(folder.root)
-    return Plan(folder, manifest, configs, tuple(points), tuple(notes), terms.sweeps)
+    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), terms.sweeps)
 
 
 def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
     if search is not None:
         sampler = str(search.sampler["_target_"]).rpartition(".")[2]
         yield f"a search of {search.n_trials} trainings (hydra.sweeper.n_trials) by {sampler}"
-    seeds = {point["seed"] for point in manifest.points}
+    seeds = {trial["seed"] for trial in manifest.trials}
     if manifest.objective in UDR_NAMES and len(seeds) == 1:
         yield (
             f"{manifest.objective} compares the seeds of a cell, and there is one: no β will be "
@@ -180,7 +180,7 @@ def _manifest(
     facts: checks.DerivedSettings,
     compositions: Sequence[Composition],
     values: Mapping[str, Sequence[object]],
-    points: Sequence[Point],
+    trials: Sequence[Trial],
     *,
     terms: Terms,
     search: Search | None,
@@ -192,7 +192,7 @@ def _manifest(
         study_id=uuid.uuid4().hex,
         name=name,
         axes=axes,
-        points=[point.values for point in points],
+        trials=[trial.values for trial in trials],
         base=config.identity(compositions[0].values, axes=axes),
         groups=groups,
         configurations={found.name(groups): found.values for found in compositions},
@@ -246,13 +246,13 @@ def _search(
         sampler=samplers.named(terms.sampler or "tpe"),
         n_trials=terms.n_trials or N_TRIALS,
     )
-    return replace(search, n_trials=int(min(search.n_trials, search.n_points)))
+    return replace(search, n_trials=int(min(search.n_trials, search.n_all)))
 
 
 def _check_together(
     terms: Terms, search: Search | None, facts: checks.DerivedSettings, *, data: str
 ) -> None:
-    """Check that what finds and prunes points has a score to go by."""
+    """Check that what finds and prunes trials has a score to go by."""
     mistakes = []
     if terms.pruner and facts.lattice is None:
         mistakes.append(
@@ -274,7 +274,7 @@ def _check_together(
 
 
 def _check_cells(
-    manifest: Manifest, points: Sequence[Point], search: Search | None
+    manifest: Manifest, trials: Sequence[Trial], search: Search | None
 ) -> tuple[Config, ...]:
     """Check what further swept values amount to together; one by one they were checked as typed.
 
@@ -283,16 +283,16 @@ def _check_cells(
     """
     texts = str(list(manifest.dependent.values()))
     keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
-    cells = {tuple(point.values[key] for key in keys): point for point in points}
+    cells = {tuple(trial.values[key] for key in keys): trial for trial in trials}
     if search is not None:
         chosen = [
             search.seeds if key == "seed" else search.space[key].spread(PLACES) for key in keys
         ]
         cells = {
-            cell: Point.of({**points[0].values, **dict(zip(keys, cell, strict=True))})
+            cell: Trial.of({**trials[0].values, **dict(zip(keys, cell, strict=True))})
             for cell in itertools.product(*chosen)
         }
-    parsed = tuple(config.parse(manifest.configuration(point)) for point in cells.values())
+    parsed = tuple(config.parse(manifest.configuration(trial)) for trial in cells.values())
     _refuse(parsed)
     return parsed
 
@@ -333,7 +333,7 @@ def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) 
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
-    """Write what the points share for people to read, then the manifest, which is what counts."""
+    """Write what the trials share for people to read, then the manifest, which is what counts."""
     write_atomically(folder.base, OmegaConf.to_yaml(nested(manifest.base)))
     manifest.write(folder.manifest)
 

@@ -1,4 +1,4 @@
-"""The attempts at a study's points, kept as the trials of an Optuna study in its journal.
+"""The attempts at a study's trials, kept as the trials of an Optuna study in its journal.
 
 What Optuna calls a trial is one attempt here: waiting in the queue, leased to a worker, or ended.
 Nothing here takes the study's lock; the `Queue` does, around every call.
@@ -18,7 +18,7 @@ from sweeps.queue.journal import DAMAGE, JournalStore
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.results import AttemptResult
 from sweeps.study.study import Study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
 if TYPE_CHECKING:
     from sweeps.queue.postgres import DatabaseStore
@@ -47,7 +47,7 @@ def store_of(study: Study) -> "Store":
 
 
 class Attempts:
-    """The attempts at the points of a study, in the order they were queued.
+    """The attempts at the trials of a study, in the order they were queued.
 
     Attributes:
         messages: for the user, about a journal that was lost or damaged.
@@ -118,7 +118,7 @@ class Attempts:
         return [] if self.numbered(number) is None else self.select()[number:]
 
     def leased(self, slug: str, worker: str) -> FrozenTrial | None:
-        """Return the attempt at a point that is leased to a worker, if there is one.
+        """Return the attempt at a trial that is leased to a worker, if there is one.
 
         Most often it is the one leased here last; only if not, all running attempts are searched.
         """
@@ -130,13 +130,13 @@ class Attempts:
         return next((attempt for attempt in running if _is_leased(attempt, slug, worker)), None)
 
     def enqueue(
-        self, point: Point, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
+        self, trial: Trial, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
     ) -> None:
         """Add a waiting attempt, with the system attributes the sampler has set for its cell."""
-        attrs: dict[str, Any] = {"slug": point.slug, "attempt": attempt_number}
+        attrs: dict[str, Any] = {"slug": trial.slug, "attempt": attempt_number}
         if system_attrs:
             attrs[SYSTEM_ATTRS] = system_attrs
-        self._optuna.add_trial(_attempt(point, TrialState.WAITING, attrs=attrs))
+        self._optuna.add_trial(_attempt(trial, TrialState.WAITING, attrs=attrs))
 
     def lease(self, attempt: FrozenTrial, worker: str) -> None:
         """Lease a waiting attempt to a worker."""
@@ -174,20 +174,20 @@ class Attempts:
         self._storage.set_trial_user_attr(_id(attempt), "end", reason)
         self._storage.set_trial_state_values(_id(attempt), state=TrialState.FAIL)
 
-    def add(self, point: Point, result: AttemptResult) -> None:
+    def add(self, trial: Trial, result: AttemptResult) -> None:
         """Add an attempt that has ended already."""
-        attrs = {"slug": point.slug, "attempt": result.attempt}
-        added = _attempt(point, state_of(result), attrs=attrs, value=_value(result))
+        attrs = {"slug": trial.slug, "attempt": result.attempt}
+        added = _attempt(trial, state_of(result), attrs=attrs, value=_value(result))
         self._optuna.add_trial(added)
 
-    def reset_attempts(self, point: Point) -> None:
-        """Let deaths of workers at a point before now no longer count."""
-        attrs = {"slug": point.slug, "end": "retried"}
-        self._optuna.add_trial(_attempt(point, TrialState.FAIL, attrs=attrs))
+    def reset_attempts(self, trial: Trial) -> None:
+        """Let deaths of workers at a trial before now no longer count."""
+        attrs = {"slug": trial.slug, "end": "retried"}
+        self._optuna.add_trial(_attempt(trial, TrialState.FAIL, attrs=attrs))
 
 
 class WaitingAttempts:
-    """The waiting attempts at a study's points, in the order to run.
+    """The waiting attempts at a study's trials, in the order to run.
 
     To search all attempts for every lease would be slow in a large study. Attempts are only added,
     at the end, and one that was leased never waits again: so a heap holds those seen, and drops one
@@ -195,7 +195,7 @@ class WaitingAttempts:
 
     Args:
         attempts: to be given anew when their journal was opened again.
-        order: the slugs of the points.
+        order: the slugs of the trials.
     """
 
     def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
@@ -205,7 +205,7 @@ class WaitingAttempts:
         self._seen = 0
 
     def first(self, among: Collection[str]) -> FrozenTrial | None:
-        """Return the next waiting attempt at one of these points, by slug, if one waits."""
+        """Return the next waiting attempt at one of these trials, by slug, if one waits."""
         self._add_new()
         waiting: list[tuple[int, int]] = []
         found = None
@@ -228,10 +228,10 @@ class WaitingAttempts:
 
 
 def deaths_without_progress(attempts: Sequence[FrozenTrial]) -> int:
-    """Count how many workers have died at a point since one that got further than all before.
+    """Count how many workers have died at a trial since one that got further than all before.
 
     Args:
-        attempts: the point's, oldest first; only the last unbroken series of deaths counts.
+        attempts: the trial's, oldest first; only the last unbroken series of deaths counts.
     """
     count, furthest = 0, -1
     for attempt in attempts:
@@ -261,7 +261,7 @@ def _is_leased(attempt: FrozenTrial, slug: str, worker: str) -> bool:
 
 
 def slug_of(attempt: FrozenTrial) -> str:
-    """Return the slug of an attempt's point; empty for a trial that this project did not add."""
+    """Return the slug of an attempt's trial; empty for a trial that this project did not add."""
     return str(attempt.user_attrs.get("slug", ""))
 
 
@@ -278,9 +278,9 @@ def state_of(result: AttemptResult) -> TrialState:
 
 
 def _attempt(
-    point: Point, state: TrialState, *, attrs: dict[str, Any], value: float | None = None
+    trial: Trial, state: TrialState, *, attrs: dict[str, Any], value: float | None = None
 ) -> FrozenTrial:
-    values = point.values
+    values = trial.values
     return create_trial(
         state=state,
         value=value if state is TrialState.COMPLETE else None,

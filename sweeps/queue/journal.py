@@ -89,7 +89,7 @@ def _is_record(line: bytes) -> bool:
 class Journal(JournalFileBackend):
     """Optuna's journal file, without a sync to the disk after every record.
 
-    A sync costs milliseconds, and a point has four records. A kill loses nothing that was written;
+    A sync costs milliseconds, and a trial has four records. A kill loses nothing that was written;
     what a power cut loses is rebuilt from the results, which are synced.
     """
 

@@ -1,4 +1,4 @@
-"""The queue: which points wait, which are leased to a worker, and how each attempt has ended.
+"""The queue: which trials wait, which are leased to a worker, and how each attempt has ended.
 
 Result files are the truth; `reconcile` brings the queue in line with them, and any process may call
 it at any time.
@@ -34,20 +34,20 @@ from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
 from sweeps.study.results import ABANDONED, AttemptResult, Results, stamp
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Cell, Point, cells_of
+from sweeps.study.trials import Cell, Trial, cells_of
 
 log = logging.getLogger("sweeps")
 
 
 class LeaseLostError(Exception):
-    """The point was taken over by another worker; this attempt must not be committed."""
+    """The trial was taken over by another worker; this attempt must not be committed."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A point that a worker has to itself, until it commits a result or dies."""
+    """A trial that a worker has to itself, until it commits a result or dies."""
 
-    point: Point
+    trial: Trial
     attempt_number: int
     worker: str
 
@@ -94,9 +94,9 @@ class Queue:
         among: Collection[str] | None = None,
         announce: Callable[[str], None] = _no_announcement,
     ) -> Lease | None:
-        """Lease the next waiting point, of these slugs if given; None when none waits.
+        """Lease the next waiting trial, of these slugs if given; None when none waits.
 
-        The slug is announced first: a worker killed at any moment is seen to have had the point.
+        The slug is announced first: a worker killed at any moment is seen to have had the trial.
         """
         with self._exclusive():
             attempt = self._next_waiting(among)
@@ -107,45 +107,45 @@ class Queue:
             slug = slug_of(attempt)
             announce(slug)
             self._attempts.lease(attempt, worker)
-            return Lease(self._points[slug], attempt.user_attrs["attempt"], worker)
+            return Lease(self._trials[slug], attempt.user_attrs["attempt"], worker)
 
     def _next_waiting(self, among: Collection[str] | None) -> FrozenTrial | None:
         """Return the next waiting attempt; those whose cell was pruned end without being run."""
-        wanted = self._points if among is None else among
+        wanted = self._trials if among is None else among
         while (attempt := self._waiting.first(wanted)) is not None:
             slug = slug_of(attempt)
             if self._results.is_complete(slug):  # of fewer steps: it is continued
                 return attempt
-            if not self._has_pruned_seed(self._points[slug].cell):
+            if not self._has_pruned_seed(self._trials[slug].cell):
                 return attempt
             self._prune(slug, attempt)
         return None
 
     def _search_next(self) -> bool:
-        """Add the point that the study's search proposes next; return whether there was one.
+        """Add the trial that the study's search proposes next; return whether there was one.
 
-        The manifest is written first: a point that is in it alone is queued by `reconcile`.
+        The manifest is written first: a trial that is in it alone is queued by `reconcile`.
         """
         manifest = self._study.manifest
         if manifest.search is None or not manifest.unfound:
             return False
-        from sweeps.search.samplers import next_point  # torch and scipy, which no grid needs
+        from sweeps.search.samplers import next_trial  # torch and scipy, which no grid needs
 
         search = Search.read(manifest.search)
-        found = next_point(search, self._tried(), system_attrs=self._attempts.system_attrs())
+        found = next_trial(search, self._tried(), system_attrs=self._attempts.system_attrs())
         if found is None:  # the whole search space has been tried
-            ended = manifest.search | {"n_trials": len(manifest.points)}
+            ended = manifest.search | {"n_trials": len(manifest.trials)}
             replace(manifest, search=ended).write(self._folder.manifest)
             return False
-        longer = replace(manifest, points=[*manifest.points, found.point.values])
+        longer = replace(manifest, trials=[*manifest.trials, found.trial.values])
         longer.write(self._folder.manifest)
         self._reload(Study(self._folder, longer))
-        self._attempts.enqueue(found.point, attempt_number=1, system_attrs=found.system_attrs)
+        self._attempts.enqueue(found.trial, attempt_number=1, system_attrs=found.system_attrs)
         return True
 
-    def _tried(self) -> dict[Point, Ending | None]:
-        """Return every point, and how it has ended, None if it has not."""
-        return {point: self._ending(slug) for slug, point in self._points.items()}
+    def _tried(self) -> dict[Trial, Ending | None]:
+        """Return every trial, and how it has ended, None if it has not."""
+        return {trial: self._ending(slug) for slug, trial in self._trials.items()}
 
     def _ending(self, slug: str) -> Ending | None:
         ended = self._results.read(slug)
@@ -154,64 +154,64 @@ class Queue:
         return ended.ending
 
     def should_prune(self, lease: Lease, *, step: int, score: float) -> bool:
-        """Record an intermediate score; return whether to prune the point.
+        """Record an intermediate score; return whether to prune the trial.
 
         A cell is pruned as a whole: where one seed was, the others end at their next score.
         """
         manifest = self._study.manifest
         if manifest.pruner is None:
             return False
-        max_steps = manifest.configuration(lease.point)["trainer"]["max_steps"]
+        max_steps = manifest.configuration(lease.trial)["trainer"]["max_steps"]
         pruner = pruner_named(manifest.pruner, max_steps=max_steps)
         with self._exclusive():
-            attempt = self._attempts.leased(lease.point.slug, lease.worker)
+            attempt = self._attempts.leased(lease.trial.slug, lease.worker)
             if attempt is None:  # taken over: its new worker asks
                 return False
             self._attempts.report(attempt, step, score)
             scores = {
-                self._points[slug]: found
+                self._trials[slug]: found
                 for slug, found in self._attempts.intermediate_scores().items()
-                if slug in self._points
+                if slug in self._trials
             }
-            if self._results.is_complete(lease.point.slug):  # of fewer steps: it is continued
+            if self._results.is_complete(lease.trial.slug):  # of fewer steps: it is continued
                 return False
-            if self._has_pruned_seed(lease.point.cell):
+            if self._has_pruned_seed(lease.trial.cell):
                 return True
-            return should_prune(lease.point, scores, pruner=pruner)
+            return should_prune(lease.trial, scores, pruner=pruner)
 
     def commit(self, lease: Lease, result: TrialResult) -> None:
         """Write the result, then end the attempt.
 
         Raises:
-            LeaseLostError: if the point was taken over meanwhile; nothing is written then.
+            LeaseLostError: if the trial was taken over meanwhile; nothing is written then.
             OSError: if the result cannot be written; the lease stands.
         """
         with self._exclusive():
             attempt = self._leased_attempt(lease)
-            committed = self._results.write(lease.point.slug, result)
-            self._tidy(lease.point.slug, committed)
+            committed = self._results.write(lease.trial.slug, result)
+            self._tidy(lease.trial.slug, committed)
             self._attempts.finish(attempt, committed)
             if not self._study.is_final(committed):
                 number = self._study.next_attempt(committed)
-                self._attempts.enqueue(lease.point, attempt_number=number)
+                self._attempts.enqueue(lease.trial, attempt_number=number)
 
     def release(self, lease: Lease) -> None:
-        """Requeue an unfinished point; its next worker resumes from the checkpoint.
+        """Requeue an unfinished trial; its next worker resumes from the checkpoint.
 
         Raises:
-            LeaseLostError: if the point was taken over meanwhile.
+            LeaseLostError: if the trial was taken over meanwhile.
         """
         with self._exclusive():
             self._attempts.end(self._leased_attempt(lease), "interrupted")
-            self._attempts.enqueue(lease.point, attempt_number=lease.attempt_number)
+            self._attempts.enqueue(lease.trial, attempt_number=lease.attempt_number)
 
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
         with self._exclusive():
-            return self._attempts.leased(lease.point.slug, lease.worker) is not None
+            return self._attempts.leased(lease.trial.slug, lease.worker) is not None
 
     def open_slugs(self) -> set[str]:
-        """Return the slugs of the points that wait or are leased."""
+        """Return the slugs of the trials that wait or are leased."""
         with self._exclusive():
             unfinished = self._attempts.select(TrialState.WAITING, TrialState.RUNNING)
             return {slug_of(attempt) for attempt in unfinished}
@@ -234,7 +234,7 @@ class Queue:
         return changes
 
     def retry(self, slugs: Iterable[str]) -> list[str]:
-        """Set the results of failed points aside, and queue these points from the start.
+        """Set the results of failed trials aside, and queue these trials from the start.
 
         Returns:
             the slugs that had still failed, and are queued now.
@@ -243,10 +243,10 @@ class Queue:
             failed = [slug for slug in slugs if self._has_failed(slug)]
             for slug in failed:
                 folder = self._folder.trial(slug)
-                self._attempts.reset_attempts(self._points[slug])
+                self._attempts.reset_attempts(self._trials[slug])
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
                 folder.result.replace(folder.result.with_name("result.failed.json"))
-                self._attempts.enqueue(self._points[slug], attempt_number=1)
+                self._attempts.enqueue(self._trials[slug], attempt_number=1)
         return failed
 
     def _has_pruned_seed(self, cell: Cell) -> bool:
@@ -257,7 +257,7 @@ class Queue:
     def _prune(self, slug: str, attempt: FrozenTrial) -> None:
         """End a waiting attempt whose cell was pruned, without running it."""
         result = TrialResult(
-            point=self._points[slug].values,
+            point=self._trials[slug].values,
             state="pruned",
             attempt=attempt.user_attrs["attempt"],
             threads=self._study.manifest.threads,
@@ -271,12 +271,12 @@ class Queue:
         return result is not None and result.state == "failed" and self._study.is_final(result)
 
     def tidy(self, slug: str) -> None:
-        """Remove what an attempt whose lease was lost has left in a complete point's folder."""
+        """Remove what an attempt whose lease was lost has left in a complete trial's folder."""
         with self._exclusive():
             self._tidy(slug, self._results.read(slug))
 
     def _tidy(self, slug: str, result: AttemptResult | None) -> None:
-        """Remove the training state of a point that needs no further attempt; its weights stay."""
+        """Remove the training state of a trial that needs no further attempt; its weights stay."""
         if result is not None and result.state != "failed" and self._study.is_final(result):
             folder = self._folder.trial(slug)
             folder.resume.unlink(missing_ok=True)
@@ -284,9 +284,9 @@ class Queue:
 
     def _reload(self, study: Study) -> None:
         self._study = study
-        self._points = {point.slug: point for point in study.points}
-        self._cells = cells_of(study.points)
-        self._waiting = WaitingAttempts(self._attempts, self._points)
+        self._trials = {trial.slug: trial for trial in study.trials}
+        self._cells = cells_of(study.trials)
+        self._waiting = WaitingAttempts(self._attempts, self._trials)
         self._results = Results(study)
         self._manifest_seen = stamp(study.folder.manifest)
 
@@ -298,19 +298,19 @@ class Queue:
                 self._reload(load_study(self._folder.root))
             if not self._attempts.is_current():
                 self._attempts.open()
-                self._waiting = WaitingAttempts(self._attempts, self._points)
+                self._waiting = WaitingAttempts(self._attempts, self._trials)
                 self._reconcile_all(WorkerRegistry(self._folder.workers))
             yield
             self._attempts.store.remember()
 
     def _reconcile_all(self, registry: WorkerRegistry) -> Changes:
         changes = Changes()
-        by_slug: dict[str, list[FrozenTrial]] = {slug: [] for slug in self._points}
+        by_slug: dict[str, list[FrozenTrial]] = {slug: [] for slug in self._trials}
         attempts = self._attempts.select()
         for attempt in attempts:
             by_slug.setdefault(slug_of(attempt), []).append(attempt)
         working = registry.workers_by_slug()
-        for slug in self._points:
+        for slug in self._trials:
             result = self._results.read(slug)
             if result is not None and self._study.is_final(result):
                 self._import_result(slug, result, by_slug[slug], changes)
@@ -332,7 +332,7 @@ class Queue:
         registry: WorkerRegistry,
         changes: Changes,
     ) -> None:
-        """Queue the point of this slug, unless it waits or is leased to a living worker."""
+        """Queue the trial of this slug, unless it waits or is leased to a living worker."""
         unfinished = [attempt for attempt in attempts if not attempt.state.is_finished()]
         dead = [attempt for attempt in unfinished if is_abandoned(attempt, registry)]
         for attempt in dead:
@@ -345,7 +345,7 @@ class Queue:
             self._fail_abandoned(slug)
             changes.abandoned.append(slug)
             return
-        self._attempts.enqueue(self._points[slug], attempt_number=self._study.next_attempt(result))
+        self._attempts.enqueue(self._trials[slug], attempt_number=self._study.next_attempt(result))
         changes.queued.append(slug)
 
     def _mark_abandoned(self, attempt: FrozenTrial, result: AttemptResult | None) -> None:
@@ -360,21 +360,21 @@ class Queue:
     def _import_result(
         self, slug: str, result: AttemptResult, attempts: list[FrozenTrial], changes: Changes
     ) -> None:
-        """Make the attempts at a point agree with its result file, which is final."""
+        """Make the attempts at a trial agree with its result file, which is final."""
         unfinished = [attempt for attempt in attempts if not attempt.state.is_finished()]
         for attempt in unfinished[1:]:
             self._attempts.end(attempt, "superseded")
         if unfinished:
             self._attempts.finish(unfinished[0], result)
         elif state_of(result) not in {attempt.state for attempt in attempts}:
-            self._attempts.add(self._points[slug], result)
+            self._attempts.add(self._trials[slug], result)
         else:
             return
         self._tidy(slug, result)
         changes.imported.append(slug)
 
     def _return_to(self, worker: str, slug: str) -> None:
-        """Lease a point just queued to the living worker that is training it already."""
+        """Lease a trial just queued to the living worker that is training it already."""
         for attempt in self._attempts.select(TrialState.WAITING):
             if slug_of(attempt) == slug:
                 self._attempts.lease(attempt, worker)
@@ -382,7 +382,7 @@ class Queue:
     def _fail_abandoned(self, slug: str) -> None:
         manifest = self._study.manifest
         TrialResult(
-            point=self._points[slug].values,
+            point=self._trials[slug].values,
             state="failed",
             attempt=manifest.max_attempts,
             threads=manifest.threads,
@@ -391,7 +391,7 @@ class Queue:
         ).write(self._folder.trial(slug).result)
 
     def _leased_attempt(self, lease: Lease) -> FrozenTrial:
-        attempt = self._attempts.leased(lease.point.slug, lease.worker)
+        attempt = self._attempts.leased(lease.trial.slug, lease.worker)
         if attempt is None:
-            raise LeaseLostError(lease.point.slug)
+            raise LeaseLostError(lease.trial.slug)
         return attempt

@@ -121,7 +121,7 @@ def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = No
         slug=trial.slug,
         seed=trial.seed,
         score=trial.values[score or read.objective],
-        command=reproduce(study.point(trial.slug), command=command, study=study.name),
+        command=reproduce(study.trial(trial.slug), command=command, study=study.name),
         checkpoint=_checkpoint(study.trial_folder(trial.slug)),
     )
 
@@ -218,7 +218,7 @@ def span(low: float, high: float) -> str:
 def _next_command(read: Digest, cell: Cell, beta: float, command: str) -> str:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     trials = read.trials_of(cell)
-    shared = {key: [text(value)] for key, value in read.study.point(trials[0].slug).coordinates}
+    shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
     grid = as_grid(read.study.manifest)
     return extend(command, values={**shared, **changed, **grid})

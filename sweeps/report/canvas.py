@@ -1,6 +1,6 @@
 """The paper that charts are drawn on: their style, their margins, and what becomes of them.
 
-Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
+Sizes are CSS pixels: one matplotlib trial is one pixel of an SVG shown at its own size.
 """
 
 import io

@@ -150,8 +150,8 @@ class TradeoffPaper(Paper):
         """Draw the cells with their β; `front` lists those of the Pareto front in order of x."""
         at = {mark.cell: mark for line in lines for mark in line.marks}
         with self.anew(title) as axes:
-            points = [(at[i].x, at[i].y) for i in front]
-            axes.add_artist(Line2D(*_columns(points), color=QUIET, lw=6, zorder=1))
+            trials = [(at[i].x, at[i].y) for i in front]
+            axes.add_artist(Line2D(*_columns(trials), color=QUIET, lw=6, zorder=1))
             for order, line in enumerate(lines):
                 inks = _shades(self._colours, [betas[mark.cell] for mark in line.marks])
                 _draw_marks(axes, line.marks, colours=list(inks), marker=_marker(order))
@@ -229,9 +229,9 @@ def _draw_floor(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
         axes.add_artist(artist)
 
 
-def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+def _columns(trials: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     """Return x and y apart."""
-    return [x for x, _ in points], [y for _, y in points]
+    return [x for x, _ in trials], [y for _, y in trials]
 
 
 def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], marker: str) -> None:

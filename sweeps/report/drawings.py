@@ -305,15 +305,15 @@ def _tradeoff(
     return chart
 
 
-def pareto_front(points: Sequence[tuple[int, float, float]]) -> list[int]:
-    """Return the names of the points (name, cost, score) that no other beats in both, by cost.
+def pareto_front(trials: Sequence[tuple[int, float, float]]) -> list[int]:
+    """Return the names of the trials (name, cost, score) that no other beats in both, by cost.
 
     >>> pareto_front([(0, 10, 0.1), (1, 20, 0.3), (2, 30, 0.2)])
     [0, 1]
     """
     front: list[int] = []
     highest = -math.inf
-    for name, _, score in sorted(points, key=lambda point: (point[1], -point[2])):
+    for name, _, score in sorted(trials, key=lambda trial: (trial[1], -trial[2])):
         if score > highest:
             front.append(name)
             highest = score

@@ -16,7 +16,7 @@ STATES = ("complete", "failed", "pruned", "running", "pending")
 
 @dataclass(frozen=True)
 class StateShare:
-    """How many points are in a state, and which part of all that is, in percent."""
+    """How many trials are in a state, and which part of all that is, in percent."""
 
     name: str
     count: int
@@ -55,7 +55,7 @@ def header(read: Digest, *, command: str) -> Header:
 
 
 def _unfinished(counts: dict[str, int]) -> str:
-    """Say what is missing, nothing when every point has ended well."""
+    """Say what is missing, nothing when every trial has ended well."""
     missing = [
         f"{counts[name]} {name}" for name in ("running", "pending", "failed") if counts[name]
     ]
@@ -83,7 +83,7 @@ def _facts(read: Digest, command: str) -> list[Fact]:
 
 
 def _search(manifest: Manifest) -> str:
-    """Say how the points are found."""
+    """Say how the trials are found."""
     search = manifest.search or {}
     sampler = str(search["sampler"]["_target_"]).rpartition(".")[2]
     seeds = len(search["seeds"])

@@ -94,8 +94,8 @@ def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):
         return []
     shared = {"beta": cell.beta, "latent_dim": cell.latent_dim, "seed": trial.seed}
-    point = read.study.point(trial.slug).values
-    axes = {axis: point[axis] for axis in read.study.manifest.axes}
+    values = read.study.trial(trial.slug).values
+    axes = {axis: values[axis] for axis in read.study.manifest.axes}
     return [
         {**shared, **axes, "kl_nats": kl, "informative": bool(own.max() >= MIN_SHARE)}
         for kl, own in zip(result.kl_per_latent, shares, strict=True)

@@ -16,7 +16,7 @@ def embedded(document: str, *, name: str) -> str:
     """Return the `<svg>` element of a document; every id in it begins with `name`.
 
     Ids that nothing refers to are dropped, the others made short, coordinates rounded to a tenth
-    of a pixel, and marks of one kind share their style: a chart of a thousand points takes a
+    of a pixel, and marks of one kind share their style: a chart of a thousand trials takes a
     quarter of the space.
     """
     element = document[document.index("<svg") :]

@@ -36,14 +36,14 @@ def refresh(study: Study) -> Study:
 def _comparable(study: Study) -> list[dict[str, Stamp]]:
     """The stored codes of every cell of which two or more seeds have some, by slug."""
     cells: dict[object, dict[str, Stamp]] = {}
-    for point in study.points:
-        if study.states[point.slug] != "complete":
+    for trial in study.trials:
+        if study.states[trial.slug] != "complete":
             continue
         try:
-            stat = study.folder.trial(point.slug).codes.stat()
+            stat = study.folder.trial(trial.slug).codes.stat()
         except OSError:  # thrown away; the other seeds can be compared without
             continue
-        cells.setdefault(point.cell, {})[point.slug] = [stat.st_size, stat.st_mtime_ns]
+        cells.setdefault(trial.cell, {})[trial.slug] = [stat.st_size, stat.st_mtime_ns]
     return [codes for codes in cells.values() if len(codes) > 1]
 
 

@@ -19,7 +19,7 @@ from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.protocols import protocol_named
 from sweeps.study.study import Study
-from sweeps.study.trials import Point, Value
+from sweeps.study.trials import Trial, Value
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset
@@ -35,7 +35,7 @@ COSTLY = "dci_"
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
 Place = tuple[tuple[str, Value], ...]
-"""What the points of a line share: the latent size and the further axes, as `Point` orders them."""
+"""What the trials of a line share: the latent size and the further axes, as `Trial` orders them."""
 
 
 class Level(NamedTuple):
@@ -71,13 +71,13 @@ def read_floors(path: Path) -> dict[Place, Floor]:
 def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
     """Compute what `floors.json` lacks, and write it; data without factors has no floor.
 
-    A study whose trials are no trainings, or of a single point, is left alone. Needs torch.
+    A study whose trials are no trainings, or of a single trial, is left alone. Needs torch.
 
     Args:
         study: a study whose networks have been trained here, so that its data is in the cache.
         tell: hears what is being computed, if anything is.
     """
-    if study.manifest.trial != TRAINING or len(study.points) == 1:
+    if study.manifest.trial != TRAINING or len(study.trials) == 1:
         return
     wanted = dict(_wanted(study))
     known = read_floors(study.folder.floors)
@@ -101,13 +101,13 @@ def write_floors(path: Path, floors: Sequence[Floor]) -> None:
     write_atomically(path, json.dumps({"schema": SCHEMA, "floors": records}, indent=1))
 
 
-def place_of(point: Point) -> Place:
-    """Return the line that a point is on.
+def place_of(trial: Trial) -> Place:
+    """Return the line that a trial is on.
 
-    >>> place_of(Point.of({"seed": 0, "latent_dim": 10, "beta": 4.0, "model": "mlp"}))
+    >>> place_of(Trial.of({"seed": 0, "latent_dim": 10, "beta": 4.0, "model": "mlp"}))
     (('latent_dim', 10), ('model', 'mlp'))
     """
-    return tuple(pair for pair in point.coordinates if pair[0] not in ("beta", "seed"))
+    return tuple(pair for pair in trial.coordinates if pair[0] not in ("beta", "seed"))
 
 
 def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
@@ -161,9 +161,9 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[Floor]:
 
 def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
     """Yield every line of a study whose data has factors, with a configuration of it."""
-    firsts = {place_of(point): point for point in reversed(study.points)}
-    for place, point in firsts.items():
-        line = config.parse(study.manifest.configuration(point))
+    firsts = {place_of(trial): trial for trial in reversed(study.trials)}
+    for place, trial in firsts.items():
+        line = config.parse(study.manifest.configuration(trial))
         if _lattice(line) is not None:
             yield place, line
 
@@ -181,7 +181,7 @@ def _level(values: Sequence[float]) -> Level:
 
 
 def _floor(record: Mapping[str, Any]) -> Floor:
-    place = Point.of(dict.fromkeys(("beta", "seed")) | record["place"])
+    place = Trial.of(dict.fromkeys(("beta", "seed")) | record["place"])
     scores = {name: Level(**level) for name, level in record["scores"].items()}
     return Floor(
         place_of(place), record["protocol"], record["lattice"], record["n_encoders"], scores

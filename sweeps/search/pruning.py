@@ -15,7 +15,7 @@ import optuna
 from optuna.pruners import BasePruner, PercentilePruner
 from optuna.trial import TrialState, create_trial
 
-from sweeps.study.trials import Point, Value
+from sweeps.study.trials import Trial, Value
 
 PERCENTILES = {"percentile": 75.0, "median": 50.0}
 """The percentage of the cells, the best, that is kept; the names are those of Optuna's pruners."""
@@ -37,25 +37,25 @@ def pruner_named(name: str, *, max_steps: int) -> BasePruner:
     )
 
 
-def should_prune(point: Point, scores: Mapping[Point, Scores], *, pruner: BasePruner) -> bool:
-    """Whether to prune the cell of a point: it falls behind the other cells of its line.
+def should_prune(trial: Trial, scores: Mapping[Trial, Scores], *, pruner: BasePruner) -> bool:
+    """Whether to prune the cell of a trial: it falls behind the other cells of its line.
 
     Args:
-        point: whose score has just been added.
-        scores: of every point that has any.
+        trial: whose score has just been added.
+        scores: of every trial that has any.
         pruner: called once for each step that is reported.
     """
     cells: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
     for other, found in scores.items():
-        if _line(other) == _line(point):
+        if _line(other) == _line(trial):
             cells[other.cell].append(found)
-    own = means_by_step(cells.pop(point.cell, []), min_seeds=MIN_SEEDS)
+    own = means_by_step(cells.pop(trial.cell, []), min_seeds=MIN_SEEDS)
     peers = [means_by_step(seeds) for seeds in cells.values()]
     return falls_behind(own, peers, pruner=pruner)
 
 
-def _line(point: Point) -> tuple[tuple[str, Value], ...]:
-    return tuple(pair for pair in point.cell if pair[0] != "beta")
+def _line(trial: Trial) -> tuple[tuple[str, Value], ...]:
+    return tuple(pair for pair in trial.cell if pair[0] != "beta")
 
 
 def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:

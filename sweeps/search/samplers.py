@@ -1,6 +1,6 @@
 """Optuna's samplers, asked for the next cell of a search.
 
-A sampler is created for each point, in a study in memory that holds all points so far: so a search
+A sampler is created for each trial, in a study in memory that holds all trials so far: so a search
 that was killed continues as if it had not been, and no worker waits for a batch. Samplers
 get options for noisy scores; repeats of a cell are Optuna trials with equal parameters.
 """
@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from bvae.exceptions import ConfigError
 from sweeps.search.search import SAMPLERS, Choices, Dimension, Interval, Search
 from sweeps.study.ranking import Ending
-from sweeps.study.trials import Point, Value
+from sweeps.study.trials import Trial, Value
 
 SystemAttrs = Mapping[str, Any]
 """Attributes that a sampler sets on the Optuna trial it draws: CMA-ES keeps its state there."""
@@ -31,9 +31,9 @@ SystemAttrs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """The point to train next, and the system attributes if a sampler has drawn its cell."""
+    """The trial to train next, and the system attributes if a sampler has drawn its cell."""
 
-    point: Point
+    trial: Trial
     system_attrs: SystemAttrs
 
 
@@ -56,38 +56,38 @@ def named(sampler: object) -> Mapping[str, Any]:
     return found
 
 
-def next_point(
-    search: Search, tried: Mapping[Point, Ending | None], *, system_attrs: Mapping[str, SystemAttrs]
+def next_trial(
+    search: Search, tried: Mapping[Trial, Ending | None], *, system_attrs: Mapping[str, SystemAttrs]
 ) -> Found | None:
-    """Return the point to train next, None if none is left; the same for the same arguments.
+    """Return the trial to train next, None if none is left; the same for the same arguments.
 
     Args:
         search: what is searched.
-        tried: every point so far, and how it has ended, None if it has not.
+        tried: every trial so far, and how it has ended, None if it has not.
         system_attrs: of samplers, by slug.
     """
     drawn: dict[str, Any] = {}
 
     def draw() -> dict[str, Value]:
-        trial = _asked(search, tried, system_attrs)
-        drawn.update(trial.system_attrs)
-        return {key: _value(found, trial.params[key]) for key, found in search.space.items()}
+        asked = _asked(search, tried, system_attrs)
+        drawn.update(asked.system_attrs)
+        return {key: _value(found, asked.params[key]) for key, found in search.space.items()}
 
-    point = search.next(tried, draw)
-    return None if point is None else Found(point, drawn)
+    trial = search.next(tried, draw)
+    return None if trial is None else Found(trial, drawn)
 
 
 def _asked(
-    search: Search, tried: Mapping[Point, Ending | None], system_attrs: Mapping[str, SystemAttrs]
+    search: Search, tried: Mapping[Trial, Ending | None], system_attrs: Mapping[str, SystemAttrs]
 ) -> FrozenTrial:
-    """Return the trial that the sampler makes, knowing the points that the search may find."""
+    """Return the trial that the sampler makes, knowing the trials that the search may find."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = _build(search.sampler, seed=len(tried))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for point, ending in tried.items():
-        if search.holds(point):
+    for trial, ending in tried.items():
+        if search.holds(trial):
             score = None if ending is None else ending.score
-            study.add_trial(_trial(search, point, score, system_attrs.get(point.slug, {})))
+            study.add_trial(_trial(search, trial, score, system_attrs.get(trial.slug, {})))
     study.ask(_distributions(search))
     return study.trials[-1]
 
@@ -102,13 +102,13 @@ def _build(sampler: Mapping[str, Any], *, seed: int) -> BaseSampler:
 
 
 def _trial(
-    search: Search, point: Point, score: float | None, system_attrs: SystemAttrs
+    search: Search, trial: Trial, score: float | None, system_attrs: SystemAttrs
 ) -> FrozenTrial:
-    """Return a point as a trial; one without a score is being trained, or has failed."""
+    """Return a trial as a trial; one without a score is being trained, or has failed."""
     return create_trial(
         state=TrialState.RUNNING if score is None else TrialState.COMPLETE,
         value=score,
-        params={key: _parameter(found, point.values[key]) for key, found in search.space.items()},
+        params={key: _parameter(found, trial.values[key]) for key, found in search.space.items()},
         distributions=_distributions(search),
         system_attrs=dict(system_attrs),
     )

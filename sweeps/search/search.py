@@ -1,7 +1,7 @@
 """A search: where it looks for the best cell, what it begins with, and what it trains next.
 
 A search is a study that extends itself. It begins as a coarse line: β over its whole range, by
-bisection, all else in the middle. From then on whoever asks for a point gets
+bisection, all else in the middle. From then on whoever asks for a trial gets
 
 1. another seed of the cell that leads, until the cell that leads has all of its seeds: the best
    cell shall not be one that was lucky once;
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.study.ranking import Ending, best, ranked
-from sweeps.study.trials import Cell, Point, Value, bisection, canonical
+from sweeps.study.trials import Cell, Trial, Value, bisection, canonical
 
 N_START = 7
 """Values of β that a search begins with, at most."""
@@ -198,58 +198,58 @@ class Search:
         }
 
     @property
-    def n_points(self) -> float:
-        """How many points there are to be found; an interval may have no end of them."""
+    def n_all(self) -> float:
+        """How many trials there are to be found; an interval may have no end of them."""
         return math.prod(found.number for found in self.space.values()) * len(self.seeds)
 
-    def holds(self, point: Point) -> bool:
-        """Whether the search might have found a point; others are known from a grid, say."""
-        values = point.values
+    def holds(self, trial: Trial) -> bool:
+        """Whether the search might have found a trial; others are known from a grid, say."""
+        values = trial.values
         return all(values[key] in found for key, found in self.space.items())
 
-    def start(self) -> list[Point]:
-        """Return the points to begin with.
+    def start(self) -> list[Trial]:
+        """Return the trials to begin with.
 
         >>> space = {"beta": Interval(1, 64, log=True), "latent_dim": Choices((5, 10, 20))}
         >>> search = Search(space, seeds=(0, 1), sampler={}, n_trials=3)
-        >>> [(point.values["beta"], point.values["latent_dim"]) for point in search.start()]
+        >>> [(trial.values["beta"], trial.values["latent_dim"]) for trial in search.start()]
         [(1, 10), (64, 10), (8, 10)]
         """
         middle = {key: found.middle for key, found in self.space.items()}
         betas = bisection(self.space["beta"].spread(N_START))[: self.n_trials]
-        return [self._point(middle | {"beta": beta}, self.seeds[0]) for beta in betas]
+        return [self._trial(middle | {"beta": beta}, self.seeds[0]) for beta in betas]
 
     def next(
-        self, tried: Mapping[Point, Ending | None], draw: Callable[[], Mapping[str, Value]]
-    ) -> Point | None:
-        """Return the point to train next; None if there is none left.
+        self, tried: Mapping[Trial, Ending | None], draw: Callable[[], Mapping[str, Value]]
+    ) -> Trial | None:
+        """Return the trial to train next; None if there is none left.
 
         Args:
-            tried: every point so far, and how it has ended, None if it has not.
+            tried: every trial so far, and how it has ended, None if it has not.
             draw: returns the cell that a sampler has drawn.
         """
         leader = leading(tried)
         repeat = None if leader is None else self._repeat(dict(leader), tried)
         return repeat or self._first_near(draw(), tried) or self._any_repeat(tried)
 
-    def _point(self, cell: Mapping[str, Value], seed: int) -> Point:
-        return Point.of({**cell, "seed": seed})
+    def _trial(self, cell: Mapping[str, Value], seed: int) -> Trial:
+        return Trial.of({**cell, "seed": seed})
 
     def _repeat(
-        self, cell: Mapping[str, Value], tried: Mapping[Point, Ending | None]
-    ) -> Point | None:
-        repeats = (self._point(cell, seed) for seed in self.seeds)
-        return next((point for point in repeats if point not in tried), None)
+        self, cell: Mapping[str, Value], tried: Mapping[Trial, Ending | None]
+    ) -> Trial | None:
+        repeats = (self._trial(cell, seed) for seed in self.seeds)
+        return next((trial for trial in repeats if trial not in tried), None)
 
     def _first_near(
-        self, drawn: Mapping[str, Value], tried: Mapping[Point, Ending | None]
-    ) -> Point | None:
+        self, drawn: Mapping[str, Value], tried: Mapping[Trial, Ending | None]
+    ) -> Trial | None:
         """Return the first seed of the cell that was drawn, or of the nearest that is untried."""
-        cells = {point.cell for point in tried}
-        point = self._point(drawn, self.seeds[0])
-        if point.cell not in cells:
-            return point
-        others = (self._point(cell, self.seeds[0]) for cell in self._cells())
+        cells = {trial.cell for trial in tried}
+        trial = self._trial(drawn, self.seeds[0])
+        if trial.cell not in cells:
+            return trial
+        others = (self._trial(cell, self.seeds[0]) for cell in self._cells())
         untried = [other for other in others if other.cell not in cells]
         return min(untried, key=lambda other: self._distance(drawn, other.values), default=None)
 
@@ -260,14 +260,14 @@ class Search:
     def _distance(self, one: Mapping[str, Value], other: Mapping[str, Value]) -> float:
         return sum(found.distance(one[key], other[key]) for key, found in self.space.items())
 
-    def _any_repeat(self, tried: Mapping[Point, Ending | None]) -> Point | None:
-        repeats = (self._repeat(dict(point.cell), tried) for point in tried)
-        return next((point for point in repeats if point is not None), None)
+    def _any_repeat(self, tried: Mapping[Trial, Ending | None]) -> Trial | None:
+        repeats = (self._repeat(dict(trial.cell), tried) for trial in tried)
+        return next((trial for trial in repeats if trial is not None), None)
 
 
-def leading(tried: Mapping[Point, Ending | None]) -> Cell | None:
+def leading(tried: Mapping[Trial, Ending | None]) -> Cell | None:
     """Return the configuration that leads: the best of those with at least one seed."""
-    ended = [(point, ending) for point, ending in tried.items() if ending is not None]
+    ended = [(trial, ending) for trial, ending in tried.items() if ending is not None]
     leader = best(ranked(ended))
     return None if leader is None else leader.key
 

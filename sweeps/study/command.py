@@ -1,11 +1,11 @@
-"""Commands for the reader to paste: train one point again, or add cells to a study."""
+"""Commands for the reader to paste: train one trial again, or add cells to a study."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sweeps.study.manifest import Manifest
-from sweeps.study.trials import Point, as_typed, text
+from sweeps.study.trials import Trial, as_typed, text
 
 ONCE = (
     "hydra.sweeper.params",
@@ -18,7 +18,7 @@ ONCE = (
     "hydra/sweeper/sampler",
     "extend",
 )
-"""How the points of a study were chosen, and what holds for one command only."""
+"""How the trials of a study were chosen, and what holds for one command only."""
 
 PRUNER = "hydra.sweeper.pruner"
 
@@ -30,17 +30,17 @@ def as_grid(manifest: Manifest) -> dict[str, list[str]]:
     return GRID if manifest.search else {}
 
 
-def reproduce(point: Point, *, command: str, study: str) -> str:
-    """Return the command that trains one point of a study again, as a study of its own.
+def reproduce(trial: Trial, *, command: str, study: str) -> str:
+    """Return the command that trains one trial of a study again, as a study of its own.
 
-    The study's command loses `-m`, the sweep's settings and every swept key; the point's values
+    The study's command loses `-m`, the sweep's settings and every swept key; the trial's values
     take their place. Quoted for a POSIX shell.
 
-    >>> point = Point.of({"beta": 4, "latent_dim": 10, "seed": 0})
-    >>> reproduce(point, command="bvae -m experiment=quick beta=1,4", study="quick")
+    >>> trial = Trial.of({"beta": 4, "latent_dim": 10, "seed": 0})
+    >>> reproduce(trial, command="bvae -m experiment=quick beta=1,4", study="quick")
     'bvae experiment=quick beta=4 latent_dim=10 seed=0 study=quick-again'
     """
-    values = {key: [text(value)] for key, value in point.coordinates}
+    values = {key: [text(value)] for key, value in trial.coordinates}
     values |= {"study": [f"{study}-again"]}
     kept = _without(without_multirun(_words(command)), ("hydra.", "hydra/", "extend", *values))
     return shlex.join([*kept, *_overrides(values)])
@@ -56,7 +56,7 @@ def extend(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
 
 
 def sweep(command: str, *, values: Mapping[str, Sequence[str]]) -> str:
-    """Return the study's command for other points, all trained to the end, under another name.
+    """Return the study's command for other trials, all trained to the end, under another name.
 
     >>> sweep("bvae -m experiment=quick", values={"beta": ["8", "16"], "study": ["again"]})
     'bvae -m experiment=quick beta=8,16 study=again'

@@ -51,7 +51,7 @@ class Heartbeat:
         host: where it runs, as `this_host` names it there.
         launched: whether the command that runs the study has started it.
         beat: a counter.
-        slug: the point it is training.
+        slug: the trial it is training.
         step: of `total` steps.
     """
 
@@ -125,7 +125,7 @@ class HeartbeatWriter:
     def report(
         self, slug: str | None, *, step: int = 0, total: int = 0, write: bool = True
     ) -> None:
-        """Set which point is being trained, and its step; written now or with the next beat."""
+        """Set which trial is being trained, and its step; written now or with the next beat."""
         with self._mutex:
             self._record = replace(self._record, slug=slug, step=step, total=total)
         if write:
@@ -252,7 +252,7 @@ class WorkerRegistry:
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def workers_by_slug(self) -> dict[str, str]:
-        """Return the names of the living workers by the slug of the point each is training."""
+        """Return the names of the living workers by the slug of the trial each is training."""
         read = [read_heartbeat(path) for path in sorted(self.folder.glob("*.json"))]
         return {one.slug: one.name for one in read if one and one.slug and self.is_alive(one.name)}
 

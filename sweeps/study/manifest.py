@@ -12,10 +12,13 @@ from typing import Any
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
 STEPS = "trainer.max_steps"
 """The one key of the base configuration that `extend=true` may change."""
+
+TRIALS_KEY = "points"
+"""What the file calls the trials, since the first version."""
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
@@ -27,23 +30,23 @@ class Manifest:
 
     Attributes:
         axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
-        base: the flat configuration all points share, as far as it can change numbers; what
+        base: the flat configuration all trials share, as far as it can change numbers; what
             depends on a swept key is there as it was typed, as in `${beta}`.
         configurations: what was composed for each choice among the swept groups, likewise.
         code_version: hash of the sources of `bvae/`; `sources` has one for each file.
         trial: dotted name of the function that runs a trial.
-        max_attempts: how often a point may fail with an exception; `max_deaths`, how often its
+        max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
         pruner: ends the worst cells early; None lets every trial end.
         storage: URL of the database with the attempts, without password; None: `study.journal`.
-        search: what `sweeps.search.search` has written; it adds points as they are found.
+        search: what `sweeps.search.search` has written; it adds trials as they are found.
     """
 
     study_id: str
     name: str
     axes: list[str]
     groups: list[str]
-    points: list[dict[str, Any]]
+    trials: list[dict[str, Any]]
     base: dict[str, Any]
     configurations: dict[str, dict[str, Any]]
     objective: str
@@ -68,15 +71,17 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write the manifest atomically."""
-        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+        content = dataclasses.asdict(self)
+        written = {TRIALS_KEY if key == "trials" else key: value for key, value in content.items()}
+        write_atomically(path, json.dumps(written, indent=1, ensure_ascii=False))
 
-    def configuration(self, point: Point) -> dict[str, Any]:
-        """Return the composed configuration of a point: swept values set, then all resolved.
+    def configuration(self, trial: Trial) -> dict[str, Any]:
+        """Return the composed configuration of a trial: swept values set, then all resolved.
 
         Raises:
             ConfigError: something cannot be resolved.
         """
-        values = point.values
+        values = trial.values
         choice = combination({group: values[group] for group in self.groups})
         keys = {key: value for key, value in values.items() if key not in self.groups}
         return resolved(self.configurations[choice], keys)
@@ -100,13 +105,13 @@ class Manifest:
     @property
     def tracker(self) -> dict[str, Any]:
         """How the study is tracked: as its first trial."""
-        settings: dict[str, Any] = self.configuration(Point.of(self.points[0]))["tracker"]
+        settings: dict[str, Any] = self.configuration(Trial.of(self.trials[0]))["tracker"]
         return settings
 
     @property
     def unfound(self) -> int:
-        """How many points a search has yet to find."""
-        return max(0, self.search["n_trials"] - len(self.points)) if self.search else 0
+        """How many trials a search has yet to find."""
+        return max(0, self.search["n_trials"] - len(self.trials)) if self.search else 0
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
@@ -121,6 +126,7 @@ class Manifest:
                 raise ConfigError(
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
+            content["trials"] = content.pop(TRIALS_KEY, None)
             names = {entry.name for entry in dataclasses.fields(cls)}
             return cls(**{key: value for key, value in content.items() if key in names})
         except (FileNotFoundError, NotADirectoryError):

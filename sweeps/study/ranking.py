@@ -20,7 +20,7 @@ from itertools import compress
 from statistics import fmean
 from typing import Generic, NamedTuple, TypeVar
 
-from sweeps.study.trials import Cell, Point
+from sweeps.study.trials import Cell, Trial
 
 Key = TypeVar("Key")
 
@@ -47,7 +47,7 @@ class Ranked(Generic[Key]):
     eligible: bool = True
 
 
-def ranked(ended: Iterable[tuple[Point, Ending]], *, n_seeds: int = 1) -> list[Ranked[Cell]]:
+def ranked(ended: Iterable[tuple[Trial, Ending]], *, n_seeds: int = 1) -> list[Ranked[Cell]]:
     """Return the configurations of these ended trials.
 
     Args:
@@ -55,8 +55,8 @@ def ranked(ended: Iterable[tuple[Point, Ending]], *, n_seeds: int = 1) -> list[R
         n_seeds: how many of them a configuration needs to be eligible.
     """
     endings: dict[Cell, list[Ending]] = defaultdict(list)
-    for point, ending in ended:
-        endings[point.cell].append(ending)
+    for trial, ending in ended:
+        endings[trial.cell].append(ending)
     return [_ranked(cell, found, n_seeds) for cell, found in endings.items()]
 
 

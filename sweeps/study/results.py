@@ -10,7 +10,7 @@ from sweeps.study.ranking import Ending
 from sweeps.study.study import Study
 
 ABANDONED = "its worker died"
-"""How the error begins of a point whose workers died again and again; training did not raise it."""
+"""How the error begins of a trial whose workers died again and again; training did not raise it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Results:
         self._known: dict[str, tuple[tuple[int, int], AttemptResult]] = {}
 
     def read(self, slug: str) -> AttemptResult | None:
-        """Return the result of the point's last attempt; None if absent or not readable."""
+        """Return the result of the trial's last attempt; None if absent or not readable."""
         path = self._folder.trial(slug).result
         try:
             written = stamp(path)
@@ -74,14 +74,14 @@ class Results:
         return result
 
     def is_complete(self, slug: str) -> bool:
-        """Whether the point has a complete result, even one of fewer steps than are wanted now."""
+        """Whether the trial has a complete result, even one of fewer steps than are wanted now."""
         result = self.read(slug)
         return result is not None and result.state == "complete"
 
     def write(self, slug: str, result: TrialResult) -> AttemptResult:
         """Write a result, and return it as the queue sees it.
 
-        If a complete point was continued and that failed, the earlier result is kept beside it.
+        If a complete trial was continued and that failed, the earlier result is kept beside it.
 
         Raises:
             OSError: if it cannot be written, or not be read again.

@@ -4,19 +4,19 @@ import hashlib
 
 from bvae.tracking import RunIdentity
 from sweeps.study.manifest import Manifest
-from sweeps.study.trials import Point, text
+from sweeps.study.trials import Trial, text
 
 REPORT = "sweep-report"
 
 
-def identity(manifest: Manifest, point: Point) -> RunIdentity:
-    """Return name, id and tags of a point's run."""
-    values = point.values
+def identity(manifest: Manifest, trial: Trial) -> RunIdentity:
+    """Return name, id and tags of a trial's run."""
+    values = trial.values
     name = "b{beta}-m{latent_dim}-s{seed}".format(**{k: text(v) for k, v in values.items()})
     further = [f"{key}={text(values[key])}" for key in manifest.axes]
     return RunIdentity(
         study=manifest.name,
-        run_id=_run_id(manifest, point.slug),
+        run_id=_run_id(manifest, trial.slug),
         name="-".join([name, *further]),
         tags=(manifest.data, manifest.model, manifest.protocol),
     )

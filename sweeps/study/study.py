@@ -16,7 +16,7 @@ from bvae.exceptions import ConfigError
 from bvae.trial import TrialFolder, TrialResult
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class StudyFolder:
 
     @property
     def base(self) -> Path:
-        """The configuration all points share."""
+        """The configuration all trials share."""
         return self.root / "base.yaml"
 
     @property
@@ -81,7 +81,7 @@ class StudyFolder:
 
     @property
     def table(self) -> Path:
-        """A row per point."""
+        """A row per trial."""
         return self.root / "trials.csv"
 
     @property
@@ -111,11 +111,11 @@ class StudyFolder:
 
     @property
     def trials(self) -> Path:
-        """A folder per point that was begun."""
+        """A folder per trial that was begun."""
         return self.root / "trials"
 
     def trial(self, slug: str) -> TrialFolder:
-        """The folder of one point."""
+        """The folder of one trial."""
         return TrialFolder(self.trials / slug)
 
 
@@ -132,24 +132,24 @@ class Study:
         return self.manifest.name
 
     @functools.cached_property
-    def points(self) -> tuple[Point, ...]:
-        """Every expected point, in the order to run."""
-        return tuple(Point.of(values) for values in self.manifest.points)
+    def trials(self) -> tuple[Trial, ...]:
+        """Every expected trial, in the order to run."""
+        return tuple(Trial.of(values) for values in self.manifest.trials)
 
     @functools.cached_property
     def results(self) -> Mapping[str, TrialResult]:
         """The readable results, by slug."""
         found = {
-            point.slug: TrialResult.read(self.folder.trial(point.slug).result)
-            for point in self.points
+            trial.slug: TrialResult.read(self.folder.trial(trial.slug).result)
+            for trial in self.trials
         }
         return {slug: result for slug, result in found.items() if result is not None}
 
     @functools.cached_property
     def states(self) -> Mapping[str, str]:
-        """The state of every point: complete, failed, pruned, running or pending."""
+        """The state of every trial: complete, failed, pruned, running or pending."""
         busy = {worker.slug for worker in living_workers(self.folder.workers) if worker.slug}
-        return {point.slug: self._state(point.slug, busy) for point in self.points}
+        return {trial.slug: self._state(trial.slug, busy) for trial in self.trials}
 
     def _state(self, slug: str, busy: set[str]) -> str:
         result = self.results.get(slug)
@@ -158,7 +158,7 @@ class Study:
         return "running" if slug in busy else "pending"
 
     def is_final(self, result: "TrialResult | AttemptResult") -> bool:
-        """Whether the point needs no further attempt."""
+        """Whether the trial needs no further attempt."""
         if result.state == "failed":
             return result.attempt >= self.manifest.max_attempts
         return not self.is_short(result)
@@ -181,19 +181,19 @@ class Study:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Points by state; they sum to `expected`, those that a search has yet to find included."""
+        """Trials by state; they sum to `expected`, those that a search has yet to find included."""
         states = [*self.states.values(), *["pending"] * self.manifest.unfound]
         names = ("complete", "failed", "pruned", "running", "pending")
         return {"expected": len(states)} | {name: states.count(name) for name in names}
 
     @property
     def left(self) -> int:
-        """How many points have not ended, those that a search has yet to find included."""
+        """How many trials have not ended, those that a search has yet to find included."""
         return self.counts["running"] + self.counts["pending"]
 
     @property
     def failures(self) -> list[str]:
-        """A line for each point whose last attempt failed, with its reason."""
+        """A line for each trial whose last attempt failed, with its reason."""
         most = self.manifest.max_attempts
         lines = []
         for slug, result in self.results.items():
@@ -213,7 +213,7 @@ class Study:
 
     @functools.cached_property
     def agreement(self) -> Mapping[str, Mapping[str, float]]:
-        """UDR of the points whose cell has other seeds, by slug, as `scoring.udr` left it."""
+        """UDR of the trials whose cell has other seeds, by slug, as `scoring.udr` left it."""
         try:
             content = json.loads(self.folder.udr.read_text("utf-8"))
             cells = content["cells"] if content["schema"] == UDR_SCHEMA else []
@@ -221,13 +221,13 @@ class Study:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def point(self, slug: str) -> Point:
-        """Return the expected point of this slug."""
-        return self._points_by_slug[slug]
+    def trial(self, slug: str) -> Trial:
+        """Return the expected trial of this slug."""
+        return self._trials_by_slug[slug]
 
     @functools.cached_property
-    def _points_by_slug(self) -> Mapping[str, Point]:
-        return {point.slug: point for point in self.points}
+    def _trials_by_slug(self) -> Mapping[str, Trial]:
+        return {trial.slug: trial for trial in self.trials}
 
     def slug_of(self, part: str) -> str:
         """Return the slug that is named, or the only one with this part in it.
@@ -235,20 +235,20 @@ class Study:
         Raises:
             ConfigError: if none or several are meant.
         """
-        if part in self._points_by_slug:
+        if part in self._trials_by_slug:
             return part
-        matching = [point.slug for point in self.points if part in point.slug]
+        matching = [trial.slug for trial in self.trials if part in trial.slug]
         if len(matching) != 1:
-            some = "\n".join(f"  {slug}" for slug in matching[:10] or [self.points[0].slug, "  …"])
-            raise ConfigError(f"{part}: names {len(matching)} points; expected one, as in\n{some}")
+            some = "\n".join(f"  {slug}" for slug in matching[:10] or [self.trials[0].slug, "  …"])
+            raise ConfigError(f"{part}: names {len(matching)} trials; expected one, as in\n{some}")
         return matching[0]
 
     def result(self, slug: str) -> TrialResult | None:
-        """Return the result of one point, if there is one."""
+        """Return the result of one trial, if there is one."""
         return self.results.get(slug)
 
     def trial_folder(self, slug: str) -> Path:
-        """Return the folder of the point with this slug, or the only one with this part in it.
+        """Return the folder of the trial with this slug, or the only one with this part in it.
 
         Raises:
             ConfigError: if none or several are meant.
@@ -256,10 +256,10 @@ class Study:
         return self.folder.trial(self.slug_of(slug)).root
 
     def frame(self) -> "pd.DataFrame":
-        """Return a row per expected point: coordinates, state, scores, losses (nats), times (s)."""
+        """Return a row per expected trial: coordinates, state, scores, losses (nats), times (s)."""
         import pandas as pd  # 0.5 s, which `status` need not pay
 
-        return pd.DataFrame([self._row(point) for point in self.points])
+        return pd.DataFrame([self._row(trial) for trial in self.trials])
 
     def ended(self) -> "pd.DataFrame":
         """Return the rows of `frame()` that answers go by: those of trials that have ended.
@@ -291,32 +291,32 @@ class Study:
 
         return figure(self, name, score=score)
 
-    def _image_size(self, point: Point, result: TrialResult | None) -> int:
-        """N of a point's images, which differs between points where their data are swept."""
+    def _image_size(self, trial: Trial, result: TrialResult | None) -> int:
+        """N of a trial's images, which differs between trials where their data are swept."""
         if result is not None and result.data:
             return math.prod(result.data["image_shape"])
         if "data" not in self.manifest.axes:
             return self.manifest.image_size
         from bvae.data.datasets import DRAWN, describe
 
-        name = str(point.values["data"])
+        name = str(trial.values["data"])
         return math.prod(describe(name).image_shape) if name in DRAWN else self.manifest.image_size
 
-    def _row(self, point: Point) -> dict[str, object]:
-        values = point.values
-        result = self.results.get(point.slug)
-        row: dict[str, object] = {"slug": point.slug, **values, "state": self.states[point.slug]}
+    def _row(self, trial: Trial) -> dict[str, object]:
+        values = trial.values
+        result = self.results.get(trial.slug)
+        row: dict[str, object] = {"slug": trial.slug, **values, "state": self.states[trial.slug]}
         if self.manifest.search:
             row["repeats"] = self.repeats
         row["beta"] = beta = float(str(values["beta"]))
         norm = beta_norm(
             beta,
             latent_dim=int(str(values["latent_dim"])),
-            image_size=self._image_size(point, result),
+            image_size=self._image_size(trial, result),
         )
         row["beta_norm"] = float(f"{norm:.12g}")
         final = result if result is not None and self.is_final(result) else None
-        scores = {**final.scores, **self.agreement.get(point.slug, {})} if final else {}
+        scores = {**final.scores, **self.agreement.get(trial.slug, {})} if final else {}
         row |= {name: scores.get(name) for name in self.score_names}
         row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}
         for name in (

@@ -1,4 +1,4 @@
-"""Points of a study: a cell of the grid with a seed, its readable name, and the order to run in."""
+"""Trials of a study: a cell of the grid with a seed, its readable name, and the order to run in."""
 
 import functools
 import hashlib
@@ -20,7 +20,7 @@ PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
 
 
 def canonical(value: object) -> Value:
-    """Return the one form of a value, so that 4, 4.0 and 4e0 are one point.
+    """Return the one form of a value, so that 4, 4.0 and 4e0 are one trial.
 
     Floats are rounded to 12 significant digits (`range(0.1, 0.4, 0.1)` yields 0.30000000000000004).
 
@@ -72,14 +72,14 @@ def text(value: Value) -> str:
 
 
 @dataclass(frozen=True)
-class Point:
+class Trial:
     """One training: a value for β, latent size, seed and every further swept key, in that order."""
 
     coordinates: tuple[tuple[str, Value], ...]
 
     @classmethod
-    def of(cls, values: Mapping[str, object]) -> "Point":
-        """Return the point with these values, canonical and in order."""
+    def of(cls, values: Mapping[str, object]) -> "Trial":
+        """Return the trial with these values, canonical and in order."""
         rest = sorted(set(values) - set(COORDINATES))
         names = [*COORDINATES, *rest]
         return cls(tuple((name, canonical(values[name])) for name in names))
@@ -101,9 +101,9 @@ class Point:
 
     @functools.cached_property
     def slug(self) -> str:
-        """The readable name of the point's folder.
+        """The readable name of the trial's folder.
 
-        >>> Point.of({"seed": 0, "latent_dim": 10, "beta": 4.0, "model": "mlp"}).slug
+        >>> Trial.of({"seed": 0, "latent_dim": 10, "beta": 4.0, "model": "mlp"}).slug
         'beta=4,latent_dim=10,seed=0,model=mlp'
         """
         readable = ",".join(f"{key}={text(value)}" for key, value in self.coordinates)
@@ -115,18 +115,18 @@ class Point:
 
 
 Cell = tuple[tuple[str, Value], ...]
-"""All coordinates of a point but the seed."""
+"""All coordinates of a trial but the seed."""
 
 
-def cells_of(points: Iterable[Point]) -> dict[Cell, list[str]]:
-    """Return the slugs of the points of every cell."""
+def cells_of(trials: Iterable[Trial]) -> dict[Cell, list[str]]:
+    """Return the slugs of the trials of every cell."""
     cells: dict[Cell, list[str]] = defaultdict(list)
-    for point in points:
-        cells[point.cell].append(point.slug)
+    for trial in trials:
+        cells[trial.cell].append(trial.slug)
     return dict(cells)
 
 
-def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Point], list[str]]:
+def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Trial], list[str]]:
     """Return every combination of the axes' values, in the order to run, and the values repeated.
 
     Seed by seed, β by bisection, so that a study stopped at any moment has a coarse curve for
@@ -140,16 +140,16 @@ def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Point], list[str]]:
         if len(seen) < len(values):
             repeated.append(f"{key}={','.join(text(canonical(value)) for value in values)}")
     combinations = itertools.product(*unique.values())
-    points = [Point.of(dict(zip(unique, values, strict=True))) for values in combinations]
-    return in_order(points), repeated
+    trials = [Trial.of(dict(zip(unique, values, strict=True))) for values in combinations]
+    return in_order(trials), repeated
 
 
-def in_order(points: Iterable[Point]) -> list[Point]:
-    """Return the points seed by seed, β by bisection, other coordinates as they came."""
-    listed = list(points)
-    betas = {point.values["beta"] for point in listed}
+def in_order(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials seed by seed, β by bisection, other coordinates as they came."""
+    listed = list(trials)
+    betas = {trial.values["beta"] for trial in listed}
     rank = {beta: order for order, beta in enumerate(bisection(betas))}
-    seeds = list(dict.fromkeys(point.values["seed"] for point in listed))
+    seeds = list(dict.fromkeys(trial.values["seed"] for trial in listed))
     return sorted(listed, key=lambda p: (seeds.index(p.values["seed"]), rank[p.values["beta"]]))
 
 

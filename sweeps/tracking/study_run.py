@@ -1,4 +1,4 @@
-"""The study as a run of its own beside those of its points: table, charts, best β, verdict."""
+"""The study as a run of its own beside those of its trials: table, charts, best β, verdict."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def track_report(study: Study, page: Path) -> str | None:
-    """Log how a study stands, unless it has been since its last result; a lone point has no run.
+    """Log how a study stands, unless it has been since its last result; a lone trial has no run.
 
     Args:
         study: as it stands on disk.
@@ -31,7 +31,7 @@ def track_report(study: Study, page: Path) -> str | None:
         Why it could not be, or not online; None if all is well.
     """
     done = study.counts["complete"]
-    if not done or len(study.points) < 2:
+    if not done or len(study.trials) < 2:
         return None
     settings = study.manifest.tracker
     if settings["name"] == "none" or not _has_news(study):
@@ -53,7 +53,7 @@ def track_report(study: Study, page: Path) -> str | None:
     for key, picture in _charts(study).items():
         tracker.log_image(key, picture, step=done)
     answers = dict(_answers(study.ended(), study.manifest)) if names else {}
-    counts = {f"points/{name}": number for name, number in study.counts.items()}
+    counts = {f"trials/{name}": number for name, number in study.counts.items()}
     tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
     tracker.finish()
     return tracker.lost
@@ -70,7 +70,7 @@ def _has_news(study: Study) -> bool:
 
 def _config(manifest: Manifest) -> dict[str, Any]:
     names = ("data", "model", "protocol", "objective", "lattice", "image_size", "command", "axes")
-    return {name: getattr(manifest, name) for name in names} | {"points": len(manifest.points)}
+    return {name: getattr(manifest, name) for name in names} | {"trials": len(manifest.trials)}
 
 
 def _rows(table: "DataFrame") -> Iterator[list[object]]:
@@ -88,7 +88,7 @@ def _lines(table: "DataFrame", columns: Sequence[str]) -> Iterator[list[object]]
 
 
 def _charts(study: Study) -> dict[str, Path]:
-    """Draw the curve and the heat map of the objective, if any point has it."""
+    """Draw the curve and the heat map of the objective, if any trial has it."""
     from sweeps.report.drawings import draw_curve, draw_heat_map  # matplotlib
 
     if study.manifest.objective not in study.score_names:

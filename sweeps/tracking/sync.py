@@ -116,16 +116,16 @@ def _code(handled: Sequence[Handled]) -> Exit:
 
 def _names(study: Study) -> dict[str, str]:
     """Return what people read for each run id."""
-    known = [identity(study.manifest, point) for point in study.points]
+    known = [identity(study.manifest, trial) for trial in study.trials]
     return {one.run_id: one.name for one in [*known, report_identity(study.manifest)]}
 
 
 def _being_written(study: Study) -> set[str]:
     """Return the ids of runs that somebody may be writing to now."""
     busy = {
-        identity(study.manifest, point).run_id
-        for point in study.points
-        if study.states[point.slug] == "running"
+        identity(study.manifest, trial).run_id
+        for trial in study.trials
+        if study.states[trial.slug] == "running"
     }
     if is_locked(study.folder.orchestrator):
         busy.add(report_identity(study.manifest).run_id)

@@ -118,7 +118,7 @@ def _section(name: str, shown: Panels, *, rows: int) -> ws.Section:
 
 
 def _curve_panels(studies: Sequence[Study]) -> Panels:
-    """The curve as the report has it, each run as a point, and all axes side by side."""
+    """The curve as the report has it, each run as a trial, and all axes side by side."""
     scores = _scores(studies)
     curve = panels.CustomChart(
         query={"summaryTable": {"tableKey": "objective_curve"}},
@@ -129,7 +129,7 @@ def _curve_panels(studies: Sequence[Study]) -> Panels:
     charts = panels.MediaBrowser(
         title="Curve and heat map", media_keys=["charts/curve", "charts/heat_map"], num_columns=1
     )
-    points = [
+    trials = [
         panels.ScatterPlot(
             title=f"{score} against beta, coloured by latent size",
             x=panels.Config("beta"),
@@ -139,7 +139,7 @@ def _curve_panels(studies: Sequence[Study]) -> Panels:
         )
         for score in scores
     ]
-    return [curve, charts, _coordinates(studies, scores), *points]
+    return [curve, charts, _coordinates(studies, scores), *trials]
 
 
 def _coordinates(studies: Sequence[Study], scores: Sequence[str]) -> panels.ParallelCoordinatesPlot:
@@ -158,7 +158,7 @@ def _coordinates(studies: Sequence[Study], scores: Sequence[str]) -> panels.Para
 
 def _kl_panels(studies: Sequence[Study]) -> Panels:
     """Active units and KL by β over training; the KL of single latents; of two studies, each."""
-    most = max(int(str(point.values["latent_dim"])) for study in studies for point in study.points)
+    most = max(int(str(trial.values["latent_dim"])) for study in studies for trial in study.trials)
     latents = [panels.Metric(f"kl/z{m:02d}") for m in range(min(most, LATENTS_SHOWN))]
     by = "study" if len(studies) > 1 else "beta"
     grouped = [

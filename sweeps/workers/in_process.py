@@ -1,4 +1,4 @@
-"""Some points of a study in this process, with a progress bar: what `bvae` without `-m` does."""
+"""Some trials of a study in this process, with a progress bar: what `bvae` without `-m` does."""
 
 import signal
 import sys
@@ -17,19 +17,19 @@ from rich.progress import (
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
 
 
-def run_here(study: Study, points: Sequence[Point], *, display: Display) -> Exit:
-    """Run these points one after another; Ctrl-C saves the running one and stops.
+def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit:
+    """Run these trials one after another; Ctrl-C saves the running one and stops.
 
     Use inside `running`, like an orchestrator.
     """
     folder = study.folder
-    slugs = [point.slug for point in points]
+    slugs = [trial.slug for trial in trials]
     folder.stop.unlink(missing_ok=True)
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
@@ -58,10 +58,10 @@ def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> Non
     )
     tasks: dict[str, TaskID] = {}
 
-    def on_step(point: Point, step: int, total: int) -> None:
-        if point.slug not in tasks:
-            tasks[point.slug] = bar.add_task(point.slug, total=total)
-        bar.update(tasks[point.slug], completed=step)
+    def on_step(trial: Trial, step: int, total: int) -> None:
+        if trial.slug not in tasks:
+            tasks[trial.slug] = bar.add_task(trial.slug, total=total)
+        bar.update(tasks[trial.slug], completed=step)
 
     with bar, log_to(study.folder.logs / f"{name}.log"):
         Worker(

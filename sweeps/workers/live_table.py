@@ -15,7 +15,7 @@ from rich.text import Text
 from sweeps.workers.progress import Snapshot
 
 LINE_EVERY_S = 30.0
-"""Where the output is no terminal: a line at most so often, unless a point has ended."""
+"""Where the output is no terminal: a line at most so often, unless a trial has ended."""
 
 
 class Display:

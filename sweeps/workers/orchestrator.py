@@ -45,7 +45,7 @@ DATABASE_TIMEOUT_S = 60.0
 """How long a database may be unreachable before the sweep fails."""
 
 MAX_SAME_CAUSE = 5
-"""Different points that may fail in a row with the same cause before the sweep fails."""
+"""Different trials that may fail in a row with the same cause before the sweep fails."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ending:
-    """Why a sweep ends before every point is done, and whether that is a failure."""
+    """Why a sweep ends before every trial is done, and whether that is a failure."""
 
     reason: str
     is_failure: bool = False
@@ -217,7 +217,7 @@ class Orchestrator:
             self._folder.stop.write_text("stop\n")
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
-        """Keep one worker running, until no point is left or the sweep is ending."""
+        """Keep one worker running, until no trial is left or the sweep is ending."""
         while any(self._registry.is_alive(name) for name in old):
             time.sleep(POLL_S)
         while self._progress.left and not self._stopping.is_set():

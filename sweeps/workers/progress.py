@@ -44,7 +44,7 @@ class Progress:
     def __init__(self, study: Study, results: Results | None = None) -> None:
         self._study = study
         self._results = results or Results(study)
-        self._open = {point.slug for point in study.points}
+        self._open = {trial.slug for trial in study.trials}
         self._final: dict[str, AttemptResult] = {}
         self._last: dict[str, AttemptResult | None] = {}
         self._ended: list[tuple[str, str | None]] = []
@@ -55,7 +55,7 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """How many points need another attempt, those that a search has yet to find included."""
+        """How many trials need another attempt, those that a search has yet to find included."""
         return len(self._open) + self._study.manifest.unfound
 
     def refresh(self) -> None:
@@ -72,7 +72,7 @@ class Progress:
                 self._ended.clear()
 
     def _extend(self) -> None:
-        """Add the points that a search has found since the last call."""
+        """Add the trials that a search has found since the last call."""
         if not self._study.manifest.unfound:
             return
         written = stamp(self._study.folder.manifest)
@@ -80,7 +80,7 @@ class Progress:
             return
         self._manifest_stamp = written
         self._study = load_study(self._study.folder.root)
-        self._open |= {point.slug for point in self._study.points} - self._final.keys()
+        self._open |= {trial.slug for trial in self._study.trials} - self._final.keys()
 
     def _begun(self) -> set[str]:
         """Return the names of the folders in `trials/`, in which a result may be."""
@@ -101,9 +101,9 @@ class Progress:
             self._open.add(slug)
 
     def same_cause_in_a_row(self, number: int) -> str | None:
-        """Return the last cause if the last `number` different points failed with the same one.
+        """Return the last cause if the last `number` different trials failed with the same one.
 
-        Points whose workers died do not count: a death says nothing about the points that follow.
+        Trials whose workers died do not count: a death says nothing about the trials that follow.
         """
         causes: dict[str, str] = {}
         for slug, cause in reversed(self._ended):
@@ -119,7 +119,7 @@ class Progress:
         workers = [one for one in living_workers(self._study.folder.workers) if one.slug]
         running = {worker.slug for worker in workers} & set(self._open)
         states = [result.state for result in self._final.values()]
-        counts = {"expected": len(self._study.points) + self._study.manifest.unfound}
+        counts = {"expected": len(self._study.trials) + self._study.manifest.unfound}
         counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
         counts |= {"running": len(running), "pending": self.left - len(running)}
         return Snapshot(
@@ -147,14 +147,14 @@ class Progress:
     def _best(self) -> BestCell | None:
         """Return the best configuration so far; none by UDR, which is not a trial's own score."""
         ended = [
-            (point, self._final[point.slug].ending)
-            for point in self._study.points
-            if point.slug in self._final
+            (trial, self._final[trial.slug].ending)
+            for trial in self._study.trials
+            if trial.slug in self._final
         ]
         found = best(ranked(ended, n_seeds=self._study.repeats))
         if found is None:
             return None
-        n_seeds = sum(point.cell == found.key for point, _ in ended)
+        n_seeds = sum(trial.cell == found.key for trial, _ in ended)
         return BestCell(_name(found.key), found.mean, n_seeds)
 
     def _failures(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A worker: trains one point of a study after another, until none is left or it is stopped."""
+"""A worker: trains one trial of a study after another, until none is left or it is stopped."""
 
 import contextlib
 import functools
@@ -24,14 +24,14 @@ from sweeps.queue.queue import Lease, LeaseLostError, Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, is_locked, new_worker_name
 from sweeps.study.run_names import identity
 from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import handling
 
 log = logging.getLogger("sweeps")
 
 IDLE_S = 0.5
-"""How often an idle worker checks for a waiting point."""
+"""How often an idle worker checks for a waiting trial."""
 
 SIGNAL_CHECK_S = 0.1
 """How often a waiting worker checks whether it got a signal."""
@@ -169,7 +169,7 @@ def in_a_job(stop_request: StopRequest) -> Iterator[None]:
     """Stop on a job's signals, and requeue the job if SLURM's signal asks for that.
 
     SLURM sends SIGUSR2 before a time limit. submitit's handler would requeue the job in the middle
-    of a step; here that handler is called when the point is saved. SIGTERM is sent both to a job
+    of a step; here that handler is called when the trial is saved. SIGTERM is sent both to a job
     that is preempted, which SLURM requeues if it still runs at the end of its grace time, and to
     one that is cancelled: having saved, the worker waits for what SLURM does.
     """
@@ -193,7 +193,7 @@ def in_a_job(stop_request: StopRequest) -> Iterator[None]:
 
 
 class Worker:
-    """One process that trains points of a study.
+    """One process that trains trials of a study.
 
     Args:
         study: on disk already.
@@ -201,8 +201,8 @@ class Worker:
         detached: whether to continue when no command runs the study.
         launched: whether the command that runs the study has started this process.
         stop_request: whether to stop; checked at every step.
-        among: the slugs of the points to train; all if None.
-        on_step: called with point, step and total at every step.
+        among: the slugs of the trials to train; all if None.
+        on_step: called with trial, step and total at every step.
 
     Raises:
         ConfigError: the sources of `bvae/` are not those that the study was begun with.
@@ -217,7 +217,7 @@ class Worker:
         launched: bool = False,
         stop_request: StopRequest | None = None,
         among: Collection[str] | None = None,
-        on_step: Callable[[Point, int, int], None] | None = None,
+        on_step: Callable[[Trial, int, int], None] | None = None,
     ) -> None:
         if code_version() != study.manifest.code_version:
             raise ConfigError(
@@ -237,17 +237,17 @@ class Worker:
         )
 
     def work(self) -> None:
-        """Train points until none waits or is leased, or until it is stopped."""
+        """Train trials until none waits or is leased, or until it is stopped."""
         manifest = self._queue.study.manifest
         with self._heartbeat:
             if self._should_stop():
                 return
             self._train = _function(manifest.trial)
             with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
-                self._train_points()
+                self._train_trials()
         log.info("asked to stop" if self._stop_request() else "no trial is left")
 
-    def _train_points(self) -> None:
+    def _train_trials(self) -> None:
         while not self._should_stop():
             lease = self._queue.lease(
                 self._heartbeat.name, among=self._among, announce=self._heartbeat.report
@@ -275,7 +275,7 @@ class Worker:
         return slugs if self._among is None else slugs.intersection(self._among)
 
     def _run(self, lease: Lease) -> None:
-        slug = lease.point.slug
+        slug = lease.trial.slug
         log.info("attempt %d at %s", lease.attempt_number, slug)
         try:
             self._run_attempt(lease)
@@ -286,7 +286,7 @@ class Worker:
             self._heartbeat.report(None)
 
     def _run_attempt(self, lease: Lease) -> None:
-        """Run the attempt, and commit its result or requeue the point."""
+        """Run the attempt, and commit its result or requeue the trial."""
         try:
             result = self._result(lease)
         except Interrupted as interruption:
@@ -294,7 +294,7 @@ class Worker:
             self._queue.release(lease)
             return
         self._commit(lease, result)
-        log.info("%s: %s", lease.point.slug, result.state)
+        log.info("%s: %s", lease.trial.slug, result.state)
 
     def _result(self, lease: Lease) -> TrialResult:
         try:
@@ -303,7 +303,7 @@ class Worker:
             raise
         except (Exception, SystemExit) as error:  # whatever was raised is the result: failed
             return TrialResult(
-                point=lease.point.values,
+                point=lease.trial.values,
                 state="failed",
                 attempt=lease.attempt_number,
                 threads=self._queue.study.manifest.threads,
@@ -318,7 +318,7 @@ class Worker:
             try:
                 self._queue.commit(lease, result)
             except OSError as error:
-                log.error("%s: the result cannot be written (%s)", lease.point.slug, error)
+                log.error("%s: the result cannot be written (%s)", lease.trial.slug, error)
                 self._stop_request.wait(0.25 * 2**tries)
             else:
                 return
@@ -327,15 +327,15 @@ class Worker:
     def _assignment(self, lease: Lease) -> Assignment:
         manifest = self._queue.study.manifest
         return Assignment(
-            config=config.parse(manifest.configuration(lease.point)),
-            folder=self._folder.trial(lease.point.slug),
-            point=lease.point.values,
+            config=config.parse(manifest.configuration(lease.trial)),
+            folder=self._folder.trial(lease.trial.slug),
+            point=lease.trial.values,
             attempt=lease.attempt_number,
-            identity=identity(manifest, lease.point),
+            identity=identity(manifest, lease.trial),
             tracker_folder=self._folder.root,
             monitor=Monitor(
                 stopping=self._stopping(lease),
-                at=self._reporter(lease.point),
+                at=self._reporter(lease.trial),
                 should_prune=functools.partial(self._should_prune, lease),
             ),
         )
@@ -345,26 +345,26 @@ class Worker:
         return lambda: self._stop_request() or lost()
 
     def _is_lease_lost(self, lease: Lease) -> bool:
-        """Whether the point was taken over; False if that is unknown: commit checks it again."""
+        """Whether the trial was taken over; False if that is unknown: commit checks it again."""
         try:
             return not self._queue.holds(lease)
         except OSError as error:
-            log.warning("%s: the lease cannot be checked (%s)", lease.point.slug, error)
+            log.warning("%s: the lease cannot be checked (%s)", lease.trial.slug, error)
             return False
 
     def _should_prune(self, lease: Lease, step: int, score: float) -> bool:
-        """Whether to prune the point; False if the other scores cannot be read."""
+        """Whether to prune the trial; False if the other scores cannot be read."""
         try:
             return self._queue.should_prune(lease, step=step, score=score)
         except OSError as error:
-            log.warning("%s: the pruner cannot be asked (%s)", lease.point.slug, error)
+            log.warning("%s: the pruner cannot be asked (%s)", lease.trial.slug, error)
             return False
 
-    def _reporter(self, point: Point) -> Callable[[int, int], None]:
+    def _reporter(self, trial: Trial) -> Callable[[int, int], None]:
         def report(step: int, total: int) -> None:
-            self._heartbeat.report(point.slug, step=step, total=total, write=False)
+            self._heartbeat.report(trial.slug, step=step, total=total, write=False)
             if self._on_step is not None:
-                self._on_step(point, step, total)
+                self._on_step(trial, step, total)
 
         return report
 

@@ -88,7 +88,7 @@ def failing(task: Assignment) -> TrialResult:
 
 
 def failing_once(task: Assignment) -> TrialResult:
-    """Raise at the first attempt at each point."""
+    """Raise at the first attempt at each trial."""
     if task.attempt == 1:
         raise ValueError("no luck yet")
     return instant(task)
@@ -103,7 +103,7 @@ def deadly(task: Assignment) -> TrialResult:
 
 
 def deadly_once(task: Assignment) -> TrialResult:
-    """Kill the process that first works on a point."""
+    """Kill the process that first works on a trial."""
     if not (task.folder.root / "runs.txt").exists():
         _record(task, "died")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -111,7 +111,7 @@ def deadly_once(task: Assignment) -> TrialResult:
 
 
 def eventful(task: Assignment) -> TrialResult:
-    """Raise for β = 2; kill the process that first works on β = 4; complete every other point."""
+    """Raise for β = 2; kill the process that first works on β = 4; complete every other trial."""
     return {"2": failing, "4": deadly_once}.get(str(task.point["beta"]), instant)(task)
 
 
@@ -124,7 +124,7 @@ def stubborn(task: Assignment) -> TrialResult:
 
 
 def held_up(task: Assignment) -> TrialResult:
-    """Wait, at the first run of a point, for a file `go` in its folder; ignore requests to stop."""
+    """Wait, at the first run of a trial, for a file `go` in its folder; ignore requests to stop."""
     folder = task.folder.root
     if not (folder / "runs.txt").exists():
         _record(task, "held up")

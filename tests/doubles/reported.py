@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point, grid
+from sweeps.study.trials import Trial, grid
 
 IMAGE_SIZE = 1024
 MANIFEST: dict[str, Any] = {
@@ -35,20 +35,20 @@ MANIFEST: dict[str, Any] = {
 SCORES = {"mig": 0.33, "beta_vae": 0.85}
 
 
-def make_points(
+def make_trials(
     betas: Sequence[float] = (0.25, 1, 4, 16, 64),
     latent_dims: Sequence[int] = (5, 10),
     seeds: Sequence[int] = (0, 1, 2),
     **axes: Sequence[object],
-) -> list[Point]:
-    """Return the points of a grid in the order to run."""
-    points, _ = grid({"beta": betas, "latent_dim": latent_dims, "seed": seeds, **axes})
-    return points
+) -> list[Trial]:
+    """Return the trials of a grid in the order to run."""
+    trials, _ = grid({"beta": betas, "latent_dim": latent_dims, "seed": seeds, **axes})
+    return trials
 
 
-def result_of(point: Point, **changes: Any) -> dict[str, Any]:
+def result_of(trial: Trial, **changes: Any) -> dict[str, Any]:
     """Return the result of one training: an inverted U over log β with its peak near β = 6."""
-    values = point.values
+    values = trial.values
     beta, latent_dim, seed = (float(str(values[key])) for key in ("beta", "latent_dim", "seed"))
     noise = np.random.default_rng([int(beta * 100), int(latent_dim), int(seed)])
     distance = math.log(beta / (4 + latent_dim / 4)) / math.log(6)
@@ -82,20 +82,20 @@ def result_of(point: Point, **changes: Any) -> dict[str, Any]:
 
 def write_study(
     folder: Path,
-    points: Sequence[Point],
+    trials: Sequence[Trial],
     *,
     results: Mapping[str, Mapping[str, Any] | None] | None = None,
     pictures: bool = True,
     **manifest: Any,
 ) -> Study:
-    """Write a study; `results` replaces a point's result by its slug, None leaves it out."""
-    axes = [name for name in points[0].values if name not in ("beta", "latent_dim", "seed")]
+    """Write a study; `results` replaces a trial's result by its slug, None leaves it out."""
+    axes = [name for name in trials[0].values if name not in ("beta", "latent_dim", "seed")]
     settings = MANIFEST | {"name": folder.name, "axes": axes} | manifest
-    Manifest(points=[point.values for point in points], **settings).write(folder / "manifest.json")
-    for point in points:
-        result = (results or {}).get(point.slug, result_of(point))
+    Manifest(trials=[trial.values for trial in trials], **settings).write(folder / "manifest.json")
+    for trial in trials:
+        result = (results or {}).get(trial.slug, result_of(trial))
         if result is not None:
-            write_trial(folder / "trials" / point.slug, result, pictures=pictures)
+            write_trial(folder / "trials" / trial.slug, result, pictures=pictures)
     return load_study(folder)
 
 
@@ -135,19 +135,19 @@ class StudyMaker(Protocol):
 
     def __call__(
         self,
-        points: Sequence[Point] | None = None,
+        trials: Sequence[Trial] | None = None,
         *,
         folder: str = "quick",
         results: Mapping[str, Mapping[str, Any] | None] | None = None,
         pictures: bool = False,
         **manifest: Any,
     ) -> Study:
-        """Return the study of the points, by default 3 β × 2 latent sizes × 2 seeds."""
+        """Return the study of the trials, by default 3 β × 2 latent sizes × 2 seeds."""
 
 
-@pytest.fixture(scope="session", name="points_of")
-def _points_of() -> Any:
-    return make_points
+@pytest.fixture(scope="session", name="trials_of")
+def _trials_of() -> Any:
+    return make_trials
 
 
 @pytest.fixture(scope="session", name="result_of")
@@ -180,9 +180,9 @@ def make_study(tmp_path: Path) -> StudyMaker:
     """A function that writes a study."""
 
     def make(
-        points: Sequence[Point] | None = None, *, folder: str = "quick", **options: Any
+        trials: Sequence[Trial] | None = None, *, folder: str = "quick", **options: Any
     ) -> Study:
-        chosen = points or make_points(betas=(0.25, 4, 64), seeds=(0, 1))
+        chosen = trials or make_trials(betas=(0.25, 4, 64), seeds=(0, 1))
         options.setdefault("pictures", False)
         return write_study(tmp_path / folder, chosen, **options)
 

@@ -66,12 +66,12 @@ class Shell:
         kill(alive(self.started))
 
     def at_work(self, number: int) -> None:
-        """Wait until so many workers have begun a point, and note all that was started."""
+        """Wait until so many workers have begun a trial, and note all that was started."""
         wait_for(lambda: len(self.runs()) == number, seconds=60)
         self.started += [pid for top in list(self.started) for pid in descendants(top)]
 
     def runs(self) -> list[list[str]]:
-        """Return what each point that was begun has gone through."""
+        """Return what each trial that was begun has gone through."""
         files = sorted(self._folder.glob("runs/swept/trials/*/runs.txt"))
         return [file.read_text().splitlines() for file in files]
 

@@ -10,7 +10,7 @@ from bvae.versions import code_version
 from sweeps.search.search import Search
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Point, grid
+from sweeps.study.trials import Trial, grid
 
 CONFIGURATION: dict[str, Any] = {
     "beta": 4.0,
@@ -38,19 +38,19 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
-def points(beta: Sequence[float] = (1, 4), seed: Sequence[int] = (0, 1)) -> list[Point]:
+def trials(beta: Sequence[float] = (1, 4), seed: Sequence[int] = (0, 1)) -> list[Trial]:
     """Return a grid of one latent size, in the order to run."""
     return grid({"beta": list(beta), "latent_dim": [5], "seed": list(seed)})[0]
 
 
-def manifest(listed: Sequence[Point], **changes: Any) -> Manifest:
-    """Return the manifest of a study of these points."""
+def manifest(listed: Sequence[Trial], **changes: Any) -> Manifest:
+    """Return the manifest of a study of these trials."""
     made = Manifest(
         study_id="0" * 32,
         name="tested",
         axes=[],
         groups=[],
-        points=[point.values for point in listed],
+        trials=[trial.values for trial in listed],
         base={"threads": 1},
         configurations={"": CONFIGURATION},
         objective="mig",
@@ -68,9 +68,9 @@ def manifest(listed: Sequence[Point], **changes: Any) -> Manifest:
     return replace(made, **changes)
 
 
-def make_study(root: Path, listed: Sequence[Point] | None = None, **changes: Any) -> Study:
+def make_study(root: Path, listed: Sequence[Trial] | None = None, **changes: Any) -> Study:
     """Write the manifest of a study into the folder `root`."""
-    made = manifest(points() if listed is None else listed, **changes)
+    made = manifest(trials() if listed is None else listed, **changes)
     made.write(StudyFolder(root).manifest)
     return load_study(root)
 
@@ -92,10 +92,10 @@ def make_search(root: Path, *, n_trials: int = 12, **changes: Any) -> Study:
     return make_study(root, Search.read(search).start(), search=search, **changes)
 
 
-def result(point: Point, **changes: Any) -> TrialResult:
-    """Return a complete result of a point."""
+def result(trial: Trial, **changes: Any) -> TrialResult:
+    """Return a complete result of a trial."""
     made = TrialResult(
-        point=point.values,
+        point=trial.values,
         state="complete",
         attempt=1,
         threads=1,
@@ -112,13 +112,13 @@ def result(point: Point, **changes: Any) -> TrialResult:
     return replace(made, **changes)
 
 
-def write_result(study: Study, point: Point, **changes: Any) -> TrialResult:
-    """Write a result into its point's folder."""
-    made = result(point, **changes)
-    made.write(study.folder.trial(point.slug).result)
+def write_result(study: Study, trial: Trial, **changes: Any) -> TrialResult:
+    """Write a result into its trial's folder."""
+    made = result(trial, **changes)
+    made.write(study.folder.trial(trial.slug).result)
     return made
 
 
 def slugs(study: Study) -> list[str]:
     """Return the slugs of a study, in the order to run."""
-    return [point.slug for point in study.points]
+    return [trial.slug for trial in study.trials]

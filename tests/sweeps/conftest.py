@@ -16,8 +16,8 @@ from sweeps.commands import sweep
 from sweeps.plan.plan import Plan, plan
 from tests.doubles import postgres, rays, slurm
 from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
-    _points_of,
     _result_of,
+    _trials_of,
     _write_study,
     contrast,
     make_study,

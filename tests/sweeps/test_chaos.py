@@ -10,28 +10,28 @@ from sweeps.analysis.curve import curve, write_curve
 from sweeps.queue.journal import open_journal
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.study import Study, load_study
-from tests.doubles.studies import make_search, make_study, points
+from tests.doubles.studies import make_search, make_study, trials
 from tests.doubles.sweeping import Command, of_steps
 
 pytestmark = pytest.mark.slow
 
 
 def completed(study: Study) -> Counter[str]:
-    """Count the complete trials of each point in the journal."""
+    """Count the complete trials of each trial in the journal."""
     storage = open_journal(study.folder.journal)
     trials = optuna.load_study(storage=storage, study_name=study.name).trials
     return Counter(trial.user_attrs["slug"] for trial in trials if trial.state.name == "COMPLETE")
 
 
 def finished(study: Study) -> dict[str, int]:
-    """Return which file holds the result of each point that has one."""
+    """Return which file holds the result of each trial that has one."""
     results = study.folder.trials.glob("*/result.json")
     return {path.parent.name: path.stat().st_ino for path in results}
 
 
 def test_forty_kills(tmp_path: Path) -> None:
-    """300 points, 4 workers, a SIGKILL every second: each ends up with one result, for good."""
-    listed = points(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
+    """300 trials, 4 workers, a SIGKILL every second: each ends up with one result, for good."""
+    listed = trials(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
     study = make_study(
         tmp_path / "tested",
         listed,
@@ -50,13 +50,13 @@ def test_forty_kills(tmp_path: Path) -> None:
 
     assert (0, 40) == (command.code, len(command.killed))
     assert {"orchestrator", "worker"} == set(command.killed)
-    assert {point.slug: 1 for point in listed} == completed(study)
+    assert {trial.slug: 1 for trial in listed} == completed(study)
     assert 300 == load_study(study.folder.root).counts["complete"]
     assert [] == living_workers(study.folder.workers)
 
 
 def test_a_search_is_killed_too(tmp_path: Path) -> None:
-    """40 trainings in all, over however many commands; each point has one result."""
+    """40 trainings in all, over however many commands; each trial has one result."""
     study = make_search(
         tmp_path / "tested",
         n_trials=40,
@@ -70,8 +70,8 @@ def test_a_search_is_killed_too(tmp_path: Path) -> None:
 
     found = load_study(study.folder.root)
     assert (0, 8) == (command.code, len(command.killed))
-    assert 40 == len(set(found.points)) == found.counts["complete"]
-    assert {point.slug: 1 for point in found.points} == completed(study)
+    assert 40 == len(set(found.trials)) == found.counts["complete"]
+    assert {trial.slug: 1 for trial in found.trials} == completed(study)
 
 
 def curve_of(study: Study) -> bytes:
@@ -83,7 +83,7 @@ def curve_of(study: Study) -> bytes:
 
 def test_the_curve_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     """Whether the study ran through, or was killed ten times at random."""
-    listed = points(beta=[1, 4, 16], seed=range(8))
+    listed = trials(beta=[1, 4, 16], seed=range(8))
     curves = []
     for kills, steps in ((0, 1), (10, 100)):
         root = tmp_path / str(kills) / "tested"

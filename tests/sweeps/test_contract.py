@@ -108,7 +108,7 @@ def agreed(
     return Agreed(engine, store, study, codes, ended[-1].stderr)
 
 
-def test_every_point_is_run_once(agreed: Agreed) -> None:
+def test_every_trial_is_run_once(agreed: Agreed) -> None:
     """Also by the command that follows, which runs only what is new."""
     runs = [agreed.runs(1), agreed.runs(8)]
     # joblib takes the siblings of a killed worker with it, maybe ahead of their commit
@@ -130,7 +130,7 @@ def test_a_failure_is_a_result(agreed: Agreed) -> None:
 
 
 def test_a_killed_worker_costs_one_run(agreed: Agreed) -> None:
-    """Its point is taken up again; the basic launcher's worker is the command itself."""
+    """Its trial is taken up again; the basic launcher's worker is the command itself."""
     assert ["died", "ran"] == agreed.runs(4)
     result = agreed.study.result("beta=4,latent_dim=2,seed=0")
     assert result is not None

@@ -1,4 +1,4 @@
-"""SIGKILL at every boundary of a trial's life: the same command ends with every point once."""
+"""SIGKILL at every boundary of a trial's life: the same command ends with every trial once."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import Worker
 from tests.doubles import faults
 from tests.doubles.processes import end, start, wait_for
-from tests.doubles.studies import make_study, manifest, points
+from tests.doubles.studies import make_study, manifest, trials
 from tests.doubles.sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
 
 
 def work(root: Path) -> None:
-    """Work on a study until no point is left."""
+    """Work on a study until no trial is left."""
     Worker(load_study(root), name=new_worker_name(), detached=True).work()
 
 
@@ -49,20 +49,20 @@ def accounts(study: Study) -> dict[str, object]:
 
 
 def expected(study: Study) -> dict[str, object]:
-    """Return the accounts of a study of which every point is complete."""
-    number = len(study.points)
+    """Return the accounts of a study of which every trial is complete."""
+    number = len(study.trials)
     counts = {"complete": number, "failed": 0, "pruned": 0, "running": 0, "pending": 0}
     return {
         "counts": {"expected": number} | counts,
         "states": {"COMPLETE": number},
-        "slugs": sorted(point.slug for point in study.points),
+        "slugs": sorted(trial.slug for trial in study.trials),
         "left over": [],
     }
 
 
 def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
     """Kill a worker at a boundary, then work on; return how the killed one ended."""
-    study = make_study(root, points(seed=[0]), trial="tests.doubles.fakes.failing_once")
+    study = make_study(root, trials(seed=[0]), trial="tests.doubles.fakes.failing_once")
     code = end(start(faults.killed_worker, root, number, log))
 
     assert 0 == end(start(work, root))
@@ -71,10 +71,10 @@ def kill_and_go_on(root: Path, number: int, log: Path) -> int | None:
 
 
 def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
-    """Declared dead, its point trained by another, it continues and may not commit."""
-    (point,) = points(beta=[1], seed=[0])
-    study = make_study(tmp_path / "tested", [point], trial="tests.doubles.fakes.held_up")
-    folder, runs = study.folder, study.folder.trial(point.slug).root / "runs.txt"
+    """Declared dead, its trial trained by another, it continues and may not commit."""
+    (trial,) = trials(beta=[1], seed=[0])
+    study = make_study(tmp_path / "tested", [trial], trial="tests.doubles.fakes.held_up")
+    folder, runs = study.folder, study.folder.trial(trial.slug).root / "runs.txt"
     slow = start(work, folder.root)
     wait_for(lambda: runs.exists() and runs.read_text())
     with locked(folder.guard):  # so that it is not stopped while it holds this lock
@@ -82,14 +82,14 @@ def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     queue, registry = Queue(study), WorkerRegistry(folder.workers, timeout_s=0.2)
     wait_for(lambda: queue.reconcile(registry).queued)
     work(folder.root)
-    committed = folder.trial(point.slug).result.stat().st_ino
+    committed = folder.trial(trial.slug).result.stat().st_ino
 
     runs.with_name("go").touch()
     os.kill(slow.pid or 0, signal.SIGCONT)
 
     assert 0 == end(slow)
     assert ["held up", "ran", "ran"] == runs.read_text().splitlines()
-    assert committed == folder.trial(point.slug).result.stat().st_ino
+    assert committed == folder.trial(trial.slug).result.stat().st_ino
     assert expected(study) == accounts(study)
 
 
@@ -101,7 +101,7 @@ def test_a_worker_killed_at_some_boundary(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.slow
 def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
-    """Whichever lease, write, fsync or rename is the last, each point has one result."""
+    """Whichever lease, write, fsync or rename is the last, each trial has one result."""
     log = tmp_path / "log"
     number = 1
     while kill_and_go_on(tmp_path / f"{number}" / "tested", number, log) == -9:
@@ -124,7 +124,7 @@ def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for number in range(1, 1000, 5):
         root = tmp_path / f"{number}" / "tested"
-        study = make_study(root, points(seed=[0]), trial="tests.doubles.fakes.failing_once")
+        study = make_study(root, trials(seed=[0]), trial="tests.doubles.fakes.failing_once")
         code = end(start(killed_command, root, number, log))
 
         assert Exit.COMPLETE == end(start(run_alone, root))
@@ -145,19 +145,19 @@ def kill_the_orchestrator(
         if max_minutes
         else ("tests.doubles.fakes.failing_once", 1)
     )
-    asked = manifest(points(seed=[0]), trial=trial, configurations=of_steps(steps))
+    asked = manifest(trials(seed=[0]), trial=trial, configurations=of_steps(steps))
     code = end(start(killed_orchestrator, root, asked, number, log, only, max_minutes))
 
     assert Exit.COMPLETE == end(start(command, root, asked)), log.read_text()
     study = load_study(root)
     assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
-    assert ["ran"] * len(study.points) == ran(study), log.read_text().splitlines()[-1:]
+    assert ["ran"] * len(study.trials) == ran(study), log.read_text().splitlines()[-1:]
     assert all(path.stat().st_size for path in written(study))
     return code
 
 
 def ran(study: Study) -> list[str]:
-    """Return how often a trial went to its end, over all points."""
+    """Return how often a trial went to its end, over all trials."""
     files = study.folder.trials.glob("*/runs.txt")
     return [line for file in files for line in file.read_text().splitlines() if line == "ran"]
 

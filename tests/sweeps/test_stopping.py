@@ -14,7 +14,7 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import descendants
 from tests.doubles.processes import end, start, wait_for
 from tests.doubles.shells import Shell, alive, ended, interrupt
-from tests.doubles.studies import make_study, points
+from tests.doubles.studies import make_study, trials
 from tests.doubles.sweeping import of_steps, orchestrate
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 GRID = ("beta=1,4", "latent_dim=2", "seed=0,1")
 FAKE = ("tracker=none", "hydra.sweeper.n_workers=2")
 LONG = "trainer.max_steps=6000"
-"""A minute a point."""
+"""A minute a trial."""
 
 
 def fake(trial: str, *options: str) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
     ],
 )
 def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
-    """Code 130 within 10 s, whether or not trials react; the points are requeued."""
+    """Code 130 within 10 s, whether or not trials react; the trials are requeued."""
     command = shell.sweep(*fake(trial, LONG, f"hydra/launcher={launcher}"))
     shell.at_work(2)
     interrupt(command)
@@ -78,7 +78,7 @@ def test_ctrl_c_twice(shell: Shell) -> None:
 
 @pytest.mark.parametrize("launcher", ["local", "joblib"])
 def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
-    """Its workers finish the points they are at, and stop; the same command does the rest."""
+    """Its workers finish the trials they are at, and stop; the same command does the rest."""
     options = ("trainer.max_steps=200", f"hydra/launcher={launcher}")
     command = shell.sweep(*fake("tests.doubles.fakes.stepping", *options))
     shell.at_work(2)
@@ -122,7 +122,7 @@ def test_stop_and_an_extra_worker(shell: Shell) -> None:
 
 
 def test_a_worker_joins_a_running_study(shell: Shell) -> None:
-    """It takes points beside the command's own, none of them twice."""
+    """It takes trials beside the command's own, none of them twice."""
     options = ("trainer.max_steps=400", "hydra.sweeper.n_workers=1")
     command = shell.sweep(*fake("tests.doubles.fakes.stepping", *options))
     shell.at_work(1)
@@ -137,7 +137,7 @@ def test_a_worker_joins_a_running_study(shell: Shell) -> None:
 
 
 def test_the_budget_is_spent(tmp_path: Path) -> None:
-    """Code 3; nobody is left, and the running points are saved."""
+    """Code 3; nobody is left, and the running trials are saved."""
     study = make_study(
         tmp_path / "tested", trial="tests.doubles.fakes.stepping", configurations=of_steps(6000)
     )
@@ -152,7 +152,7 @@ def test_the_budget_is_spent(tmp_path: Path) -> None:
 
 def test_all_fail_alike(tmp_path: Path) -> None:
     """Code 1 before the rest is tried."""
-    listed = points(beta=[2.0], seed=range(400))
+    listed = trials(beta=[2.0], seed=range(400))
     study = make_study(
         tmp_path / "tested", listed, trial="tests.doubles.fakes.failing", max_attempts=1
     )

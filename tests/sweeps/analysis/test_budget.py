@@ -13,39 +13,39 @@ BETAS = (1, 4, 16, 64)
 
 
 @pytest.fixture
-def make_trained(make_study: Any, points_of: Any, result_of: Any) -> Any:
+def make_trained(make_study: Any, trials_of: Any, result_of: Any) -> Any:
     """A function that writes a study of so many steps whose score is highest at a given β."""
 
     def make(name: str, steps: int, peak: float, betas: Any = BETAS, **changes: Any) -> Any:
-        points = points_of(betas=betas, latent_dims=(5,), seeds=(0, 1, 2))
+        trials = trials_of(betas=betas, latent_dims=(5,), seeds=(0, 1, 2))
 
-        def result(point: Any) -> Any:
-            score = 0.3 - 0.1 * (point.values["beta"] != peak) + 0.01 * point.values["seed"]
+        def result(trial: Any) -> Any:
+            score = 0.3 - 0.1 * (trial.values["beta"] != peak) + 0.01 * trial.values["seed"]
             own = {"images_seen": 64 * steps, "scores": {"mig": score}, "active_latents": 3}
-            return result_of(point, **own, **changes)
+            return result_of(trial, **own, **changes)
 
         return make_study(
-            points,
+            trials,
             folder=name,
             base={"trainer.max_steps": steps},
-            results={point.slug: result(point) for point in points},
+            results={trial.slug: result(trial) for trial in trials},
         )
 
     return make
 
 
 def test_images_and_change_of_the_loss_are_said(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """Over complete trainings: the median, and the one that changed most, with its sign."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
     changes = (-0.002, -0.03, 0.001, -0.004)
     results = {
-        point.slug: result_of(point, loss_change=change, images_seen=seen)
-        for point, change, seen in zip(points, changes, (64000, 64000, 128000, 64000), strict=True)
+        trial.slug: result_of(trial, loss_change=change, images_seen=seen)
+        for trial, change, seen in zip(trials, changes, (64000, 64000, 128000, 64000), strict=True)
     }
-    results[points[2].slug] |= {"state": "failed", "attempt": 3, "scores": {}}
-    found = budget(digest(make_study(points, results=results)), command="bvae -m beta=1,4")
+    results[trials[2].slug] |= {"state": "failed", "attempt": 3, "scores": {}}
+    found = budget(digest(make_study(trials, results=results)), command="bvae -m beta=1,4")
     assert found.images == "64,000"
     assert found.change == "-0.4 % (median), -3.0 % (largest)"
 
@@ -73,10 +73,10 @@ def test_best_cell_that_still_learns_is_the_best_at_this_budget(
     assert found.compare.endswith("/quick-longer")
 
 
-def test_nothing_to_compare_has_no_command(make_study: Any, points_of: Any) -> None:
+def test_nothing_to_compare_has_no_command(make_study: Any, trials_of: Any) -> None:
     """With a single β, or where the steps are not known."""
     one = make_study(
-        points_of(betas=(4,), latent_dims=(5,), seeds=(0,)), base={"trainer.max_steps": 10}
+        trials_of(betas=(4,), latent_dims=(5,), seeds=(0,)), base={"trainer.max_steps": 10}
     )
     for study in (one, make_study(folder="b")):
         assert budget(digest(study), command="bvae -m").command == ""

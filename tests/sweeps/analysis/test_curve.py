@@ -52,9 +52,9 @@ def study(
     return pd.DataFrame(rows)
 
 
-def end(frame: pd.DataFrame, state: str, **point: object) -> pd.DataFrame:
-    """The study with matching points in another state, without scores."""
-    hit = np.logical_and.reduce([frame[key] == value for key, value in point.items()])
+def end(frame: pd.DataFrame, state: str, **trial: object) -> pd.DataFrame:
+    """The study with matching trials in another state, without scores."""
+    hit = np.logical_and.reduce([frame[key] == value for key, value in trial.items()])
     changed = frame.astype({"active_latents": float})
     changed.loc[hit, "state"] = state
     changed.loc[hit, ["mig", "beta_vae", "active_latents"]] = np.nan
@@ -80,7 +80,7 @@ class TestTable:
         found = table.set_index(["latent_dim", "beta", "score"])["mean"].sort_index()
         pd.testing.assert_series_equal(found, expected, check_names=False)
 
-    def test_does_not_depend_on_the_order_of_the_points(self) -> None:
+    def test_does_not_depend_on_the_order_of_the_trials(self) -> None:
         """Any order of rows gives the same table, sorted by axes, latent size, score and β."""
         frame = study(models=("mlp", "conv"))
         shuffled = frame.sample(frac=1, random_state=3)
@@ -100,7 +100,7 @@ class TestTable:
         assert (table.loc[table["model"] == "mlp", "mean"] < 0.4).all()
 
     def test_refuses_to_average_over_an_axis_that_was_not_named(self) -> None:
-        """Two rows of one point are an error that names the point and what to do."""
+        """Two rows of one trial are an error that names the trial and what to do."""
         with pytest.raises(DataError, match=r"got 18 repeated.*beta=0\.25, seed=0.*`axes`"):
             curve(study(models=("mlp", "conv")), score_names=("mig",))
 
@@ -140,7 +140,7 @@ class TestTable:
         frame = study().assign(state="pending", mig=None, active_latents=None)
         assert curve(frame, score_names=("mig",))["mean"].isna().all()
 
-    def test_of_no_points_is_empty(self) -> None:
+    def test_of_no_trials_is_empty(self) -> None:
         """A frame without rows gives the columns only."""
         table = curve(study().iloc[:0], score_names=("mig",))
         assert list(table.columns) == list(COLUMNS)
@@ -191,7 +191,7 @@ class TestIntervals:
         """On 1,000 studies of three seeds, 93 to 97 % of the intervals hold their cell's mean.
 
         Noise differs from cell to cell (.03 to .05). The share of 7,000 intervals has a standard
-        error of at most .0069, if those of a study all hold or fail together: 2 points are 2.9
+        error of at most .0069, if those of a study all hold or fail together: 2 trials are 2.9
         of it; it is about half of that here.
         """
         rng = np.random.default_rng(11)
@@ -333,7 +333,7 @@ class TestWriteCurve:
         )
 
     def test_writes_the_same_bytes_for_the_same_results(self, tmp_path: Path) -> None:
-        """Neither the order of the points nor the last bit of a sum shows in the file."""
+        """Neither the order of the trials nor the last bit of a sum shows in the file."""
         frame = study(models=("mlp", "conv"))
         for name, rows in (("a", frame), ("b", frame.sample(frac=1, random_state=1))):
             table = curve(rows, score_names=("mig", "beta_vae"), axes=("model",))

@@ -10,7 +10,7 @@ from sweeps.scoring.untrained import Floor, Level, write_floors
 
 
 def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
-    """Every trial points at the cell with its own β and latent size, every cell at its trials."""
+    """Every trial trials at the cell with its own β and latent size, every cell at its trials."""
     read = digest(make_study())
     assert [cell.number for cell in read.cells] == list(range(6))
     for trial in read.trials:
@@ -44,23 +44,23 @@ def test_best_has_the_highest_mean(make_study: Any) -> None:
     assert read.overall == max(means, key=lambda cell: means[cell])
 
 
-def test_unfinished_study_has_a_best_so_far(make_study: Any, points_of: Any) -> None:
+def test_unfinished_study_has_a_best_so_far(make_study: Any, trials_of: Any) -> None:
     """While trainings are to come, cells compete with the seeds they have."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    read = digest(make_study(points, results={points[-1].slug: None, points[-2].slug: None}))
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
+    read = digest(make_study(trials, results={trials[-1].slug: None, trials[-2].slug: None}))
     assert read.in_progress
     assert read.overall is not None
     assert read.overall.beta == 4.0
 
 
 def test_failed_seed_keeps_a_cell_from_being_best(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """Once all is over, a cell with a failed seed cannot win."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    failed = next(point for point in points if point.values["beta"] == 4)
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
+    failed = next(trial for trial in trials if trial.values["beta"] == 4)
     result = result_of(failed, state="failed", scores={}, attempt=3, error="no memory\ntrace")
-    read = digest(make_study(points, results={failed.slug: result}))
+    read = digest(make_study(trials, results={failed.slug: result}))
     assert read.overall is not None
     assert read.overall.beta == 0.25
     assert [t.error for t in read.trials if t.state == "failed"] == ["no memory"]
@@ -68,32 +68,32 @@ def test_failed_seed_keeps_a_cell_from_being_best(
 
 @pytest.mark.parametrize("state", ["pruned", "failed"])
 def test_cell_that_was_given_up_is_not_best_so_far(
-    make_study: Any, points_of: Any, result_of: Any, state: str
+    make_study: Any, trials_of: Any, result_of: Any, state: str
 ) -> None:
     """As at the end; a cell that still waits for a seed may be."""
-    points = points_of(betas=(0.25, 4, 16), latent_dims=(5,), seeds=(0, 1))
-    by_slug = {point.slug: point for point in points}
+    trials = trials_of(betas=(0.25, 4, 16), latent_dims=(5,), seeds=(0, 1))
+    by_slug = {trial.slug: trial for trial in trials}
     last = "beta=4,latent_dim=5,seed=1"
     ended = result_of(by_slug[last], state=state, attempt=3, error="no memory")
-    read = digest(make_study(points, results={last: ended, "beta=16,latent_dim=5,seed=1": None}))
+    read = digest(make_study(trials, results={last: ended, "beta=16,latent_dim=5,seed=1": None}))
     assert read.in_progress
     assert read.overall is not None
     assert read.overall.beta == 16
 
 
-def test_nothing_complete_has_no_best(make_study: Any, points_of: Any) -> None:
+def test_nothing_complete_has_no_best(make_study: Any, trials_of: Any) -> None:
     """A study that has just begun can be read."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    read = digest(make_study(points, results={points[0].slug: None}))
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
+    read = digest(make_study(trials, results={trials[0].slug: None}))
     assert read.overall is None
     assert math.isnan(read.scores["mig"][0].mean)
     assert read.score_names == ["mig"]
 
 
-def test_further_axes_make_facets(make_study: Any, points_of: Any) -> None:
+def test_further_axes_make_facets(make_study: Any, trials_of: Any) -> None:
     """Each value of a further axis has cells of its own."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    read = digest(make_study(points))
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    read = digest(make_study(trials))
     assert read.facets == ["model=conv", "model=mlp"]
     assert len(read.best) == 2
 
@@ -106,22 +106,22 @@ def test_axis_values_are_written_as_typed(value: object, text: str) -> None:
     assert facet_name([("key", value)]) == f"key={text}"
 
 
-def test_best_of_another_score(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_best_of_another_score(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """A ring and an answer follow the score that is looked at."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     results = {
-        point.slug: result_of(point, scores={"mig": mig, "sap": 1 - mig})
-        for point, mig in zip(points, (0.1, 0.3), strict=True)
+        trial.slug: result_of(trial, scores={"mig": mig, "sap": 1 - mig})
+        for trial, mig in zip(trials, (0.1, 0.3), strict=True)
     }
-    read = digest(make_study(points, results=results))
+    read = digest(make_study(trials, results=results))
     assert [cell.beta for cell in read.best_by("mig")] == [4.0]
     assert [cell.beta for cell in read.best_by("sap")] == [1.0]
 
 
-def test_floors_belong_to_facets(make_study: Any, points_of: Any) -> None:
+def test_floors_belong_to_facets(make_study: Any, trials_of: Any) -> None:
     """Each value of a further axis has its own; one of another protocol is not shown."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    study = make_study(points)
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    study = make_study(trials)
     conv, mlp = (
         Floor((("latent_dim", 5), ("model", model)), protocol, "-", 3, {"mig": Level(0.01, 0.0)})
         for model, protocol in (("conv", "locatello2019"), ("mlp", "kim2018"))

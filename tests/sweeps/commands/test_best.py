@@ -10,8 +10,8 @@ from sweeps.analysis.summary import digest
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.report.answer import line_answers
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point, grid
-from tests.doubles.studies import make_study, points, write_result
+from sweeps.study.trials import Trial, grid
+from tests.doubles.studies import make_study, trials, write_result
 
 SCORES = {0.25: 0.1, 1: 0.2, 4: 0.6, 16: 0.3}
 
@@ -20,14 +20,14 @@ SCORES = {0.25: 0.1, 1: 0.2, 4: 0.6, 16: 0.3}
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A clear inverted U of three seeds, the last of which is the best at β = 4."""
     monkeypatch.chdir(tmp_path)
-    listed = points(beta=list(SCORES), seed=[0, 1, 2])
+    listed = trials(beta=list(SCORES), seed=[0, 1, 2])
     made = make_study(tmp_path / "runs" / "made", listed, command="bvae -m beta=0.25,1,4,16")
-    for point in listed:
-        beta, seed = float(str(point.values["beta"])), int(str(point.values["seed"]))
+    for trial in listed:
+        beta, seed = float(str(trial.values["beta"])), int(str(trial.values["seed"]))
         mig = SCORES[beta] + (0.01 * seed if beta >= 4 else -0.01 * seed)
         scores = {"mig": mig, "sap": 1 - 0.05 * beta + 0.001 * seed}
-        write_result(made, point, scores=scores, active_latents=3)
-        checkpoints = made.folder.trial(point.slug).root / "checkpoints"
+        write_result(made, trial, scores=scores, active_latents=3)
+        checkpoints = made.folder.trial(trial.slug).root / "checkpoints"
         checkpoints.mkdir()
         (checkpoints / "last.ckpt").touch()
     return load_study(made.folder.root)
@@ -69,7 +69,7 @@ class TestInLines:
 
     def test_the_model_of_another_score(self, study: Study) -> None:
         """It is the best by the score that was asked for."""
-        lucky = Point.of({"beta": 4, "latent_dim": 5, "seed": 0})
+        lucky = Trial.of({"beta": 4, "latent_dim": 5, "seed": 0})
         write_result(study, lucky, scores={"mig": 0.1, "sap": 2.0}, active_latents=3)
         found = best(load_study(study.folder.root), score="sap").model
 
@@ -78,11 +78,11 @@ class TestInLines:
 
     def test_fresh_seeds(self, study: Study) -> None:
         """What they say of the best cell stands below it; they are those of the objective."""
-        fresh = points(beta=[1, 4, 16], seed=[3, 4, 5])
+        fresh = trials(beta=[1, 4, 16], seed=[3, 4, 5])
         made = make_study(study.folder.root.with_name("made-confirm"), fresh)
-        for point in fresh:
-            at, seed = SCORES[float(str(point.values["beta"]))], int(str(point.values["seed"]))
-            write_result(made, point, scores={"mig": at + 0.01 * seed}, active_latents=3)
+        for trial in fresh:
+            at, seed = SCORES[float(str(trial.values["beta"]))], int(str(trial.values["seed"]))
+            write_result(made, trial, scores={"mig": at + 0.01 * seed}, active_latents=3)
         found = best(study, score="mig")
         (said,) = [line for line in in_lines(found) if line.startswith("confirmation")]
 
@@ -95,9 +95,9 @@ class TestInLines:
         """A latent size that has collapsed everywhere is not the best of all by a high score."""
         listed, _ = grid({"beta": [1, 4], "latent_dim": [1, 5], "seed": [0, 1]})
         made = make_study(tmp_path / "made", listed, command="bvae -m beta=1,4")
-        for point in listed:
-            active, mig = (1, 1.0) if point.values["latent_dim"] == 1 else (3, 0.2)
-            write_result(made, point, scores={"mig": mig}, active_latents=active)
+        for trial in listed:
+            active, mig = (1, 1.0) if trial.values["latent_dim"] == 1 else (3, 0.2)
+            write_result(made, trial, scores={"mig": mig}, active_latents=active)
         found = best(load_study(made.folder.root), score="mig")
 
         assert found.overall is not None
@@ -140,9 +140,9 @@ class TestPlain:
 
     def test_unknown_is_null(self, study: Study) -> None:
         """One seed has no interval."""
-        for point in study.points:
-            if point.values["seed"] != 0:
-                study.folder.trial(point.slug).result.unlink()
+        for trial in study.trials:
+            if trial.values["seed"] != 0:
+                study.folder.trial(trial.slug).result.unlink()
         answer = best(load_study(study.folder.root), score="mig")
 
         assert answer.overall is not None

@@ -11,7 +11,7 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from sweeps.study.study import Study, load_study
 from sweeps.workers.exit_codes import Exit
-from tests.doubles.studies import make_study, points, slugs, write_result
+from tests.doubles.studies import make_study, slugs, trials, write_result
 
 Type = Callable[..., str]
 
@@ -19,13 +19,13 @@ Type = Callable[..., str]
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Three cells of two seeds: β = 1 complete, β = 16 half complete and half failed."""
-    made = make_study(tmp_path / "runs" / "tested", points(beta=[1, 4, 16]))
+    made = make_study(tmp_path / "runs" / "tested", trials(beta=[1, 4, 16]))
     for slug, score in (("beta=1,latent_dim=5,seed=0", 0.2), ("beta=1,latent_dim=5,seed=1", 0.3)):
-        point = next(point for point in made.points if point.slug == slug)
-        write_result(made, point, scores={"mig": score, "beta_vae": 0.9})
-    write_result(made, made.points[1], scores={"mig": 0.9, "beta_vae": 0.1})
+        trial = next(trial for trial in made.trials if trial.slug == slug)
+        write_result(made, trial, scores={"mig": score, "beta_vae": 0.9})
+    write_result(made, made.trials[1], scores={"mig": 0.9, "beta_vae": 0.1})
     failed = next(
-        point for point in made.points if point.values == {**made.points[1].values, "seed": 1}
+        trial for trial in made.trials if trial.values == {**made.trials[1].values, "seed": 1}
     )
     write_result(
         made, failed, state="failed", attempt=3, error="ValueError: no\nTraceback", scores={}
@@ -50,7 +50,7 @@ class TestStatus:
         """How far it is, what failed and why, and how to go on."""
         said = typed("status", study.folder.root)
 
-        assert said.startswith("tested: 6 points: 3 complete, 1 failed, 2 pending\n")
+        assert said.startswith("tested: 6 trials: 3 complete, 1 failed, 2 pending\n")
         assert "  failed beta=16,latent_dim=5,seed=1: ValueError: no\n" in said
         assert "not running; go on with: bvae -m beta=1,4" in said
 
@@ -76,20 +76,20 @@ class TestStatus:
         assert "1 running, 1 pending" in said
 
     def test_time_left_while_it_runs(self, study: Study, typed: Type) -> None:
-        """Two points of 2 s by one worker; unknown before anyone is at work."""
+        """Two trials of 2 s by one worker; unknown before anyone is at work."""
         with HeartbeatWriter(study.folder.orchestrator, name="orchestrator"):
             assert typed("status", study.folder.root).endswith("\nrunning\n")
             with HeartbeatWriter(study.folder.workers / "a.json", name="worker-a") as worker:
-                worker.report(study.points[2].slug, step=0, total=2000)
+                worker.report(study.trials[2].slug, step=0, total=2000)
 
                 assert "about 0:04 left" in typed("status", study.folder.root)
 
     def test_a_finished_study_has_nothing_left_to_say(self, study: Study, typed: Type) -> None:
         """Neither a time nor a command."""
-        for point in study.points:
-            write_result(study, point)
+        for trial in study.trials:
+            write_result(study, trial)
 
-        assert "tested: 6 points: 6 complete\n" == typed("status", study.folder.root)
+        assert "tested: 6 trials: 6 complete\n" == typed("status", study.folder.root)
 
 
 class TestBest:
@@ -119,7 +119,7 @@ class TestBest:
         """It is said, with code 0; a score that is typed must be there."""
         folder = make_study(tmp_path / "new").folder.root
 
-        assert "no best cell: no point has the score mig yet\n" == typed("best", folder)
+        assert "no best cell: no trial has the score mig yet\n" == typed("best", folder)
         assert json.loads(typed("best", folder, "--json"))["best"] is None
         with pytest.raises(ConfigError, match="--score sap: no such score"):
             typed("best", folder, "--score", "sap")
@@ -136,12 +136,12 @@ class TestLogs:
         )
 
     def test_a_part_of_the_name_is_enough(self, study: Study, typed: Type) -> None:
-        """As long as one point has it."""
+        """As long as one trial has it."""
         assert "(no log yet)\n" == typed("logs", study.folder.root, "beta=4,latent_dim=5,seed=0")
 
     def test_a_whole_name_beats_a_longer_one(self, tmp_path: Path, typed: Type) -> None:
         """seed=1 is a part of seed=10."""
-        made = make_study(tmp_path / "tested", points(beta=[1], seed=[1, 10]))
+        made = make_study(tmp_path / "tested", trials(beta=[1], seed=[1, 10]))
         made.folder.trial("beta=1,latent_dim=5,seed=1").root.mkdir(parents=True)
         made.folder.trial("beta=1,latent_dim=5,seed=1").log.write_text("one")
 
@@ -150,7 +150,7 @@ class TestLogs:
     @pytest.mark.parametrize(("name", "number"), [("beta=1", 4), ("beta=2", 0)])
     def test_too_little_or_nothing(self, study: Study, typed: Type, name: str, number: int) -> None:
         """Candidates are listed."""
-        with pytest.raises(ConfigError, match=f"{name}: names {number} points"):
+        with pytest.raises(ConfigError, match=f"{name}: names {number} trials"):
             typed("logs", study.folder.root, name)
 
 
@@ -164,12 +164,12 @@ class TestStop:
 
 
 class TestRetry:
-    def test_failed_points_are_queued_again(self, study: Study, typed: Type) -> None:
+    def test_failed_trials_are_queued_again(self, study: Study, typed: Type) -> None:
         """With what to type next."""
         said = typed("retry", study.folder.root)
 
-        assert "1 failed point(s) queued again; go on with: bvae -m beta=1,4\n" == said
-        assert "0 failed point(s) queued again\n" == typed("retry", study.folder.root)
+        assert "1 failed trial(s) queued again; go on with: bvae -m beta=1,4\n" == said
+        assert "0 failed trial(s) queued again\n" == typed("retry", study.folder.root)
         assert "pending" == load_study(study.folder.root).states["beta=16,latent_dim=5,seed=1"]
 
     @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ class TestRetry:
         """All conditions must hold; 16.0 is 16."""
         options = [text for condition in where for text in ("--where", condition)]
 
-        assert typed("retry", study.folder.root, *options).startswith(f"{number} failed point(s)")
+        assert typed("retry", study.folder.root, *options).startswith(f"{number} failed trial(s)")
 
     @pytest.mark.parametrize("where", ["beta", "lr=1"])
     def test_a_condition_that_is_none(self, study: Study, typed: Type, where: str) -> None:

@@ -15,16 +15,16 @@ from sweeps.scoring import untrained
 from sweeps.study.study import Study, load_study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
-from tests.doubles.studies import make_study, points, write_result
+from tests.doubles.studies import make_study, trials, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Two cells of two seeds; β = 4 is the better one."""
     made = make_study(tmp_path / "tested")
-    for point in made.points:
-        score = 0.1 * float(str(point.values["beta"])) + 0.01 * int(str(point.values["seed"]))
-        write_result(made, point, scores={"mig": score})
+    for trial in made.trials:
+        score = 0.1 * float(str(trial.values["beta"])) + 0.01 * int(str(trial.values["seed"]))
+        write_result(made, trial, scores={"mig": score})
     return load_study(made.folder.root)
 
 
@@ -55,10 +55,10 @@ def age(study: Study, *, by_s: float) -> None:
 
 class TestConclude:
     def test_a_complete_study(self, study: Study, concluded: Callable[..., str]) -> None:
-        """Counts, the best cell, the path of the report; a row per point on disk."""
+        """Counts, the best cell, the path of the report; a row per trial on disk."""
         said = concluded(study)
 
-        assert said.startswith("4 of 4 points complete\n")
+        assert said.startswith("4 of 4 trials complete\n")
         assert "best: beta=4 latent_dim=5  mig 0.405" in said
         assert "report: " in said
         assert "index.html" in said
@@ -69,14 +69,14 @@ class TestConclude:
         self, study: Study, concluded: Callable[..., str]
     ) -> None:
         """Reasons, and what to type."""
-        one, two, three, _ = study.points
+        one, two, three, _ = study.trials
         write_result(study, one, state="failed", attempt=3, error="ValueError: no\nTraceback")
         write_result(study, two, state="pruned")
         study.folder.trial(three.slug).result.unlink()
 
         said = concluded(study, Exit.LEFT)
 
-        assert said.startswith("1 of 4 points complete, 1 failed, 1 pruned\n")
+        assert said.startswith("1 of 4 trials complete, 1 failed, 1 pruned\n")
         assert f"  failed {one.slug}: ValueError: no\n" in said
         assert "type the same command again to go on" in said
 
@@ -85,12 +85,12 @@ class TestConclude:
     ) -> None:
         """Trials are complete whatever their tracker did; that it gave up is said once."""
         reason = "kept offline for `sweeps sync`: CommError: gone"
-        for point in study.points[:3]:
-            write_result(study, point, tracking=reason)
+        for trial in study.trials[:3]:
+            write_result(study, trial, tracking=reason)
 
         said = concluded(study)
 
-        assert said.startswith("4 of 4 points complete\n")
+        assert said.startswith("4 of 4 trials complete\n")
         assert f"  tracking of 3 trial(s): {reason}\n" in said
 
     def test_who_interrupts_does_not_wait(
@@ -107,7 +107,7 @@ class TestConclude:
     def test_a_report_is_drawn_again_when_something_has_changed(
         self, study: Study, concluded: Callable[..., str], changed: str
     ) -> None:
-        """Only then: of a finished study of thousands of points it takes many seconds."""
+        """Only then: of a finished study of thousands of trials it takes many seconds."""
         concluded(study)
         study.folder.page.write_text("as it was")
         age(study, by_s=-10)
@@ -118,7 +118,7 @@ class TestConclude:
         folder = study.folder
         path = {
             "manifest": folder.manifest,
-            "result": folder.trial(study.points[0].slug).result,
+            "result": folder.trial(study.trials[0].slug).result,
             "udr": folder.udr,
         }[changed]
         path.touch()
@@ -132,7 +132,7 @@ class TestConclude:
         """A result that has gone leaves no file that is new."""
         concluded(study)
         study.folder.page.write_text("as it was")
-        study.folder.trial(study.points[0].slug).result.unlink()
+        study.folder.trial(study.trials[0].slug).result.unlink()
 
         concluded(load_study(study.folder.root), Exit.LEFT)
 
@@ -182,8 +182,8 @@ class TestFloors:
         """Neither who interrupts nor a study of which nothing is complete."""
         monkeypatch.delattr(untrained, "add_floors")
         if code is Exit.LEFT:
-            for point in study.points:
-                study.folder.trial(point.slug).result.unlink()
+            for trial in study.trials:
+                study.folder.trial(trial.slug).result.unlink()
 
         assert "floor" not in concluded(study, code)
 
@@ -191,41 +191,41 @@ class TestFloors:
 class TestBestLine:
     def test_only_a_whole_cell_is_best(self, study: Study) -> None:
         """A cell with a failed seed may look better than it is."""
-        better = next(point for point in study.points if point.values["beta"] == 4)
+        better = next(trial for trial in study.trials if trial.values["beta"] == 4)
         write_result(study, better, state="failed", attempt=3, error="ValueError: no")
 
         assert best_line(load_study(study.folder.root)).startswith("best: beta=1 ")
 
     def test_so_far(self, study: Study) -> None:
         """While seeds are to come, it goes by those that are there."""
-        for point in study.points:
-            if point.values["seed"] == 1:
-                study.folder.trial(point.slug).result.unlink()
+        for trial in study.trials:
+            if trial.values["seed"] == 1:
+                study.folder.trial(trial.slug).result.unlink()
 
         best = "best so far: beta=4 latent_dim=5  mig 0.400 (1 seed: no interval)"
         assert best == best_line(load_study(study.folder.root))
 
     def test_none_is_whole(self, study: Study) -> None:
         """Then there is no best cell, and it is said."""
-        for point in study.points:
-            if point.values["seed"] == 0:
-                write_result(study, point, state="failed", attempt=3, error="ValueError: no")
+        for trial in study.trials:
+            if trial.values["seed"] == 0:
+                write_result(study, trial, state="failed", attempt=3, error="ValueError: no")
 
         assert "no best cell: none is complete yet" == best_line(load_study(study.folder.root))
 
     def test_nobody_has_the_score(self, tmp_path: Path) -> None:
         """Data without factors has no objective."""
-        made = make_study(tmp_path / "tested", points())
-        for point in made.points:
-            write_result(made, point, scores={})
+        made = make_study(tmp_path / "tested", trials())
+        for trial in made.trials:
+            write_result(made, trial, scores={})
 
-        assert "no best cell: no point has the score mig yet" == best_line(made)
+        assert "no best cell: no trial has the score mig yet" == best_line(made)
 
     def test_one_seed_has_no_udr(self, tmp_path: Path) -> None:
         """It is said what UDR needs."""
-        made = make_study(tmp_path / "tested", points(seed=[0]), objective="udr")
-        for point in made.points:
-            write_result(made, point)
+        made = make_study(tmp_path / "tested", trials(seed=[0]), objective="udr")
+        for trial in made.trials:
+            write_result(made, trial)
 
         assert best_line(made).endswith("the score udr yet, which needs two seeds of a cell")
 

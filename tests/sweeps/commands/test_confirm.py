@@ -26,7 +26,7 @@ from sweeps.commands.confirm import (
 )
 from sweeps.study.study import Study, load_study
 from tests.doubles.curve_lines import line_of
-from tests.doubles.studies import make_study, points, write_result
+from tests.doubles.studies import make_study, trials, write_result
 
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydra/launcher=basic")
 Type = Callable[..., tuple[int, str, str]]
@@ -62,7 +62,7 @@ def swept(typed: Type, tmp_path: Path) -> Study:
 
 
 def runs(study: Study) -> dict[str, int]:
-    """How often each point of the confirming study was run."""
+    """How often each trial of the confirming study was run."""
     folder = folder_of(study).trials
     return {p.parent.name: len(p.read_text().split()) for p in folder.glob("*/runs.txt")}
 
@@ -87,7 +87,7 @@ class TestCommand:
         assert "best above its neighbours: confirmed" in said
 
     def test_the_command_is_printed_and_can_be_typed(self, swept: Study, typed: Type) -> None:
-        """What `--dry-run` prints trains the same points; itself it writes nothing."""
+        """What `--dry-run` prints trains the same trials; itself it writes nothing."""
         code, said, _ = typed("sweeps", "confirm", "runs/swept", "--dry-run")
 
         assert 0 == code
@@ -124,7 +124,7 @@ class TestCommand:
         assert "hydra.sweeper.n_trials=null hydra.sweeper.sampler=null" in said
         fresh = load_study(folder_of(load_study(tmp_path / "runs" / "found")).root)
         assert fresh.manifest.search is None
-        assert {2, 3, 4} == {point.values["seed"] for point in fresh.points}
+        assert {2, 3, 4} == {trial.values["seed"] for trial in fresh.trials}
         assert 0 == fresh.left
 
     def test_exit_code_is_that_of_the_sweep(
@@ -180,10 +180,10 @@ class TestRequested:
     @staticmethod
     def study(root: Path, scores: dict[float, float], **changes: Any) -> Study:
         """A finished study with these scores by β, of the seeds 0 and 1."""
-        made = make_study(root, points(list(scores)), **changes)
-        for point in made.points:
-            score = scores[float(str(point.values["beta"]))]
-            write_result(made, point, scores={"mig": score})
+        made = make_study(root, trials(list(scores)), **changes)
+        for trial in made.trials:
+            score = scores[float(str(trial.values["beta"]))]
+            write_result(made, trial, scores={"mig": score})
         return load_study(root)
 
     @pytest.mark.parametrize(
@@ -204,22 +204,22 @@ class TestRequested:
     def test_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is said what to do."""
         made = make_study(tmp_path / "a")
-        with pytest.raises(ConfigError, match="no point has the score mig yet"):
+        with pytest.raises(ConfigError, match="no trial has the score mig yet"):
             requested(made)
-        write_result(made, made.points[0])
-        for point in made.points:
-            if point.values["seed"] == 1:
-                write_result(made, point, state="failed", attempt=3, scores={})
+        write_result(made, made.trials[0])
+        for trial in made.trials:
+            if trial.values["seed"] == 1:
+                write_result(made, trial, state="failed", attempt=3, scores={})
         with pytest.raises(ConfigError, match=r"no configuration is.*go on with: bvae -m beta"):
             requested(load_study(made.folder.root))
 
     def test_the_best_so_far(self, tmp_path: Path) -> None:
         """While seeds are missing it goes by those that have ended, as `sweeps best` does."""
         made = make_study(tmp_path / "a")
-        write_result(made, made.points[0])
+        write_result(made, made.trials[0])
         wanted = requested(load_study(made.folder.root))
 
-        assert made.points[0].values["beta"] == wanted.best.beta
+        assert made.trials[0].values["beta"] == wanted.best.beta
         assert (1, 4) == wanted.betas
 
 

@@ -20,17 +20,17 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.study import Study, load_study
 from sweeps.workers.processes import handling
-from tests.doubles.studies import make_study, points, write_result
+from tests.doubles.studies import make_study, trials, write_result
 from tests.doubles.studies import slugs as slugs_of
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Two cells of one seed, in the journal; the first has pictures."""
-    made = make_study(tmp_path / "tested", points(beta=[1, 4], seed=[0]))
-    for point in made.points:
-        write_result(made, point, scores={"mig": 0.25})
-    media = made.folder.trial(made.points[0].slug).media
+    made = make_study(tmp_path / "tested", trials(beta=[1, 4], seed=[0]))
+    for trial in made.trials:
+        write_result(made, trial, scores={"mig": 0.25})
+    media = made.folder.trial(made.trials[0].slug).media
     media.mkdir(parents=True)
     Image.new("L", (30, 20), 180).save(media / "traversal.png")
     frames = [Image.new("L", (8, 8), 60 * i) for i in range(4)]
@@ -78,7 +78,7 @@ def client(study: Study) -> Client:
 
 class TestLooking:
     def test_the_study_is_there(self, client: Client, study: Study) -> None:
-        """By its name, with every attempt, its point and its score."""
+        """By its name, with every attempt, its trial and its score."""
         (summary,) = client.json("/api/studies")["study_summaries"]
         assert "tested" == summary["study_name"]
         trials = client.json(f"/api/studies/{summary['study_id']}")["trials"]
@@ -97,7 +97,7 @@ class TestLooking:
         with_pictures = {len(trial["artifacts"]): trial for trial in trials}
         assert {0, 2} == set(with_pictures)
         artifacts = {one["filename"]: one for one in with_pictures[2]["artifacts"]}
-        media = study.folder.trial(study.points[0].slug).media
+        media = study.folder.trial(study.trials[0].slug).media
         kinds = {"traversal.png": "image/png", "traversal.gif": "image/gif"}
         for name, kind in kinds.items():
             path = f"/artifacts/0/{with_pictures[2]['trial_id']}/{artifacts[name]['artifact_id']}"
@@ -116,8 +116,8 @@ class TestLooking:
     def test_results_that_come_while_it_runs(self, client: Client, study: Study) -> None:
         """The journal is read anew, under the workers' lock, while they write to it."""
         before = len(client.json("/api/studies/0")["trials"])
-        point = study.points[0]
-        study.folder.trial(point.slug).result.unlink()
+        trial = study.trials[0]
+        study.folder.trial(trial.slug).result.unlink()
         Queue(load_study(study.folder.root)).reconcile(WorkerRegistry(study.folder.workers))
 
         assert before < len(Client(study).json("/api/studies/0")["trials"])

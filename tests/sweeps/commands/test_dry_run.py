@@ -11,9 +11,9 @@ from sweeps.plan.plan import Plan
 from sweeps.search.search import Search
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, StudyFolder
-from sweeps.study.trials import Point, grid
+from sweeps.study.trials import Trial, grid
 from sweeps.workers.live_table import Display
-from tests.doubles.studies import SEARCH, manifest, points, write_result
+from tests.doubles.studies import SEARCH, manifest, trials, write_result
 
 
 @pytest.fixture
@@ -32,16 +32,16 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
 def said(made: Manifest, root: Path, *, n_workers: int = 1) -> list[str]:
     """Return what is said of a study that might be run."""
     out = io.StringIO()
-    asked = tuple(Point.of(values) for values in made.points)
+    asked = tuple(Trial.of(values) for values in made.trials)
     planned = Plan(StudyFolder(root), made, (), asked, ("a note",))
     preview(planned, n_workers=n_workers, display=Display(Console(file=out)))
     return out.getvalue().splitlines()
 
 
-def test_points_are_listed_with_their_states(timed: list[Config], tmp_path: Path) -> None:
-    """Each point as it would be typed, what is done already, and how many are left."""
-    made = manifest(points())
-    write_result(Study(StudyFolder(tmp_path), made), points()[0])
+def test_trials_are_listed_with_their_states(timed: list[Config], tmp_path: Path) -> None:
+    """Each trial as it would be typed, what is done already, and how many are left."""
+    made = manifest(trials())
+    write_result(Study(StudyFolder(tmp_path), made), trials()[0])
 
     lines = said(made, tmp_path)
 
@@ -63,7 +63,7 @@ def test_what_a_search_will_choose_is_counted(timed: list[Config], tmp_path: Pat
 
 def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:
     """Not even a folder."""
-    said(manifest(points()), tmp_path / "tested")
+    said(manifest(trials()), tmp_path / "tested")
 
     assert [] == list(tmp_path.iterdir())
 
@@ -71,7 +71,7 @@ def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:
 def test_time_is_estimated_from_a_step_of_each_kind_of_cell(
     timed: list[Config], tmp_path: Path
 ) -> None:
-    """β and seed cost nothing; 2 sizes · 4 points · 10 steps of 0.2 or 0.4 s, by 2 workers."""
+    """β and seed cost nothing; 2 sizes · 4 trials · 10 steps of 0.2 or 0.4 s, by 2 workers."""
     listed = grid({"beta": [1, 4], "latent_dim": [2, 4], "seed": [0, 1]})[0]
 
     last = said(manifest(listed), tmp_path, n_workers=2)[-1]
@@ -80,18 +80,18 @@ def test_time_is_estimated_from_a_step_of_each_kind_of_cell(
     assert "about 0:12 of training on 2 worker(s): 80 steps, 200 to 400 ms a step" in last
 
 
-def test_no_more_workers_than_points(timed: list[Config], tmp_path: Path) -> None:
-    """Eight hands do not make one point quicker: 10 steps of 0.5 s."""
-    last = said(manifest(points(beta=[1], seed=[0])), tmp_path, n_workers=8)[-1]
+def test_no_more_workers_than_trials(timed: list[Config], tmp_path: Path) -> None:
+    """Eight hands do not make one trial quicker: 10 steps of 0.5 s."""
+    last = said(manifest(trials(beta=[1], seed=[0])), tmp_path, n_workers=8)[-1]
 
     assert last.startswith("about 0:05 of training on 1 worker(s)")
 
 
 def test_a_finished_study_costs_nothing(timed: list[Config], tmp_path: Path) -> None:
     """Nothing is timed where nothing is left."""
-    made = manifest(points())
-    for point in points():
-        write_result(Study(StudyFolder(tmp_path), made), point)
+    made = manifest(trials())
+    for trial in trials():
+        write_result(Study(StudyFolder(tmp_path), made), trial)
 
     assert said(made, tmp_path)[-1].endswith("4 already done, 0 to run")
     assert [] == timed

@@ -20,7 +20,7 @@ from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, load_study
 from sweeps.workers.orchestrator import running
-from tests.doubles.studies import make_study, manifest, points, write_result
+from tests.doubles.studies import make_study, manifest, trials, write_result
 
 LATTICE = FactorLattice(("shape", "scale", "orientation", "x", "y"), (3, 2, 3, 2, 2))
 
@@ -38,16 +38,16 @@ def codes_of(seed: int) -> evaluate.Codes:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Two points are complete, as a worker leaves them; one has failed, one waits."""
-    listed = points(seed=(1, 2))
+    """Two trials are complete, as a worker leaves them; one has failed, one waits."""
+    listed = trials(seed=(1, 2))
     made = make_study(tmp_path / "tested", listed, lattice=LATTICE.name, base={"protocol": "fast"})
-    for point in made.points[:2]:
-        seed = int(str(point.values["seed"]))
+    for trial in made.trials[:2]:
+        seed = int(str(trial.values["seed"]))
         codes = codes_of(seed)
         scored = evaluate.score(codes, protocol="fast", seed=seed)
-        write_result(made, point, scores=scored.values, scoring=scored.details)
-        codes.write(made.folder.trial(point.slug).codes)
-    write_result(made, made.points[2], state="failed", attempt=3, scores={}, error="no luck")
+        write_result(made, trial, scores=scored.values, scoring=scored.details)
+        codes.write(made.folder.trial(trial.slug).codes)
+    write_result(made, made.trials[2], state="failed", attempt=3, scores={}, error="no luck")
     loaded = load_study(made.folder.root)
     assert 3 == len(loaded.results)  # read before anything changes them
     return loaded
@@ -128,7 +128,7 @@ class TestRun:
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where nothing is left to run, too."""
-        replace(study.manifest, points=study.manifest.points[:2]).write(study.folder.manifest)
+        replace(study.manifest, trials=study.manifest.trials[:2]).write(study.folder.manifest)
         drawn: list[Study] = []
         write = page.write_report
         monkeypatch.setattr(page, "write_report", lambda found: drawn.append(found) or write(found))
@@ -138,9 +138,9 @@ class TestRun:
         assert "kim2018" == found.manifest.protocol
         assert {"kim2018"} == {one.scoring["protocol"] for one in found.results.values()}
 
-    def test_failed_points_stay_as_they_are(self, study: Study) -> None:
-        """A point without codes has no scores."""
-        slug = study.points[2].slug
+    def test_failed_trials_stay_as_they_are(self, study: Study) -> None:
+        """A trial without codes has no scores."""
+        slug = study.trials[2].slug
         path = study.folder.trial(slug).result
         before = path.read_text()
         run(study, "objective=sap")
@@ -217,7 +217,7 @@ class TestRefuses:
         scored = rescore.rescored
 
         def change(*arguments: object, protocol: str) -> TrialResult:
-            write_result(study, study.points[3])
+            write_result(study, study.trials[3])
             return scored(*arguments, protocol=protocol)  # type: ignore[arg-type]
 
         monkeypatch.setattr(rescore, "rescored", change)
@@ -227,7 +227,7 @@ class TestRefuses:
 
     def test_missing_codes_and_another_lattice(self, study: Study) -> None:
         """All that is wrong is said at once, and nothing is written."""
-        first, second = (study.folder.trial(point.slug).codes for point in study.points[:2])
+        first, second = (study.folder.trial(trial.slug).codes for trial in study.trials[:2])
         first.unlink()
         other = FactorLattice(LATTICE.names, (3, 2, 2, 2, 3))
         replace(codes_of(0), lattice=other).write(second)
@@ -243,13 +243,13 @@ class TestRefuses:
     @pytest.mark.parametrize("content", [b"", b"no codes"])
     def test_damaged_codes(self, study: Study, content: bytes) -> None:
         """They are named; no traceback comes from NumPy."""
-        study.folder.trial(study.points[0].slug).codes.write_bytes(content)
+        study.folder.trial(study.trials[0].slug).codes.write_bytes(content)
         with pytest.raises(ConfigError, match=r"seed=1/codes.npz: .* they cannot be read"):
             run(study, "protocol=kim2018")
 
     def test_images_without_factors(self, study: Study) -> None:
         """They have no scores that need factors."""
-        codes = study.folder.trial(study.points[0].slug).codes
+        codes = study.folder.trial(study.trials[0].slug).codes
         replace(codes_of(0), lattice=None).write(codes)
         with pytest.raises(ConfigError, match="without factors"):
             run(study, "protocol=kim2018")
@@ -258,21 +258,21 @@ class TestRefuses:
 class TestRequested:
     def test_the_objective_is_kept(self) -> None:
         """It stays where the new protocol has it."""
-        wanted = requested(["protocol=kim2018"], manifest(points()))
+        wanted = requested(["protocol=kim2018"], manifest(trials()))
         assert ("kim2018", "mig") == (wanted.protocol, wanted.objective)
 
     def test_another_objective(self) -> None:
         """Readings of a score are scores, too."""
-        wanted = requested(["objective=sap_active"], manifest(points()))
+        wanted = requested(["objective=sap_active"], manifest(trials()))
         assert ("fast", "sap_active") == (wanted.protocol, wanted.objective)
 
     def test_udr_has_every_protocol(self) -> None:
         """It compares codes, whatever they are scored by."""
-        assert "udr" == requested(["objective=udr"], manifest(points())).objective
+        assert "udr" == requested(["objective=udr"], manifest(trials())).objective
 
     def test_a_search_cannot_go_by_udr(self) -> None:
         """As it cannot be begun with it."""
-        searched = manifest(points(), search={"n_trials": 9, "seeds": [0], "space": {}})
+        searched = manifest(trials(), search={"n_trials": 9, "seeds": [0], "space": {}})
         with pytest.raises(ConfigError, match="a search cannot go by it"):
             requested(["objective=udr"], searched)
 
@@ -293,31 +293,31 @@ class TestRequested:
     def test_mistakes(self, settings: list[str], match: str) -> None:
         """What could be typed is said."""
         with pytest.raises(ConfigError, match=match):
-            requested(settings, manifest(points()))
+            requested(settings, manifest(trials()))
 
     def test_an_objective_the_new_protocol_lacks(self) -> None:
         """It is not replaced silently."""
-        study = manifest(points(), protocol="kim2018", objective="dci_completeness")
+        study = manifest(trials(), protocol="kim2018", objective="dci_completeness")
         with pytest.raises(ConfigError, match="dci_completeness: not a score of protocol fast"):
             requested(["protocol=fast"], study)
 
     def test_a_swept_protocol(self) -> None:
         """A study of several protocols cannot be made one of another."""
         with pytest.raises(ConfigError, match="its protocol is swept"):
-            requested(["protocol=fast"], manifest(points(), axes=["protocol"]))
+            requested(["protocol=fast"], manifest(trials(), axes=["protocol"]))
 
 
 class TestManifest:
     @staticmethod
     def rescored(command: str, *settings: str) -> Manifest:
         """Return the manifest of a study begun by a command, after a rescore."""
-        begun = manifest(points(), command=command, base={"threads": 1, "protocol": "fast"})
+        begun = manifest(trials(), command=command, base={"threads": 1, "protocol": "fast"})
         return rescored_manifest(begun, requested(settings, begun))
 
-    def test_points_still_to_run_are_scored_alike(self) -> None:
+    def test_trials_still_to_run_are_scored_alike(self) -> None:
         """Their configuration has the new protocol, as has the study's identity."""
         found = self.rescored("bvae -m beta=1,4", "protocol=kim2018", "objective=sap")
-        configuration = found.configuration(points()[0])
+        configuration = found.configuration(trials()[0])
 
         assert ("kim2018", "sap") == (configuration["protocol"], configuration["objective"])
         assert {"threads": 1, "protocol": "kim2018"} == found.base

@@ -207,20 +207,20 @@ class TestSweep:
     BASIC = ("hydra/launcher=basic", *GRID)
 
     def test_it_runs_what_is_missing(self, typed: Typed, tmp_path: Path) -> None:
-        """The same command again runs nothing, a larger grid only the new points."""
+        """The same command again runs nothing, a larger grid only the new trials."""
         code, said = typed(*self.BASIC)
         assert (0, 4) == (code, swept(tmp_path).counts["complete"]), said
 
         code, said = typed(*self.BASIC)
-        assert "swept: 4 points in runs/swept, 4 already done, 0 to run" in said
+        assert "swept: 4 trials in runs/swept, 4 already done, 0 to run" in said
 
         code, said = typed("hydra/launcher=basic", "beta=1,4,16", "latent_dim=2", "seed=0")
-        assert "swept: 5 points in runs/swept, 4 already done, 1 to run" in said
+        assert "swept: 5 trials in runs/swept, 4 already done, 1 to run" in said
         runs = tmp_path.glob("runs/swept/trials/*/runs.txt")
         assert [["ran"]] * 5 == [path.read_text().split() for path in runs]
         assert ["runs"] == os.listdir(tmp_path)  # noqa: PTH208 - names are all that counts
 
-    def test_failed_points_stay_failed_and_it_is_said(self, typed: Typed, tmp_path: Path) -> None:
+    def test_failed_trials_stay_failed_and_it_is_said(self, typed: Typed, tmp_path: Path) -> None:
         """With what to type to run them again; code 1 each time."""
         options = (
             *self.BASIC,
@@ -236,7 +236,7 @@ class TestSweep:
     def test_a_dry_run_writes_nothing(
         self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It lists the points and says how long they may take."""
+        """It lists the trials and says how long they may take."""
         monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
         code, said = typed(*self.BASIC, "hydra.sweeper.dry_run=true")
 
@@ -264,15 +264,15 @@ class TestSweep:
 
 
 class TestRunOne:
-    def test_one_point(self, typed: Typed, tmp_path: Path) -> None:
-        """A study of one point, in this process."""
+    def test_one_trial(self, typed: Typed, tmp_path: Path) -> None:
+        """A study of one trial, in this process."""
         code, said = typed("beta=4", "latent_dim=2", sweeps=False)
 
         assert 0 == code, said
         assert ["beta=4,latent_dim=2,seed=0"] == slugs(swept(tmp_path))
 
-    def test_a_point_beside_a_sweep(self, typed: Typed, tmp_path: Path) -> None:
-        """What an experiment says of a search is not for a single point; the sweep goes on."""
+    def test_a_trial_beside_a_sweep(self, typed: Typed, tmp_path: Path) -> None:
+        """What an experiment says of a search is not for a single trial; the sweep goes on."""
         typed(*TestSweep.BASIC)
         code, said = typed("beta=8", "latent_dim=2", "hydra.sweeper.n_trials=9", sweeps=False)
 
@@ -287,7 +287,7 @@ class TestRunOne:
         code, said = typed("beta=4", "hydra.sweeper.dry_run=true", sweeps=False)
 
         assert 0 == code
-        assert "swept: 1 points in runs/swept, 0 already done, 1 to run" in said
+        assert "swept: 1 trials in runs/swept, 0 already done, 1 to run" in said
         assert [] == list(tmp_path.iterdir())
 
 
@@ -307,7 +307,7 @@ def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: 
     )
 
     assert 0 == done.returncode, done.stderr
-    assert "4 of 4 points complete" in done.stderr
+    assert "4 of 4 trials complete" in done.stderr
     manifest = json.loads((tmp_path / "runs" / "swept" / "manifest.json").read_text())
     assert "tests.doubles.fakes.instant" == manifest["trial"]
     assert Exit.COMPLETE == done.returncode

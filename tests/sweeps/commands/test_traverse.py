@@ -19,11 +19,11 @@ from tests.doubles.studies import CONFIGURATION, make_study, write_result
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """The first of four points is complete; weights and codes are there."""
+    """The first of four trials is complete; weights and codes are there."""
     made = make_study(tmp_path / "tested")
-    point = made.points[0]
-    write_result(made, point)
-    folder = made.folder.trial(point.slug)
+    trial = made.trials[0]
+    write_result(made, trial)
+    folder = made.folder.trial(trial.slug)
     folder.config.write_text(OmegaConf.to_yaml(OmegaConf.create(CONFIGURATION)))
     mu = np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5)
     Codes(mu, np.zeros_like(mu), np.arange(2), None).write(folder.codes)
@@ -56,9 +56,9 @@ def typed(study: Study, *words: str) -> argparse.Namespace:
     return parsed
 
 
-def test_pictures_of_a_point(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_of_a_trial(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     """Both files are in the trial's media, and their paths are printed."""
-    slug = study.points[0].slug
+    slug = study.trials[0].slug
     assert 0 == traverse.run(typed(study, slug, "--latent", "3"))
 
     media = study.folder.trial(slug).media
@@ -69,7 +69,7 @@ def test_pictures_of_a_point(study: Study, capsys: pytest.CaptureFixture[str]) -
 
 def test_one_image_few_steps(study: Study) -> None:
     """The picture is as wide as its steps and as high as its rows."""
-    slug = study.points[0].slug
+    slug = study.trials[0].slug
     path = study.folder.trial(slug).media / "traversal-z0.png"
     sizes = []
     for words in (["--image", "2", "--steps", "3"], ["--image", "2"], []):
@@ -85,12 +85,12 @@ def test_one_image_few_steps(study: Study) -> None:
     [
         (
             ["beta=1,", "--latent", "0"],
-            r"beta=1,: names 2 points; .*\n  beta=1,.*seed=0\n  beta=1,",
+            r"beta=1,: names 2 trials; .*\n  beta=1,.*seed=0\n  beta=1,",
         ),
-        (["beta=7", "--latent", "0"], "beta=7: names 0 points"),
+        (["beta=7", "--latent", "0"], "beta=7: names 0 trials"),
         (["beta=1,latent_dim=5,seed=0", "--latent", "5"], "latent: expected 0 to 4, but got 5"),
-        (["seed=1", "--latent", "0"], "names 2 points"),
-        (["beta=4,latent_dim=5,seed=1", "--latent", "0"], "pending; only a complete point"),
+        (["seed=1", "--latent", "0"], "names 2 trials"),
+        (["beta=4,latent_dim=5,seed=1", "--latent", "0"], "pending; only a complete trial"),
         (["beta=1,latent_dim=5,seed=0", "--latent", "0", "--steps", "1"], "at least 2, but got 1"),
         (["beta=1,latent_dim=5,seed=0", "--latent", "0", "--image", "heart"], "a row from 0 to 5"),
     ],
@@ -102,7 +102,7 @@ def test_mistakes(study: Study, words: list[str], match: str) -> None:
     assert not list(study.folder.trials.glob("*/media/*"))
 
 
-def test_a_part_that_only_one_point_has(study: Study) -> None:
+def test_a_part_that_only_one_trial_has(study: Study) -> None:
     """Enough of a slug to be the only one names it."""
-    assert study.points[0].slug == traverse.complete_point(study, "beta=1,latent_dim=5,seed=0")
-    assert "beta=1,latent_dim=5,seed=0" == traverse.complete_point(study, "1,latent_dim=5,seed=0")
+    assert study.trials[0].slug == traverse.complete_trial(study, "beta=1,latent_dim=5,seed=0")
+    assert "beta=1,latent_dim=5,seed=0" == traverse.complete_trial(study, "1,latent_dim=5,seed=0")

@@ -18,22 +18,22 @@ Planned = Callable[..., Plan]
 class TestExtension:
     @pytest.fixture
     def study(self, planned: Planned) -> Study:
-        """A study of two points, on disk."""
+        """A study of two trials, on disk."""
         return planned("beta=1,4", "seed=0", "study=one").write()
 
     def test_a_larger_grid_extends_it(self, planned: Planned, study: Study) -> None:
-        """It stays the same study, its points in the order to run."""
+        """It stays the same study, its trials in the order to run."""
         found = planned("beta=4,16", "seed=0", "study=one")
         more = found.write()
 
-        assert [1, 16, 4] == [point.values["beta"] for point in more.points]
-        assert [4, 16] == [point.values["beta"] for point in found.asked]
+        assert [1, 16, 4] == [trial.values["beta"] for trial in more.trials]
+        assert [4, 16] == [trial.values["beta"] for trial in found.asked]
         assert study.manifest.study_id == more.manifest.study_id
         assert study.manifest.created_at == more.manifest.created_at
 
     def test_a_smaller_grid_never_shrinks_it(self, planned: Planned, study: Study) -> None:
         """What was asked for once stays."""
-        assert study.points == planned("beta=4", "seed=0", "study=one").write().points
+        assert study.trials == planned("beta=4", "seed=0", "study=one").write().trials
 
     def test_another_base_is_refused(self, planned: Planned, study: Study) -> None:
         """Every differing key, and what to do."""
@@ -48,7 +48,7 @@ class TestExtension:
         ] == str(raised.value).splitlines()
 
     def test_another_value_below_a_swept_group_is_refused(self, planned: Planned) -> None:
-        """Points of one curve have the same likelihood."""
+        """Trials of one curve have the same likelihood."""
         grid = ("beta=1", "data=dsprites,dsprites32", "study=two")
         planned(*grid).write()
 
@@ -57,7 +57,7 @@ class TestExtension:
         ):
             planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
 
-    def test_a_single_point_leaves_the_sweep_as_it_is(
+    def test_a_single_trial_leaves_the_sweep_as_it_is(
         self, planned: Planned, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is added; how the study goes on, and where it searches, is as it was typed."""
@@ -67,8 +67,8 @@ class TestExtension:
         monkeypatch.setattr("sys.argv", ["bvae", "beta=3"])
         alone = planned("beta=3", "study=s", terms=Terms(sweeps=False)).write().manifest
 
-        assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.points
-        assert replace(alone, points=begun.points, versions=begun.versions) == begun
+        assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.trials
+        assert replace(alone, trials=begun.trials, versions=begun.versions) == begun
 
     def test_more_steps_are_another_study(self, planned: Planned, study: Study) -> None:
         """Unless one asks for the models to be trained on, which the message says how to do."""
@@ -76,9 +76,9 @@ class TestExtension:
             planned("beta=1", "study=one", "trainer.max_steps=3000")
 
     def test_more_steps_with_extend(self, planned: Planned, study: Study) -> None:
-        """The study goes on with more steps for all its points; what is shorter is to be run."""
-        for point in study.points:
-            write_result(study, point, steps=2000)
+        """The study goes on with more steps for all its trials; what is shorter is to be run."""
+        for trial in study.trials:
+            write_result(study, trial, steps=2000)
         found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
         longer = found.write()
 
@@ -86,7 +86,7 @@ class TestExtension:
         assert study.manifest.study_id == longer.manifest.study_id
         assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
         assert [3000, 3000] == [
-            longer.manifest.configuration(point)["trainer"]["max_steps"] for point in longer.points
+            longer.manifest.configuration(trial)["trainer"]["max_steps"] for trial in longer.trials
         ]
 
     def test_extend_takes_only_more_steps(self, planned: Planned, study: Study) -> None:
@@ -102,11 +102,11 @@ class TestExtension:
         planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true").write()
 
         assert (
-            study.points == planned("beta=1", "study=one", "trainer.max_steps=3000").write().points
+            study.trials == planned("beta=1", "study=one", "trainer.max_steps=3000").write().trials
         )
 
     def test_a_further_axis_is_refused(self, planned: Planned, study: Study) -> None:
-        """Its old points have no value for it."""
+        """Its old trials have no value for it."""
         with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.001 in the study, swept now"):
             planned("beta=1", "study=one", "optimizer.lr=1e-4,1e-3")
 
@@ -117,9 +117,9 @@ class TestExtension:
         found = planned("beta=4", "model=conv", "study=two")
 
         assert [{"beta": 4, "latent_dim": 10, "seed": 0, "model": "conv"}] == [
-            point.values for point in found.asked
+            trial.values for trial in found.asked
         ]
-        assert 3 == len(found.write().points)
+        assert 3 == len(found.write().trials)
 
     def test_configurations_of_both_are_kept(self, planned: Planned) -> None:
         """A choice that is not typed again still has its own."""
@@ -127,14 +127,14 @@ class TestExtension:
         study = planned("beta=1", "model=higgins", "study=two").write()
 
         assert {"mlp", "conv", "higgins"} == {
-            study.manifest.configuration(point)["model"]["name"] for point in study.points
+            study.manifest.configuration(trial)["model"]["name"] for trial in study.trials
         }
 
 
 class TestSources:
     @pytest.fixture
     def study(self, planned: Planned) -> Study:
-        """A study of two points made with other sources: one changed, one gone, one new."""
+        """A study of two trials made with other sources: one changed, one gone, one new."""
         found = planned("beta=1,4", "seed=0", "study=one")
         sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12, "bvae/old.py": "1"}
         del sources["bvae/step_time.py"]
@@ -158,8 +158,8 @@ class TestSources:
 
     def test_a_finished_study_may_be_looked_at(self, planned: Planned, study: Study) -> None:
         """Nothing would be run; but it is not to be extended, neither now nor later."""
-        for point in study.points:
-            write_result(study, point)
+        for trial in study.trials:
+            write_result(study, trial)
 
         looked_at = planned("beta=1", "study=one").write()
 
@@ -187,20 +187,20 @@ class TestSearch:
         fewer = planned(*self.SPACE, terms=Terms(n_trials=3)).write()
 
         assert 12 == more.counts["expected"] == fewer.counts["expected"]
-        assert more.manifest.points == fewer.manifest.points
+        assert more.manifest.trials == fewer.manifest.trials
 
     def test_it_may_begin_with_a_grid(self, planned: Planned) -> None:
-        """Whose points are among its trainings; and a grid may add points to it."""
+        """Whose trials are among its trainings; and a grid may add trials to it."""
         grid = planned("beta=2,32", "latent_dim=5", "seed=0", "study=one").write()
         searched = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
         added = planned("beta=3", "latent_dim=5", "seed=0", "study=one").write()
 
-        assert set(grid.points) < set(searched.points) < set(added.points)
+        assert set(grid.trials) < set(searched.trials) < set(added.trials)
         assert 12 == searched.counts["expected"] == added.counts["expected"]
         assert searched.manifest.search == added.manifest.search
 
-    def test_points_found_meanwhile_stay(self, planned: Planned) -> None:
-        """A worker that outlived its command adds a point between plan and manifest."""
+    def test_trials_found_meanwhile_stay(self, planned: Planned) -> None:
+        """A worker that outlived its command adds a trial between plan and manifest."""
         study = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
         late = planned(*self.SPACE, terms=Terms(n_trials=14))
         queue = Queue(study)
@@ -208,4 +208,4 @@ class TestSearch:
         leases = [queue.lease("w") for _ in range(8)]
 
         assert leases[-1] is not None
-        assert leases[-1].point in late.write().points
+        assert leases[-1].trial in late.write().trials

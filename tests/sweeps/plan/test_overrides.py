@@ -85,7 +85,7 @@ class TestInterpolations:
 
     @pytest.mark.parametrize("line", ["seed=${latent_dim}", "optimizer.lr=1e-3,${beta}"])
     def test_a_swept_value_depends_on_no_key(self, line: str) -> None:
-        """Points are named after it."""
+        """Trials are named after it."""
         with pytest.raises(ConfigError, match=r"^(seed|optimizer\.lr): .*\$\{(latent_dim|beta)\}"):
             check(["latent_dim=2,5", "beta=1,4", line])
 

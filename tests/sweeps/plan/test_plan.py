@@ -14,7 +14,7 @@ from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan, Terms
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from tests.doubles.studies import write_result
 
 Planned = Callable[..., Plan]
@@ -23,13 +23,13 @@ GRID = ("beta=1,4", "latent_dim=5", "seed=0,1")
 
 class TestPlan:
     def test_a_grid(self, planned: Planned, tmp_path: Path) -> None:
-        """Points in the order to run, under a name of their own, and nothing on disk."""
+        """Trials in the order to run, under a name of their own, and nothing on disk."""
         found = planned(*GRID)
 
         assert [(1, 0), (4, 0), (1, 1), (4, 1)] == [
-            (point["beta"], point["seed"]) for point in found.manifest.points
+            (trial["beta"], trial["seed"]) for trial in found.manifest.trials
         ]
-        assert found.manifest.points == [point.values for point in found.asked]
+        assert found.manifest.trials == [trial.values for trial in found.asked]
         assert tmp_path / "runs" / found.manifest.name == found.folder.root
         assert [] == list(tmp_path.iterdir())
 
@@ -63,26 +63,26 @@ class TestPlan:
 
         assert planned(*grid).folder.root != gaussian.folder.root
 
-    def test_a_single_value_is_a_point(self, planned: Planned) -> None:
+    def test_a_single_value_is_a_trial(self, planned: Planned) -> None:
         """What is not typed is as composed."""
-        (point,) = planned("beta=2").asked
+        (trial,) = planned("beta=2").asked
 
-        assert {"beta": 2, "latent_dim": 10, "seed": 0} == point.values
+        assert {"beta": 2, "latent_dim": 10, "seed": 0} == trial.values
 
     def test_repeated_values_are_dropped_and_said(self, planned: Planned) -> None:
-        """4 and 4.0 are one point."""
+        """4 and 4.0 are one trial."""
         found = planned("beta=4,4.0,1", "seed=0")
 
         assert 2 == len(found.asked)
         assert ("repeated values dropped from beta=4,4,1",) == found.notes
 
     def test_a_swept_group_is_composed_for_each_choice(self, planned: Planned) -> None:
-        """Its name is a coordinate; its keys are each point's own."""
+        """Its name is a coordinate; its keys are each trial's own."""
         found = planned("model=mlp,conv", "beta=1")
 
         assert ["model"] == found.manifest.axes == found.manifest.groups
         assert {"mlp", "conv"} == {
-            found.manifest.configuration(point)["model"]["name"] for point in found.asked
+            found.manifest.configuration(trial)["model"]["name"] for trial in found.asked
         }
         assert "mlp+conv" == found.manifest.model
         assert not any(key.startswith("model") for key in found.manifest.base)
@@ -108,38 +108,38 @@ class TestInterpolations:
     """Values that depend on swept keys."""
 
     def test_each_trial_has_its_own(self, planned: Planned) -> None:
-        """Of a grid, of further axes, and of a single point."""
+        """Of a grid, of further axes, and of a single trial."""
         swept = ("beta=1,4", "trainer.max_steps=40,80")
         texts = ("optimizer.lr=${beta}", "trainer.val_every_n_steps=${trainer.max_steps}")
         made = planned(*swept, *texts).manifest
 
         assert {(1, 40), (1, 80), (4, 40), (4, 80)} == {
             (found["optimizer"]["lr"], found["trainer"]["val_every_n_steps"])
-            for found in map(made.configuration, map(Point.of, made.points))
+            for found in map(made.configuration, map(Trial.of, made.trials))
         }
         alone = planned("beta=2", *texts).manifest
-        assert 2 == alone.configuration(Point.of(alone.points[0]))["optimizer"]["lr"]
+        assert 2 == alone.configuration(Trial.of(alone.trials[0]))["optimizer"]["lr"]
 
     @pytest.mark.parametrize("swept", ["beta=1,4", "beta=4.0", "seed=0"])
     def test_a_whole_number_is_an_integer(self, planned: Planned, swept: str) -> None:
         """A β of 4.0 is 4, where it is typed and where it is the default."""
         made = planned(swept, "trainer.log_every_n_steps=${beta}").manifest
 
-        steps = made.configuration(Point.of(made.points[-1]))["trainer"]["log_every_n_steps"]
+        steps = made.configuration(Trial.of(made.trials[-1]))["trainer"]["log_every_n_steps"]
         assert (4, int) == (steps, type(steps))
 
     def test_a_search_too(self, planned: Planned) -> None:
-        """Also of points that are yet to be found."""
+        """Also of trials that are yet to be found."""
         made = planned("beta=interval(1,64)", "optimizer.lr=${beta}").manifest
-        point = Point.of({"beta": 3.21, "latent_dim": 10, "seed": 0})
+        trial = Trial.of({"beta": 3.21, "latent_dim": 10, "seed": 0})
 
-        assert 3.21 == made.configuration(point)["optimizer"]["lr"]
+        assert 3.21 == made.configuration(trial)["optimizer"]["lr"]
 
     def test_the_same_command_goes_on(self, planned: Planned) -> None:
         """With other values of β, too; another interpolation, or a value, is another study."""
         planned("beta=1,4", "study=s", "optimizer.lr=${beta}").write()
 
-        assert 3 == len(planned("beta=16", "study=s", "optimizer.lr=${beta}").manifest.points)
+        assert 3 == len(planned("beta=16", "study=s", "optimizer.lr=${beta}").manifest.trials)
         for other in ("${latent_dim}", "4.0"):
             with pytest.raises(ConfigError, match=r"\n  optimizer\.lr: \$\{beta\} in the study"):
                 planned("beta=1,4", "study=s", f"optimizer.lr={other}")
@@ -166,7 +166,7 @@ class TestInterpolations:
             planned("beta=1,4", f"{key}='a_${{beta}}'")
 
     def test_an_axis_of_the_study_cannot_depend(self, planned: Planned) -> None:
-        """Points are named after its values."""
+        """Trials are named after its values."""
         planned("beta=1", "study=s", "optimizer.lr=1e-3,1e-4").write()
 
         with pytest.raises(ConfigError, match=r"^optimizer\.lr: .*cannot depend"):
@@ -176,10 +176,10 @@ class TestInterpolations:
         """A study of them is neither longer nor shorter than itself."""
         command = ("latent_dim=2,3", "study=s", "trainer.max_steps=${latent_dim}")
         study = planned(*command).write()
-        for point in study.points:
-            write_result(study, point, steps=point.values["latent_dim"])
+        for trial in study.trials:
+            write_result(study, trial, steps=trial.values["latent_dim"])
 
-        assert study.points == planned(*command, "extend=true").write().points
+        assert study.trials == planned(*command, "extend=true").write().trials
         assert 0 == load_study(study.folder.root).left
 
 
@@ -213,7 +213,7 @@ class TestOwnImages:
     def test_what_the_data_decide(self, typed: Planned, images: Path) -> None:
         """The objective is UDR; workers get an absolute path, and which images are meant."""
         made = typed().manifest
-        data = made.configuration(made_point(made))["data"]
+        data = made.configuration(made_trial(made))["data"]
 
         assert ("udr", None, 3 * 32 * 32) == (made.objective, made.lattice, made.image_size)
         assert str(images) == data["path"]
@@ -239,7 +239,7 @@ class TestOwnImages:
             typed("study=mine")
 
     def test_folders_may_be_swept(self, typed: Planned, images: Path) -> None:
-        """Then a point's path says which; the study goes by none."""
+        """Then a trial's path says which; the study goes by none."""
         shutil.copytree(images, images.parent / "more")
 
         made = typed(path="images,more").manifest
@@ -247,7 +247,7 @@ class TestOwnImages:
         assert ["data.path"] == made.axes
         assert "data.content" not in made.base
         assert {str(images), str(images.parent / "more")} == {
-            point["data.path"] for point in made.points
+            trial["data.path"] for trial in made.trials
         }
 
     def test_one_of_the_swept_folders_is_a_smaller_grid(self, typed: Planned, images: Path) -> None:
@@ -257,13 +257,13 @@ class TestOwnImages:
 
         again = typed("study=two", path="more")
 
-        assert swept.points == again.write().points
+        assert swept.trials == again.write().trials
         assert [str(images.parent / "more")] == [p.values["data.path"] for p in again.asked]
 
 
-def made_point(made: Manifest) -> Point:
-    """Return the first point of a manifest."""
-    return Point.of(made.points[0])
+def made_trial(made: Manifest) -> Trial:
+    """Return the first trial of a manifest."""
+    return Trial.of(made.trials[0])
 
 
 class TestConfigs:
@@ -362,7 +362,7 @@ class TestSearch:
         found = planned("beta=interval(1,64)", "latent_dim=5,10,20", "seed=0,1")
         made = found.manifest
 
-        assert [1, 64, 8, 2, 16, 4, 32] == [point.values["beta"] for point in found.asked]
+        assert [1, 64, 8, 2, 16, 4, 32] == [trial.values["beta"] for trial in found.asked]
         assert {(10, 0)} == {(p.values["latent_dim"], p.values["seed"]) for p in found.asked}
         assert made.search is not None
         assert ([0, 1], 20, 13) == (made.search["seeds"], made.search["n_trials"], made.unfound)
@@ -383,11 +383,11 @@ class TestSearch:
         assert made.search is not None
         assert {"values": (5, 10)} == made.search["space"]["latent_dim"]
 
-    def test_no_more_trainings_than_there_are_points(self, planned: Planned) -> None:
+    def test_no_more_trainings_than_there_are_trials(self, planned: Planned) -> None:
         """Who asks for a hundred of a grid of six gets six."""
         found = planned("beta=1,4,16", "latent_dim=5,10", terms=Terms(n_trials=100))
 
-        assert 6 == len(found.manifest.points) + found.manifest.unfound
+        assert 6 == len(found.manifest.trials) + found.manifest.unfound
 
     def test_any_key_may_be_searched(self, planned: Planned) -> None:
         """A group, an interval of another key: in the middle at first."""

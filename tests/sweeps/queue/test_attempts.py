@@ -15,42 +15,42 @@ from sweeps.queue.attempts import (
 from sweeps.queue.journal import JournalStore
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from sweeps.study.study import StudyFolder
-from tests.doubles.studies import points
+from tests.doubles.studies import trials
 
 
 @pytest.fixture
 def attempts(tmp_path: Path) -> Attempts:
-    """Attempts at the points of a new study; one waits."""
+    """Attempts at the trials of a new study; one waits."""
     attempts = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
-    attempts.enqueue(points()[0], attempt_number=2)
+    attempts.enqueue(trials()[0], attempt_number=2)
     return attempts
 
 
 class TestAttempts:
     def test_another_process_sees_what_waits(self, attempts: Attempts, tmp_path: Path) -> None:
-        """What is queued is on disk, with the point, its parameters and the attempt."""
+        """What is queued is on disk, with the trial, its parameters and the attempt."""
         (found,) = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").select()
 
         assert TrialState.WAITING is found.state
         assert {"beta": 1, "latent_dim": 5} == found.params
-        assert {"slug": points()[0].slug, "attempt": 2, "seed": 0} == found.user_attrs
+        assert {"slug": trials()[0].slug, "attempt": 2, "seed": 0} == found.user_attrs
 
     def test_an_attempt_is_leased_to_one_worker(self, attempts: Attempts) -> None:
-        """No other worker has it, and this one has no other point."""
+        """No other worker has it, and this one has no other trial."""
         attempts.lease(attempts.select()[0], "w")
 
-        held = attempts.leased(points()[0].slug, "w")
+        held = attempts.leased(trials()[0].slug, "w")
         assert held is not None
         assert "w" == worker_of(held)
-        assert attempts.leased(points()[0].slug, "other") is None
-        assert attempts.leased(points()[1].slug, "w") is None
+        assert attempts.leased(trials()[0].slug, "other") is None
+        assert attempts.leased(trials()[1].slug, "w") is None
 
     def test_a_samplers_attributes_are_kept(self, attempts: Attempts) -> None:
         """In the journal they are called `notes`, as in studies of earlier versions."""
-        attempts.enqueue(points()[1], attempt_number=1, system_attrs={"cma:x": "1"})
+        attempts.enqueue(trials()[1], attempt_number=1, system_attrs={"cma:x": "1"})
 
         assert {"cma:x": "1"} == attempts.select()[1].user_attrs["notes"]
-        assert {points()[1].slug: {"cma:x": "1"}} == attempts.system_attrs()
+        assert {trials()[1].slug: {"cma:x": "1"}} == attempts.system_attrs()
 
     def test_an_ended_attempt_says_why_and_where(self, attempts: Attempts) -> None:
         """It is no longer leased; reason and step are kept."""
@@ -61,30 +61,30 @@ class TestAttempts:
         again = attempts.refreshed(attempt)
         assert TrialState.FAIL is again.state
         assert ("death", 7) == (again.user_attrs["end"], again.user_attrs["step"])
-        assert attempts.leased(points()[0].slug, "w") is None
+        assert attempts.leased(trials()[0].slug, "w") is None
 
     def test_what_another_process_leased_is_found_too(
         self, attempts: Attempts, tmp_path: Path
     ) -> None:
         """Not only the attempt that was leased here last."""
-        attempts.enqueue(points()[1], attempt_number=1)
+        attempts.enqueue(trials()[1], attempt_number=1)
         first, second = attempts.select()
         other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
         other.lease(second, "w")
         attempts.lease(first, "w")
 
-        held = [attempts.leased(point.slug, "w") for point in points()[:2]]
+        held = [attempts.leased(trial.slug, "w") for trial in trials()[:2]]
         assert [0, 1] == [attempt.number for attempt in held if attempt is not None]
 
     def test_numbers_are_the_order_of_queueing(self, attempts: Attempts, tmp_path: Path) -> None:
         """Whichever process queued them; there is none beyond the last."""
         Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
-            points()[1], attempt_number=1
+            trials()[1], attempt_number=1
         )
 
         second = attempts.numbered(1)
         assert second is not None
-        assert points()[1].slug == slug_of(second)
+        assert trials()[1].slug == slug_of(second)
         assert attempts.numbered(2) is None
         assert [[0, 1], [1], []] == [
             [attempt.number for attempt in attempts.since(number)] for number in range(3)
@@ -93,7 +93,7 @@ class TestAttempts:
     def test_a_journal_that_grows_is_current(self, attempts: Attempts, tmp_path: Path) -> None:
         """Others may add to it at any time."""
         Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
-            points()[1], attempt_number=1
+            trials()[1], attempt_number=1
         )
 
         assert attempts.is_current()
@@ -103,7 +103,7 @@ class TestAttempts:
         """Even one that is as long: its first record is another."""
         (tmp_path / "study.journal").rename(tmp_path / "old")
         Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested").enqueue(
-            points()[0], attempt_number=2
+            trials()[0], attempt_number=2
         )
 
         assert not attempts.is_current()
@@ -115,19 +115,19 @@ class TestAttempts:
 class TestWaitingAttempts:
     @pytest.fixture
     def waiting(self, attempts: Attempts) -> WaitingAttempts:
-        """The first point waits; all four are in the queue's order."""
-        return WaitingAttempts(attempts, [point.slug for point in points()])
+        """The first trial waits; all four are in the queue's order."""
+        return WaitingAttempts(attempts, [trial.slug for trial in trials()])
 
-    def test_the_order_is_that_of_the_points(
+    def test_the_order_is_that_of_the_trials(
         self, waiting: WaitingAttempts, attempts: Attempts
     ) -> None:
-        """Not that of queueing: a point that comes back is before those that have not begun."""
-        slugs = [point.slug for point in points()]
+        """Not that of queueing: a trial that comes back is before those that have not begun."""
+        slugs = [trial.slug for trial in trials()]
         assert slugs[0] == self.leased(waiting, attempts, slugs)
         for place in (3, 1):
-            attempts.enqueue(points()[place], attempt_number=1)
+            attempts.enqueue(trials()[place], attempt_number=1)
         assert slugs[1] == self.leased(waiting, attempts, slugs)
-        attempts.enqueue(points()[0], attempt_number=3)
+        attempts.enqueue(trials()[0], attempt_number=3)
 
         assert [slugs[0], slugs[3], None] == [
             self.leased(waiting, attempts, slugs) for _ in range(3)
@@ -135,7 +135,7 @@ class TestWaitingAttempts:
 
     def test_an_attempt_that_is_not_leased_stays_first(self, waiting: WaitingAttempts) -> None:
         """Reading the first changes nothing."""
-        slugs = [points()[0].slug]
+        slugs = [trials()[0].slug]
         first = [waiting.first(slugs), waiting.first(slugs)]
 
         assert [0, 0] == [attempt.number for attempt in first if attempt is not None]
@@ -143,28 +143,28 @@ class TestWaitingAttempts:
     def test_others_are_passed_over_not_lost(
         self, waiting: WaitingAttempts, attempts: Attempts
     ) -> None:
-        """Asking for some points leaves the others waiting."""
-        attempts.enqueue(points()[1], attempt_number=1)
+        """Asking for some trials leaves the others waiting."""
+        attempts.enqueue(trials()[1], attempt_number=1)
 
-        assert points()[1].slug == self.leased(waiting, attempts, [points()[1].slug])
-        assert points()[0].slug == self.leased(waiting, attempts, [points()[0].slug])
+        assert trials()[1].slug == self.leased(waiting, attempts, [trials()[1].slug])
+        assert trials()[0].slug == self.leased(waiting, attempts, [trials()[0].slug])
 
     def test_what_another_process_leased_no_longer_waits(
         self, waiting: WaitingAttempts, attempts: Attempts, tmp_path: Path
     ) -> None:
         """What it has queued since does."""
-        slugs = [point.slug for point in points()]
+        slugs = [trial.slug for trial in trials()]
         assert waiting.first(slugs) is not None
         other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
         other.lease(other.select()[0], "w")
         assert waiting.first(slugs) is None
-        other.enqueue(points()[2], attempt_number=1)
+        other.enqueue(trials()[2], attempt_number=1)
 
         assert slugs[2] == self.leased(waiting, attempts, slugs)
 
     def test_a_foreign_trial_is_not_in_line(self, attempts: Attempts) -> None:
-        """Nor is a point that the study does not know."""
-        assert WaitingAttempts(attempts, [points()[1].slug]).first([points()[0].slug]) is None
+        """Nor is a trial that the study does not know."""
+        assert WaitingAttempts(attempts, [trials()[1].slug]).first([trials()[0].slug]) is None
 
     def leased(
         self, waiting: WaitingAttempts, attempts: Attempts, among: Sequence[str]
@@ -198,7 +198,7 @@ class TestIsAbandoned:
         assert not is_abandoned(create_trial(state=TrialState.WAITING), WorkerRegistry(tmp_path))
 
 
-def test_a_foreign_trial_has_no_point() -> None:
+def test_a_foreign_trial_has_no_trial() -> None:
     """Other programs may add trials to the journal."""
     assert "" == slug_of(create_trial(state=TrialState.WAITING))
 

@@ -18,14 +18,14 @@ from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.study import Study, load_study
 from tests.doubles import postgres
 from tests.doubles.processes import end, start
-from tests.doubles.studies import make_study, points, result, slugs, write_result
+from tests.doubles.studies import make_study, result, slugs, trials, write_result
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
 
 @pytest.fixture
 def study(tmp_path: Path, database: str) -> Study:
-    """A study of four points whose attempts are in the database; all wait."""
+    """A study of four trials whose attempts are in the database; all wait."""
     made = make_study(tmp_path / "tested", storage=database, study_id=os.urandom(16).hex())
     Queue(made).reconcile(WorkerRegistry(made.folder.workers))
     return made
@@ -35,11 +35,11 @@ def lease_all(root: Path, leased: Any) -> None:
     """Lease until nothing waits, and report what was leased."""
     queue = Queue(load_study(root))
     while (lease := queue.lease(f"worker-{os.getpid()}")) is not None:
-        leased.put(lease.point.slug)
+        leased.put(lease.trial.slug)
 
 
 def die_while_locked(root: Path) -> None:
-    """Lease a point, and be killed before it is committed."""
+    """Lease a trial, and be killed before it is committed."""
     queue = Queue(load_study(root))
 
     def kill(slug: str) -> None:
@@ -56,9 +56,9 @@ def query(url: str, text: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 class TestQueue:
-    def test_no_point_is_leased_twice(self, tmp_path: Path, database: str) -> None:
+    def test_no_trial_is_leased_twice(self, tmp_path: Path, database: str) -> None:
         """By four processes at once."""
-        listed = points(beta=range(1, 51), seed=range(4))
+        listed = trials(beta=range(1, 51), seed=range(4))
         study = make_study(tmp_path / "many", listed, storage=database, study_id="many")
         Queue(study).reconcile(WorkerRegistry(study.folder.workers))
         leased = multiprocessing.get_context("forkserver").Manager().Queue()
@@ -69,14 +69,14 @@ class TestQueue:
         assert Counter(slugs(study)) == found
 
     def test_a_late_worker_is_fenced(self, study: Study) -> None:
-        """A point that was given to another cannot be committed."""
+        """A trial that was given to another cannot be committed."""
         queue, registry = Queue(study), WorkerRegistry(study.folder.workers)
         lease = queue.lease("gone")
         assert lease is not None
         Queue(study).reconcile(registry)  # its worker has no heartbeat file: it is dead
 
-        with pytest.raises(LeaseLostError, match=lease.point.slug):
-            queue.commit(lease, result(lease.point))
+        with pytest.raises(LeaseLostError, match=lease.trial.slug):
+            queue.commit(lease, result(lease.trial))
         assert {} == load_study(study.folder.root).results
 
     def test_another_queue_sees_a_commit(self, study: Study) -> None:
@@ -84,9 +84,9 @@ class TestQueue:
         queue = Queue(study)
         lease = queue.lease("one")
         assert lease is not None
-        queue.commit(lease, result(lease.point))
+        queue.commit(lease, result(lease.trial))
 
-        assert set(slugs(study)) - {lease.point.slug} == Queue(study).open_slugs()
+        assert set(slugs(study)) - {lease.trial.slug} == Queue(study).open_slugs()
 
     def test_the_lock_dies_with_its_holder(self, study: Study) -> None:
         """What a killed process was in the midst of is undone, and others need not wait."""
@@ -94,12 +94,12 @@ class TestQueue:
 
         lease = Queue(study).lease("next")
         assert lease is not None
-        assert slugs(study)[0] == lease.point.slug
+        assert slugs(study)[0] == lease.trial.slug
 
     def test_lost_rows_are_rebuilt_from_results(self, study: Study, database: str) -> None:
         """As a lost file is."""
         queue = Queue(study)
-        write_result(study, points()[0])
+        write_result(study, trials()[0])
         query(database, "DELETE FROM bvae_journal WHERE study = %s RETURNING 1",
               study.manifest.study_id)  # fmt: skip
         changes = queue.reconcile(WorkerRegistry(study.folder.workers))
@@ -131,7 +131,7 @@ class TestQueue:
 
         assert queue.open_slugs() == Queue(study).open_slugs()
         found = [queue.lease("mine"), Queue(study).lease("other")]
-        assert 2 == len({one.point for one in found if one is not None})
+        assert 2 == len({one.trial for one in found if one is not None})
 
     def test_studies_of_one_name_do_not_mix(
         self, study: Study, tmp_path: Path, database: str

@@ -18,14 +18,14 @@ from sweeps.search import samplers
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from tests.doubles.studies import (
     SEARCH,
     make_search,
     make_study,
-    points,
     result,
     slugs,
+    trials,
     write_result,
 )
 
@@ -34,13 +34,13 @@ STEPS_10, STEPS_20 = {"trainer.max_steps": 10}, {"trainer.max_steps": 20}
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of four points."""
+    """A study of four trials."""
     return make_study(tmp_path / "tested")
 
 
 @pytest.fixture
 def queue(study: Study) -> Queue:
-    """Its queue, every point queued."""
+    """Its queue, every trial queued."""
     queue = Queue(study)
     queue.reconcile(registry(study))
     return queue
@@ -64,52 +64,52 @@ def heartbeat(study: Study, name: str = "w") -> HeartbeatWriter:
 
 
 def lease(queue: Queue, worker: str = "w", **options: Any) -> Lease:
-    """Lease a point that must be there."""
+    """Lease a trial that must be there."""
     found = queue.lease(worker, **options)
     assert found is not None
     return found
 
 
 class TestClaim:
-    def test_points_come_in_order_each_once(self, study: Study, queue: Queue) -> None:
-        """Leases follow the order of the study; when no point waits there is none."""
-        taken = [lease(queue).point.slug for _ in study.points]
+    def test_trials_come_in_order_each_once(self, study: Study, queue: Queue) -> None:
+        """Leases follow the order of the study; when no trial waits there is none."""
+        taken = [lease(queue).trial.slug for _ in study.trials]
 
         assert slugs(study) == taken
         assert queue.lease("w") is None
 
-    def test_only_wanted_points(self, study: Study, queue: Queue) -> None:
-        """A worker may be given some points only."""
+    def test_only_wanted_trials(self, study: Study, queue: Queue) -> None:
+        """A worker may be given some trials only."""
         last = slugs(study)[-1]
 
-        assert last == lease(queue, among=[last]).point.slug
+        assert last == lease(queue, among=[last]).trial.slug
         assert queue.lease("w", among=[last]) is None
 
-    def test_a_point_is_announced_before_it_is_leased(self, study: Study, queue: Queue) -> None:
-        """A worker killed at any moment is seen to have had the point."""
+    def test_a_trial_is_announced_before_it_is_leased(self, study: Study, queue: Queue) -> None:
+        """A worker killed at any moment is seen to have had the trial."""
         states: list[TrialState] = []
 
         lease(queue, announce=lambda slug: states.extend(t.state for t in attempts_of(study)))
 
         assert {TrialState.WAITING} == set(states)
 
-    def test_two_queues_never_give_the_same_point(self, study: Study, queue: Queue) -> None:
+    def test_two_queues_never_give_the_same_trial(self, study: Study, queue: Queue) -> None:
         """What one has given the other does not give again."""
         other = Queue(study)
 
-        taken = [lease(one).point.slug for one in (queue, other, queue, other)]
+        taken = [lease(one).trial.slug for one in (queue, other, queue, other)]
 
         assert sorted(slugs(study)) == sorted(taken)
 
     def test_extreme_values_can_be_queued(self, tmp_path: Path) -> None:
         """Any β the configuration allows has a place in the queue."""
-        extreme = make_study(tmp_path / "tested", points(beta=[1e-200, 1e200]))
+        extreme = make_study(tmp_path / "tested", trials(beta=[1e-200, 1e200]))
         queue = Queue(extreme)
 
         assert 4 == len(queue.reconcile(registry(extreme)).queued)
 
     def test_leases_are_counted(self, queue: Queue) -> None:
-        """The count shows whether a worker got as far as leasing a point."""
+        """The count shows whether a worker got as far as leasing a trial."""
         assert 0 == queue.n_leases()
         lease(queue)
         assert 1 == queue.n_leases()
@@ -118,38 +118,38 @@ class TestClaim:
 class TestSearch:
     @pytest.fixture
     def study(self, tmp_path: Path) -> Study:
-        """A search for twelve points, seven of them to begin with."""
+        """A search for twelve trials, seven of them to begin with."""
         return make_search(tmp_path / "tested")
 
-    def test_points_are_found_once_the_queue_is_empty(self, study: Study, queue: Queue) -> None:
+    def test_trials_are_found_once_the_queue_is_empty(self, study: Study, queue: Queue) -> None:
         """Each is in the manifest before it is trained; twelve trainings, then no more."""
         for number in range(12):
             found = lease(queue)
-            assert found.point in load_study(study.folder.root).points
-            queue.commit(found, result(found.point, scores={"mig": 0.01 * number}))
+            assert found.trial in load_study(study.folder.root).trials
+            queue.commit(found, result(found.trial, scores={"mig": 0.01 * number}))
 
         assert queue.lease("w") is None
         done = load_study(study.folder.root)
         assert {"expected": 12, "complete": 12}.items() <= done.counts.items()
-        assert study.points == done.points[:7]
+        assert study.trials == done.trials[:7]
 
     def test_the_leader_is_repeated(self, queue: Queue) -> None:
         """What is committed decides what is found next."""
         for _ in range(7):
             found = lease(queue)
-            best = found.point.values["beta"] == 16
-            queue.commit(found, result(found.point, scores={"mig": 0.5 if best else 0.1}))
+            best = found.trial.values["beta"] == 16
+            queue.commit(found, result(found.trial, scores={"mig": 0.5 if best else 0.1}))
 
-        assert {"beta": 16, "latent_dim": 10, "seed": 1} == lease(queue).point.values
+        assert {"beta": 16, "latent_dim": 10, "seed": 1} == lease(queue).trial.values
 
-    def test_two_workers_never_share_a_point(self, study: Study, queue: Queue) -> None:
+    def test_two_workers_never_share_a_trial(self, study: Study, queue: Queue) -> None:
         """Nobody waits for another's result, nor gets what the other has."""
         other = Queue(study)
-        found = [lease(one, name).point for one, name in ((queue, "a"), (other, "b")) * 6]
+        found = [lease(one, name).trial for one, name in ((queue, "a"), (other, "b")) * 6]
 
         assert 12 == len(set(found))
 
-    def test_a_kill_before_a_point_is_queued(
+    def test_a_kill_before_a_trial_is_queued(
         self, study: Study, queue: Queue, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is in the manifest, so it is queued by the next reconciliation, and counts."""
@@ -168,18 +168,18 @@ class TestSearch:
 
         assert queued == slugs(load_study(study.folder.root))[7:]
         assert 1 == len(queued)
-        assert queued[0] not in {one.point.slug for one in taken}
+        assert queued[0] not in {one.trial.slug for one in taken}
 
-    def test_a_point_found_while_one_waits_for_the_lock(self, study: Study, queue: Queue) -> None:
+    def test_a_trial_found_while_one_waits_for_the_lock(self, study: Study, queue: Queue) -> None:
         """A queue that read the study earlier reads it again when it gets the lock."""
         found = [lease(queue, "a") for _ in range(8)]
-        late = lease(Queue(study), "b")  # which knows of seven points
+        late = lease(Queue(study), "b")  # which knows of seven trials
 
-        assert late.point not in {one.point for one in found}
-        assert 9 == len(load_study(study.folder.root).points)
+        assert late.trial not in {one.trial for one in found}
+        assert 9 == len(load_study(study.folder.root).trials)
 
     def test_all_there_is_has_been_found(self, tmp_path: Path) -> None:
-        """A search for more points than there are ends; nothing is missing then."""
+        """A search for more trials than there are ends; nothing is missing then."""
         space = {
             "beta": {"low": 1, "high": 2, "log": True, "integer": False},
             "latent_dim": {"low": 2, "high": 3, "log": True, "integer": True},
@@ -189,40 +189,40 @@ class TestSearch:
         queue = Queue(made)
         queue.reconcile(registry(made))
         while (found := queue.lease("w")) is not None:
-            queue.commit(found, result(found.point))
+            queue.commit(found, result(found.trial))
 
         done = load_study(made.folder.root)
         assert 0 == done.manifest.unfound == done.left
         assert 1000 > done.counts["complete"] >= 2 * 2 * 21  # seeds, latent sizes, places of β
 
-    def test_a_worker_with_points_of_its_own_finds_none(self, study: Study, queue: Queue) -> None:
-        """A worker that trains certain points does not search."""
+    def test_a_worker_with_trials_of_its_own_finds_none(self, study: Study, queue: Queue) -> None:
+        """A worker that trains certain trials does not search."""
         assert queue.lease("w", among=["beta=3,latent_dim=5,seed=0"]) is None
-        assert 7 == len(load_study(study.folder.root).points)
+        assert 7 == len(load_study(study.folder.root).trials)
 
     def test_a_sampler_gets_its_system_attributes_again(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """CMA-ES keeps its state there; it is in the journal, beside the points it has drawn."""
+        """CMA-ES keeps its state there; it is in the journal, beside the trials it has drawn."""
         given: list[dict[str, Any]] = []
 
-        def next_point(*known: Any, system_attrs: dict[str, Any]) -> Any:
+        def next_trial(*known: Any, system_attrs: dict[str, Any]) -> Any:
             given.append(system_attrs)
             return real(*known, system_attrs=system_attrs)
 
-        real = samplers.next_point
-        monkeypatch.setattr(samplers, "next_point", next_point)
+        real = samplers.next_trial
+        monkeypatch.setattr(samplers, "next_trial", next_trial)
         cmaes = {"_target_": "optuna.samplers.CmaEsSampler", "n_startup_trials": 1}
         study = make_study(
             tmp_path / "tested",
-            points(beta=[1, 64]),
+            trials(beta=[1, 64]),
             search=SEARCH | {"sampler": cmaes, "seeds": [0]},
         )
         queue = Queue(study)
         queue.reconcile(registry(study))
         for number in range(12):
             found = lease(queue)
-            queue.commit(found, result(found.point, scores={"mig": 0.01 * number}))
+            queue.commit(found, result(found.trial, scores={"mig": 0.01 * number}))
 
         last = given[-1].values()
         assert any(key.startswith("cma:") for system_attrs in last for key in system_attrs)
@@ -230,57 +230,57 @@ class TestSearch:
 
 class TestCommit:
     def test_a_result_is_written_and_the_attempt_ended(self, study: Study, queue: Queue) -> None:
-        """A complete point is complete on disk and in the journal, with its objective."""
+        """A complete trial is complete on disk and in the journal, with its objective."""
         with heartbeat(study):
             mine = lease(queue)
-            queue.commit(mine, result(mine.point))
+            queue.commit(mine, result(mine.trial))
 
         ended = [attempt for attempt in attempts_of(study) if attempt.state is TrialState.COMPLETE]
         assert [0.25] == [attempt.value for attempt in ended]
         assert 1 == load_study(study.folder.root).counts["complete"]
 
     def test_a_score_that_is_absent_is_the_worst(self, study: Study, queue: Queue) -> None:
-        """Data without factors has no objective; the point is complete all the same."""
+        """Data without factors has no objective; the trial is complete all the same."""
         mine = lease(queue)
-        queue.commit(mine, result(mine.point, scores={}))
+        queue.commit(mine, result(mine.trial, scores={}))
 
         assert [float("-inf")] == [t.value for t in attempts_of(study) if t.values]
 
     def test_a_score_that_is_no_number_is_the_worst(self, study: Study, queue: Queue) -> None:
         """Optuna would refuse NaN, and the worker would die of its own result."""
         mine = lease(queue)
-        queue.commit(mine, result(mine.point, scores={"mig": float("nan")}))
+        queue.commit(mine, result(mine.trial, scores={"mig": float("nan")}))
 
         assert [float("-inf")] == [t.value for t in attempts_of(study) if t.values]
 
     def test_a_failed_attempt_is_queued_again_until_the_last(
         self, study: Study, queue: Queue
     ) -> None:
-        """Three attempts by default; then the point is failed, and not queued again."""
+        """Three attempts by default; then the trial is failed, and not queued again."""
         first = slugs(study)[0]
         for attempt in (1, 2, 3):
             mine = lease(queue, among=[first])
             assert attempt == mine.attempt_number
-            failed = result(mine.point, state="failed", attempt=attempt, error="ValueError: no")
+            failed = result(mine.trial, state="failed", attempt=attempt, error="ValueError: no")
             queue.commit(mine, failed)
 
         assert queue.lease("w", among=[first]) is None
         assert "failed" == load_study(study.folder.root).states[first]
 
-    def test_a_worker_whose_point_was_taken_over_cannot_commit(
+    def test_a_worker_whose_trial_was_taken_over_cannot_commit(
         self, study: Study, queue: Queue
     ) -> None:
         """A slow worker wrongly declared dead is fenced off: its result is not written."""
         slow = lease(queue, "slow")
         queue.reconcile(registry(study))  # it has no heartbeat, so it is dead
         with heartbeat(study, "quick"):
-            quick = lease(Queue(study), "quick", among=[slow.point.slug])
+            quick = lease(Queue(study), "quick", among=[slow.trial.slug])
 
             with pytest.raises(LeaseLostError):
-                queue.commit(slow, result(slow.point, scores={"mig": 0.9}))
-            queue.commit(quick, result(quick.point))
+                queue.commit(slow, result(slow.trial, scores={"mig": 0.9}))
+            queue.commit(quick, result(quick.trial))
 
-        written = load_study(study.folder.root).result(slow.point.slug)
+        written = load_study(study.folder.root).result(slow.trial.slug)
         assert written is not None
         assert {"mig": 0.25} == written.scores
 
@@ -297,39 +297,39 @@ class TestCommit:
 
         monkeypatch.setattr(files, "_write", full)
         with pytest.raises(OSError, match="No space left"):
-            queue.commit(mine, result(mine.point))
-        folder = study.folder.trial(mine.point.slug).root
+            queue.commit(mine, result(mine.trial))
+        folder = study.folder.trial(mine.trial.slug).root
         assert [] == list(folder.iterdir())
 
         monkeypatch.setattr(files, "_write", write)
-        queue.commit(mine, result(mine.point))
+        queue.commit(mine, result(mine.trial))
         assert 1 == load_study(study.folder.root).counts["complete"]
 
-    def test_training_state_goes_when_the_point_is_complete(
+    def test_training_state_goes_when_the_trial_is_complete(
         self, study: Study, queue: Queue
     ) -> None:
         """Only what is worth keeping stays: neither resume.ckpt nor a killed writer's file."""
         mine = lease(queue)
-        folder = study.folder.trial(mine.point.slug)
+        folder = study.folder.trial(mine.trial.slug)
         folder.checkpoints.mkdir(parents=True)
         for name in ("resume.ckpt", "last.ckpt", f".{'a' * 32}.ckpt"):
             (folder.checkpoints / name).touch()
 
-        queue.commit(mine, result(mine.point))
+        queue.commit(mine, result(mine.trial))
 
         assert ["last.ckpt"] == [path.name for path in folder.checkpoints.iterdir()]
 
 
 class TestRelease:
-    def test_a_released_point_keeps_its_attempt_number(self, study: Study, queue: Queue) -> None:
+    def test_a_released_trial_keeps_its_attempt_number(self, study: Study, queue: Queue) -> None:
         """An interruption does not count."""
         mine = lease(queue)
         queue.release(mine)
 
         again = lease(queue)
-        assert (mine.point, 1) == (again.point, again.attempt_number)
+        assert (mine.trial, 1) == (again.trial, again.attempt_number)
 
-    def test_a_point_that_was_taken_over_cannot_be_released(
+    def test_a_trial_that_was_taken_over_cannot_be_released(
         self, study: Study, queue: Queue
     ) -> None:
         """It is the other worker's now."""
@@ -344,18 +344,18 @@ class TestReconcile:
     def test_it_is_idempotent(self, study: Study, queue: Queue) -> None:
         """A second call finds nothing to do."""
         assert [] == queue.reconcile(registry(study)).queued
-        assert len(study.points) == len(attempts_of(study))
+        assert len(study.trials) == len(attempts_of(study))
 
-    def test_a_dead_workers_point_is_queued_again(self, study: Study, queue: Queue) -> None:
+    def test_a_dead_workers_trial_is_queued_again(self, study: Study, queue: Queue) -> None:
         """Death is no attempt: the number stays."""
         mine = lease(queue)
 
         changes = queue.reconcile(registry(study))
 
-        assert [mine.point.slug] == changes.died == changes.queued
+        assert [mine.trial.slug] == changes.died == changes.queued
         assert 1 == lease(queue).attempt_number
 
-    def test_a_living_workers_point_is_left_alone(self, study: Study, queue: Queue) -> None:
+    def test_a_living_workers_trial_is_left_alone(self, study: Study, queue: Queue) -> None:
         """The lease of a living worker stands."""
         with heartbeat(study):
             mine = lease(queue)
@@ -367,20 +367,20 @@ class TestReconcile:
     def test_a_result_without_an_ended_attempt_is_imported(
         self, study: Study, queue: Queue
     ) -> None:
-        """Killed between result and journal: the result stands, the point is not run again."""
+        """Killed between result and journal: the result stands, the trial is not run again."""
         mine = lease(queue)
-        write_result(study, mine.point)
+        write_result(study, mine.trial)
 
         changes = queue.reconcile(registry(study))
 
-        assert [mine.point.slug] == changes.imported
+        assert [mine.trial.slug] == changes.imported
         assert [] == changes.died == changes.queued
         assert 1 == sum(attempt.state is TrialState.COMPLETE for attempt in attempts_of(study))
 
     def test_an_attempt_that_ended_is_no_death(self, study: Study, queue: Queue) -> None:
         """Killed after writing that the attempt failed: the next attempt is queued."""
         mine = lease(queue)
-        write_result(study, mine.point, state="failed", error="ValueError: no")
+        write_result(study, mine.trial, state="failed", error="ValueError: no")
 
         queue.reconcile(registry(study))
 
@@ -395,8 +395,8 @@ class TestReconcile:
         assert slugs(study)[:1] == queue.reconcile(registry(study)).queued
 
     @pytest.mark.parametrize("deaths", [3])
-    def test_a_point_that_kills_its_workers_is_failed(self, tmp_path: Path, deaths: int) -> None:
-        """After so many deaths without progress the point is failed, and says why."""
+    def test_a_trial_that_kills_its_workers_is_failed(self, tmp_path: Path, deaths: int) -> None:
+        """After so many deaths without progress the trial is failed, and says why."""
         study = make_study(tmp_path / "tested", max_deaths=deaths)
         queue = Queue(study)
         first = slugs(study)[0]
@@ -412,23 +412,23 @@ class TestReconcile:
         assert queue.lease("w", among=[first]) is None
 
     def test_an_extended_grid_is_reloaded(self, study: Study, queue: Queue) -> None:
-        """A queue opened before the grid grew leases the new points."""
-        more = points(beta=[1, 4, 16])
+        """A queue opened before the grid grew leases the new trials."""
+        more = trials(beta=[1, 4, 16])
         make_study(study.folder.root, more)
         Queue(load_study(study.folder.root)).reconcile(registry(study))
 
-        taken = {lease(queue).point for _ in more}
+        taken = {lease(queue).trial for _ in more}
 
         assert set(more) == taken
-        assert set(more) == set(queue.study.points)
+        assert set(more) == set(queue.study.trials)
 
 
 class TestExtension:
     @pytest.fixture
     def longer(self, tmp_path: Path) -> Study:
-        """A study of one complete point of 10 steps that was extended to 20."""
-        study = make_study(tmp_path / "tested", points(beta=[1], seed=[0]), base=STEPS_10)
-        write_result(study, study.points[0], steps=10)
+        """A study of one complete trial of 10 steps that was extended to 20."""
+        study = make_study(tmp_path / "tested", trials(beta=[1], seed=[0]), base=STEPS_10)
+        write_result(study, study.trials[0], steps=10)
         Queue(study).reconcile(registry(study))
         dataclasses.replace(study.manifest, base=STEPS_20).write(study.folder.manifest)
         return load_study(study.folder.root)
@@ -439,15 +439,15 @@ class TestExtension:
         assert slugs(longer) == queue.reconcile(registry(longer)).queued
         with heartbeat(longer):
             mine = lease(queue)
-            assert (1, 10) == (mine.attempt_number, longer.results[mine.point.slug].steps)
-            queue.commit(mine, result(mine.point, steps=20))
+            assert (1, 10) == (mine.attempt_number, longer.results[mine.trial.slug].steps)
+            queue.commit(mine, result(mine.trial, steps=20))
 
         assert [] == queue.reconcile(registry(longer)).queued
         assert 1 == load_study(longer.folder.root).counts["complete"]
 
     def test_a_seed_of_a_pruned_cell_keeps_its_result(self, tmp_path: Path) -> None:
         """It was trained to the end, and can be continued to any length."""
-        listed = points(beta=[1], seed=[0, 1])
+        listed = trials(beta=[1], seed=[0, 1])
         study = make_study(tmp_path / "t", listed, base=STEPS_10, pruner="percentile")
         write_result(study, listed[0], steps=10)
         write_result(study, listed[1], steps=5, state="pruned", scores={})
@@ -459,21 +459,21 @@ class TestExtension:
         with heartbeat(longer):
             mine = lease(queue)
 
-            assert (listed[0], None) == (mine.point, queue.lease("other"))
+            assert (listed[0], None) == (mine.trial, queue.lease("other"))
             assert not queue.should_prune(mine, step=10, score=0.0)
-        kept = longer.result(mine.point.slug)
+        kept = longer.result(mine.trial.slug)
         assert kept is not None
         assert ("complete", 10) == (kept.state, kept.steps)
 
-    def test_a_continued_point_that_fails_keeps_its_scores(self, longer: Study) -> None:
+    def test_a_continued_trial_that_fails_keeps_its_scores(self, longer: Study) -> None:
         """Those of the shorter training are beside the result of the failure."""
         queue = Queue(longer)
         queue.reconcile(registry(longer))
         with heartbeat(longer):
             mine = lease(queue)
-            queue.commit(mine, result(mine.point, state="failed", scores={}, error="E: no"))
+            queue.commit(mine, result(mine.trial, state="failed", scores={}, error="E: no"))
 
-        folder = longer.folder.trial(mine.point.slug)
+        folder = longer.folder.trial(mine.trial.slug)
         kept = TrialResult.read(folder.result.with_name("result.10.json"))
         assert kept is not None
         assert {"mig": 0.25} == kept.scores
@@ -509,38 +509,38 @@ class TestLostJournal:
     def test_a_damaged_journal_is_moved_aside_and_rebuilt(self, study: Study, queue: Queue) -> None:
         """Results are imported, the rest is queued, the old journal is kept, a message says so."""
         mine = lease(queue)
-        queue.commit(mine, result(mine.point))
+        queue.commit(mine, result(mine.trial))
         self.damage(study.folder.journal)
 
         rebuilt = Queue(study)
         changes = rebuilt.reconcile(registry(study))
 
-        assert [mine.point.slug] == changes.imported
+        assert [mine.trial.slug] == changes.imported
         assert slugs(study)[1:] == changes.queued
         assert study.folder.journal.with_name("study.journal.damaged-1").exists()
         assert "moved to study.journal.damaged-1" in changes.messages[0]
 
     @pytest.mark.parametrize("lose", [Path.unlink, None], ids=["gone", "damaged"])
-    def test_a_living_worker_keeps_its_point(
+    def test_a_living_worker_keeps_its_trial(
         self, study: Study, queue: Queue, lose: Callable[[Path], None] | None
     ) -> None:
-        """A point of a living worker is not leased to others when the journal is lost."""
+        """A trial of a living worker is not leased to others when the journal is lost."""
         with heartbeat(study) as worker:
             mine = lease(queue, announce=worker.report)
             (lose or self.damage)(study.folder.journal)
             other = Queue(study)
             other.reconcile(registry(study))
 
-            assert mine.point.slug not in {lease(other, "o").point.slug for _ in range(3)}
+            assert mine.trial.slug not in {lease(other, "o").trial.slug for _ in range(3)}
             assert other.lease("o") is None
-            queue.commit(mine, result(mine.point))
+            queue.commit(mine, result(mine.trial))
 
         assert 1 == load_study(study.folder.root).counts["complete"]
         assert 1 == sum(attempt.state is TrialState.COMPLETE for attempt in attempts_of(study))
 
     def test_a_journal_that_was_removed_is_reported(self, study: Study) -> None:
         """Removed while no command ran: results are imported, and there is one message."""
-        write_result(study, study.points[0])
+        write_result(study, study.trials[0])
         queue = Queue(study)
 
         assert ["study.journal was lost; rebuilt from the result files"] == (
@@ -552,13 +552,13 @@ class TestLostJournal:
         """It has no journal because it is new."""
         assert [] == Queue(study).reconcile(registry(study)).messages
 
-    def test_every_point_waits_again_in_the_new_one(self, study: Study, queue: Queue) -> None:
+    def test_every_trial_waits_again_in_the_new_one(self, study: Study, queue: Queue) -> None:
         """Whatever numbers its attempts had in the journal that is gone."""
         for _ in range(2):
             queue.release(lease(queue))
         study.folder.journal.unlink()
 
-        assert slugs(study) == [lease(queue).point.slug for _ in study.points]
+        assert slugs(study) == [lease(queue).trial.slug for _ in study.trials]
 
     def test_a_journal_cut_off_is_rebuilt(self, study: Study, queue: Queue) -> None:
         """Emptied in place, under a queue that has it open."""
@@ -567,12 +567,12 @@ class TestLostJournal:
         changes = queue.reconcile(registry(study))
 
         assert "was replaced or cut off" in changes.messages[0]
-        assert slugs(study) == [lease(queue).point.slug for _ in study.points]
+        assert slugs(study) == [lease(queue).trial.slug for _ in study.trials]
 
     def test_a_study_moved_elsewhere_goes_on(self, study: Study, tmp_path: Path) -> None:
         """Nothing in a study's folder depends on where it is."""
-        for point in study.points:
-            write_result(study, point)
+        for trial in study.trials:
+            write_result(study, trial)
         Queue(study).reconcile(registry(study))
         shutil.move(study.folder.root, tmp_path / "moved")
         moved = load_study(tmp_path / "moved")
@@ -583,13 +583,13 @@ class TestLostJournal:
 
 
 class TestRetry:
-    def fail(self, study: Study, point: Point) -> None:
-        """Make a point failed for good."""
-        write_result(study, point, state="failed", attempt=3, error="ValueError: no")
+    def fail(self, study: Study, trial: Trial) -> None:
+        """Make a trial failed for good."""
+        write_result(study, trial, state="failed", attempt=3, error="ValueError: no")
 
-    def test_a_failed_point_starts_anew(self, study: Study) -> None:
+    def test_a_failed_trial_starts_anew(self, study: Study) -> None:
         """The old result is kept beside, old weights go, attempts count from one again."""
-        first = study.points[0]
+        first = study.trials[0]
         self.fail(study, first)
         folder = study.folder.trial(first.slug)
         folder.checkpoints.mkdir()
@@ -599,24 +599,24 @@ class TestRetry:
         queue.retry([first.slug])
 
         again = lease(queue)
-        assert (first, 1) == (again.point, again.attempt_number)
+        assert (first, 1) == (again.trial, again.attempt_number)
         assert (folder.root / "result.failed.json").exists()
         assert not folder.checkpoints.exists()
 
     def test_a_queue_at_work_learns_of_it(self, study: Study) -> None:
         """Another process may ask for it while the study runs."""
-        self.fail(study, study.points[0])
+        self.fail(study, study.trials[0])
         at_work = Queue(study)
         at_work.reconcile(registry(study))
 
-        Queue(study).retry([study.points[0].slug])
+        Queue(study).retry([study.trials[0].slug])
         at_work.reconcile(registry(study))
 
-        assert study.points[0] == lease(at_work).point
+        assert study.trials[0] == lease(at_work).trial
 
     def test_deaths_before_count_no_more(self, tmp_path: Path) -> None:
-        """A point that failed by deaths of its workers does not fail again at once."""
-        study = make_study(tmp_path / "tested", points(beta=[1], seed=[0]), max_deaths=1)
+        """A trial that failed by deaths of its workers does not fail again at once."""
+        study = make_study(tmp_path / "tested", trials(beta=[1], seed=[0]), max_deaths=1)
         queue = Queue(study)
         queue.reconcile(registry(study))
         lease(queue)
@@ -627,9 +627,9 @@ class TestRetry:
         assert [] == queue.reconcile(registry(study)).abandoned
         assert 1 == lease(queue).attempt_number
 
-    def test_a_point_that_has_failed_no_more_is_left_alone(self, study: Study) -> None:
+    def test_a_trial_that_has_failed_no_more_is_left_alone(self, study: Study) -> None:
         """Asked for twice at once, the second time there is nothing to do."""
-        first = study.points[0]
+        first = study.trials[0]
         self.fail(study, first)
         queue = Queue(study)
 
@@ -639,6 +639,6 @@ class TestRetry:
 
 def test_records_are_frozen() -> None:
     """A lease cannot be changed by its worker."""
-    held = Lease(points()[0], 1, "w")
+    held = Lease(trials()[0], 1, "w")
     with pytest.raises(dataclasses.FrozenInstanceError):
         held.attempt_number = 2  # type: ignore[misc]

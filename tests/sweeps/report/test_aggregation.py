@@ -15,16 +15,16 @@ EVALUATIONS = 3
 
 
 @pytest.fixture
-def scored(make_study: Any, points_of: Any, result_of: Any) -> Any:
+def scored(make_study: Any, trials_of: Any, result_of: Any) -> Any:
     """Read a study of one latent size whose trials kept their evaluations, but for some."""
 
     def scored(*, without: int = 0, seeds: tuple[int, ...] = (0, 1, 2)) -> Digest:
-        points = points_of(latent_dims=(5,), seeds=seeds)
-        results = {point.slug: kept(point, i >= without) for i, point in enumerate(points)}
-        return digest(make_study(points, results=results))
+        trials = trials_of(latent_dims=(5,), seeds=seeds)
+        results = {trial.slug: kept(trial, i >= without) for i, trial in enumerate(trials)}
+        return digest(make_study(trials, results=results))
 
-    def kept(point: Any, keeps: bool) -> dict[str, Any]:
-        result = result_of(point)
+    def kept(trial: Any, keeps: bool) -> dict[str, Any]:
+        result = result_of(trial)
         mig = result["scores"]["mig"]
         values = [mig - 0.05, mig, mig + 0.05]
         scoring = {**result["scoring"], "scores": {"mig": {"values": values if keeps else []}}}

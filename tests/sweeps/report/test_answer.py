@@ -49,30 +49,30 @@ def test_cell_in_words(make_study: Any) -> None:
     assert float(words.mean) == round(read.scores["mig"][read.best[0].number].mean, 3)
 
 
-def test_every_latent_size_has_an_answer(make_study: Any, points_of: Any) -> None:
+def test_every_latent_size_has_an_answer(make_study: Any, trials_of: Any) -> None:
     """A clear inverted U is called one; nothing is to be tried next."""
-    answers = line_answers(digest(make_study(points_of())), score="mig", command="bvae -m")
+    answers = line_answers(digest(make_study(trials_of())), score="mig", command="bvae -m")
     assert [answer.best.latent_dim for answer in answers] == [5, 10]
     assert {answer.verdict for answer in answers} == {"yes"}
     assert {answer.next_command for answer in answers} == {""}
 
 
-def test_best_cell_has_the_answer_of_its_latent_size(make_study: Any, points_of: Any) -> None:
+def test_best_cell_has_the_answer_of_its_latent_size(make_study: Any, trials_of: Any) -> None:
     """By the objective, whichever score is shown first; nothing where nothing is best."""
-    read = digest(make_study(points_of()))
+    read = digest(make_study(trials_of()))
     assert read.overall is not None
     found = best_answer(read, score_answers(read, scores=("beta_vae", "mig"), command="bvae -m"))
     assert found is not None
     assert found.best == in_words(read, read.overall, score="mig")
 
-    waiting = digest(make_study(points_of(), results={p.slug: None for p in points_of()}))
+    waiting = digest(make_study(trials_of(), results={p.slug: None for p in trials_of()}))
     assert best_answer(waiting, []) is None
 
 
-def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: Any) -> None:
+def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: Any) -> None:
     """Where the score still rises at the largest β, the command adds a larger one."""
-    points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    read = digest(make_study(points))
+    trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
+    read = digest(make_study(trials))
     (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
     assert answer.next_step == (
         "the best β is at the border of the grid or next to the collapse; try β = 2 next"
@@ -81,10 +81,10 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, points_of: An
     assert answer.next_command == expected
 
 
-def test_range_of_the_best_beta_may_be_open(make_study: Any, points_of: Any) -> None:
+def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> None:
     """A range that reaches the end of the grid says so; the confidence is of those tried."""
-    points = points_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    (answer,) = line_answers(digest(make_study(points)), score="mig", command="bvae -m")
+    trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
+    (answer,) = line_answers(digest(make_study(trials)), score="mig", command="bvae -m")
     assert answer.beta_range.endswith("; a β above the grid may be better")
 
 
@@ -102,9 +102,9 @@ def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], said: st
     assert beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){said}"
 
 
-def test_rows_are_read_for_the_page_alone(make_study: Any, points_of: Any) -> None:
+def test_rows_are_read_for_the_page_alone(make_study: Any, trials_of: Any) -> None:
     """Their bootstrap takes most of the time, and `sweeps best` prints none."""
-    read = digest(make_study(points_of(latent_dims=(5,))))
+    read = digest(make_study(trials_of(latent_dims=(5,))))
     (alone,) = line_answers(read, score="mig", command="bvae -m")
     (of_page,) = score_answers(read, scores=("mig",), command="bvae -m")
 
@@ -113,27 +113,27 @@ def test_rows_are_read_for_the_page_alone(make_study: Any, points_of: Any) -> No
     assert of_page.lines[0].rows[0].verdict == alone.verdict
 
 
-def test_values_of_null_and_numbers_are_axes(make_study: Any, points_of: Any) -> None:
+def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) -> None:
     """A size that is not given stands beside one that is; each has its answer, by its name."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
-    (answer,) = score_answers(digest(make_study(points)), scores=("mig",), command="bvae -m")
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
+    (answer,) = score_answers(digest(make_study(trials)), scores=("mig",), command="bvae -m")
 
     assert [line.best.facet for line in answer.lines] == ["resolution=32", "resolution=null"]
     assert [len(line.rows) for line in answer.lines] == [3, 3]
 
 
-def test_single_beta_was_not_chosen(make_study: Any, points_of: Any) -> None:
+def test_single_beta_was_not_chosen(make_study: Any, trials_of: Any) -> None:
     """Where nothing else was tried, none is called best with any confidence."""
-    read = digest(make_study(points_of(betas=(4,), latent_dims=(5,))))
+    read = digest(make_study(trials_of(betas=(4,), latent_dims=(5,))))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert answer.beta_range == "–"
 
 
-def test_answer_so_far_is_about_the_best_so_far(make_study: Any, points_of: Any) -> None:
+def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any) -> None:
     """Of a study in progress the seeds that are there choose and judge: one story, not two."""
-    points = points_of(latent_dims=(5,))
-    late = {p.slug: None for p in points if p.values["seed"] == 2 and p.values["beta"] > 0.25}
-    read = digest(make_study(points, results=late))
+    trials = trials_of(latent_dims=(5,))
+    late = {p.slug: None for p in trials if p.values["seed"] == 2 and p.values["beta"] > 0.25}
+    read = digest(make_study(trials, results=late))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert read.in_progress
     assert (answer.best.beta, answer.verdict) == ("4", "yes")
@@ -147,15 +147,15 @@ def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
     assert all(set(e.pictures.known) >= {"reconstructions", "traversal"} for e in entries)
 
 
-def test_every_score_has_its_own_answer(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """Best β, verdict and words are those of the chosen score, the first one shown."""
-    points = points_of(latent_dims=(5,))
+    trials = trials_of(latent_dims=(5,))
     falling = {
-        point.slug: result_of(point) | {"scores": {**result_of(point)["scores"], "sap": sap}}
-        for point in points
-        for sap in [0.5 - 0.1 * [0.25, 1, 4, 16, 64].index(float(str(point.values["beta"])))]
+        trial.slug: result_of(trial) | {"scores": {**result_of(trial)["scores"], "sap": sap}}
+        for trial in trials
+        for sap in [0.5 - 0.1 * [0.25, 1, 4, 16, 64].index(float(str(trial.values["beta"])))]
     }
-    read = digest(make_study(points, results=falling))
+    read = digest(make_study(trials, results=falling))
     mig, sap = score_answers(read, scores=("mig", "sap"), command="bvae -m")
 
     assert [(mig.score, mig.shown), (sap.score, sap.shown)] == [("mig", True), ("sap", False)]
@@ -166,11 +166,11 @@ def test_every_score_has_its_own_answer(make_study: Any, points_of: Any, result_
     assert sap.label == "SAP"
 
 
-def test_flags_follow_the_score(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_flags_follow_the_score(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """Only readings of the chosen score are named."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": 0.3, "beta_vae": 0.8, "beta_vae_sampled": 0.8}
-    read = digest(make_study(points, results={points[0].slug: result_of(points[0], scores=scores)}))
+    read = digest(make_study(trials, results={trials[0].slug: result_of(trials[0], scores=scores)}))
     found = score_answers(read, scores=("mig", "beta_vae"), command="bvae -m")
 
     assert [len(one.flags) for one in found] == [1, 0]

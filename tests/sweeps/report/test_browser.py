@@ -33,10 +33,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory, write_study: Any, points_of: Any) -> Any:
+def report(tmp_path_factory: pytest.TempPathFactory, write_study: Any, trials_of: Any) -> Any:
     """The report of a small study with pictures."""
-    points = points_of(betas=(0.25, 4, 64), seeds=(0, 1))
-    study = write_study(tmp_path_factory.mktemp("runs") / "quick", points)
+    trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
+    study = write_study(tmp_path_factory.mktemp("runs") / "quick", trials)
     return write_report(study)
 
 
@@ -223,19 +223,19 @@ def test_curve_is_there_without_script(browser: Any, report: Any) -> None:
         assert tab.locator("#trials tbody tr").count() == 12
 
 
-def test_hostile_names_do_nothing(browser: Any, make_study: Any, points_of: Any) -> None:
+def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any) -> None:
     """A study named like a script is a title."""
     name = "<script>document.title = 'taken'</script>"
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(name,))
-    with opened(browser, write_report(make_study(points, name=name))) as tab:
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(name,))
+    with opened(browser, write_report(make_study(trials, name=name))) as tab:
         assert tab.locator("h1").inner_text() == name
         assert tab.title() == f"{name} · bvae-sweeps"
 
 
-def test_comparison_follows_the_choice(browser: Any, make_study: Any, points_of: Any) -> None:
+def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of: Any) -> None:
     """Charts and table show the score that is chosen."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    path = write_comparison(*(make_study(points, folder=name) for name in ("a", "b")))
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
+    path = write_comparison(*(make_study(trials, folder=name) for name in ("a", "b")))
     with opened(browser, path) as tab:
         tab.select_option("select[data-choice=score]", "beta_vae")
         scores = tab.locator("[data-score]:visible").evaluate_all(
@@ -246,20 +246,20 @@ def test_comparison_follows_the_choice(browser: Any, make_study: Any, points_of:
 
 @pytest.mark.slow
 def test_thousand_trainings_stay_usable(
-    browser: Any, make_study: Any, points_of: Any, result_of: Any
+    browser: Any, make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """With all 27 scores: at most 15 MB, and painted within 3 s."""
-    points = points_of(betas=[2 ** (i / 4) for i in range(-8, 42)], seeds=range(10))
+    trials = trials_of(betas=[2 ** (i / 4) for i in range(-8, 42)], seeds=range(10))
 
     names = [stem + variant for stem in ALL_SCORES for variant in ("", "_sampled", "_active")]
 
-    def many_scores(point: Any) -> Any:
-        result = result_of(point)
+    def many_scores(trial: Any) -> Any:
+        result = result_of(trial)
         return result | {"scores": dict.fromkeys(names, result["scores"]["mig"])}
 
-    study = make_study(points, results={point.slug: many_scores(point) for point in points})
+    study = make_study(trials, results={trial.slug: many_scores(trial) for trial in trials})
     path = write_report(study)
-    assert len(points) == 1000
+    assert len(trials) == 1000
     assert path.stat().st_size <= 15e6
     with opened(browser, path) as tab:
         painted = tab.evaluate(

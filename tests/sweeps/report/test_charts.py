@@ -101,7 +101,7 @@ def test_negative_scores_are_seen() -> None:
 
 
 def test_single_cell_can_be_drawn() -> None:
-    """One point, no interval, no range of β."""
+    """One trial, no interval, no range of β."""
     paper = curve(Line("5", [Mark(0, 4.0, 0.3)]), ticks=[4.0], canvas=HALF)
     assert "cells-0" in paper.svg(name="c")
 

@@ -6,9 +6,9 @@ from sweeps.analysis.summary import digest
 from sweeps.report.claims import latent_claims, score_claims
 
 
-def test_claims_follow_the_score(make_study: Any, points_of: Any) -> None:
+def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
     """Each score answers for itself, under its name; the first is shown."""
-    read = digest(make_study(points_of()))
+    read = digest(make_study(trials_of()))
     mig, beta_vae = score_claims(read, scores=("mig", "beta_vae"))
 
     assert [(one.score, one.shown) for one in (mig, beta_vae)] == [
@@ -22,19 +22,19 @@ def test_claims_follow_the_score(make_study: Any, points_of: Any) -> None:
     assert ["MIG lost by"] * 2 == [c.text[:11] for c in mig.claims if "costs" in c.claim]
 
 
-def test_latents_are_claimed_of_once(make_study: Any, points_of: Any) -> None:
+def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
     """What the KL says does not go by a score; without codes it says nothing."""
-    read = digest(make_study(points_of()))
+    read = digest(make_study(trials_of()))
     by_score = score_claims(read, scores=("mig", "beta_vae"))
 
     assert not [one for scored in by_score for one in scored.claims if "KL" in one.claim]
     assert latent_claims(read) == []
 
 
-def test_facets_are_named(make_study: Any, points_of: Any) -> None:
+def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
-    (found,) = score_claims(digest(make_study(points)), scores=("mig",))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
+    (found,) = score_claims(digest(make_study(trials)), scores=("mig",))
 
     assert {claim.about for claim in found.claims} == {
         "model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents",

@@ -14,26 +14,26 @@ from sweeps.report.comparison import cell_differences, key_differences, render, 
 
 
 @pytest.fixture
-def pair(make_study: Any, points_of: Any, result_of: Any) -> Any:
+def pair(make_study: Any, trials_of: Any, result_of: Any) -> Any:
     """Two studies of the same grid; the second scores 0.1 more, give or take."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1, 2))
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1, 2))
 
-    def better(point: Any) -> Any:
-        result = result_of(point)
-        more = 0.1 + 0.01 * point.values["seed"] * (-1 if point.values["beta"] == 4 else 1)
+    def better(trial: Any) -> Any:
+        result = result_of(trial)
+        more = 0.1 + 0.01 * trial.values["seed"] * (-1 if trial.values["beta"] == 4 else 1)
         return result | {"scores": {k: v + more for k, v in result["scores"].items()}}
 
     return (
-        make_study(points, folder="a", base={"optimizer.lr": 0.001, "model.name": "mlp"}),
+        make_study(trials, folder="a", base={"optimizer.lr": 0.001, "model.name": "mlp"}),
         make_study(
-            points, folder="b", base={"optimizer.lr": 0.0003, "model.name": "mlp"},
-            results={point.slug: better(point) for point in points}, threads=2,
+            trials, folder="b", base={"optimizer.lr": 0.0003, "model.name": "mlp"},
+            results={trial.slug: better(trial) for trial in trials}, threads=2,
         ),
     )  # fmt: skip
 
 
 def write_udr(study: Any, scores: Mapping[str, float]) -> None:
-    """Put the UDR of some points, by slug, where `sweeps udr` leaves it."""
+    """Put the UDR of some trials, by slug, where `sweeps udr` leaves it."""
     cells = [{"scores": {slug: {"udr": value} for slug, value in scores.items()}}]
     study.folder.udr.write_text(json.dumps({"schema": 1, "cells": cells}))
 
@@ -60,35 +60,35 @@ def test_differences_are_paired_by_seed(pair: Any) -> None:
     assert all(row.is_clear for row in rows)
 
 
-def test_seeds_of_one_study_only_do_not_count(make_study: Any, points_of: Any) -> None:
+def test_seeds_of_one_study_only_do_not_count(make_study: Any, trials_of: Any) -> None:
     """Where seeds differ, only the shared ones are compared; without any there is a dash."""
-    first = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
-    second = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
-    third = make_study(points_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
+    first = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
+    second = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
+    third = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
     (row,) = cell_differences(digest(first), digest(second), score="mig")
     assert (row.n_shared, row.difference) == (1, "+0.000")
     (row,) = cell_differences(digest(first), digest(third), score="mig")
     assert (row.n_shared, row.difference) == (0, "–")
 
 
-def test_two_seeds_have_one_udr(make_study: Any, points_of: Any) -> None:
+def test_two_seeds_have_one_udr(make_study: Any, trials_of: Any) -> None:
     """That of their pair, so that their difference has no interval, and is not clear."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
-    studies = [make_study(points, folder=name) for name in ("a", "b")]
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
+    studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, value in zip(studies, (0.2, 0.5), strict=True):
-        write_udr(study, {point.slug: value for point in points})
+        write_udr(study, {trial.slug: value for trial in trials})
     (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
     assert (row.difference, row.interval, row.is_clear) == ("+0.300", "–", False)
     assert row.n_shared == 2
 
 
-def test_seeds_that_share_pairs_are_not_independent(make_study: Any, points_of: Any) -> None:
+def test_seeds_that_share_pairs_are_not_independent(make_study: Any, trials_of: Any) -> None:
     """The interval of a difference of UDR is that of the pseudo-values, four times as wide."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1, 2))
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1, 2))
     values = np.array([[0.20, 0.24, 0.28], [0.46, 0.54, 0.62]])
-    studies = [make_study(points, folder=name) for name in ("a", "b")]
+    studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, own in zip(studies, values, strict=True):
-        write_udr(study, {point.slug: float(u) for point, u in zip(points, own, strict=True)})
+        write_udr(study, {trial.slug: float(u) for trial, u in zip(trials, own, strict=True)})
     (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
     half = stats.t.ppf(0.975, 2) * 4 * 0.04 / np.sqrt(3)
     assert (row.first, row.second, row.difference) == ("0.240", "0.540", "+0.300")
@@ -106,11 +106,11 @@ def test_page_is_written_beside_the_second_report(pair: Any) -> None:
     assert text.count('class="clear"') == 4
 
 
-def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, points_of: Any) -> None:
+def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, trials_of: Any) -> None:
     """With other images one β means another; only β_norm is shown."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     studies = [
-        make_study(points, folder=name, image_size=size)
+        make_study(trials, folder=name, image_size=size)
         for name, size in (("a", 1024), ("b", 4096))
     ]
     text = render(*(digest(study) for study in studies))
@@ -122,33 +122,33 @@ def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, points_of:
 
 
 @pytest.mark.parametrize("protocol", ["locatello2019", "fast"])
-def test_other_protocol_is_a_warning(make_study: Any, points_of: Any, protocol: str) -> None:
+def test_other_protocol_is_a_warning(make_study: Any, trials_of: Any, protocol: str) -> None:
     """Scores of two protocols are not the same score."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    first = make_study(points, folder="a")
-    second = make_study(points, folder="b", protocol=protocol)
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    first = make_study(trials, folder="a")
+    second = make_study(trials, folder="b", protocol=protocol)
     warned = "different protocols" in render(digest(first), digest(second))
     assert warned == (protocol == "fast")
 
 
-def test_nothing_in_common_is_said(make_study: Any, points_of: Any) -> None:
+def test_nothing_in_common_is_said(make_study: Any, trials_of: Any) -> None:
     """Studies of different latent sizes share no line."""
     studies = [
-        make_study(points_of(betas=(4,), latent_dims=(size,), seeds=(0,)), folder=str(size))
+        make_study(trials_of(betas=(4,), latent_dims=(size,), seeds=(0,)), folder=str(size))
         for size in (5, 10)
     ]
     assert "in common" in render(*(digest(study) for study in studies))
 
 
 def test_objective_without_values_gives_way(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """Another score that both have is laid over and tabulated; the objective is no choice."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     results = {
-        point.slug: result_of(point, scores={"mig": float("nan"), "sap": 0.1}) for point in points
+        trial.slug: result_of(trial, scores={"mig": float("nan"), "sap": 0.1}) for trial in trials
     }
-    studies = [make_study(points, folder=name, results=results) for name in ("a", "b")]
+    studies = [make_study(trials, folder=name, results=results) for name in ("a", "b")]
     text = render(*(digest(study) for study in studies))
     assert "in common" not in text
     assert re.findall(r'<option value="(.*?)"( selected)?', text) == [("sap", " selected")]
@@ -156,21 +156,21 @@ def test_objective_without_values_gives_way(
 
 
 def test_score_cannot_name_itself_into_the_page(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """The name of a score comes from a file; whatever it is, it stays a text."""
     name = 'x"><script>alert(1)</script>'
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
-    results = {point.slug: result_of(point, scores={"mig": 0.2, name: 0.1}) for point in points}
-    studies = [make_study(points, folder=folder, results=results) for folder in ("a", "b")]
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    results = {trial.slug: result_of(trial, scores={"mig": 0.2, name: 0.1}) for trial in trials}
+    studies = [make_study(trials, folder=folder, results=results) for folder in ("a", "b")]
     text = render(*(digest(study) for study in studies))
     assert name not in text
     assert text.count("<script") == 2
     assert "x&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-def test_names_are_escaped(make_study: Any, points_of: Any) -> None:
+def test_names_are_escaped(make_study: Any, trials_of: Any) -> None:
     """Here too."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    studies = [make_study(points, folder=name, name="<script>x") for name in ("a", "b")]
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    studies = [make_study(trials, folder=name, name="<script>x") for name in ("a", "b")]
     assert "<script>x" not in render(*(digest(study) for study in studies))

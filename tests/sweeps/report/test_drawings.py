@@ -34,21 +34,21 @@ def test_objective_over_beta_is_shown_first(make_study: Any) -> None:
 
 
 def test_scores_of_other_codes_are_drawn_small(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """Few choose them, and there are many."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     results = {
-        point.slug: result_of(point, scores={"mig": 0.2, "mig_sampled": 0.1}) for point in points
+        trial.slug: result_of(trial, scores={"mig": 0.2, "mig_sampled": 0.1}) for trial in trials
     }
-    choices = curves(digest(make_study(points, results=results)))
+    choices = curves(digest(make_study(trials, results=results)))
     assert [drawing.shape for drawing in choices[-1].drawings] == ["half"]
 
 
-def test_facets_stand_side_by_side(make_study: Any, points_of: Any) -> None:
+def test_facets_stand_side_by_side(make_study: Any, trials_of: Any) -> None:
     """A chart for each value of a further axis, small enough to compare."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    choice = curves(digest(make_study(points)))[0]
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    choice = curves(digest(make_study(trials)))[0]
     assert [(d.facet, d.shape) for d in choice.drawings] == [
         ("model=conv", "half"),
         ("model=mlp", "half"),
@@ -74,17 +74,17 @@ def test_unknown_objective_gives_way_to_a_known_score(make_study: Any) -> None:
     assert shown(curves(digest(make_study(objective="sap")))) == [("beta_vae", "beta")]
 
 
-def test_single_cell_has_one_chart(make_study: Any, points_of: Any) -> None:
+def test_single_cell_has_one_chart(make_study: Any, trials_of: Any) -> None:
     """A run is not drawn twenty times."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    assert {choice.score for choice in curves(digest(make_study(points)))} == {"mig"}
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    assert {choice.score for choice in curves(digest(make_study(trials)))} == {"mig"}
 
 
-def test_only_complete_trainings_are_dots(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_only_complete_trainings_are_dots(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """A pruned training has a score, of a model that was not finished."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
-    pruned = result_of(points[1], state="pruned")
-    read = digest(make_study(points, results={points[1].slug: pruned}))
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
+    pruned = result_of(trials[1], state="pruned")
+    read = digest(make_study(trials, results={trials[1].slug: pruned}))
     line = curve_line(read, read.cells, label="5", score="mig", x="beta")
     assert line.seeds == [(4.0, read.trials[0].values["mig"])]
     assert line.marks[0].y == read.trials[0].values["mig"]
@@ -107,15 +107,15 @@ def test_ids_of_charts_differ(make_study: Any) -> None:
     [("curve", "SAP"), ("heat_map", "SAP"), ("tradeoff", "SAP against reconstruction")],
 )
 def test_notebook_gets_each_chart(
-    make_study: Any, points_of: Any, result_of: Any, name: str, title: str
+    make_study: Any, trials_of: Any, result_of: Any, name: str, title: str
 ) -> None:
     """Of the chosen score; with further axes, the facet of the best cell."""
-    points = points_of(betas=(1, 4), latent_dims=(5, 10), seeds=(0, 1), model=("mlp", "conv"))
+    trials = trials_of(betas=(1, 4), latent_dims=(5, 10), seeds=(0, 1), model=("mlp", "conv"))
     results = {
-        point.slug: result_of(point, scores={"mig": (point.values["model"] == "mlp") / 2, "sap": 0})
-        for point in points
+        trial.slug: result_of(trial, scores={"mig": (trial.values["model"] == "mlp") / 2, "sap": 0})
+        for trial in trials
     }
-    found = make_study(points, results=results).figure(name, score="sap")
+    found = make_study(trials, results=results).figure(name, score="sap")
     marks = found.axes[0].collections
     assert found.axes[0].get_title(loc="left") == title
     # cells 0 to 3 are of conv, 4 to 7 of mlp
@@ -146,7 +146,7 @@ def test_curve_is_written_as_a_picture(make_study: Any, tmp_path: Path, score: s
 
 
 @pytest.mark.parametrize(
-    ("points", "front"),
+    ("marks", "front"),
     [
         ([(0, 10, 0.1), (1, 20, 0.3), (2, 30, 0.2), (3, 40, 0.4)], [0, 1, 3]),
         ([(0, 10, 0.1), (1, 10, 0.2)], [1]),
@@ -155,7 +155,7 @@ def test_curve_is_written_as_a_picture(make_study: Any, tmp_path: Path, score: s
     ],
 )
 def test_front_holds_what_nothing_beats(
-    points: list[tuple[int, float, float]], front: list[int]
+    marks: list[tuple[int, float, float]], front: list[int]
 ) -> None:
-    """A point stays if no other is at least as cheap and as good, and better in one."""
-    assert pareto_front(points) == front
+    """A trial stays if no other is at least as cheap and as good, and better in one."""
+    assert pareto_front(marks) == front

@@ -14,10 +14,10 @@ def facts(study: Any) -> dict[str, str]:
     return {fact.name: fact.value for fact in found.facts}
 
 
-def test_states_are_counted(make_study: Any, points_of: Any) -> None:
+def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
     """Shares add up, and what is missing is said."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
-    head = header(digest(make_study(points, results={points[0].slug: None})), command="bvae")
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    head = header(digest(make_study(trials, results={trials[0].slug: None})), command="bvae")
     assert [(state.name, state.count) for state in head.states] == [("complete", 3), ("pending", 1)]
     assert sum(state.percent for state in head.states) == 100
     assert head.unfinished == "3 of 4 trainings complete; 1 pending."
@@ -47,10 +47,10 @@ def test_start_is_written_for_people(make_study: Any, written: str, shown: str) 
     assert facts(make_study(created_at=written))["started"] == shown
 
 
-def test_seeds_of_an_unfinished_study(make_study: Any, points_of: Any) -> None:
+def test_seeds_of_an_unfinished_study(make_study: Any, trials_of: Any) -> None:
     """How many seeds the cells have, of how many they will."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
-    found = facts(make_study(points, results={points[0].slug: None}))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    found = facts(make_study(trials, results={trials[0].slug: None}))
     assert found["seeds a cell"] == "1 to 2 of 2"
 
 
@@ -66,20 +66,20 @@ def test_a_search_is_named(make_study: Any) -> None:
     assert found == "16 trainings, 3 seed(s) for the cell in the lead, GPSampler"
 
 
-def test_swept_model_is_not_named(make_study: Any, points_of: Any) -> None:
+def test_swept_model_is_not_named(make_study: Any, trials_of: Any) -> None:
     """With two models, the base configuration's would mislead."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    assert facts(make_study(points))["model"] == "swept"
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
+    assert facts(make_study(trials))["model"] == "swept"
 
 
 def test_work_and_time_on_the_clock_are_told_apart(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """Two trainings of 10 min side by side, one of 5 min the next day: 25 min of work, not a day.
 
     An attempt that never ran, and one whose start cannot be read, do not count.
     """
-    points = points_of(betas=(1, 2, 4, 8, 16), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 2, 4, 8, 16), latent_dims=(5,), seeds=(0,))
     begun = [
         ("2026-11-24T10:00:00+00:00", 600.0),
         ("2026-11-24T11:02:00+01:00", 600.0),
@@ -88,17 +88,17 @@ def test_work_and_time_on_the_clock_are_told_apart(
         ("some day", 0.1),
     ]
     results = {
-        point.slug: result_of(point, started_at=started, wall_time_s=seconds)
-        for point, (started, seconds) in zip(points, begun, strict=True)
+        trial.slug: result_of(trial, started_at=started, wall_time_s=seconds)
+        for trial, (started, seconds) in zip(trials, begun, strict=True)
     }
-    found = facts(make_study(points, results=results))
+    found = facts(make_study(trials, results=results))
     assert found["training time"].startswith("25 min 0 s of work, ")
     assert found["on the clock"] == "24 h 5 min from first to last, breaks included"
 
 
-def test_no_training_yet(make_study: Any, points_of: Any) -> None:
+def test_no_training_yet(make_study: Any, trials_of: Any) -> None:
     """A study that has just begun has taken no time."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    found = facts(make_study(points, results={points[0].slug: None}))
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
+    found = facts(make_study(trials, results={trials[0].slug: None}))
     assert found["training time"] == "none yet"
     assert "on the clock" not in found

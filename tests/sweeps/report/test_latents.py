@@ -60,15 +60,15 @@ def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     assert "KL, nats" in view.kl
 
 
-def test_swept_lists_are_axes_of_latents(make_study: Any, points_of: Any) -> None:
+def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> None:
     """They are tuples, as everywhere else: the claims group by them."""
     every = ((1, 1, 2), (1, 2, 2))
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,), **{"data.score_every": every})
-    read = digest(make_study(points))
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,), **{"data.score_every": every})
+    read = digest(make_study(trials))
     factors = np.indices((30, 40)).reshape(2, -1)
     mu = np.stack([*factors, *(0 * factors), 0 * factors[0]], axis=1)
-    for point in points:
-        write_codes(read.study.trial_folder(point.slug) / "codes.npz", mu, sizes=(30, 40))
+    for trial in trials:
+        write_codes(read.study.trial_folder(trial.slug) / "codes.npz", mu, sizes=(30, 40))
     table = latent_table(read)
     assert table is not None
     assert set(table["data.score_every"]) == set(every)

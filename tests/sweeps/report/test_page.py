@@ -55,10 +55,10 @@ def page_of(study: Any, **options: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, write_study: Any, points_of: Any) -> Any:
+def finished(tmp_path_factory: pytest.TempPathFactory, write_study: Any, trials_of: Any) -> Any:
     """A finished study with pictures."""
-    points = points_of(betas=(0.25, 4, 64), seeds=(0, 1))
-    return write_study(tmp_path_factory.mktemp("runs") / "quick", points)
+    trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
+    return write_study(tmp_path_factory.mktemp("runs") / "quick", trials)
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +109,21 @@ def test_card_says_how_sure_it_is(page: str) -> None:
     [((0.2, 0.5, 0.1), "confirmed"), ((0.6, 0.3, 0.1), "refuted"), (None, "")],
 )
 def test_fresh_seeds_stand_with_the_best(
-    make_study: Any, points_of: Any, result_of: Any, fresh: Any, answer: str
+    make_study: Any, trials_of: Any, result_of: Any, fresh: Any, answer: str
 ) -> None:
     """What `sweeps confirm` found: both means, the gaps to both neighbours, and the answer."""
-    study = make_study(points_of(latent_dims=(5,)))
+    study = make_study(trials_of(latent_dims=(5,)))
     best = best_cells(study.frame(), score="mig").overall
     assert best is not None
     if fresh is not None:
-        points = points_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
+        trials = trials_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
         noise = (0.004, -0.003, 0.002)
         results = {
-            point.slug: result_of(point, scores={"mig": fresh[i] + noise[(seed + i) % 3]})
-            for point in points
-            for i, seed in [((1, 4, 16).index(point.values["beta"]), point.values["seed"])]
+            trial.slug: result_of(trial, scores={"mig": fresh[i] + noise[(seed + i) % 3]})
+            for trial in trials
+            for i, seed in [((1, 4, 16).index(trial.values["beta"]), trial.values["seed"])]
         }
-        make_study(points, folder="quick-confirm", results=results)
+        make_study(trials, folder="quick-confirm", results=results)
     text = " ".join(" ".join(Elements(page_of(study)).texts).split())
     assert ("On fresh seeds" in text) == (fresh is not None)
     if fresh is not None:
@@ -136,14 +136,14 @@ def test_fresh_seeds_stand_with_the_best(
 
 
 def test_neighbour_without_fresh_seeds_is_not_trained_yet(
-    make_study: Any, points_of: Any, result_of: Any
+    make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """A confirmation that has begun says what is missing, and no number that is none."""
-    study = make_study(points_of(latent_dims=(5,)))
-    points = points_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
+    study = make_study(trials_of(latent_dims=(5,)))
+    trials = trials_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
     make_study(
-        points, folder="quick-confirm",
-        results={point.slug: None for point in points if point.values["beta"] == 1},
+        trials, folder="quick-confirm",
+        results={trial.slug: None for trial in trials if trial.values["beta"] == 1},
     )  # fmt: skip
     text = " ".join(" ".join(Elements(page_of(study)).texts).split())
     block = text[text.index("On fresh seeds") : text.index("Score against")]
@@ -184,14 +184,14 @@ def test_same_study_gives_the_same_page(finished: Any, page: str) -> None:
     assert page_of(finished) == page
 
 
-def test_user_texts_are_escaped(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_user_texts_are_escaped(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """Names, values, commands and errors come out as they were typed, never as markup."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(HOSTILE,))
-    failed = result_of(points[1], state="failed", scores={}, attempt=3, error=HOSTILE)
-    scored = result_of(points[0], scores={"mig": 0.2, HOSTILE: 0.1})
-    results = {points[0].slug: scored, points[1].slug: failed}
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(HOSTILE,))
+    failed = result_of(trials[1], state="failed", scores={}, attempt=3, error=HOSTILE)
+    scored = result_of(trials[0], scores={"mig": 0.2, HOSTILE: 0.1})
+    results = {trials[0].slug: scored, trials[1].slug: failed}
     study = make_study(
-        points, results=results, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
+        trials, results=results, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
         data=HOSTILE, versions={HOSTILE: HOSTILE},
     )  # fmt: skip
     text = page_of(study)
@@ -202,60 +202,60 @@ def test_user_texts_are_escaped(make_study: Any, points_of: Any, result_of: Any)
     assert sum(tag == "script" for tag, _ in parsed.elements) == 5
 
 
-def test_half_finished_study_says_so(make_study: Any, points_of: Any) -> None:
+def test_half_finished_study_says_so(make_study: Any, trials_of: Any) -> None:
     """The counts, and that the best is the best so far."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    study = make_study(points, results={point.slug: None for point in points[2:]})
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
+    study = make_study(trials, results={trial.slug: None for trial in trials[2:]})
     text = " ".join(Elements(page_of(study)).texts)
     assert "2 of 4 trainings complete; 2 pending." in text
     assert "The best cell so far" in text
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_study_of_one_point_has_a_page(make_study: Any, points_of: Any, *, complete: bool) -> None:
+def test_study_of_one_trial_has_a_page(make_study: Any, trials_of: Any, *, complete: bool) -> None:
     """One training makes no curve; none makes an empty page."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    study = make_study(points, results={} if complete else {points[0].slug: None})
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    study = make_study(trials, results={} if complete else {trials[0].slug: None})
     text = " ".join(Elements(page_of(study)).texts)
     expected = "One training makes no curve" if complete else "there is no curve to draw"
     assert expected in text
 
 
-def test_given_command_is_shown(make_study: Any, points_of: Any) -> None:
+def test_given_command_is_shown(make_study: Any, trials_of: Any) -> None:
     """The command may be given in place of the recorded one."""
-    points = points_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    assert "bvae -m tracker=none" in page_of(make_study(points), command="bvae -m tracker=none")
+    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    assert "bvae -m tracker=none" in page_of(make_study(trials), command="bvae -m tracker=none")
 
 
 @pytest.mark.parametrize("embed_all", [False, True])
 def test_all_pictures_are_embedded_on_demand(
-    make_study: Any, points_of: Any, *, embed_all: bool
+    make_study: Any, trials_of: Any, *, embed_all: bool
 ) -> None:
     """Without it the others are loaded from the study's folder."""
-    points = points_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0,))
-    text = page_of(make_study(points, pictures=True), embed_all=embed_all)
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0,))
+    text = page_of(make_study(trials, pictures=True), embed_all=embed_all)
     found = re.search(r'id="embedded">(.*?)</script>', text)
     assert found is not None
-    assert set(json.loads(found[1])) == ({p.slug for p in points} if embed_all else set())
+    assert set(json.loads(found[1])) == ({p.slug for p in trials} if embed_all else set())
 
 
 @pytest.mark.parametrize(("sampled", "shown"), [(0.35, True), (0.48, False)])
 def test_scores_that_depend_on_how_they_are_read_are_flagged(
-    make_study: Any, points_of: Any, result_of: Any, *, sampled: float, shown: bool
+    make_study: Any, trials_of: Any, result_of: Any, *, sampled: float, shown: bool
 ) -> None:
     """A cell whose score on samples differs by more than .05 is named under the curve."""
-    points = points_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": sampled}
-    study = make_study(points, results={points[1].slug: result_of(points[1], scores=scores)})
+    study = make_study(trials, results={trials[1].slug: result_of(trials[1], scores=scores)})
     text = " ".join(Elements(page_of(study)).texts)
 
     assert shown == ("beta=4 latent_dim=5  mig 0.500, on samples 0.350 (-0.150)" in text)
     assert shown == ("reading of MIG differs by more than 0.05" in text)
 
 
-def test_claims_about_latents_stand_there_once(make_study: Any, points_of: Any) -> None:
+def test_claims_about_latents_stand_there_once(make_study: Any, trials_of: Any) -> None:
     """They are the same by every score."""
-    study = make_study(points_of(betas=(1, 4), latent_dims=(5,)))
+    study = make_study(trials_of(betas=(1, 4), latent_dims=(5,)))
     first, second = np.indices((30, 40)).reshape(2, -1).astype(np.float32)
     mu = np.stack([first, second, *[0 * first] * 3], axis=1)
     for slug in study.results:
@@ -294,15 +294,15 @@ class TestWhileSeedsAreMissing:
     """Fourteen configurations with two of three seeds: all that is said goes by these two."""
 
     @pytest.fixture
-    def running(self, make_study: Any, points_of: Any, result_of: Any) -> Any:
+    def running(self, make_study: Any, trials_of: Any, result_of: Any) -> Any:
         """Seven β of two latent sizes; the third seed of each waits."""
-        points = points_of(betas=(0.25, 1, 2, 4, 8, 16, 64), seeds=(0, 1, 2))
+        trials = trials_of(betas=(0.25, 1, 2, 4, 8, 16, 64), seeds=(0, 1, 2))
         results = {}
-        for point in points:
-            done = result_of(point)
+        for trial in trials:
+            done = result_of(trial)
             done["scores"]["mig_sampled"] = done["scores"]["mig"] - 0.1
-            results[point.slug] = None if point.values["seed"] == 2 else done
-        return make_study(points, results=results, base={STEPS: 1000})
+            results[trial.slug] = None if trial.values["seed"] == 2 else done
+        return make_study(trials, results=results, base={STEPS: 1000})
 
     def test_all_name_the_same_best(self, running: Any, capsys: Any) -> None:
         """`sweeps best`, budget, claims, flags and `confirm` speak of one configuration."""

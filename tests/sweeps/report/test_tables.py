@@ -25,20 +25,20 @@ def test_row_has_an_entry_for_every_column(make_study: Any) -> None:
     assert entries["wall_time_s"].text.endswith(" s")
 
 
-def test_missing_numbers_are_empty(make_study: Any, points_of: Any) -> None:
+def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
     """A training that has not run has coordinates and no results."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    read = digest(make_study(points, results={points[0].slug: None}))
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
+    read = digest(make_study(trials, results={trials[0].slug: None}))
     (row,) = trial_rows(read)
     assert row.state == "pending"
     assert [entry.value for entry in row.entries] == ["1", "5", "0", "", "", "", "", "", ""]
 
 
-def test_variants_stand_in_the_file_only(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """Scores of sampled codes would fill the table; the file has them."""
-    (point,) = points_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    result = result_of(point, scores={"mig": 0.1, "mig_sampled": 0.05})
-    read = digest(make_study([point], results={point.slug: result}))
+    (trial,) = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
+    result = result_of(trial, scores={"mig": 0.1, "mig_sampled": 0.05})
+    read = digest(make_study([trial], results={trial.slug: result}))
     assert "mig_sampled" not in [column.name for column in columns(read)]
     assert "mig_sampled" in read.frame.columns
 
@@ -54,16 +54,16 @@ def test_file_holds_the_frame(make_study: Any) -> None:
     assert table["mig"].to_numpy() == pytest.approx(read.frame["mig"].to_numpy(), abs=1e-11)
 
 
-def test_failures_have_their_reason(make_study: Any, points_of: Any, result_of: Any) -> None:
+def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """The first line of the error; without one, that is said."""
-    points = points_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(0,))
+    trials = trials_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(0,))
     failed = {"state": "failed", "scores": {}, "attempt": 3}
     results = {
-        points[0].slug: result_of(points[0], error="loss is NaN\n  at step 17", **failed),
-        points[1].slug: result_of(points[1], error=None, **failed),
+        trials[0].slug: result_of(trials[0], error="loss is NaN\n  at step 17", **failed),
+        trials[1].slug: result_of(trials[1], error=None, **failed),
     }
-    found = failures(digest(make_study(points, results=results)))
+    found = failures(digest(make_study(trials, results=results)))
     assert [(failure.slug, failure.error) for failure in found] == [
-        (points[0].slug, "loss is NaN"),
-        (points[1].slug, "no reason was recorded"),
+        (trials[0].slug, "loss is NaN"),
+        (trials[1].slug, "no reason was recorded"),
     ]

@@ -38,10 +38,10 @@ def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
     ]
 
 
-def test_complete_trainings_come_first(make_study: Any, points_of: Any) -> None:
+def test_complete_trainings_come_first(make_study: Any, trials_of: Any) -> None:
     """A click on a cell opens a training that has pictures."""
-    points = points_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
-    (cell,) = viewer_data(digest(make_study(points, results={points[0].slug: None})))
+    trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
+    (cell,) = viewer_data(digest(make_study(trials, results={trials[0].slug: None})))
     assert [(t["seed"], t["state"]) for t in cell["trials"]] == [(1, "complete"), (0, "pending")]
 
 

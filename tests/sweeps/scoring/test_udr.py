@@ -12,7 +12,7 @@ from sweeps.commands.conclude import described
 from sweeps.scoring import udr as module
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, load_study
-from tests.doubles.studies import make_study, points, write_result
+from tests.doubles.studies import make_study, trials, write_result
 
 
 def write_codes(study: Study, slug: str, mu: np.ndarray, *, rows: np.ndarray | None = None) -> None:
@@ -27,16 +27,16 @@ def write_codes(study: Study, slug: str, mu: np.ndarray, *, rows: np.ndarray | N
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """β = 1, whose three seeds have nothing in common, and β = 4, whose seeds are the same."""
-    made = make_study(tmp_path / "tested", points(seed=[0, 1, 2]), objective="udr")
-    for i, point in enumerate(made.points):
-        write_result(made, point, scores={})
-        seed = i if point.values["beta"] == 1 else 99
-        write_codes(made, point.slug, np.random.default_rng(seed).normal(size=(500, 3)))
+    made = make_study(tmp_path / "tested", trials(seed=[0, 1, 2]), objective="udr")
+    for i, trial in enumerate(made.trials):
+        write_result(made, trial, scores={})
+        seed = i if trial.values["beta"] == 1 else 99
+        write_codes(made, trial.slug, np.random.default_rng(seed).normal(size=(500, 3)))
     return load_study(made.folder.root)
 
 
 def slug(beta: int, seed: int) -> str:
-    """Return the name of a point."""
+    """Return the name of a trial."""
     return f"beta={beta},latent_dim=5,seed={seed}"
 
 
@@ -139,15 +139,15 @@ def test_a_damaged_file_is_computed_anew(study: Study, content: str) -> None:
 def test_a_study_without_codes_stays_as_it_is(tmp_path: Path) -> None:
     """Nothing is written where nothing can be compared."""
     made = make_study(tmp_path / "tested")
-    for point in made.points:
-        write_result(made, point)
+    for trial in made.trials:
+        write_result(made, trial)
 
     assert ("mig",) == refresh(load_study(made.folder.root)).score_names
     assert not made.folder.udr.exists()
 
 
 def test_it_stands_in_a_file_anyone_can_read(study: Study) -> None:
-    """Values by point, cell by cell."""
+    """Values by trial, cell by cell."""
     refresh(study)
 
     (first, second) = json.loads(study.folder.udr.read_text())["cells"]

@@ -25,7 +25,7 @@ from sweeps.scoring.untrained import (
 )
 from sweeps.study.study import Study
 from sweeps.study.trials import grid
-from tests.doubles.studies import CONFIGURATION, make_study, points
+from tests.doubles.studies import CONFIGURATION, make_study, trials
 
 PLACE = (("latent_dim", 5),)
 FLOOR = Floor(PLACE, "fast", "3x6x40x8x8", 3, {"mig": Level(0.01, 0.002)})
@@ -183,11 +183,11 @@ class TestAddFloors:
         assert 2 == len(counted)
         assert "kim2018" == read_floors(made.folder.floors)[PLACE].protocol
 
-    @pytest.mark.parametrize("case", ["not a training", "one point"])
+    @pytest.mark.parametrize("case", ["not a training", "one trial"])
     def test_not_for(self, tmp_path: Path, counted: list[tuple[int, str]], case: str) -> None:
         """What is no training has no networks, and one training makes no curve."""
-        listed = points([1], [0]) if case == "one point" else points()
-        trial = TRAINING if case == "one point" else "tests.doubles.fakes.instant"
+        listed = trials([1], [0]) if case == "one trial" else trials()
+        trial = TRAINING if case == "one trial" else "tests.doubles.fakes.instant"
         made = make_study(tmp_path / "a", listed, trial=trial)
         add_floors(made)
 
@@ -197,7 +197,7 @@ class TestAddFloors:
 
 class TestReadFloors:
     def test_what_was_written(self, tmp_path: Path) -> None:
-        """Places come back as points have them, lists as tuples."""
+        """Places come back as trials have them, lists as tuples."""
         place = (("latent_dim", 5), ("data.score_every", (1, 2)), ("optimizer.lr", 0.001))
         floor = replace(FLOOR, place=place)
         write_floors(tmp_path / "floors.json", [FLOOR, floor])
@@ -234,5 +234,5 @@ class TestReadFloors:
 
 
 def test_place_leaves_out_beta_and_seed(tmp_path: Path) -> None:
-    """The points of a line share theirs."""
-    assert {PLACE} == {place_of(point) for point in points()}
+    """The trials of a line share theirs."""
+    assert {PLACE} == {place_of(trial) for trial in trials()}

@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.search.pruning import falls_behind, means_by_step, pruner_named, should_prune
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
 GOOD = [{500: 0.1, 1000: 0.2, 1500: level} for level in (0.3, 0.4, 0.5)]
 
@@ -66,9 +66,9 @@ class TestFallsBehind:
 def test_a_cell_is_compared_with_its_own_line() -> None:
     """The other β of the same latent size; larger latent layers, however good, are another line."""
 
-    def scores(latent_dim: int, levels: list[float]) -> dict[Point, dict[int, float]]:
+    def scores(latent_dim: int, levels: list[float]) -> dict[Trial, dict[int, float]]:
         return {
-            Point.of({"beta": beta, "latent_dim": latent_dim, "seed": seed}): {1500: level}
+            Trial.of({"beta": beta, "latent_dim": latent_dim, "seed": seed}): {1500: level}
             for beta, level in enumerate(levels, start=1)
             for seed in (0, 1)
         }
@@ -76,10 +76,10 @@ def test_a_cell_is_compared_with_its_own_line() -> None:
     pruner = pruner_named("percentile", max_steps=3000)
     low, high = scores(5, [0.1, 0.2, 0.2, 0.2]), scores(10, [0.8, 0.9, 0.9, 0.9])
     pruned = {
-        (point.values["latent_dim"], point.values["beta"]): should_prune(
-            point, low | high, pruner=pruner
+        (trial.values["latent_dim"], trial.values["beta"]): should_prune(
+            trial, low | high, pruner=pruner
         )
-        for point in low | high
+        for trial in low | high
     }
 
     assert {(5, 1), (10, 1)} == {cell for cell, is_pruned in pruned.items() if is_pruned}

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from bvae.exceptions import ConfigError
-from sweeps.search.samplers import SystemAttrs, named, next_point
+from sweeps.search.samplers import SystemAttrs, named, next_trial
 from sweeps.search.search import SAMPLERS, Choices, Interval, Search
 from sweeps.study.ranking import Ending
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
 SPACE = {"beta": Interval(0.25, 64, log=True), "latent_dim": Choices.of([3, 5, 10, 20])}
 
@@ -19,25 +19,25 @@ def search(sampler: object = "tpe", **changes: Any) -> Search:
     return Search(sampler=named(sampler), **options)
 
 
-def score(point: Point) -> float:
+def score(trial: Trial) -> float:
     """Peak at β = 8 and ten latents."""
-    beta, size = float(str(point.values["beta"])), float(str(point.values["latent_dim"]))
+    beta, size = float(str(trial.values["beta"])), float(str(trial.values["latent_dim"]))
     return 1 - 0.2 * abs(math.log2(beta / 8)) - 0.1 * abs(math.log2(size / 10))
 
 
-def run(asked: Search, number: int, *, forgetful: bool = False) -> dict[Point, Ending | None]:
-    """Search for so many points; a forgetful one loses the system_attrs of its sampler."""
-    tried: dict[Point, Ending | None] = {point: Ending(score(point)) for point in asked.start()}
+def run(asked: Search, number: int, *, forgetful: bool = False) -> dict[Trial, Ending | None]:
+    """Search for so many trials; a forgetful one loses the system_attrs of its sampler."""
+    tried: dict[Trial, Ending | None] = {trial: Ending(score(trial)) for trial in asked.start()}
     system_attrs: dict[str, SystemAttrs] = {}
     while len(tried) < number:
-        found = next_point(asked, tried, system_attrs={} if forgetful else system_attrs)
+        found = next_trial(asked, tried, system_attrs={} if forgetful else system_attrs)
         assert found is not None
-        system_attrs[found.point.slug] = found.system_attrs
-        tried[found.point] = Ending(score(found.point))
+        system_attrs[found.trial.slug] = found.system_attrs
+        tried[found.trial] = Ending(score(found.trial))
     return tried
 
 
-def scores(tried: Mapping[Point, Ending | None]) -> list[float]:
+def scores(tried: Mapping[Trial, Ending | None]) -> list[float]:
     """Return the scores that are there, in the order they came."""
     return [end.score for end in tried.values() if end is not None and end.score is not None]
 
@@ -45,28 +45,28 @@ def scores(tried: Mapping[Point, Ending | None]) -> list[float]:
 @pytest.mark.parametrize("name", SAMPLERS)
 class TestEverySampler:
     def test_draws_within_the_space(self, name: str) -> None:
-        """Each point is new, and one that the search may find."""
+        """Each trial is new, and one that the search may find."""
         asked = search(name)
         tried = run(asked, 14)
 
         assert 14 == len(tried)
-        assert all(asked.holds(point) for point in tried)
+        assert all(asked.holds(trial) for trial in tried)
 
     def test_what_is_known_decides(self, name: str) -> None:
-        """The same points so far give the same next point: a kill changes nothing."""
+        """The same trials so far give the same next trial: a kill changes nothing."""
         asked = search(name)
         tried = run(asked, 9)
 
-        assert next_point(asked, tried, system_attrs={}) == next_point(
+        assert next_trial(asked, tried, system_attrs={}) == next_trial(
             asked, tried, system_attrs={}
         )
 
-    def test_points_of_other_places_are_left_out(self, name: str) -> None:
+    def test_trials_of_other_places_are_left_out(self, name: str) -> None:
         """Those of an earlier grid, or of a wider interval: no sampler could take them."""
         asked = search(name)
-        tried = run(asked, 8) | {Point.of({"beta": 999, "latent_dim": 7, "seed": 0}): Ending(0.0)}
+        tried = run(asked, 8) | {Trial.of({"beta": 999, "latent_dim": 7, "seed": 0}): Ending(0.0)}
 
-        assert next_point(asked, tried, system_attrs={}) is not None
+        assert next_trial(asked, tried, system_attrs={}) is not None
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
@@ -91,15 +91,15 @@ def test_cma_es_remembers() -> None:
 
 
 def test_who_is_at_work_is_known() -> None:
-    """Points without a score are being trained; TPE keeps away from them."""
+    """Trials without a score are being trained; TPE keeps away from them."""
     asked = search("tpe")
     tried = run(asked, 12)
-    first = next_point(asked, tried, system_attrs={})
+    first = next_trial(asked, tried, system_attrs={})
     assert first is not None
-    second = next_point(asked, {**tried, first.point: None}, system_attrs={})
+    second = next_trial(asked, {**tried, first.trial: None}, system_attrs={})
 
     assert second is not None
-    assert first.point.cell != second.point.cell
+    assert first.trial.cell != second.trial.cell
 
 
 def test_names_and_groups_are_searched_too() -> None:
@@ -110,7 +110,7 @@ def test_names_and_groups_are_searched_too() -> None:
         "model": Choices.of(["mlp", "conv"]),
         "optimizer.lr": Interval(1e-4, 1e-2, log=True),
     }
-    found = [point.values for point in run(search("tpe", space=space), 12)]
+    found = [trial.values for trial in run(search("tpe", space=space), 12)]
 
     assert {"mlp", "conv"} == {values["model"] for values in found}
     assert all(1e-4 <= float(str(values["optimizer.lr"])) <= 1e-2 for values in found)

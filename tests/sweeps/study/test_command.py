@@ -5,9 +5,9 @@ import shlex
 import pytest
 
 from sweeps.study.command import extend, reproduce, sweep, without_multirun, words
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 
-POINT = Point.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
+POINT = Trial.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ POINT = Point.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
     ],
 )
 def test_sweep_becomes_a_single_run(command: str, expected: str) -> None:
-    """What makes it a sweep goes, the point's own values come, in a study of its own."""
+    """What makes it a sweep goes, the trial's own values come, in a study of its own."""
     again = reproduce(POINT, command=command, study="quick")
     added = ["beta=0.5", "latent_dim=10", "seed=2", "study=quick-again"]
     assert shlex.split(again) == [*expected.split(), *added]
@@ -30,8 +30,8 @@ def test_sweep_becomes_a_single_run(command: str, expected: str) -> None:
 
 def test_hostile_values_stay_one_word() -> None:
     """A name with blanks, quotes and shell syntax reaches Hydra as one quoted value."""
-    point = Point.of({"beta": 1, "latent_dim": 2, "seed": 0, "model": "it's $(rm -rf /)"})
-    words = shlex.split(reproduce(point, command="bvae -m", study="a b"))
+    trial = Trial.of({"beta": 1, "latent_dim": 2, "seed": 0, "model": "it's $(rm -rf /)"})
+    words = shlex.split(reproduce(trial, command="bvae -m", study="a b"))
     assert words[-2:] == ["model='it\\'s $(rm -rf /)'", "study='a b-again'"]
 
 

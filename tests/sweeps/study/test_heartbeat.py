@@ -236,7 +236,7 @@ class TestWorkerRegistry:
         clock.append(1061.0)
         assert not registry.is_alive("worker-new")
 
-    def test_only_living_workers_with_a_point_have_a_slug(self, tmp_path: Path) -> None:
+    def test_only_living_workers_with_a_trial_have_a_slug(self, tmp_path: Path) -> None:
         """Dead and idle workers are left out."""
         write(tmp_path, ELSEWHERE)
         write(tmp_path, replace(ELSEWHERE, name="worker-idle", slug=None))

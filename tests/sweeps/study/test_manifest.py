@@ -8,13 +8,13 @@ from bvae.exceptions import ConfigError
 from sweeps.study.manifest import SCHEMA, Manifest, combination
 from sweeps.study.study import load_study
 from sweeps.study.trials import grid
-from tests.doubles.studies import CONFIGURATION, manifest, points
+from tests.doubles.studies import CONFIGURATION, manifest, trials
 
 
 class TestManifest:
     def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
         """Nothing is lost on the way to disk and back."""
-        made = manifest(points(), axes=["optimizer.lr"], versions={"torch": "2"})
+        made = manifest(trials(), axes=["optimizer.lr"], versions={"torch": "2"})
         made.write(tmp_path / "manifest.json")
 
         assert made == Manifest.read(tmp_path / "manifest.json")
@@ -29,7 +29,7 @@ class TestManifest:
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "a"}'])
     def test_a_damaged_one_is_told(self, tmp_path: Path, content: str) -> None:
-        """It is not taken for a study without points."""
+        """It is not taken for a study without trials."""
         (tmp_path / "manifest.json").write_text(content)
 
         with pytest.raises(ConfigError, match="not a manifest this version can read"):
@@ -37,7 +37,7 @@ class TestManifest:
 
     def test_a_newer_schema_is_told(self, tmp_path: Path) -> None:
         """A manifest that may mean something else is not guessed at."""
-        content = dataclasses.asdict(manifest(points())) | {"schema": SCHEMA + 1}
+        content = dataclasses.asdict(manifest(trials())) | {"schema": SCHEMA + 1}
         (tmp_path / "manifest.json").write_text(json.dumps(content))
 
         with pytest.raises(ConfigError, match="written by a newer version"):
@@ -45,16 +45,17 @@ class TestManifest:
 
     def test_keys_of_later_versions_are_left_out(self, tmp_path: Path) -> None:
         """A key that is new within the same schema does no harm."""
-        content = dataclasses.asdict(manifest(points())) | {"new": 1}
-        (tmp_path / "manifest.json").write_text(json.dumps(content))
+        path = tmp_path / "manifest.json"
+        manifest(trials()).write(path)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"new": 1}))
 
-        assert manifest(points()) == Manifest.read(tmp_path / "manifest.json")
+        assert manifest(trials()) == Manifest.read(path)
 
 
 class TestConfiguration:
     def test_swept_values_are_set(self) -> None:
-        """Coordinates and dotted keys have the point's values; all else is as composed."""
-        (point,) = grid(
+        """Coordinates and dotted keys have the trial's values; all else is as composed."""
+        (trial,) = grid(
             {
                 "beta": [0.5],
                 "latent_dim": [7],
@@ -63,9 +64,9 @@ class TestConfiguration:
                 "data.score_every": [[1, 2, 1, 2, 2]],
             }
         )[0]
-        made = manifest([point], axes=["optimizer.lr", "data.score_every"])
+        made = manifest([trial], axes=["optimizer.lr", "data.score_every"])
 
-        found = made.configuration(point)
+        found = made.configuration(trial)
 
         assert (0.5, 7, 3) == (found["beta"], found["latent_dim"], found["seed"])
         assert {"name": "adam", "lr": 1e-4} == found["optimizer"]
@@ -81,19 +82,19 @@ class TestConfiguration:
         assert {"name": "conv"} == made.configuration(listed[1])["model"]
 
     def test_what_depends_on_swept_keys_is_resolved_last(self) -> None:
-        """Each point has its own values, also inside texts, lists, and by way of other keys."""
+        """Each trial has its own values, also inside texts, lists, and by way of other keys."""
         changed = CONFIGURATION | {
             "optimizer": {"name": "adam", "lr": "${data.variance}"},
             "data": CONFIGURATION["data"]
             | {"variance": "${beta}", "score_every": [1, "${latent_dim}"]},
             "tracker": {"name": "none", "mode": "offline", "project": "a_${seed}"},
         }
-        listed = points(beta=[0.5, 2], seed=[0, 1])
+        listed = trials(beta=[0.5, 2], seed=[0, 1])
         made = manifest(listed, configurations={"": changed})
 
-        for point in listed:
-            found = made.configuration(point)
-            beta, seed = point.values["beta"], point.values["seed"]
+        for trial in listed:
+            found = made.configuration(trial)
+            beta, seed = trial.values["beta"], trial.values["seed"]
             assert (beta, beta) == (found["optimizer"]["lr"], found["data"]["variance"])
             assert [1, 5] == found["data"]["score_every"]
             assert f"a_{seed}" == found["tracker"]["project"]
@@ -105,23 +106,23 @@ class TestConfiguration:
     def test_what_cannot_be_resolved_is_named(self) -> None:
         """The key that holds it, and what is not there."""
         changed = CONFIGURATION | {"optimizer": {"name": "adam", "lr": "${betta}"}}
-        made = manifest(points(), configurations={"": changed})
+        made = manifest(trials(), configurations={"": changed})
 
         with pytest.raises(ConfigError, match=r"optimizer\.lr: .*'betta'"):
-            made.configuration(points()[0])
+            made.configuration(trials()[0])
 
     @pytest.mark.parametrize(("base", "expected"), [({}, None), ({"trainer.max_steps": 7}, 7)])
     def test_steps(self, base: dict[str, object], expected: int | None) -> None:
         """Known where all trials take as many."""
-        assert expected == manifest(points(), base=base).steps
-        assert manifest(points(), base={"trainer.max_steps": "${latent_dim}"}).steps is None
+        assert expected == manifest(trials(), base=base).steps
+        assert manifest(trials(), base={"trainer.max_steps": "${latent_dim}"}).steps is None
 
     def test_the_manifest_is_not_changed(self) -> None:
-        """What one point sets the next does not see."""
-        made = manifest(points(beta=[1, 4]))
-        made.configuration(made_point := points(beta=[1])[0])["trainer"]["max_steps"] = 0
+        """What one trial sets the next does not see."""
+        made = manifest(trials(beta=[1, 4]))
+        made.configuration(made_trial := trials(beta=[1])[0])["trainer"]["max_steps"] = 0
 
-        assert CONFIGURATION["trainer"] == made.configuration(made_point)["trainer"]
+        assert CONFIGURATION["trainer"] == made.configuration(made_trial)["trainer"]
 
     @pytest.mark.parametrize(
         ("choices", "expected"), [({}, ""), ({"model": "mlp", "data": "x"}, "data=x,model=mlp")]

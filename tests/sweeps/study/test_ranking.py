@@ -10,9 +10,9 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.ranking import Ending, Ranked, best, may_win, ranked
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Cell, Point
+from sweeps.study.trials import Cell, Trial
 from sweeps.workers.progress import Progress
-from tests.doubles.studies import make_search, make_study, points, write_result
+from tests.doubles.studies import make_search, make_study, trials, write_result
 
 MODULARITY = {1: 0.5, 4: 0.7, 64: 1.0}
 """By β; of no latent, as at β = 64, it is 1."""
@@ -63,7 +63,7 @@ class TestRanked:
     @staticmethod
     def of(*endings: Ending, n_seeds: int = 1) -> Ranked[Cell]:
         """Return the configuration with these endings."""
-        ended = zip(points(beta=[4], seed=range(9)), endings, strict=False)
+        ended = zip(trials(beta=[4], seed=range(9)), endings, strict=False)
         (found,) = ranked(ended, n_seeds=n_seeds)
         return found
 
@@ -83,11 +83,11 @@ class TestRanked:
         assert not self.of(Ending(0.2), n_seeds=2).eligible
 
 
-def end(study: Study, point: Point) -> None:
+def end(study: Study, trial: Trial) -> None:
     """Write a complete result; β = 64 has collapsed."""
-    beta = int(str(point.values["beta"]))
+    beta = int(str(trial.values["beta"]))
     scores = {"modularity": MODULARITY.get(beta, 0.4)}
-    write_result(study, point, scores=scores, active_latents=0 if beta == 64 else 3)
+    write_result(study, trial, scores=scores, active_latents=0 if beta == 64 else 3)
 
 
 def live(study: Study) -> str | None:
@@ -101,10 +101,10 @@ def live(study: Study) -> str | None:
 class TestACollapsedConfigurationIsNotBest:
     def test_in_a_grid(self, tmp_path: Path) -> None:
         """The live display names what the last line names: not the collapsed one."""
-        listed = points(beta=list(MODULARITY))
+        listed = trials(beta=list(MODULARITY))
         study = make_study(tmp_path / "tested", listed, objective="modularity")
-        for point in listed:
-            end(study, point)
+        for trial in listed:
+            end(study, trial)
 
         assert "beta=4 latent_dim=5" == live(study)
         assert "best: beta=4 latent_dim=5 " in best_line(load_study(study.folder.root))
@@ -112,20 +112,20 @@ class TestACollapsedConfigurationIsNotBest:
     def test_in_a_search(self, tmp_path: Path) -> None:
         """Its leader, which is trained on the next seed, is not the collapsed one either."""
         study = make_search(tmp_path / "tested", objective="modularity")
-        for point in study.points:
-            end(study, point)
+        for trial in study.trials:
+            end(study, trial)
         queue = Queue(study)
         queue.reconcile(WorkerRegistry(study.folder.workers))
         found = queue.lease("w")
 
         assert found is not None
-        assert {"beta": 4, "latent_dim": 10, "seed": 1} == found.point.values
+        assert {"beta": 4, "latent_dim": 10, "seed": 1} == found.trial.values
 
     def test_until_it_has_all_its_seeds(self, tmp_path: Path) -> None:
         """A search names none best before: what the last line says, the live display says."""
         study = make_search(tmp_path / "tested", objective="modularity")
-        for point in study.points:
-            end(study, point)
+        for trial in study.trials:
+            end(study, trial)
 
         assert live(study) is None
         assert "no best cell" in best_line(load_study(study.folder.root))

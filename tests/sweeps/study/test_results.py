@@ -6,18 +6,18 @@ import pytest
 from bvae.trial import TrialResult
 from sweeps.study.results import ABANDONED, Results
 from sweeps.study.study import Study
-from tests.doubles.studies import make_study, points, result, write_result
+from tests.doubles.studies import make_study, result, trials, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of four points without results."""
+    """A study of four trials without results."""
     return make_study(tmp_path / "tested")
 
 
 def test_what_the_engine_needs_of_a_result(study: Study) -> None:
     """State, attempt, the objective, the first line of the error, and the time."""
-    failed, complete = points()[:2]
+    failed, complete = trials()[:2]
     write_result(study, complete, scores={"mig": 0.5, "beta_vae": 0.9})
     write_result(
         study, failed, state="failed", attempt=2, scores={}, error="ValueError: no\nTraceback"
@@ -45,52 +45,52 @@ def test_what_the_engine_needs_of_a_result(study: Study) -> None:
 
 def test_a_file_is_read_when_it_has_changed(study: Study) -> None:
     """The same object comes back until another result is in its place."""
-    point = points()[0]
-    write_result(study, point)
+    trial = trials()[0]
+    write_result(study, trial)
     results = Results(study)
-    first = results.read(point.slug)
+    first = results.read(trial.slug)
 
-    assert first is results.read(point.slug)
-    write_result(study, point, scores={"mig": 0.75})
-    second = results.read(point.slug)
+    assert first is results.read(trial.slug)
+    write_result(study, trial, scores={"mig": 0.75})
+    second = results.read(trial.slug)
     assert second is not None
     assert 0.75 == second.value
 
 
 def test_a_result_that_is_gone_is_forgotten(study: Study) -> None:
     """A retry sets it aside; one put back with the same times is seen again."""
-    point = points()[0]
-    write_result(study, point)
-    path = study.folder.trial(point.slug).result
+    trial = trials()[0]
+    write_result(study, trial)
+    path = study.folder.trial(trial.slug).result
     results = Results(study)
-    results.read(point.slug)
+    results.read(trial.slug)
     path.rename(path.with_name("aside"))
 
-    assert results.read(point.slug) is None
+    assert results.read(trial.slug) is None
     path.with_name("aside").rename(path)
-    assert results.read(point.slug) is not None
+    assert results.read(trial.slug) is not None
 
 
 def test_a_damaged_result_is_none_until_it_is_whole(study: Study) -> None:
     """What cannot be read is looked at again."""
-    point = points()[0]
-    path = study.folder.trial(point.slug).result
+    trial = trials()[0]
+    path = study.folder.trial(trial.slug).result
     path.parent.mkdir(parents=True)
     path.write_text("{")
     results = Results(study)
 
-    assert results.read(point.slug) is None
+    assert results.read(trial.slug) is None
     stamp = path.stat().st_mtime_ns
-    result(point).write(path)
+    result(trial).write(path)
     os.utime(path, ns=(stamp, stamp))
-    assert results.read(point.slug) is not None
+    assert results.read(trial.slug) is not None
 
 
 def test_a_score_that_is_no_number_is_no_value(study: Study) -> None:
     """Neither Optuna nor a mean can do anything with NaN."""
-    write_result(study, points()[0], scores={"mig": float("nan")})
+    write_result(study, trials()[0], scores={"mig": float("nan")})
 
-    ended = Results(study).read(points()[0].slug)
+    ended = Results(study).read(trials()[0].slug)
     assert ended is not None
     assert ended.value is None
 
@@ -99,44 +99,44 @@ def test_a_score_that_is_no_number_is_no_value(study: Study) -> None:
     ("error", "expected"),
     [(f"{ABANDONED} 10 times", True), ("ValueError: its worker died", False), (None, False)],
 )
-def test_an_abandoned_point_is_known(study: Study, error: str | None, expected: bool) -> None:
+def test_an_abandoned_trial_is_known(study: Study, error: str | None, expected: bool) -> None:
     """Deaths of workers are distinguished from failures of attempts."""
-    write_result(study, points()[0], state="failed", error=error)
+    write_result(study, trials()[0], state="failed", error=error)
 
-    ended = Results(study).read(points()[0].slug)
+    ended = Results(study).read(trials()[0].slug)
     assert ended is not None
     assert expected is ended.is_abandoned
 
 
 def test_what_is_written_is_known(study: Study) -> None:
-    """As the engine sees it; a point is complete when its result counts."""
-    point = points()[0]
+    """As the engine sees it; a trial is complete when its result counts."""
+    trial = trials()[0]
     results = Results(study)
 
-    assert not results.is_complete(point.slug)
-    assert "failed" == results.write(point.slug, result(point, state="failed", scores={})).state
-    assert not results.is_complete(point.slug)
-    assert 0.5 == results.write(point.slug, result(point, scores={"mig": 0.5})).value
-    assert results.is_complete(point.slug)
+    assert not results.is_complete(trial.slug)
+    assert "failed" == results.write(trial.slug, result(trial, state="failed", scores={})).state
+    assert not results.is_complete(trial.slug)
+    assert 0.5 == results.write(trial.slug, result(trial, scores={"mig": 0.5})).value
+    assert results.is_complete(trial.slug)
 
 
 def test_a_shorter_training_outlives_one_that_failed(study: Study) -> None:
-    """A continued point may fail; the earlier result is kept beside the failure."""
-    point = points()[0]
+    """A continued trial may fail; the earlier result is kept beside the failure."""
+    trial = trials()[0]
     results = Results(study)
-    results.write(point.slug, result(point, steps=10, scores={"mig": 0.5}))
-    results.write(point.slug, result(point, state="failed", scores={}))
+    results.write(trial.slug, result(trial, steps=10, scores={"mig": 0.5}))
+    results.write(trial.slug, result(trial, state="failed", scores={}))
 
-    kept = TrialResult.read(study.folder.trial(point.slug).root / "result.10.json")
+    kept = TrialResult.read(study.folder.trial(trial.slug).root / "result.10.json")
     assert kept is not None
     assert {"mig": 0.5} == kept.scores
 
 
 def test_a_result_that_cannot_be_read_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that takes a file and does not give it back is an error of the disk."""
-    point = points()[0]
-    write_result(study, point)
+    trial = trials()[0]
+    write_result(study, trial)
     monkeypatch.setattr(TrialResult, "write", lambda self, path: path.write_text("{"))
 
     with pytest.raises(OSError, match="the result just written cannot be read"):
-        Results(study).write(point.slug, result(point))
+        Results(study).write(trial.slug, result(trial))

@@ -18,23 +18,23 @@ def study(tmp_path: Path) -> Study:
 class TestIdentity:
     def test_a_name_for_people_and_an_id_of_its_own(self, study: Study) -> None:
         """The id is the same for each attempt, and no other study has it."""
-        manifest, point = study.manifest, study.points[0]
+        manifest, trial = study.manifest, study.trials[0]
         other = make_study(study.folder.root, study_id="1" * 32).manifest
 
-        found = identity(manifest, point)
+        found = identity(manifest, trial)
         assert ("tested", "b1-m5-s0") == (found.study, found.name)
         assert ("dsprites32", "mlp", "fast") == found.tags
-        assert found == identity(manifest, point)
-        assert found.run_id != identity(other, point).run_id
-        assert found.run_id != identity(manifest, study.points[1]).run_id
+        assert found == identity(manifest, trial)
+        assert found.run_id != identity(other, trial).run_id
+        assert found.run_id != identity(manifest, study.trials[1]).run_id
 
     def test_further_axes_are_in_the_name(self, tmp_path: Path) -> None:
         """Runs that differ in them only are told apart."""
         values: dict[str, Any] = {"beta": [0.5], "latent_dim": [2], "seed": [0]}
-        (point,) = grid(values | {"optimizer.lr": [1e-4]})[0]
-        study = make_study(tmp_path / "tested", [point], axes=["optimizer.lr"])
+        (trial,) = grid(values | {"optimizer.lr": [1e-4]})[0]
+        study = make_study(tmp_path / "tested", [trial], axes=["optimizer.lr"])
 
-        assert "b0.5-m2-s0-optimizer.lr=0.0001" == identity(study.manifest, point).name
+        assert "b0.5-m2-s0-optimizer.lr=0.0001" == identity(study.manifest, trial).name
 
 
 def test_the_report_is_a_run_of_its_own(study: Study) -> None:
@@ -42,7 +42,7 @@ def test_the_report_is_a_run_of_its_own(study: Study) -> None:
     found = report_identity(study.manifest)
 
     assert ("tested", "tested-report", "sweep-report") == (found.study, found.name, found.job_type)
-    ids = {identity(study.manifest, point).run_id for point in study.points}
+    ids = {identity(study.manifest, trial).run_id for trial in study.trials}
     assert found.run_id not in ids
     other = make_study(study.folder.root, study_id="1" * 32).manifest
     assert found.run_id != report_identity(other).run_id

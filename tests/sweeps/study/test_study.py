@@ -9,15 +9,15 @@ from bvae.exceptions import DataError
 from sweeps.analysis.curve import write_curve
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Point, grid
-from tests.doubles.studies import make_search, make_study, points, slugs, write_result
+from sweeps.study.trials import Trial, grid
+from tests.doubles.studies import make_search, make_study, slugs, trials, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """One point of each state: complete, failed, pruned, to be tried again, running, untouched."""
-    made = make_study(tmp_path / "tested", points(beta=[1, 4, 16], seed=[0, 1]))
-    one, two, three, four = made.points[:4]
+    """One trial of each state: complete, failed, pruned, to be tried again, running, untouched."""
+    made = make_study(tmp_path / "tested", trials(beta=[1, 4, 16], seed=[0, 1]))
+    one, two, three, four = made.trials[:4]
     write_result(made, one, scores={"mig": 0.5, "beta_vae": 0.9}, losses={"recon": 40.0})
     write_result(made, two, state="failed", attempt=3, error="ValueError: no\nTraceback", scores={})
     write_result(made, three, state="pruned", scores={"mig": 0.1})
@@ -26,8 +26,8 @@ def study(tmp_path: Path) -> Study:
 
 
 class TestStates:
-    def test_each_point_has_one(self, study: Study) -> None:
-        """A failed attempt that is not the last leaves the point pending."""
+    def test_each_trial_has_one(self, study: Study) -> None:
+        """A failed attempt that is not the last leaves the trial pending."""
         with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
             worker.report(slugs(study)[4])
             states = list(load_study(study.folder.root).states.values())
@@ -35,7 +35,7 @@ class TestStates:
         assert ["complete", "failed", "pruned", "pending", "running", "pending"] == states
 
     def test_counts_sum_to_expected(self, study: Study) -> None:
-        """Every point is counted, once."""
+        """Every trial is counted, once."""
         counts = study.counts
 
         assert {
@@ -48,16 +48,16 @@ class TestStates:
         } == counts
         assert counts["expected"] == sum(counts.values()) - counts["expected"]
 
-    def test_points_that_a_search_has_yet_to_find_are_pending(self, tmp_path: Path) -> None:
+    def test_trials_that_a_search_has_yet_to_find_are_pending(self, tmp_path: Path) -> None:
         """A search of twelve trainings expects twelve, whatever was found so far."""
         study = make_search(tmp_path / "search")
-        write_result(study, study.points[0])
+        write_result(study, study.trials[0])
 
         counts = load_study(study.folder.root).counts
         assert (12, 1, 11) == (counts.pop("expected"), counts["complete"], counts["pending"])
         assert 12 == sum(counts.values())
 
-    def test_a_worker_at_a_finished_point_runs_nothing(self, study: Study) -> None:
+    def test_a_worker_at_a_finished_trial_runs_nothing(self, study: Study) -> None:
         """A result decides, whatever a slow worker is still at."""
         with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
             worker.report(slugs(study)[0])
@@ -72,17 +72,17 @@ class TestStates:
 
     def test_a_result_of_a_newer_version_is_told(self, study: Study) -> None:
         """It must not be taken for a damaged one, and run again."""
-        write_result(study, study.points[0], schema=99)
+        write_result(study, study.trials[0], schema=99)
 
         with pytest.raises(DataError, match="newer version"):
             _ = load_study(study.folder.root).counts
 
-    def test_a_point_by_its_slug(self, study: Study) -> None:
+    def test_a_trial_by_its_slug(self, study: Study) -> None:
         """The very one."""
-        assert study.point(slugs(study)[1]) is study.points[1]
+        assert study.trial(slugs(study)[1]) is study.trials[1]
 
     def test_failures_have_reasons(self, study: Study) -> None:
-        """Failed points and failed attempts, each with the first line of the error."""
+        """Failed trials and failed attempts, each with the first line of the error."""
         assert [
             f"failed {slugs(study)[1]}: ValueError: no",
             f"attempt 1 of 3 at {slugs(study)[3]}: OSError: once",
@@ -90,7 +90,7 @@ class TestStates:
 
 
 class TestFrame:
-    def test_a_row_for_each_point(self, study: Study) -> None:
+    def test_a_row_for_each_trial(self, study: Study) -> None:
         """In the order to run, with states and coordinates as numbers."""
         frame = study.frame()
 
@@ -109,10 +109,10 @@ class TestFrame:
         assert "OSError: once" == frame["error"][3]
 
     def test_beta_norm_is_known_before_a_result(self, study: Study) -> None:
-        """β·M/N of every point: 16 · 5 / 1024 = 0.078125."""
+        """β·M/N of every trial: 16 · 5 / 1024 = 0.078125."""
         assert 0.078125 == study.frame()["beta_norm"][1]
 
-    def test_beta_norm_goes_by_the_images_of_the_point(self, tmp_path: Path) -> None:
+    def test_beta_norm_goes_by_the_images_of_the_trial(self, tmp_path: Path) -> None:
         """Where data sets are swept, N is not the same: 64 x 64 pixels and 32 x 32."""
         listed, _ = grid(
             {"beta": [16], "latent_dim": [5], "seed": [0], "data": ["dsprites", "dsprites32"]}
@@ -126,7 +126,7 @@ class TestFrame:
         listed, _ = grid({"beta": [16], "latent_dim": [5], "seed": [0], "data": ["folder"]})
         made = make_study(tmp_path / "tested", listed, axes=["data"], image_size=4096)
         before = made.frame()["beta_norm"][0]
-        write_result(made, made.points[0], data={"image_shape": [3, 32, 32]})
+        write_result(made, made.trials[0], data={"image_shape": [3, 32, 32]})
 
         after = load_study(made.folder.root).frame()["beta_norm"][0]
 
@@ -192,13 +192,13 @@ def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
     assert len(paths) == len(set(paths))
 
 
-def test_points_are_those_of_the_manifest(tmp_path: Path) -> None:
-    """A β of 4.0 in the file is the point of β = 4."""
+def test_trials_are_those_of_the_manifest(tmp_path: Path) -> None:
+    """A β of 4.0 in the file is the trial of β = 4."""
     made = make_study(tmp_path / "tested")
     content = json.loads(made.folder.manifest.read_text())
     content["points"] = [{"beta": 4.0, "latent_dim": 5, "seed": 0}]
     made.folder.manifest.write_text(json.dumps(content))
 
-    assert (Point.of({"beta": 4, "latent_dim": 5, "seed": 0}),) == load_study(
+    assert (Trial.of({"beta": 4, "latent_dim": 5, "seed": 0}),) == load_study(
         made.folder.root
-    ).points
+    ).trials

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sweeps.study.trials import MAX_SLUG, Point, bisection, canonical, grid, in_order, text
+from sweeps.study.trials import MAX_SLUG, Trial, bisection, canonical, grid, in_order, text
 
 
 class TestCanonical:
@@ -45,25 +45,25 @@ class TestText:
         assert expected == text(canonical(value))
 
 
-class TestPoint:
+class TestTrial:
     def test_beta_latents_and_seed_come_first(self) -> None:
         """The order of coordinates is fixed; further keys follow by name."""
-        point = Point.of(
+        trial = Trial.of(
             {"optimizer.lr": 1e-3, "seed": 0, "beta": 4.0, "model": "mlp"} | {"latent_dim": 10}
         )
 
-        assert "beta=4,latent_dim=10,seed=0,model=mlp,optimizer.lr=0.001" == point.slug
-        assert "beta=4 latent_dim=10 seed=0 model=mlp optimizer.lr=0.001" == point.overrides
+        assert "beta=4,latent_dim=10,seed=0,model=mlp,optimizer.lr=0.001" == trial.slug
+        assert "beta=4 latent_dim=10 seed=0 model=mlp optimizer.lr=0.001" == trial.overrides
 
-    def test_equal_values_make_equal_points(self) -> None:
-        """4, 4.0 and 4e0 are one point."""
-        several = {Point.of({"beta": beta, "latent_dim": 10, "seed": 0}) for beta in (4, 4.0, 4e0)}
+    def test_equal_values_make_equal_trials(self) -> None:
+        """4, 4.0 and 4e0 are one trial."""
+        several = {Trial.of({"beta": beta, "latent_dim": 10, "seed": 0}) for beta in (4, 4.0, 4e0)}
 
         assert 1 == len(several)
 
     def test_cell_is_all_but_the_seed(self) -> None:
-        """Points that differ in the seed only are of one cell."""
-        one, other = (Point.of({"beta": 4, "latent_dim": 5, "seed": seed}) for seed in (0, 1))
+        """Trials that differ in the seed only are of one cell."""
+        one, other = (Trial.of({"beta": 4, "latent_dim": 5, "seed": seed}) for seed in (0, 1))
 
         assert one.cell == other.cell
         assert one != other
@@ -71,7 +71,7 @@ class TestPoint:
     @pytest.mark.parametrize("value", ["a/b", "../x", "x" * 200, [1, 2], "ä ö", "a\nb"])
     def test_slug_is_a_safe_file_name(self, value: object) -> None:
         """A slug never has a separator or a space, and is short enough to be a folder's name."""
-        slug = Point.of({"beta": 4, "latent_dim": 5, "seed": 0, "data.path": value}).slug
+        slug = Trial.of({"beta": 4, "latent_dim": 5, "seed": 0, "data.path": value}).slug
 
         assert len(slug) <= MAX_SLUG
         assert not set("/ \n[]") & set(slug)
@@ -80,7 +80,7 @@ class TestPoint:
     def test_slugs_that_are_cut_still_differ(self) -> None:
         """Two long values with the same start have two folders."""
         slugs = {
-            Point.of({"beta": 4, "latent_dim": 5, "seed": 0, "data.path": "x" * 200 + end}).slug
+            Trial.of({"beta": 4, "latent_dim": 5, "seed": 0, "data.path": "x" * 200 + end}).slug
             for end in "ab"
         }
 
@@ -90,28 +90,28 @@ class TestPoint:
 class TestGrid:
     def test_every_combination_once(self) -> None:
         """A repeated value is dropped, and said."""
-        points, repeated = grid({"beta": [1, 4, 4.0], "latent_dim": [5], "seed": [0, 1]})
+        trials, repeated = grid({"beta": [1, 4, 4.0], "latent_dim": [5], "seed": [0, 1]})
 
-        assert 4 == len(points) == len(set(points))
+        assert 4 == len(trials) == len(set(trials))
         assert ["beta=1,4,4"] == repeated
 
     def test_seed_by_seed_beta_by_bisection(self) -> None:
         """A study stopped at any moment has a coarse curve for every latent size."""
-        points, _ = grid({"beta": [1, 2, 4, 8, 16], "latent_dim": [5, 10], "seed": [0, 1]})
+        trials, _ = grid({"beta": [1, 2, 4, 8, 16], "latent_dim": [5, 10], "seed": [0, 1]})
 
-        first = [(p.values["beta"], p.values["latent_dim"]) for p in points[:6]]
+        first = [(p.values["beta"], p.values["latent_dim"]) for p in trials[:6]]
         assert [(1, 5), (1, 10), (16, 5), (16, 10), (4, 5), (4, 10)] == first
-        assert [0] * 10 + [1] * 10 == [point.values["seed"] for point in points]
+        assert [0] * 10 + [1] * 10 == [trial.values["seed"] for trial in trials]
 
     def test_an_extended_grid_keeps_the_order_of_seeds(self) -> None:
-        """Seeds stay in the order they came; new points of old seeds come before new seeds."""
+        """Seeds stay in the order they came; new trials of old seeds come before new seeds."""
         old, _ = grid({"beta": [1, 4], "latent_dim": [5], "seed": [7, 3]})
         new, _ = grid({"beta": [1, 2, 4], "latent_dim": [5], "seed": [7, 3]})
 
         ordered = in_order(dict.fromkeys([*old, *new]))
 
         assert [(7, 1), (7, 4), (7, 2), (3, 1), (3, 4), (3, 2)] == [
-            (point.values["seed"], point.values["beta"]) for point in ordered
+            (trial.values["seed"], trial.values["beta"]) for trial in ordered
         ]
 
 

@@ -11,22 +11,22 @@ from PIL import Image
 
 from bvae import tracking
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.tracking.offline_files import fragments
 from sweeps.tracking.study_run import track_report
 from tests.doubles import wandb_files
-from tests.doubles.studies import CONFIGURATION, make_study, points, write_result
+from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 
 
 def study_with(root: Path, tracker: str, beta: list[float]) -> Study:
     """A complete study whose score is highest at β = 4."""
     configuration = copy.deepcopy(CONFIGURATION)
     configuration["tracker"]["name"] = tracker
-    made = make_study(root, points(beta=beta), configurations={"": configuration})
-    for point in made.points:
-        at, seed = float(str(point.values["beta"])), int(str(point.values["seed"]))
+    made = make_study(root, trials(beta=beta), configurations={"": configuration})
+    for trial in made.trials:
+        at, seed = float(str(trial.values["beta"])), int(str(trial.values["seed"]))
         score = 0.5 - 0.1 * abs(np.log2(at / 4)) + 0.01 * seed
-        write_result(made, point, scores={"mig": float(score)}, active_latents=3)
+        write_result(made, trial, scores={"mig": float(score)}, active_latents=3)
     return load_study(root)
 
 
@@ -98,14 +98,14 @@ class TestTheRun:
         assert found["best/m05/low"] < 0.505 < found["best/m05/high"]
         assert "yes" == found["best/m05/verdict"]
         assert found["best/m05/text"]
-        assert (6, 6) == (found["points/expected"], found["points/complete"])
+        assert (6, 6) == (found["trials/expected"], found["trials/complete"])
         assert "~/runs/tested/report/index.html" == found["report"]
 
 
 def test_answer_so_far(home: Path) -> None:
     """Of a study in progress it goes by the seeds there are, as the report does."""
     study = study_with(home / "runs" / "going", "wandb", [1, 4, 16])
-    study.folder.trial(Point.of({"beta": 4, "latent_dim": 5, "seed": 1}).slug).result.unlink()
+    study.folder.trial(Trial.of({"beta": 4, "latent_dim": 5, "seed": 1}).slug).result.unlink()
     study = load_study(study.folder.root)
     assert track_report(study, study.folder.report / "index.html") is None
     (path,) = reports(study)
@@ -122,7 +122,7 @@ class TestUpdates:
             assert track_report(study, page) is None
         (first,) = reports(study)
         after = first.stat().st_mtime_ns + 1
-        result = study.folder.trial(study.points[0].slug).result
+        result = study.folder.trial(study.trials[0].slug).result
         os.utime(result, ns=(after, after))
         assert track_report(study, page) is None
         two = fragments(study.folder.wandb)

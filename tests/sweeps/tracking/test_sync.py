@@ -18,11 +18,11 @@ from sweeps.study.run_names import identity
 from sweeps.study.study import Study, load_study
 from sweeps.tracking.offline_files import fragments, read, written
 from tests.doubles import wandb_server
-from tests.doubles.studies import make_study, points
+from tests.doubles.studies import make_study, trials
 from tests.doubles.wandb_server import KEY, Server
 
-# In a process of its own, as a worker is. Point 0 is one attempt with a picture; point 1 is
-# interrupted after 20 rows and resumed; point 2 fails.
+# In a process of its own, as a worker is. Trial 0 is one attempt with a picture; trial 1 is
+# interrupted after 20 rows and resumed; trial 2 fails.
 OFFLINE = """
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ study = load_study(sys.argv[1])
 def start(number):
     return tracking.start(
         kind="wandb", mode="offline", project="tests", folder=study.folder.root,
-        identity=identity(study.manifest, study.points[number]), config={"beta": 4.0},
+        identity=identity(study.manifest, study.trials[number]), config={"beta": 4.0},
     )
 
 def log(tracker, first, last):
@@ -67,7 +67,7 @@ tracking.FINISH_TIMEOUT_S = 5
 study = load_study(sys.argv[1])
 run = tracking.start(
     kind="wandb", mode="online", project="tests", folder=study.folder.root,
-    identity=identity(study.manifest, study.points[0]), config={"beta": 4.0},
+    identity=identity(study.manifest, study.trials[0]), config={"beta": 4.0},
 )
 for step in range(10):
     run.log({"x": float(step)}, step=step)
@@ -79,7 +79,7 @@ run.finish()
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose runs are on disk only."""
     root = tmp_path_factory.mktemp("runs")
-    make_study(root / "tested", points(beta=[1, 4, 16], seed=[0]))
+    make_study(root / "tested", trials(beta=[1, 4, 16], seed=[0]))
     Image.new("L", (30, 20), 180).save(root / "grid.png")
     subprocess.run(
         [sys.executable, "-c", OFFLINE, root / "tested", root / "grid.png"],
@@ -122,18 +122,18 @@ Sync = Callable[[], tuple[int, list[str]]]
 
 
 def run_id(study: Study, number: int) -> str:
-    """The id of a point's run."""
-    return identity(study.manifest, study.points[number]).run_id
+    """The id of a trial's run."""
+    return identity(study.manifest, study.trials[number]).run_id
 
 
 def files_of(study: Study, number: int) -> list[Path]:
-    """The files of a point's run, in order."""
+    """The files of a trial's run, in order."""
     found = fragments(study.folder.wandb)
     return [one.path for one in found if one.run_id == run_id(study, number)]
 
 
 def keep_only(study: Study, number: int) -> list[Path]:
-    """Leave one point's run on disk; return its files in order."""
+    """Leave one trial's run on disk; return its files in order."""
     kept = files_of(study, number)
     for fragment in fragments(study.folder.wandb):
         if fragment.path not in kept:
@@ -163,7 +163,7 @@ class TestSync:
         one, two, three = (server.runs[run_id(study, number)] for number in range(3))
 
         assert (0, "4 uploaded") == (code, said[-1])
-        names = [identity(study.manifest, study.points[number]).name for number in (0, 1, 2)]
+        names = [identity(study.manifest, study.trials[number]).name for number in (0, 1, 2)]
         told = [line.split() for line in said[:-1]]
         assert ["[1/4]", "[2/4]", "[3/4]", "[4/4]"] == [words[0] for words in told]
         assert sorted(names) == sorted(words[1] for words in told[:3])
@@ -213,7 +213,7 @@ class TestSync:
         """They wait, and the exit code says that some are left."""
         keep_only(study, 2)
         with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
-            worker.report(study.points[2].slug, step=1, total=2)
+            worker.report(study.trials[2].slug, step=1, total=2)
             code, said = sync()
 
         assert (3, "[1/1] b4-m5-s0  still being written") == (code, said[0])

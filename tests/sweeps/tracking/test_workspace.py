@@ -11,19 +11,19 @@ from sweeps import __main__ as entry
 from sweeps.study.study import Study, load_study
 from sweeps.tracking.workspace import build, push
 from tests.doubles import wandb_server
-from tests.doubles.studies import CONFIGURATION, make_study, points, write_result
+from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 from tests.doubles.wandb_server import ENTITY, Server
 
 
 def study_named(root: Path, *, project: str = "tests", **changes: Any) -> Study:
-    """A study of two points with two scores."""
+    """A study of two trials with two scores."""
     configuration = copy.deepcopy(CONFIGURATION)
     configuration["tracker"]["project"] = project
     made = make_study(
-        root, points(seed=[0]), configurations={"": configuration}, name=root.name, **changes
+        root, trials(seed=[0]), configurations={"": configuration}, name=root.name, **changes
     )
-    for point in made.points:
-        write_result(made, point, scores={"beta_vae": 0.9, "mig": 0.2})
+    for trial in made.trials:
+        write_result(made, trial, scores={"beta_vae": 0.9, "mig": 0.2})
     return load_study(root)
 
 
@@ -136,7 +136,7 @@ class TestPush:
         """The second push takes the place of the first, with what is new."""
         address = push([study])
         (first,) = server.views.values()
-        write_result(study, study.points[0], scores={"mig": 0.2, "sap": 0.1})
+        write_result(study, study.trials[0], scores={"mig": 0.2, "sap": 0.1})
         again = push([load_study(study.folder.root)])
         (second,) = server.views.values()
 

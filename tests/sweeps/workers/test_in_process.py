@@ -16,20 +16,20 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import running
-from tests.doubles.studies import CONFIGURATION, make_study, points, slugs
+from tests.doubles.studies import CONFIGURATION, make_study, slugs, trials
 
 
 def run(study: Study, *slugs: str) -> tuple[Exit, str]:
-    """Run these points, or all, in this process; returns exit code and what is said."""
+    """Run these trials, or all, in this process; returns exit code and what is said."""
     out = io.StringIO()
-    asked = [point for point in study.points if not slugs or point.slug in slugs]
+    asked = [trial for trial in study.trials if not slugs or trial.slug in slugs]
     with running(study.folder):
         code = run_here(study, asked, display=Display(Console(file=out)))
     return code, out.getvalue()
 
 
 def states(study: Study) -> list[str]:
-    """Return the states of the points as they are now."""
+    """Return the states of the trials as they are now."""
     return list(load_study(study.folder.root).states.values())
 
 
@@ -42,7 +42,7 @@ def test_what_was_asked_for_is_run(tmp_path: Path) -> None:
 
 
 def test_a_failure_has_an_exit_code(tmp_path: Path) -> None:
-    """Code 1 if what was asked for failed; another point's failure does not count."""
+    """Code 1 if what was asked for failed; another trial's failure does not count."""
     study = make_study(tmp_path / "tested", trial="tests.doubles.fakes.failing")
 
     assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
@@ -70,7 +70,7 @@ def test_interrupted_it_saves_and_stops(
     tmp_path: Path, at_the_first_step: Callable[[Callable[[], object]], None]
 ) -> None:
     """Code 130; typed again it resumes from there."""
-    study = make_study(tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping")
+    study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
     interrupts = iter([lambda: os.kill(os.getpid(), signal.SIGINT), lambda: None])
     at_the_first_step(lambda: next(interrupts)())
 
@@ -126,7 +126,7 @@ def test_no_sigterm_is_a_failed_attempt(
     monkeypatch.setattr(
         worker, "_function", lambda _: lambda task: train.run_trial(next(tellers)(task))
     )
-    one = points([1], [0])
+    one = trials([1], [0])
     stopped = make_study(tmp_path / "stopped", one, configurations={"": SHORT})
     before = signal.getsignal(signal.SIGTERM)
     for number in range(1, 5):
@@ -153,7 +153,7 @@ def test_stopped_from_outside_something_is_left(
 ) -> None:
     """`sweeps stop` ends a single run with code 3."""
     monkeypatch.setattr(worker, "STOP_CHECK_S", 0.0)
-    study = make_study(tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping")
+    study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
     at_the_first_step(study.folder.stop.touch)
 
     assert Exit.LEFT is run(study)[0]

@@ -169,7 +169,7 @@ class TestSlurm:
     def leave_two_jobs(
         self, folder: StudyFolder, environment: dict[str, str], repository: Path, *options: str
     ) -> None:
-        """Type a command, and kill it once its jobs have a point each: the laptop is closed."""
+        """Type a command, and kill it once its jobs have a trial each: the laptop is closed."""
         with self.typed(folder, environment, repository, *options) as command:
             try:
                 wait_for(lambda: all(self.notes(folder)), seconds=90)
@@ -178,7 +178,7 @@ class TestSlurm:
 
     @staticmethod
     def notes(folder: StudyFolder) -> list[list[str]]:
-        """Return what each point's trial has noted at its runs."""
+        """Return what each trial's trial has noted at its runs."""
         files = [folder.trial(slug).root / "runs.txt" for slug in (POINT, OTHER)]
         return [file.read_text().splitlines() if file.exists() else [] for file in files]
 
@@ -190,7 +190,7 @@ class TestSlurm:
         ).stdout.strip()
 
     def wait_until_resumed(self, folder: StudyFolder) -> None:
-        """Wait until both points are complete, and see that they went on from where they were."""
+        """Wait until both trials are complete, and see that they went on from where they were."""
         wait_for(lambda: load_study(folder.root).counts["complete"] == 2, seconds=120)
         for first, second, last in self.notes(folder):
             assert ("from 0", "ran") == (first, last)
@@ -199,7 +199,7 @@ class TestSlurm:
     def test_a_job_that_is_preempted_goes_on_later(
         self, folder: StudyFolder, slurm_environment: dict[str, str], repository: Path
     ) -> None:
-        """Its point is saved and given back, SLURM runs the job again, and no command is there."""
+        """Its trial is saved and given back, SLURM runs the job again, and no command is there."""
         partition = f"hydra.launcher.partition={slurm.PARTITION}"
         self.leave_two_jobs(folder, slurm_environment, repository, partition)
         whole_node = [f"--partition={slurm.URGENT}", "--ntasks=4", "--output=/dev/null"]
@@ -213,7 +213,7 @@ class TestSlurm:
     def test_a_job_at_its_time_limit_goes_on_later(
         self, folder: StudyFolder, slurm_environment: dict[str, str], repository: Path
     ) -> None:
-        """SLURM says so ahead of it; the point is saved and given back, and the job runs again."""
+        """SLURM says so ahead of it; the trial is saved and given back, and the job runs again."""
         limits = ["hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=25"]
         self.leave_two_jobs(folder, slurm_environment, repository, *limits)
 

@@ -53,8 +53,8 @@ class TestLine:
             "best so far beta=4 latent_dim=10 (0.312)"
         ) == line(SNAPSHOT)
 
-    def test_pruned_points_are_counted(self) -> None:
-        """The counts add up to the points of the study, with pruning too."""
+    def test_pruned_trials_are_counted(self) -> None:
+        """The counts add up to the trials of the study, with pruning too."""
         said = line(replace(SNAPSHOT, counts=COUNTS | {"complete": 3, "pruned": 1}))
 
         assert "3/9 complete · 2 running · 1 failed · 1 pruned · 2 left" in said
@@ -82,7 +82,7 @@ class TestPanel:
         assert "beta=1: ValueError" not in text
         assert "beta=4: ValueError: no" in text
 
-    def test_pruned_points_are_named_where_there_are_any(self) -> None:
+    def test_pruned_trials_are_named_where_there_are_any(self) -> None:
         """Most studies have none."""
         assert "pruned" not in drawn(SNAPSHOT)
         assert "3 pruned" in drawn(replace(SNAPSHOT, counts=COUNTS | {"pruned": 3}))
@@ -99,7 +99,7 @@ class TestPanel:
 
 
 class TestWithoutATerminal:
-    def test_a_line_when_a_point_has_ended(self, clock: list[float]) -> None:
+    def test_a_line_when_a_trial_has_ended(self, clock: list[float]) -> None:
         """And none while nothing changes, until half a minute has passed."""
         shows, out = plain()
         with shows:

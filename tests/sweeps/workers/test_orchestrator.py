@@ -21,11 +21,11 @@ from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import Worker
 from tests.doubles.processes import wait_for
-from tests.doubles.studies import CONFIGURATION, make_study, points, slugs
+from tests.doubles.studies import CONFIGURATION, make_study, slugs, trials
 
 Launch = Callable[[int], None]
 LONG = {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": 2000}}}
-"""20 seconds a point."""
+"""20 seconds a trial."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +38,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of four points that complete at once."""
+    """A study of four trials that complete at once."""
     return make_study(tmp_path / "tested")
 
 
 def long_study(root: Path) -> Study:
-    """Return a study of two points of 20 seconds each, for tests that interrupt it."""
+    """Return a study of two trials of 20 seconds each, for tests that interrupt it."""
     return make_study(
-        root, points(seed=[0]), trial="tests.doubles.fakes.stepping", configurations=LONG
+        root, trials(seed=[0]), trial="tests.doubles.fakes.stepping", configurations=LONG
     )
 
 
@@ -60,7 +60,7 @@ def worker(study: Study) -> Launch:
 
 
 def one_by_one(study: Study) -> Launch:
-    """Return a launcher whose workers take one point each."""
+    """Return a launcher whose workers take one trial each."""
 
     def launch(index: int) -> None:
         del index
@@ -87,7 +87,7 @@ def interrupted(launch: Launch, *, after: Callable[[], object]) -> Launch:
 
 
 def begun(study: Study) -> Callable[[], bool]:
-    """Return whether the first point has been begun, when asked."""
+    """Return whether the first trial has been begun, when asked."""
     return (study.folder.trial(slugs(study)[0]).root / "runs.txt").exists
 
 
@@ -133,7 +133,7 @@ class TestEndings:
         assert Exit.FAILED is Run(study).code
 
     def test_the_budget_is_spent(self, tmp_path: Path) -> None:
-        """Code 3; the running point is saved, and the study can be continued."""
+        """Code 3; the running trial is saved, and the study can be continued."""
         study = long_study(tmp_path / "tested")
         run = Run(study, max_minutes=0.3 / 60)
 
@@ -162,8 +162,8 @@ class TestEndings:
         assert Exit.COMPLETE is Run(study).code
 
     def test_the_same_failure_again_and_again(self, tmp_path: Path) -> None:
-        """After so many different points the rest is not tried."""
-        listed = points(beta=[2.0**n for n in range(1, 12)], seed=[0])
+        """After so many different trials the rest is not tried."""
+        listed = trials(beta=[2.0**n for n in range(1, 12)], seed=[0])
         study = make_study(
             tmp_path / "tested", listed, trial="tests.doubles.fakes.failing", max_attempts=1
         )
@@ -329,11 +329,11 @@ class TestTakingOver:
 class TestInterruption:
     @pytest.fixture
     def study(self, tmp_path: Path) -> Study:
-        """A study of two points of many steps."""
+        """A study of two trials of many steps."""
         return long_study(tmp_path / "tested")
 
     def test_once_it_saves_and_stops(self, study: Study) -> None:
-        """Code 130; the running point is saved and requeued."""
+        """Code 130; the running trial is saved and requeued."""
         run = Run(study, interrupted(worker(study), after=begun(study)))
 
         assert (Exit.INTERRUPTED, 2) == (run.code, run.counts["pending"])

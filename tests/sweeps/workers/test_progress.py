@@ -7,15 +7,15 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.results import ABANDONED
 from sweeps.study.study import Study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.workers.progress import Progress
-from tests.doubles.studies import make_search, make_study, points, slugs, write_result
+from tests.doubles.studies import make_search, make_study, slugs, trials, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of six points: three cells, two seeds."""
-    return make_study(tmp_path / "tested", points(beta=[1, 4, 16]))
+    """A study of six trials: three cells, two seeds."""
+    return make_study(tmp_path / "tested", trials(beta=[1, 4, 16]))
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def progress(study: Study) -> Progress:
     return progress
 
 
-def fail(study: Study, point: Point, error: str = "ValueError: no", attempt: int = 3) -> None:
-    """Make an attempt at a point fail."""
-    write_result(study, point, state="failed", attempt=attempt, error=error, scores={})
+def fail(study: Study, trial: Trial, error: str = "ValueError: no", attempt: int = 3) -> None:
+    """Make an attempt at a trial fail."""
+    write_result(study, trial, state="failed", attempt=attempt, error=error, scores={})
 
 
 class TestRefresh:
     def test_results_are_counted_as_they_come(self, study: Study, progress: Progress) -> None:
-        """Complete and failed points need no further attempt; a failed attempt does."""
-        write_result(study, study.points[0])
-        fail(study, study.points[1])
-        fail(study, study.points[2], attempt=1)
+        """Complete and failed trials need no further attempt; a failed attempt does."""
+        write_result(study, study.trials[0])
+        fail(study, study.trials[1])
+        fail(study, study.trials[2], attempt=1)
         progress.refresh()
 
         counts = progress.snapshot().counts
@@ -45,19 +45,19 @@ class TestRefresh:
 
     def test_it_is_what_the_study_says(self, study: Study, progress: Progress) -> None:
         """Seen from outside, a study is counted the same."""
-        write_result(study, study.points[0])
-        fail(study, study.points[1])
+        write_result(study, study.trials[0])
+        fail(study, study.trials[1])
         with HeartbeatWriter(study.folder.workers / "w.json", name="w") as worker:
             worker.report(slugs(study)[3])
             progress.refresh()
 
             assert study.counts == progress.snapshot().counts
 
-    def test_a_failed_point_that_is_retried_is_open_again(
+    def test_a_failed_trial_that_is_retried_is_open_again(
         self, study: Study, progress: Progress
     ) -> None:
         """`sweeps retry` may be typed while the study runs."""
-        fail(study, study.points[0])
+        fail(study, study.trials[0])
         progress.refresh()
         Queue(study).retry([slugs(study)[0]])
         progress.refresh()
@@ -67,15 +67,15 @@ class TestRefresh:
 
 
 class TestSearch:
-    def test_points_yet_to_be_found_are_left(self, tmp_path: Path) -> None:
-        """They are pending; a point that was found since is one of those that were expected."""
+    def test_trials_yet_to_be_found_are_left(self, tmp_path: Path) -> None:
+        """They are pending; a trial that was found since is one of those that were expected."""
         study = make_search(tmp_path / "tested")
         progress = Progress(study)
         progress.refresh()
         assert 12 == progress.left
 
-        found = Point.of({"beta": 3, "latent_dim": 5, "seed": 0})
-        replace(study.manifest, points=[*study.manifest.points, found.values]).write(
+        found = Trial.of({"beta": 3, "latent_dim": 5, "seed": 0})
+        replace(study.manifest, trials=[*study.manifest.trials, found.values]).write(
             study.folder.manifest
         )
         write_result(study, found)
@@ -89,15 +89,15 @@ class TestSearch:
 
 class TestBreaker:
     def failing(self, study: Study, *errors: str) -> Progress:
-        """Return the progress of a study in which points failed one after another."""
+        """Return the progress of a study in which trials failed one after another."""
         progress = Progress(study)
         progress.refresh()
-        for point, error in zip(study.points, errors, strict=False):
-            fail(study, point, error)
+        for trial, error in zip(study.trials, errors, strict=False):
+            fail(study, trial, error)
             progress.refresh()
         return progress
 
-    def test_different_points_with_one_cause(self, study: Study) -> None:
+    def test_different_trials_with_one_cause(self, study: Study) -> None:
         """Numbers in the message do not make another cause; the last one is returned."""
         progress = self.failing(study, "E: step 1", "E: step 2.5e-3", "E: step nan", "E: step -7")
 
@@ -111,33 +111,33 @@ class TestBreaker:
     def test_a_success_breaks_the_row(self, study: Study) -> None:
         """Where something works, all is not lost."""
         progress = self.failing(study, "A: x", "A: x")
-        write_result(study, study.points[2])
+        write_result(study, study.trials[2])
         progress.refresh()
-        fail(study, study.points[3], "A: x")
+        fail(study, study.trials[3], "A: x")
         progress.refresh()
 
         assert progress.same_cause_in_a_row(2) is None
         assert "A: x" == progress.same_cause_in_a_row(1)
 
-    def test_attempts_at_one_point_are_one(self, study: Study, progress: Progress) -> None:
-        """A point that fails three times says nothing about the others."""
+    def test_attempts_at_one_trial_are_one(self, study: Study, progress: Progress) -> None:
+        """A trial that fails three times says nothing about the others."""
         for attempt in (1, 2, 3):
-            fail(study, study.points[0], "A: x", attempt)
+            fail(study, study.trials[0], "A: x", attempt)
             progress.refresh()
 
         assert progress.same_cause_in_a_row(2) is None
 
     def test_deaths_do_not_count(self, study: Study) -> None:
-        """A point whose workers died neither breaks a row nor makes one."""
+        """A trial whose workers died neither breaks a row nor makes one."""
         dead = f"{ABANDONED} 10 times"
 
         assert self.failing(study, dead, dead, dead).same_cause_in_a_row(1) is None
         assert "A: x" == self.failing(study, "A: x", dead, "A: x").same_cause_in_a_row(2)
 
     def test_what_failed_before_is_no_failure_now(self, study: Study) -> None:
-        """A study with failed points can be continued."""
-        for point in study.points[:4]:
-            fail(study, point)
+        """A study with failed trials can be continued."""
+        for trial in study.trials[:4]:
+            fail(study, trial)
         progress = Progress(study)
         progress.refresh()
 
@@ -146,10 +146,10 @@ class TestBreaker:
 
 class TestSnapshot:
     def test_time_left(self, study: Study, progress: Progress) -> None:
-        """Median time of a point × points left ÷ workers, what is half done counted half."""
+        """Median time of a trial × trials left ÷ workers, what is half done counted half."""
         assert progress.snapshot().eta_s is None
-        for point, seconds in zip(study.points[:3], (2.0, 8.0, 100.0), strict=True):
-            write_result(study, point, wall_time_s=seconds)
+        for trial, seconds in zip(study.trials[:3], (2.0, 8.0, 100.0), strict=True):
+            write_result(study, trial, wall_time_s=seconds)
         progress.refresh()
         with (
             HeartbeatWriter(study.folder.workers / "a.json", name="a") as one,
@@ -161,8 +161,8 @@ class TestSnapshot:
             assert (3 - 0.5) * 8.0 / 2 == progress.snapshot().eta_s
 
     def test_time_left_of_a_continued_study(self, study: Study) -> None:
-        """Earlier results show how long a point takes, from the first refresh."""
-        write_result(study, study.points[0], wall_time_s=8.0)
+        """Earlier results show how long a trial takes, from the first refresh."""
+        write_result(study, study.trials[0], wall_time_s=8.0)
         progress = Progress(study)
         progress.refresh()
         with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
@@ -172,20 +172,20 @@ class TestSnapshot:
 
     def test_no_time_is_left_when_all_is_done(self, study: Study, progress: Progress) -> None:
         """Zero, not unknown."""
-        for point in study.points:
-            write_result(study, point)
+        for trial in study.trials:
+            write_result(study, trial)
         progress.refresh()
 
         assert 0.0 == progress.snapshot().eta_s
 
     def test_the_best_cell_by_its_mean(self, study: Study, progress: Progress) -> None:
-        """One lucky seed is not a cell's mean; points without the score are left out."""
+        """One lucky seed is not a cell's mean; trials without the score are left out."""
         scores = [[0.3, 0.1], [0.2, 0.25], [0.1]]
         for cell, values in zip((1, 4, 16), scores, strict=True):
             for seed, value in enumerate(values):
-                point = Point.of({"beta": cell, "latent_dim": 5, "seed": seed})
-                write_result(study, point, scores={"mig": value})
-        write_result(study, Point.of({"beta": 16, "latent_dim": 5, "seed": 1}), scores={})
+                trial = Trial.of({"beta": cell, "latent_dim": 5, "seed": seed})
+                write_result(study, trial, scores={"mig": value})
+        write_result(study, Trial.of({"beta": 16, "latent_dim": 5, "seed": 1}), scores={})
         progress.refresh()
 
         best = progress.snapshot().best
@@ -198,11 +198,11 @@ class TestSnapshot:
         self, study: Study, progress: Progress, state: str
     ) -> None:
         """Neither by the score a pruned seed had on the way, nor by its other seed."""
-        write_result(study, study.points[0], scores={"mig": 0.1})
-        spoilt = study.points[1].values["beta"]
+        write_result(study, study.trials[0], scores={"mig": 0.1})
+        spoilt = study.trials[1].values["beta"]
         for seed, ended in enumerate(("complete", state)):
-            point = Point.of({"beta": spoilt, "latent_dim": 5, "seed": seed})
-            write_result(study, point, state=ended, scores={"mig": 0.9}, attempt=3)
+            trial = Trial.of({"beta": spoilt, "latent_dim": 5, "seed": seed})
+            write_result(study, trial, state=ended, scores={"mig": 0.9}, attempt=3)
         progress.refresh()
 
         best = progress.snapshot().best
@@ -212,17 +212,17 @@ class TestSnapshot:
     def test_by_udr_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is a configuration's score, which no result holds: the end tells."""
         study = make_study(tmp_path / "udr", objective="udr")
-        for point in study.points:
-            write_result(study, point)
+        for trial in study.trials:
+            write_result(study, trial)
         progress = Progress(study)
         progress.refresh()
 
         assert progress.snapshot().best is None
 
-    def test_failures_name_point_and_cause(self, study: Study, progress: Progress) -> None:
-        """Only points that are failed for good."""
-        fail(study, study.points[0], "ValueError: no\nTraceback")
-        fail(study, study.points[1], "ValueError: yet", attempt=1)
+    def test_failures_name_trial_and_cause(self, study: Study, progress: Progress) -> None:
+        """Only trials that are failed for good."""
+        fail(study, study.trials[0], "ValueError: no\nTraceback")
+        fail(study, study.trials[1], "ValueError: yet", attempt=1)
         progress.refresh()
 
         assert (f"{slugs(study)[0]}: ValueError: no",) == progress.snapshot().failures

@@ -21,7 +21,7 @@ from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
 from sweeps.study.study import Study, load_study
-from sweeps.study.trials import Point
+from sweeps.study.trials import Trial
 from sweeps.workers import worker as module
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import (
@@ -34,12 +34,12 @@ from sweeps.workers.worker import (
     stopping_on,
 )
 from tests.doubles import fakes
-from tests.doubles.studies import make_study, points, slugs, write_result
+from tests.doubles.studies import make_study, slugs, trials, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of four points that complete at once."""
+    """A study of four trials that complete at once."""
     return make_study(tmp_path / "tested")
 
 
@@ -87,7 +87,7 @@ class TestPruning:
         """A study of four β, best at 4, with three seeds of ten steps, worked on to the end."""
         study = make_study(
             tmp_path / "tested",
-            points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2]),
+            trials(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2]),
             pruner="percentile",
             trial="tests.doubles.fakes.learning",
         )
@@ -116,16 +116,16 @@ class TestPruning:
 
     def test_a_seed_added_later_is_not_begun(self, pruned: Study) -> None:
         """The cell stays pruned when the study is extended."""
-        late = Point.of({"beta": 0.03125, "latent_dim": 5, "seed": 3})
-        more = [*pruned.manifest.points, late.values]
-        replace(pruned.manifest, points=more, pruner=None).write(pruned.folder.manifest)
+        late = Trial.of({"beta": 0.03125, "latent_dim": 5, "seed": 3})
+        more = [*pruned.manifest.trials, late.values]
+        replace(pruned.manifest, trials=more, pruner=None).write(pruned.folder.manifest)
         work(load_study(pruned.folder.root))
 
         assert {"complete": 10, "pruned": 3} == counts(pruned)
 
     def test_nothing_is_pruned_unless_asked_for(self, tmp_path: Path) -> None:
         """Without a pruner every trial of the grid is trained to the end."""
-        listed = points(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2])
+        listed = trials(beta=[0.03125, 4, 8, 16], seed=[0, 1, 2])
         study = make_study(tmp_path / "tested", listed, trial="tests.doubles.fakes.learning")
         work(study)
 
@@ -133,15 +133,15 @@ class TestPruning:
 
 
 class TestWork:
-    def test_every_point_once(self, study: Study) -> None:
-        """Point after point, until none is left; then the worker is gone without a trace."""
+    def test_every_trial_once(self, study: Study) -> None:
+        """Trial after trial, until none is left; then the worker is gone without a trace."""
         work(study)
 
         assert {"complete": 4} == counts(study)
         assert {("ran",)} == {tuple(runs(study, slug)) for slug in slugs(study)}
         assert [] == list(study.folder.workers.glob("*.json"))
 
-    def test_some_points_only(self, study: Study) -> None:
+    def test_some_trials_only(self, study: Study) -> None:
         """`bvae` without -m runs what was typed, in a study that may hold more."""
         work(study, among=slugs(study)[2:3])
 
@@ -150,7 +150,7 @@ class TestWork:
         )
 
     def test_failure_is_data(self, tmp_path: Path) -> None:
-        """Three attempts, then the point is failed with its reason; the others are trained."""
+        """Three attempts, then the trial is failed with its reason; the others are trained."""
         study = make_study(tmp_path / "tested", trial="tests.doubles.fakes.failing")
         work(study)
 
@@ -178,7 +178,7 @@ class TestWork:
         assert type(error).__name__ in load_study(study.folder.root).failures[0]
 
     def test_what_a_trial_gets(self, study: Study, trains: Trains) -> None:
-        """The point's own configuration, folder, attempt, and a name for the tracker."""
+        """The trial's own configuration, folder, attempt, and a name for the tracker."""
         seen: list[Assignment] = []
 
         def watched(task: Assignment) -> TrialResult:
@@ -198,10 +198,10 @@ class TestWork:
     def test_each_step_is_reported(self, tmp_path: Path) -> None:
         """To the callback; the heartbeat file has it with the next beat."""
         study = make_study(
-            tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping"
+            tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping"
         )
         steps: list[tuple[str, int, int]] = []
-        work(study, on_step=lambda point, step, total: steps.append((point.slug, step, total)))
+        work(study, on_step=lambda trial, step, total: steps.append((trial.slug, step, total)))
 
         assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == steps
 
@@ -215,9 +215,9 @@ class TestWork:
 
 class TestStopping:
     def stepping(self, tmp_path: Path) -> Study:
-        """A study of one point of ten steps."""
+        """A study of one trial of ten steps."""
         return make_study(
-            tmp_path / "tested", points([1], [0]), trial="tests.doubles.fakes.stepping"
+            tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping"
         )
 
     def test_asked_by_a_signal_it_saves_and_gives_back(self, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ class TestStopping:
         """`sweeps stop` reaches workers on any machine."""
         study = self.stepping(tmp_path)
 
-        def stop(_: Point, step: int, __: int) -> None:
+        def stop(_: Trial, step: int, __: int) -> None:
             if step == 2:
                 study.folder.stop.touch()
 
@@ -256,10 +256,10 @@ class TestStopping:
 
         assert {"pending": 4} == counts(study)
 
-    def test_without_its_orchestrator_it_finishes_its_point_and_stops(
+    def test_without_its_orchestrator_it_finishes_its_trial_and_stops(
         self, study: Study, trains: Trains
     ) -> None:
-        """A local worker whose orchestrator was killed takes no further point."""
+        """A local worker whose orchestrator was killed takes no further trial."""
         with HeartbeatWriter(study.folder.orchestrator, name="orchestrator") as orchestrator:
 
             def lonely(task: Assignment) -> TrialResult:
@@ -293,7 +293,7 @@ class TestLeases:
         trial = (
             "tests.doubles.fakes.stepping" if asked == "holds" else "tests.doubles.fakes.learning"
         )
-        study = make_study(tmp_path / "away", points([1], [0]), trial=trial)
+        study = make_study(tmp_path / "away", trials([1], [0]), trial=trial)
         work(study)
 
         assert {"complete": 1} == counts(study)
@@ -303,7 +303,7 @@ class TestLeases:
         """A slow worker that was declared dead notices, and drops its attempt."""
 
         def slow(task: Assignment) -> TrialResult:
-            if task.point == study.points[0].values:
+            if task.point == study.trials[0].values:
                 Queue(study).reconcile(WorkerRegistry(study.folder.root / "nobody"))
                 quick = Queue(study).lease("quick", among=[slugs(study)[0]])
                 assert quick is not None
@@ -321,8 +321,8 @@ class TestLeases:
         """The one that was committed first stands, and no training state is left beside it."""
 
         def late(task: Assignment) -> TrialResult:
-            if task.point == study.points[0].values:
-                write_result(study, study.points[0], scores={"mig": 0.75})
+            if task.point == study.trials[0].values:
+                write_result(study, study.trials[0], scores={"mig": 0.75})
                 Queue(study).reconcile(WorkerRegistry(study.folder.workers))
                 task.folder.checkpoints.mkdir()
                 task.folder.resume.touch()
@@ -336,8 +336,8 @@ class TestLeases:
         assert {"mig": 0.75} == first.scores
         assert not study.folder.trial(slugs(study)[0]).resume.exists()
 
-    def test_a_dead_workers_point_is_taken_over(self, study: Study) -> None:
-        """Idle workers requeue the points of dead ones."""
+    def test_a_dead_workers_trial_is_taken_over(self, study: Study) -> None:
+        """Idle workers requeue the trials of dead ones."""
         queue = Queue(study)
         queue.reconcile(WorkerRegistry(study.folder.workers))
         assert queue.lease("dead") is not None
@@ -346,10 +346,10 @@ class TestLeases:
 
         assert {"complete": 4} == counts(study)
 
-    def test_it_waits_for_points_that_may_become_free(
+    def test_it_waits_for_trials_that_may_become_free(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """While another worker has a lease it stays; once released, the point is leased."""
+        """While another worker has a lease it stays; once released, the trial is leased."""
         queue = Queue(study)
         with HeartbeatWriter(study.folder.workers / "other.json", name="other") as other:
             queue.reconcile(WorkerRegistry(study.folder.workers))
@@ -399,7 +399,7 @@ class TestFullDisk:
     def test_after_all_tries_the_worker_fails(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The point is run again by the next worker."""
+        """The trial is run again by the next worker."""
         self.fill(monkeypatch, times=module.COMMIT_TRIES)
         with pytest.raises(OSError, match="No space left"):
             work(study)
@@ -579,7 +579,7 @@ def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:
     assert ["INFO one", "INFO two"] == [line.split(" ", 2)[2] for line in lines]
 
 
-def test_a_heartbeat_names_the_leased_point(study: Study, trains: Trains) -> None:
+def test_a_heartbeat_names_the_leased_trial(study: Study, trains: Trains) -> None:
     """From the moment of the lease."""
     seen: list[str | None] = []
 
