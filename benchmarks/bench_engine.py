@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from hydra import compose, initialize_config_dir
 
 from bvae import checks, config
-from bvae.trial import Assignment, TrialResult, now
+from bvae.assignment import Assignment
+from bvae.trial import TrialResult, now
 from sweeps.commands import sweep
 from sweeps.plan.plan import Plan, Terms, plan
 from sweeps.queue.queue import Queue

@@ -15,8 +15,8 @@ from sweeps.commands.conclude import described
 from sweeps.commands.confirm import Confirmation, confirmation
 from sweeps.labels import NOTHING
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
+from sweeps.study.folder import shown
 from sweeps.study.study import Study
-from sweeps.workers.live_table import shown
 
 INDENT = " " * 4
 

@@ -10,11 +10,13 @@ from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.study.heartbeat import is_locked, living_workers, new_worker_name
+from sweeps.study.folder import shown
+from sweeps.study.heartbeat import living_workers, new_worker_name
+from sweeps.study.locks import is_locked
 from sweeps.study.study import Study, load_study
 from sweeps.study.trials import canonical, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import duration, shown
+from sweeps.workers.live_table import duration
 from sweeps.workers.progress import Progress
 
 # Modules that are slow to import are imported where they are needed: `status` takes half a second.
@@ -128,7 +130,7 @@ def worker(typed: argparse.Namespace) -> int:
     print(f"{name} works on {study.name}; Ctrl-C saves the running trial and stops", flush=True)
     stop_request = StopRequest(folder)
     with (
-        log_to(folder.logs / f"{name}.log"),
+        log_to(folder.worker_log(name)),
         stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S),
     ):
         Worker(study, name=name, detached=True, stop_request=stop_request).work()

@@ -11,10 +11,11 @@ from sweeps.analysis.best import best_cells
 from sweeps.analysis.curve import Cell
 from sweeps.labels import seeds
 from sweeps.scoring.udr import refresh
+from sweeps.study.folder import shown
 from sweeps.study.study import Study, load_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 
 log = logging.getLogger("sweeps")
 
@@ -63,7 +64,7 @@ def _find_floors(study: Study, display: Display) -> None:
     from sweeps.scoring.untrained import add_floors
     from sweeps.workers.worker import log_to
 
-    with log_to(study.folder.logs / "orchestrator.log"):
+    with log_to(study.folder.orchestrator_log):
         try:
             add_floors(study, tell=display.say)
         except Exception as error:  # whatever it is, it must not cost the report

@@ -22,10 +22,10 @@ from sweeps.analysis.curve import Cell, Line, cell, lines
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
 from sweeps.study.command import as_grid, sweep, words
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.folder import StudyFolder, shown
+from sweeps.study.study import Study, load_study
 from sweeps.study.trials import Trial, Value, in_order, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 ENDING = "-confirm"
 MIN_SEEDS = 3

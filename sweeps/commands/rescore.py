@@ -20,9 +20,10 @@ from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import TrialResult
 from bvae.versions import code_version
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study, load_study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 

@@ -4,9 +4,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bvae.exceptions import ConfigError
+from sweeps.study.folder import shown
 from sweeps.study.study import Study, load_study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset

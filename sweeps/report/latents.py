@@ -63,7 +63,7 @@ def _view(read: Digest, cell: Cell) -> LatentView | None:
     title = f"{cell.latent_dim} latents, β = {number(cell.beta)}"
     figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
-    found = factor_map(read.study.trial_folder(trial.slug) / "codes.npz")
+    found = factor_map(read.study.folder.trial(trial.slug).codes)
     return LatentView(
         facet=cell.facet,
         beta=number(cell.beta),
@@ -89,7 +89,7 @@ def latent_table(read: Digest) -> DataFrame | None:
 
 def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
-    codes = read.study.trial_folder(trial.slug) / "codes.npz"
+    codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):
         return []

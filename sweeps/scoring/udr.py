@@ -16,7 +16,8 @@ import numpy as np
 
 from bvae.files import write_atomically
 from bvae.metrics.udr import Posteriors, udr
-from sweeps.study.study import UDR_SCHEMA, Study, StudyFolder, load_study
+from sweeps.study.folder import StudyFolder
+from sweeps.study.study import UDR_SCHEMA, Study, load_study
 
 Stamp = list[int]
 """Size and time of a file of codes: another one holds other codes."""

@@ -1,4 +1,4 @@
-"""A study on disk: the names of its files, its manifest, and its results as a table.
+"""A study on disk: its manifest, its results, and the state of every trial.
 
 Reading a study needs neither torch nor Optuna: the result files are the truth.
 """
@@ -13,110 +13,20 @@ from typing import TYPE_CHECKING
 
 from bvae.beta_norm import beta_norm
 from bvae.exceptions import ConfigError
-from bvae.trial import TrialFolder, TrialResult
+from bvae.trial import TrialResult
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
+from sweeps.study.results import AttemptResult, is_final
 from sweeps.study.trials import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sweeps.report.canvas import Chart
-    from sweeps.study.results import AttemptResult
 
 UDR_SCHEMA = 1
 """Version of `udr.json`; it is computed anew where another one stands."""
-
-
-@dataclass(frozen=True)
-class StudyFolder:
-    """Every file of a study, by name."""
-
-    root: Path
-
-    @property
-    def name(self) -> str:
-        """The study's name is its folder's."""
-        return self.root.name
-
-    @property
-    def manifest(self) -> Path:
-        """What the study consists of."""
-        return self.root / "manifest.json"
-
-    @property
-    def base(self) -> Path:
-        """The configuration all trials share."""
-        return self.root / "base.yaml"
-
-    @property
-    def journal(self) -> Path:
-        """Optuna's record: the queue, the sampler's memory; rebuilt from results when lost."""
-        return self.root / "study.journal"
-
-    @property
-    def logs(self) -> Path:
-        """A log file per worker."""
-        return self.root / "logs"
-
-    @property
-    def workers(self) -> Path:
-        """A heartbeat file per worker, locked while the worker lives."""
-        return self.root / "workers"
-
-    @property
-    def orchestrator(self) -> Path:
-        """Heartbeat file of the command that runs the study."""
-        return self.root / "orchestrator.json"
-
-    @property
-    def guard(self) -> Path:
-        """Lock around leases, commits and reconciliations."""
-        return self.root / "workers" / "guard.lock"
-
-    @property
-    def stop(self) -> Path:
-        """If it exists, every worker saves its state and stops."""
-        return self.root / "stop"
-
-    @property
-    def table(self) -> Path:
-        """A row per trial."""
-        return self.root / "trials.csv"
-
-    @property
-    def floors(self) -> Path:
-        """What untrained encoders score."""
-        return self.root / "floors.json"
-
-    @property
-    def udr(self) -> Path:
-        """How well the seeds of each cell agree; `sweeps.scoring.udr` keeps it."""
-        return self.root / "udr.json"
-
-    @property
-    def report(self) -> Path:
-        """The report's folder."""
-        return self.root / "report"
-
-    @property
-    def page(self) -> Path:
-        """The report's page."""
-        return self.report / "index.html"
-
-    @property
-    def wandb(self) -> Path:
-        """All that wandb writes: a folder for each attempt at a trial."""
-        return self.root / "wandb"
-
-    @property
-    def trials(self) -> Path:
-        """A folder per trial that was begun."""
-        return self.root / "trials"
-
-    def trial(self, slug: str) -> TrialFolder:
-        """The folder of one trial."""
-        return TrialFolder(self.trials / slug)
 
 
 @dataclass(frozen=True)
@@ -157,22 +67,9 @@ class Study:
             return result.state
         return "running" if slug in busy else "pending"
 
-    def is_final(self, result: "TrialResult | AttemptResult") -> bool:
+    def is_final(self, result: TrialResult | AttemptResult) -> bool:
         """Whether the trial needs no further attempt."""
-        if result.state == "failed":
-            return result.attempt >= self.manifest.max_attempts
-        return not self.is_short(result)
-
-    def is_short(self, result: "TrialResult | AttemptResult") -> bool:
-        """Whether the study was extended since: the trial is to be trained on."""
-        wanted = self.manifest.steps
-        if result.state != "complete" or result.steps is None or wanted is None:
-            return False
-        return bool(result.steps < wanted)
-
-    def next_attempt(self, last: "TrialResult | AttemptResult | None") -> int:
-        """Return the number of the attempt that follows; training on is a first attempt again."""
-        return 1 if last is None or self.is_short(last) else last.attempt + 1
+        return is_final(result, self.manifest)
 
     @property
     def repeats(self) -> int:

@@ -189,7 +189,7 @@ def _check(workspace: ws.Workspace) -> None:
 
 def _note(studies: Sequence[Study]) -> Path:
     ids = "-".join(study.manifest.study_id[:8] for study in studies)
-    return studies[0].folder.wandb / f"workspace-{ids}.json"
+    return studies[0].folder.workspace(ids)
 
 
 def _pushed(note: Path) -> Pushed | None:

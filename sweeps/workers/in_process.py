@@ -63,7 +63,7 @@ def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> Non
             tasks[trial.slug] = bar.add_task(trial.slug, total=total)
         bar.update(tasks[trial.slug], completed=step)
 
-    with bar, log_to(study.folder.logs / f"{name}.log"):
+    with bar, log_to(study.folder.worker_log(name)):
         Worker(
             study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
         ).work()

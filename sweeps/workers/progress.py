@@ -43,7 +43,7 @@ class Progress:
 
     def __init__(self, study: Study, results: Results | None = None) -> None:
         self._study = study
-        self._results = results or Results(study)
+        self._results = results or Results(study.folder, objective=study.manifest.objective)
         self._open = {trial.slug for trial in study.trials}
         self._final: dict[str, AttemptResult] = {}
         self._last: dict[str, AttemptResult | None] = {}

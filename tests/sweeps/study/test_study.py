@@ -8,7 +8,7 @@ import pytest
 from bvae.exceptions import DataError
 from sweeps.analysis.curve import write_curve
 from sweeps.study.heartbeat import HeartbeatWriter
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study, load_study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_search, make_study, slugs, trials, write_result
 
@@ -176,20 +176,6 @@ def test_one_result_can_be_had_by_its_slug(study: Study) -> None:
     assert {"mig": 0.5, "beta_vae": 0.9} == first.scores
     assert study.result(slugs(study)[5]) is None
     assert study.folder.trials / slugs(study)[0] == study.trial_folder(slugs(study)[0])
-
-
-def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
-    """A study can be moved, or removed, as one folder."""
-    folder = StudyFolder(tmp_path / "quick")
-    names = (
-        *("manifest", "base", "journal", "logs", "workers", "orchestrator"),
-        *("guard", "stop", "table", "report", "trials"),
-    )
-    paths = [getattr(folder, name) for name in names]
-
-    assert "quick" == folder.name
-    assert all(folder.root in path.parents for path in paths)
-    assert len(paths) == len(set(paths))
 
 
 def test_trials_are_those_of_the_manifest(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from bvae import train
-from bvae.trial import Assignment, TrialResult
+from bvae.assignment import Assignment
+from bvae.trial import TrialResult
 from sweeps.study.study import Study, load_study
 from sweeps.workers import worker
 from sweeps.workers.exit_codes import Exit
