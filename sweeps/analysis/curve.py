@@ -118,7 +118,7 @@ def curve(
     """Return the table of curve.csv: a row for every cell and score, in a fixed order.
 
     Args:
-        frame: a row for every expected trial, as `Study.frame()` gives it.
+        frame: a row for every expected trial, as `trials_table` gives it.
         score_names: columns of `frame` to summarise.
         axes: swept keys beside beta, latent_dim and seed; appended as columns.
 
@@ -145,11 +145,6 @@ def lines(
         layout = _layout(group, tuple(zip(axes, values, strict=True)))
         for score in score_names:
             yield _line(layout, score, group[score])
-
-
-def ended(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of trials that have ended; see `Study.ended`. Of a finished study, all."""
-    return frame[~frame["state"].isin(["running", "pending"])]
 
 
 def cell(line: Line, index: int) -> Cell:

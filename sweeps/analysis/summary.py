@@ -11,13 +11,13 @@ import pandas as pd
 from pandas import DataFrame
 
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import curve, ended
+from sweeps.analysis.curve import curve
+from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
 from sweeps.scoring.untrained import Floor, Level, Place, read_floors
 from sweeps.study.ranking import MIN_ACTIVE
 from sweeps.study.study import Study
 from sweeps.study.trials import axis_value, text
 
-LOSSES = ("recon", "kl", "loss")
 Axes = Sequence[tuple[str, Any]]
 Key = tuple[str, int, float]
 """The facet's name, the latent size and β: what the trials of a cell share."""
@@ -141,8 +141,8 @@ class Digest:
 def digest(study: Study) -> Digest:
     """Read a study and compute its curve."""
     objective, axes = study.manifest.objective, study.manifest.axes
-    names = tuple(dict.fromkeys((objective, *study.score_names)))
-    frame = _numeric(study.frame(), (*names, *LOSSES))
+    names = tuple(dict.fromkeys((objective, *score_names(study))))
+    frame = _numeric(trials_table(study), (*names, *LOSSES))
     table = curve(frame, score_names=names, axes=axes)
     losses = curve(frame, score_names=LOSSES, axes=axes)
     cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)

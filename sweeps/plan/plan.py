@@ -36,7 +36,7 @@ from sweeps.plan.overrides import Overrides, depends, split
 from sweeps.search.search import N_TRIALS, PLACES, Choices, Search
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, Manifest, is_unresolved
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
 
@@ -78,7 +78,7 @@ class Plan:
                     f"{self.folder.root}: cannot be written ({error.strerror}); "
                     "give another runs_dir=…"
                 ) from error
-            return load_study(self.folder.root)
+            return open_study(self.folder.root)
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _one_writer(folder: StudyFolder) -> Iterator[None]:
         return
     from sweeps.queue.attempts import store_of  # Optuna, which a new study's plan need not load
 
-    with store_of(load_study(folder.root)).exclusive():
+    with store_of(open_study(folder.root)).exclusive():
         yield
 
 

@@ -33,7 +33,7 @@ from sweeps.search.search import Search
 from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
 from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Cell, Trial, cells_of
 
 log = logging.getLogger("sweeps")
@@ -75,7 +75,7 @@ class Queue:
         store = store_of(study)
         with store.exclusive():  # the study may have been extended since it was read
             self._attempts = Attempts(store, study_name=study.name)
-            self._reload(load_study(study.folder.root))
+            self._reload(open_study(study.folder.root))
 
     @property
     def study(self) -> Study:
@@ -295,7 +295,7 @@ class Queue:
         """Hold the study's lock, with manifest and journal as they are now."""
         with self._attempts.store.exclusive():
             if stamp(self._folder.manifest) != self._manifest_seen:
-                self._reload(load_study(self._folder.root))
+                self._reload(open_study(self._folder.root))
             if not self._attempts.is_current():
                 self._attempts.open()
                 self._waiting = WaitingAttempts(self._attempts, self._trials)

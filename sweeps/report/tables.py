@@ -3,7 +3,8 @@
 import base64
 from dataclasses import dataclass
 
-from sweeps.analysis.summary import LOSSES, Cell, Digest, Trial
+from sweeps.analysis.summary import Cell, Digest, Trial
+from sweeps.analysis.table import LOSSES
 from sweeps.labels import VARIANTS, duration, number, score_label, score_text
 
 

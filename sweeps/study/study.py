@@ -4,14 +4,10 @@ Reading a study needs neither torch nor Optuna: the result files are the truth.
 """
 
 import functools
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bvae.beta_norm import beta_norm
 from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
 from sweeps.study.folder import StudyFolder
@@ -19,14 +15,6 @@ from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
 from sweeps.study.results import AttemptResult, is_final
 from sweeps.study.trials import Trial
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from sweeps.report.canvas import Chart
-
-UDR_SCHEMA = 1
-"""Version of `udr.json`; it is computed anew where another one stands."""
 
 
 @dataclass(frozen=True)
@@ -101,23 +89,6 @@ class Study:
                 lines.append(f"attempt {result.attempt} of {most} at {slug}: {reason}")
         return lines
 
-    @functools.cached_property
-    def score_names(self) -> tuple[str, ...]:
-        """Every score that some result holds, and UDR if it is known, the objective first."""
-        names = {name for result in self.results.values() for name in result.scores}
-        names |= {name for scores in self.agreement.values() for name in scores}
-        return tuple(sorted(names, key=lambda name: (name != self.manifest.objective, name)))
-
-    @functools.cached_property
-    def agreement(self) -> Mapping[str, Mapping[str, float]]:
-        """UDR of the trials whose cell has other seeds, by slug, as `scoring.udr` left it."""
-        try:
-            content = json.loads(self.folder.udr.read_text("utf-8"))
-            cells = content["cells"] if content["schema"] == UDR_SCHEMA else []
-            return {slug: scores for cell in cells for slug, scores in cell["scores"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-
     def trial(self, slug: str) -> Trial:
         """Return the expected trial of this slug."""
         return self._trials_by_slug[slug]
@@ -152,87 +123,8 @@ class Study:
         """
         return self.folder.trial(self.slug_of(slug)).root
 
-    def frame(self) -> "pd.DataFrame":
-        """Return a row per expected trial: coordinates, state, scores, losses (nats), times (s)."""
-        import pandas as pd  # 0.5 s, which `status` need not pay
 
-        return pd.DataFrame([self._row(trial) for trial in self.trials])
-
-    def ended(self) -> "pd.DataFrame":
-        """Return the rows of `frame()` that answers go by: those of trials that have ended.
-
-        Best configurations, verdicts, claims and flags speak of these trials, so that until the
-        end they agree. Seeds run one after the other: few configurations have all of theirs then.
-        """
-        from sweeps.analysis.curve import ended
-
-        return ended(self.frame())
-
-    def curve(self) -> "pd.DataFrame":
-        """Return the table of curve.csv: mean, interval and seeds of every cell and score."""
-        from sweeps.analysis.curve import curve
-
-        return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
-
-    def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
-        """Return a chart of the report as a matplotlib figure, which a notebook shows.
-
-        Args:
-            name: "curve", "heat_map" or "tradeoff"; of further axes, the best cell's facet.
-            score: the objective by default.
-
-        Raises:
-            ConfigError: there is no such chart, or no result with this score.
-        """
-        from sweeps.report.drawings import figure  # matplotlib
-
-        return figure(self, name, score=score)
-
-    def _image_size(self, trial: Trial, result: TrialResult | None) -> int:
-        """N of a trial's images, which differs between trials where their data are swept."""
-        if result is not None and result.data:
-            return math.prod(result.data["image_shape"])
-        if "data" not in self.manifest.axes:
-            return self.manifest.image_size
-        from bvae.data.datasets import DRAWN, describe
-
-        name = str(trial.values["data"])
-        return math.prod(describe(name).image_shape) if name in DRAWN else self.manifest.image_size
-
-    def _row(self, trial: Trial) -> dict[str, object]:
-        values = trial.values
-        result = self.results.get(trial.slug)
-        row: dict[str, object] = {"slug": trial.slug, **values, "state": self.states[trial.slug]}
-        if self.manifest.search:
-            row["repeats"] = self.repeats
-        row["beta"] = beta = float(str(values["beta"]))
-        norm = beta_norm(
-            beta,
-            latent_dim=int(str(values["latent_dim"])),
-            image_size=self._image_size(trial, result),
-        )
-        row["beta_norm"] = float(f"{norm:.12g}")
-        final = result if result is not None and self.is_final(result) else None
-        scores = {**final.scores, **self.agreement.get(trial.slug, {})} if final else {}
-        row |= {name: scores.get(name) for name in self.score_names}
-        row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}
-        for name in (
-            "active_latents",
-            "images_seen",
-            "loss_change",
-            "wall_time_s",
-            "attempt",
-            "device",
-            "threads",
-        ):
-            row[name] = getattr(final, name) if final else None
-        # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
-        row["protocol"] = (final.scoring if final else {}).get("protocol", self.manifest.protocol)
-        row["error"] = result.cause if result else None
-        return row
-
-
-def load_study(folder: Path | str) -> Study:
+def open_study(folder: Path | str) -> Study:
     """Open a study for reading, finished or not.
 
     Raises:

@@ -21,7 +21,7 @@ from bvae.files import write_atomically
 from sweeps.study.folder import shown
 from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity, report_identity
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.tracking import offline_files
 from sweeps.tracking.offline_files import HEADER_BYTES, Fragment
 from sweeps.workers.exit_codes import Exit
@@ -57,7 +57,7 @@ WAITING = (Outcome.FAILED, "waits for what came before it in its run")
 
 def run(typed: argparse.Namespace) -> int:
     """Upload what is left, tell how it goes, and exit with what is true."""
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     found = offline_files.fragments(study.folder.wandb)
     left = [fragment for fragment in found if not fragment.synced.exists()]
     names = _names(study)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sweeps.study.heartbeat import Heartbeat, living_workers
 from sweeps.study.ranking import best, ranked
 from sweeps.study.results import AttemptResult, Results, stamp
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Cell, text
 
 
@@ -79,7 +79,7 @@ class Progress:
         if written == self._manifest_stamp:
             return
         self._manifest_stamp = written
-        self._study = load_study(self._study.folder.root)
+        self._study = open_study(self._study.folder.root)
         self._open |= {trial.slug for trial in self._study.trials} - self._final.keys()
 
     def _begun(self) -> set[str]:

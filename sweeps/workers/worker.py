@@ -26,7 +26,7 @@ from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, new_worker_name
 from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import handling
@@ -86,7 +86,7 @@ class WorkerLoop:
             handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
             in_a_job(stop_request),
         ):
-            study = load_study(self.root)
+            study = open_study(self.root)
             Worker(
                 study,
                 name=name,

@@ -14,6 +14,7 @@ from scipy import stats
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
+from sweeps import load_study
 from sweeps.analysis.best import best_cells
 from sweeps.analysis.curve import cell
 from sweeps.commands.confirm import (
@@ -25,7 +26,7 @@ from sweeps.commands.confirm import (
     gaps,
     requested,
 )
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
 from tests.doubles.studies import make_study, trials, write_result
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from bvae import train
 from bvae.assignment import Assignment
 from bvae.trial import TrialResult
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from sweeps.workers import worker
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
