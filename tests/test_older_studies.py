@@ -60,7 +60,7 @@ def sweeps(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Type a command of `sweeps` in this process; returns what it prints."""
 
     def sweeps(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             sweeps_main(arguments)
         said = capsys.readouterr()
         assert 0 == ended.value.code, said.err
@@ -78,7 +78,7 @@ def typed_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
         monkeypatch.setattr(sys, "argv", ["bvae", "-m", *arguments, *further])
         GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             bvae_main()
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err

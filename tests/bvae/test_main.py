@@ -35,7 +35,7 @@ def bvae(
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
         monkeypatch.setattr(sys, "argv", ["bvae", *arguments])
         GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             main()
         return int(ended.value.code or 0), capsys.readouterr().err
 

@@ -79,8 +79,13 @@ class TestBuildNetworks:
         mu, _ = encoder(torch.rand(4, 3, 32, 32)).chunk(2, dim=1)
         decoder(mu).square().sum().backward()
 
-        parameters = [*encoder.parameters(), *decoder.parameters()]
-        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters)
+        parameters = {
+            f"{half}.{name}": parameter
+            for half, network in (("encoder", encoder), ("decoder", decoder))
+            for name, parameter in network.named_parameters()
+        }
+        assert {"encoder", "decoder"} == {name.split(".")[0] for name in parameters}
+        assert [] == [n for n, p in parameters.items() if p.grad is None or not p.grad.any()]
 
 
 class TestMistakes:

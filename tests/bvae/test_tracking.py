@@ -319,12 +319,14 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         with script(tmp_path / run_id, RANDOM_KILL, run_id) as (process, finished):
             lines = []
             until = chance.uniform(2.0, 3.5)
-            for line in process.stdout or []:
+            assert process.stdout is not None
+            for line in process.stdout:
                 lines.append(line.split())
                 if float(lines[-1][1]) - float(lines[0][1]) > until:
                     break
             process.kill()
             killed_at = float(lines[-1][1])
+            assert killed_at - float(lines[0][1]) > until  # by our kill, not by itself
         on_disk = len(finished.rows(run_id))
         older = sum(float(at) < killed_at - 1.5 for _, at in lines)
         assert older <= on_disk <= len(lines) + 1
@@ -568,9 +570,9 @@ class TestGuard:
         class Interrupted:
             def log(self, row: object) -> None:
                 assert os.environ["WANDB_SILENT"] == "yes"
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("^C")
 
         tracker = Tracker(run=Interrupted(), environment={"WANDB_SILENT": "yes"})  # type: ignore[arg-type]
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^\^C$"):
             tracker.log({"x": 1.0}, step=1)
         assert "WANDB_SILENT" not in os.environ

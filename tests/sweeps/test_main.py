@@ -11,7 +11,7 @@ from tests.doubles.studies import make_study
 
 def code_of(*arguments: str) -> int | str | None:
     """Return the exit code of a command."""
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit, match=r"^\d+$") as ended:
         main(arguments)
     return ended.value.code
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,13 +140,13 @@ def test_the_budget_is_spent(tmp_path: Path) -> None:
     study = make_study(
         tmp_path / "tested", trial="tests.doubles.fakes.stepping", configurations=of_steps(6000)
     )
-    began = time.monotonic()
 
     assert Exit.LEFT == end(start(orchestrate, study.folder.root, 2, 2 / 60))
-    assert time.monotonic() - began < 10
     assert [] == living_workers(study.folder.workers)
     assert 4 == load_study(study.folder.root).counts["pending"]
-    assert 2 == len(list(study.folder.trials.glob("*/checkpoints/resume.ckpt")))
+    files = list(study.folder.trials.glob("*/checkpoints/resume.ckpt"))
+    assert 2 == len(files)
+    assert all(int(file.read_text()) < 1000 for file in files)  # a step takes at least 0.01 s
 
 
 def test_all_fail_alike(tmp_path: Path) -> None:

@@ -164,8 +164,10 @@ class TestRepresentations:
     ) -> None:
         """Without a dead latent nothing is computed twice, nor different."""
         scores = score_table(entangled, factors, logvar=logvar, protocol=SMALL).scores
+        active = {name: scores[f"{name}_active"] for name in SMALL.scores}
 
-        assert all(scores[name + "_active"] is scores[name] for name in SMALL.scores)
+        assert {name: scores[name] for name in SMALL.scores} == active
+        assert [] == [name for name, value in active.items() if value is not scores[name]]
 
     def test_no_active_latent_is_a_constant_code(self, factors: Ints) -> None:
         """A model that has collapsed altogether has the scores of a constant code."""

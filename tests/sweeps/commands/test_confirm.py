@@ -46,7 +46,7 @@ def typed(
     def typed(program: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [program, *arguments])
         GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             (main if program == "bvae" else entry.main)()
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err

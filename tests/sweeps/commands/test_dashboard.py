@@ -164,8 +164,8 @@ class TestServing:
             assert "tested" == json.load(answer)["study_summaries"][0]["study_name"]
 
         assert LOOPBACK == host
-        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", port)):
-            pass
+        with pytest.raises(ConnectionRefusedError, match="refused"):
+            socket.create_connection(("127.0.0.2", port))
 
     def test_a_port_that_is_taken(self, address: tuple[str, int], study: Study) -> None:
         """It is said, with what to do."""

@@ -156,13 +156,13 @@ class TestRun:
 
         def write_one(self: TrialResult, path: Path) -> None:
             if written:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("killed")
             written.append(path)
             write(self, path)
 
         with monkeypatch.context() as patch:
             patch.setattr(TrialResult, "write", write_one)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt, match="killed"):
                 run(study, "protocol=kim2018")
         half = load_study(study.folder.root)
         protocols = [result.scoring.get("protocol") for result in half.results.values()]

@@ -62,7 +62,7 @@ class TestConf:
 
     def test_all_at_once(self) -> None:
         """And none where there is none."""
-        with pytest.raises(ConfigError) as raised:
+        with pytest.raises(ConfigError, match="n_workers") as raised:
             SweeperConf(n_workers=0, max_minutes=-1.0, storage="x").check()
 
         assert 3 == len(str(raised.value).splitlines())
@@ -192,7 +192,7 @@ def typed(
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["bvae", *FAKE, *arguments, *["-m"][: int(sweeps)]])
         GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             main()
         return int(ended.value.code or 0), capsys.readouterr().err
 

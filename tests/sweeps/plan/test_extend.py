@@ -38,7 +38,7 @@ class TestExtension:
 
     def test_another_base_is_refused(self, planned: Planned, study: Study) -> None:
         """Every differing key, and what to do."""
-        with pytest.raises(ConfigError) as raised:
+        with pytest.raises(ConfigError, match="study one") as raised:
             planned("beta=1", "study=one", "optimizer.lr=1e-4", "trainer.max_steps=7")
 
         assert [
@@ -147,7 +147,7 @@ class TestSources:
         self, planned: Planned, study: Study
     ) -> None:
         """Numbers of two versions could not be compared; every file is named."""
-        with pytest.raises(ConfigError) as raised:
+        with pytest.raises(ConfigError, match="old sources") as raised:
             planned("beta=1", "study=one")
 
         assert [

@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 
@@ -58,10 +59,8 @@ class TestCheck:
     )
     def test_mistakes(self, line: str, message: str) -> None:
         """Every mistake is named, with the nearest valid name or what is expected."""
-        with pytest.raises(ConfigError) as raised:
+        with pytest.raises(ConfigError, match=re.escape(message)):
             check([line])
-
-        assert message in str(raised.value)
 
     def test_a_misspelt_key_of_the_sweeper(self) -> None:
         """Hydra would say how to add it."""
@@ -71,7 +70,7 @@ class TestCheck:
 
     def test_all_mistakes_come_at_once(self) -> None:
         """Mistakes of several overrides are told together, each once."""
-        with pytest.raises(ConfigError) as raised:
+        with pytest.raises(ConfigError, match="betta") as raised:
             check(["betta=4", "latent_dim=0,0", "beta=interval(2,1)", "seed=-1"])
 
         assert 4 == len(str(raised.value).splitlines())

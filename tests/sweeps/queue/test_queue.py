@@ -157,10 +157,10 @@ class TestSearch:
         taken = [lease(queue) for _ in range(7)]
 
         def killed(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed")
 
         monkeypatch.setattr(Attempts, "enqueue", killed)
-        with heartbeat(study), pytest.raises(KeyboardInterrupt):
+        with heartbeat(study), pytest.raises(KeyboardInterrupt, match="killed"):
             queue.lease("w")
         monkeypatch.undo()
         with heartbeat(study):
@@ -277,7 +277,7 @@ class TestCommit:
         with heartbeat(study, "quick"):
             quick = lease(Queue(study), "quick", among=[slow.trial.slug])
 
-            with pytest.raises(LeaseLostError):
+            with pytest.raises(LeaseLostError, match=slow.trial.slug):
                 queue.commit(slow, result(slow.trial, scores={"mig": 0.9}))
             queue.commit(quick, result(quick.trial))
 
@@ -337,7 +337,7 @@ class TestRelease:
         mine = lease(queue)
         queue.reconcile(registry(study))
 
-        with pytest.raises(LeaseLostError):
+        with pytest.raises(LeaseLostError, match=mine.trial.slug):
             queue.release(mine)
 
 
@@ -641,5 +641,5 @@ class TestRetry:
 def test_records_are_frozen() -> None:
     """A lease cannot be changed by its worker."""
     held = Lease(trials()[0], 1, "w")
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(dataclasses.FrozenInstanceError, match="attempt_number"):
         held.attempt_number = 2  # type: ignore[misc]

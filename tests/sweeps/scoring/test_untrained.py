@@ -223,10 +223,10 @@ class TestReadFloors:
 
         def torn(temporary: Path, data: bytes) -> None:
             temporary.write_bytes(data[:10])
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("killed")
 
         monkeypatch.setattr("bvae.files._write", torn)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="killed"):
             write_floors(path, [FLOOR, FLOOR])
 
         assert before == path.read_bytes()

@@ -66,7 +66,11 @@ class TestEverySampler:
         asked = search(name)
         tried = run(asked, 8) | {Trial.of({"beta": 999, "latent_dim": 7, "seed": 0}): Ending(0.0)}
 
-        assert next_trial(asked, tried, system_attrs={}) is not None
+        found = next_trial(asked, tried, system_attrs={})
+
+        assert found is not None
+        assert asked.holds(found.trial)
+        assert found.trial not in tried
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
