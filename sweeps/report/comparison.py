@@ -17,7 +17,7 @@ from sweeps.analysis.budget import budget_checks
 from sweeps.analysis.curve import intervals
 from sweeps.analysis.summary import Cell, Digest, digest
 from sweeps.labels import VARIANTS, interval, number, score_label, score_text
-from sweeps.report.charts import CurvePaper
+from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
 from sweeps.report.marks import HALF
 from sweeps.report.templates import template
@@ -80,7 +80,7 @@ def render(first: Digest, second: Digest) -> str:
     comparable = first.study.manifest.image_size == second.study.manifest.image_size
     axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
     objective = first.objective if first.objective in scores else next(iter(scores), "")
-    on = functools.cache(CurvePaper)
+    on = functools.cache(CurveCanvas)
     return template("comparison.html").render(
         title=f"{first.study.name} and {second.study.name}",
         first=first,
@@ -203,7 +203,7 @@ def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
 
 
 def _drawings(
-    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurvePaper]
+    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurveCanvas]
 ) -> list[Drawing]:
     """Draw a chart for every line that both studies have, A and B on it."""
     return [
@@ -226,14 +226,14 @@ def _overlay(
     *,
     score: str,
     x: str,
-    on: Callable[..., CurvePaper],
-) -> CurvePaper:
+    on: Callable[..., CurveCanvas],
+) -> CurveCanvas:
     lines = [
         curve_line(read, _line(read, place, score), label=label, score=score, x=x)
         for label, read in (("A", first), ("B", second))
     ]
     ticks = sorted({mark.x for line in lines for mark in line.marks})
-    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=HALF, on=on)
+    return curve_chart(lines, score=score, x=x, ticks=ticks, size=HALF, on=on)
 
 
 def _shared_scores(first: Digest, second: Digest) -> list[str]:

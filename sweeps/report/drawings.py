@@ -13,7 +13,7 @@ from bvae.files import replace_atomically
 from sweeps.analysis.summary import Cell, Digest, digest
 from sweeps.labels import VARIANTS, score_label
 from sweeps.report import canvas, charts
-from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
+from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
 from sweeps.study.study import Study
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
@@ -41,8 +41,8 @@ class Choice:
 
 def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart:
     """Return one chart of a study; see `Study.figure`."""
-    drawn: dict[str, Callable[..., canvas.Paper]] = {
-        "curve": functools.partial(_curve, x="beta", canvas=WIDE),
+    drawn: dict[str, Callable[..., canvas.Canvas]] = {
+        "curve": functools.partial(_curve, x="beta", size=WIDE),
         "heat_map": _heat,
         "tradeoff": _tradeoff,
     }
@@ -97,7 +97,7 @@ def curves(read: Digest) -> list[Choice]:
 
     Several facets stand side by side; scores of other codes are drawn small, for few choose them.
     """
-    on = functools.cache(charts.CurvePaper)
+    on = functools.cache(charts.CurveCanvas)
     return [
         Choice(
             label=f"{score_label(score)} against {AXES[x]}",
@@ -107,8 +107,8 @@ def curves(read: Digest) -> list[Choice]:
             drawings=[
                 Drawing(facet, shape, as_markup(chart, name=f"c{i}.{j}.{k}{shape[0]}"))
                 for k, facet in enumerate(read.facets)
-                for shape, canvas in _shapes(read, score).items()
-                for chart in [_curve(read, facet, score=score, x=x, canvas=canvas, on=on)]
+                for shape, size in _shapes(read, score).items()
+                for chart in [_curve(read, facet, score=score, x=x, size=size, on=on)]
             ],
         )
         for i, score in enumerate(charted(read))
@@ -116,7 +116,7 @@ def curves(read: Digest) -> list[Choice]:
     ]
 
 
-def _shapes(read: Digest, score: str) -> dict[str, Canvas]:
+def _shapes(read: Digest, score: str) -> dict[str, ChartSize]:
     if len(read.facets) > 1 or score.endswith(tuple(VARIANTS)):
         return {"half": HALF}
     return {"wide": WIDE, "narrow": HALF}
@@ -124,7 +124,7 @@ def _shapes(read: Digest, score: str) -> dict[str, Canvas]:
 
 def heat_maps(read: Digest) -> list[Choice]:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
-    on = functools.cache(charts.HeatPaper)
+    on = functools.cache(charts.HeatCanvas)
     return [
         Choice(
             label=f"{score_label(name)} by β and latent size",
@@ -144,7 +144,7 @@ def heat_maps(read: Digest) -> list[Choice]:
 
 def tradeoffs(read: Digest) -> list[Choice]:
     """Draw every score against the reconstruction."""
-    on = functools.cache(charts.TradeoffPaper)
+    on = functools.cache(charts.TradeoffCanvas)
     return [
         Choice(
             label=f"{score_label(score)} against reconstruction",
@@ -162,36 +162,36 @@ def tradeoffs(read: Digest) -> list[Choice]:
     ]
 
 
-def as_markup(chart: canvas.Paper, *, name: str) -> Markup:
+def as_markup(chart: canvas.Canvas, *, name: str) -> Markup:
     """Return a chart for the page as it is: matplotlib escapes the texts in it, but not `name`."""
     return Markup(chart.svg(name=name))
 
 
 def curve_chart(
-    lines: Sequence[Line],
+    lines: Sequence[Trace],
     *,
     score: str,
     x: str,
     ticks: Sequence[float],
-    canvas: Canvas,
-    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
-) -> charts.CurvePaper:
-    """Return the inverted-U chart; `on` gives the paper, the same for scores that can share it."""
+    size: ChartSize,
+    on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
+) -> charts.CurveCanvas:
+    """Return the inverted-U chart; `on` gives the canvas, the same for scores that can share it."""
     chart = on(
         labels=tuple(line.label for line in lines),
         x_label=AXES[x],
         ticks=tuple(ticks),
-        canvas=canvas,
-        untrained=any(math.isfinite(line.floor) for line in lines),
+        size=size,
+        untrained=any(math.isfinite(line.untrained) for line in lines),
     )
     chart.draw(lines, title=score_label(score))
     return chart
 
 
-def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
-    """Return the line of some cells of one latent size, with their single seeds and its floor."""
+def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Trace:
+    """Return the line of one latent size, with its single seeds and the untrained baseline."""
     floor = read.floor(cells[0], score) if cells else None
-    return Line(
+    return Trace(
         label,
         [_mark(read, cell, score=score, x=getattr(cell, x)) for cell in cells],
         [
@@ -200,7 +200,7 @@ def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x
             for trial in read.trials_of(cell)
             if trial.state == "complete" and math.isfinite(trial.values[score])
         ],
-        floor=math.nan if floor is None else floor.mean,
+        untrained=math.nan if floor is None else floor.mean,
     )
 
 
@@ -219,21 +219,21 @@ def _curve(
     *,
     score: str,
     x: str,
-    canvas: Canvas,
-    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
-) -> charts.CurvePaper:
+    size: ChartSize,
+    on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
+) -> charts.CurveCanvas:
     lines = [
         curve_line(read, cells, label=label, score=score, x=x)
         for label, cells in _by_latent_dim(seen(read, facet, score))
     ]
     ticks = sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet})
-    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=canvas, on=on)
+    return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
 
 def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
     found = read.scores[score][cell.number]
     return Mark(
-        cell=cell.number,
+        configuration=cell.number,
         x=x,
         y=found.mean,
         low=found.low,
@@ -255,8 +255,8 @@ def _heat(
     facet: str,
     *,
     score: str,
-    on: Callable[..., charts.HeatPaper] = charts.HeatPaper,
-) -> charts.HeatPaper:
+    on: Callable[..., charts.HeatCanvas] = charts.HeatCanvas,
+) -> charts.HeatCanvas:
     own = [cell for cell in read.cells if cell.facet == facet]
     betas = sorted({cell.beta for cell in own})
     latent_dims = sorted({cell.latent_dim for cell in own})
@@ -281,12 +281,12 @@ def _tradeoff(
     facet: str,
     *,
     score: str,
-    on: Callable[..., charts.TradeoffPaper] = charts.TradeoffPaper,
-) -> charts.TradeoffPaper:
+    on: Callable[..., charts.TradeoffCanvas] = charts.TradeoffCanvas,
+) -> charts.TradeoffCanvas:
     cells = seen(read, facet, score, "recon")
     recon = {cell.number: read.scores["recon"][cell.number].mean for cell in cells}
     lines = [
-        Line(label, [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own])
+        Trace(label, [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own])
         for label, own in _by_latent_dim(cells)
     ]
     betas = {cell.number: cell.beta for cell in cells}
@@ -298,7 +298,7 @@ def _tradeoff(
     chart.draw(
         lines,
         betas=betas,
-        front=pareto_front([(m.cell, m.x, m.y) for line in lines for m in line.marks]),
+        front=pareto_front([(m.configuration, m.x, m.y) for line in lines for m in line.marks]),
         title=f"{score_label(score)} against reconstruction",
         y_label=score_label(score),
     )

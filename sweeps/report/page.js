@@ -27,7 +27,7 @@ function pressable(element, press) {
   });
 }
 
-// Marks of cells: a group with the id ...cells-3-7 holds the marks of the cells 3 and 7
+// A group with the id ...marks-3-7 holds the marks of the configurations 3 and 7
 
 function wakeShown() {
   for (const chart of all(".charts:not([hidden])")) wakeMarks(chart);
@@ -36,8 +36,8 @@ function wakeShown() {
 function wakeMarks(chart) {
   if (chart.dataset.awake) return;
   chart.dataset.awake = "yes";
-  for (const group of all('g[id*="-cells-"]', chart)) {
-    const numbers = group.id.split("-cells-")[1].split("-").map(Number);
+  for (const group of all('g[id*="-marks-"]', chart)) {
+    const numbers = group.id.split("-marks-")[1].split("-").map(Number);
     all("use, path", group).filter((mark) => !mark.closest("defs")).forEach((mark, index) => wake(mark, cells[numbers[index]], chart));
   }
 }
