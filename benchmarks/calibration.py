@@ -15,16 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeps.analysis.curve import Line, cell_means, intervals
+from sweeps.analysis.curve import Line
 from sweeps.analysis.paper_claims import (
     Answer,
     larger_layers_want_larger_beta,
     reconstruction_costs_score,
     reconstruction_ranks_backwards,
 )
-from sweeps.statistics.aggregates import AGGREGATES, Summary, summarise
-from sweeps.statistics.inverted_u import POWER, Verdict, evidence, judge, seeds_to_settle, verdicts
-from sweeps.statistics.peak import left_out_score, may_be_best
+from sweeps.statistics.best_subset import left_out_score, may_be_best
+from sweeps.statistics.intervals import cell_means, intervals
+from sweeps.statistics.inverted_u import POWER, Verdict, evidence, seeds_to_settle, verdicts
 
 SHARED = 0.2
 BETAS = np.array([0.1, 0.5, 2, 4, 8, 16, 32, 64])
@@ -202,7 +202,7 @@ def print_coverage(studies: int) -> None:
         means = np.array(truth.means)
         _, low, high = intervals(values, collapsed=truth.collapsed)
         held = ((low <= means) & (means <= high)).mean(axis=0)
-        range_ = may_be_best(values, truth.collapsed)
+        range_ = may_be_best(values, truth.collapsed, able=~truth.collapsed)
         held_best = range_[:, means.argmax()].mean()  # the first, of equal ones
         top = cell_means(values)
         chosen = means[top.argmax(axis=-1)]
@@ -221,41 +221,6 @@ def bootstrap_coverage(values: NDArray[np.float64], means: NDArray[np.float64]) 
     draws = rng.integers(seeds, size=(500, seeds))
     low, high = np.quantile(values[..., draws].mean(axis=-1), [0.025, 0.975], axis=-1)
     return float(((low <= means) & (means <= high)).mean())
-
-
-def summarised(of: Line) -> tuple[Summary, ...]:
-    """Sum up a line by every aggregate."""
-    return summarise(of, judged=judge(of))
-
-
-def print_aggregates(studies: int) -> None:
-    """Print the verdict "yes" by aggregate; each study is bootstrapped."""
-    print_head("Share of yes by aggregate (3 seeds)", list(AGGREGATES))
-    cases = [(NULLS[6], HIGGINS), (NULLS[7], HIGGINS), (U_HIGGINS, HIGGINS), (U_MIG, MIG)]
-    for truth, noise in cases:
-        values = draw(truth, studies=studies, noise=noise)
-        found = [summarised(line(truth, study)) for study in values]
-        yes = np.mean([[one.verdict == Verdict.YES for one in study] for study in found], axis=0)
-        print_row(truth.name, [percent(share) for share in yes])
-
-
-def print_aggregate_coverage(studies: int) -> None:
-    """Print how often the interval of the best cell holds what the recipe gives there on average.
-
-    The peak is so clear that it is always chosen. Only a recipe's own target is fair: the mean of
-    the upper half aims above the mean.
-    """
-    print_head("Coverage of 95 % by aggregate, at a clear peak", ["seeds", *AGGREGATES])
-    for seeds in (3, 5, 10):
-        values = draw(PEAK, studies=studies, seeds=seeds, noise=EVEN)
-        found = [summarised(line(PEAK, study)) for study in values]
-        many = draw(PEAK, studies=100_000, seeds=seeds, noise=EVEN)[:, 2]
-        targets = [float(recipe(many).mean()) for recipe in AGGREGATES.values()]
-        held = [
-            [one.low <= target <= one.high for one, target in zip(study, targets, strict=True)]
-            for study in found
-        ]
-        print_row(PEAK.name, [seeds, *map(percent, np.mean(held, axis=0).tolist())])
 
 
 def print_claims(studies: int) -> None:
@@ -296,13 +261,11 @@ def print_claims(studies: int) -> None:
 def main() -> None:
     """Print every table."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(f"{studies} studies a row (aggregates and claims: {studies // 5})")
+    print(f"{studies} studies a row (claims: {studies // 5})")
     print_nulls(studies)
     print_power(studies)
     print_settling(studies)
     print_coverage(studies)
-    print_aggregates(studies // 5)
-    print_aggregate_coverage(studies)
     print_claims(studies // 5)
 
 

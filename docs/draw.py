@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from sweeps import load_study
+from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
 from sweeps.commands.conclude import write_table
 from sweeps.labels import NOTHING
 from sweeps.report.answer import span
 from sweeps.report.drawings import draw_curve, draw_heat_map
 from sweeps.report.page import write_report
-from sweeps.statistics.inverted_u import judge_all
 from sweeps.study.study import Study
 
 SCORES = {"mig": "MIG", "beta_vae": "Higgins score"}

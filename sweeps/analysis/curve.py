@@ -7,7 +7,7 @@ further axes. Everything here is numbers in, numbers out; nothing is drawn.
 Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a study need not pay
 
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
-from bvae.metrics.scores import UDR_NAMES
+from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
-from sweeps.study import ranking
+from sweeps.statistics.intervals import cell_means, intervals
 from sweeps.study.ranking import MIN_ACTIVE, Ranked
 from sweeps.study.trials import axis_value
 
@@ -41,7 +40,6 @@ COLUMNS = (
 )
 NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
 REPEATS = "repeats"  # of a cell of a search, which has its trials one by one
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,29 +112,6 @@ class Cell:
         return Ranked(self, self.beta, self.latent_dim, self.mean, self.collapsed)
 
 
-@dataclass(frozen=True)
-class BestCells:
-    """The best complete cell of every line that has one, and the best of all."""
-
-    by_line: tuple[Cell, ...]
-    overall: Cell | None
-
-
-class Interval(NamedTuple):
-    """Means and the two ends of their intervals, each [..., C]."""
-
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-
-class Spread(NamedTuple):
-    """Variance of a single seed about its cell's mean, and its degrees of freedom, each [...]."""
-
-    variance: NDArray[np.float64]
-    df: NDArray[np.float64]
-
-
 def curve(
     frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -177,49 +152,6 @@ def ended(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["state"].isin(["running", "pending"])]
 
 
-def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
-    """Return the best cell of every line, and of all, as `ranking` says.
-
-    Cells are eligible if they are complete: a row without the score makes one incomplete.
-    """
-    found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
-    by_line = tuple(cell for cell in found if cell is not None)
-    return BestCells(by_line, best_of(by_line))
-
-
-def best_of(cells: Iterable[Cell]) -> Cell | None:
-    """Return the best of complete cells, of any lines; None if there are none."""
-    best = ranking.best(cell.ranked for cell in cells)
-    return None if best is None else best.key
-
-
-def best_cell(line: Line) -> Cell | None:
-    """Return the best complete cell of one line, or None if no cell is complete."""
-    if not line.complete.any():
-        return None
-    done = line.finished()
-    best = best_index(cell_means(done.values), done.collapsed)
-    return cell(line, int(np.flatnonzero(line.complete)[best]))
-
-
-def best_index(means: NDArray[np.float64], collapsed: NDArray[np.bool_]) -> int:
-    """Return which of the complete cells of a line is best, from means and collapse, each [C].
-
-    Raises:
-        ValueError: there is no cell.
-    """
-    pairs = enumerate(zip(means.tolist(), collapsed.tolist(), strict=True))
-    best = ranking.best(Ranked(i, i, 0, *pair) for i, pair in pairs)  # in order of β
-    if best is None:
-        raise ValueError("expected the means of one cell or more, but got none")
-    return best.key
-
-
-def may_win(collapsed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which cells may be best: those that have not collapsed, or all if all have: [C]."""
-    return np.array(ranking.may_win(collapsed.tolist()), dtype=np.bool_)
-
-
 def cell(line: Line, index: int) -> Cell:
     """Return cell number `index` of a line, in order of β."""
     means, low, high = intervals(line.values, collapsed=line.collapsed)
@@ -235,61 +167,6 @@ def cell(line: Line, index: int) -> Cell:
         n=int(np.isfinite(line.values[index]).sum()),
         collapsed=bool(line.collapsed[index]),
     )
-
-
-def cell_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over the seeds that are there: [..., C, S] -> [..., C], NaN for none."""
-    seen = np.isfinite(values)
-    count = seen.sum(axis=-1)
-    total = np.where(seen, values, 0.0).sum(axis=-1)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-
-
-def intervals(
-    values: NDArray[np.float64], *, collapsed: NDArray[np.bool_], confidence: float = CONFIDENCE
-) -> Interval:
-    """Return mean ± t·s/√n for every cell, with s² pooled over the cells of the line.
-
-    A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 %
-    instead of 95 %. Collapsed cells score chance and hardly vary, so they are pooled apart, or
-    they would narrow the intervals of all others.
-
-    Args:
-        values: scores [..., C, S], NaN where missing.
-        collapsed: bool [C].
-        confidence: probability that an interval holds the mean of its cell.
-    """
-    means = cell_means(values)
-    margins = np.full(means.shape, np.nan)
-    for pool in (~collapsed, collapsed):
-        members = values[..., pool, :]
-        spread = pooled_spread(members)
-        quantile = special.stdtrit(np.maximum(spread.df, 1.0), 0.5 + confidence / 2)
-        half = np.where(spread.df > 0, quantile * np.sqrt(spread.variance), np.nan)
-        count = np.isfinite(members).sum(axis=-1)
-        margins[..., pool] = half[..., None] / np.sqrt(np.maximum(count, 1))
-    return Interval(means, means - margins, means + margins)
-
-
-def pooled_spread(values: NDArray[np.float64]) -> Spread:
-    """Return the variance within cells, pooled: s² = Σ(y−ȳ_cell)² / Σ(n_cell − 1).
-
-    The cells share their seeds, so their deviations need not be independent. Satterthwaite's
-    (1946) degrees of freedom account for it, with the sum of squares SS split into what the cells
-    of a seed have in common and the rest: df = SS² / (SS_seed²/df_seed + SS_rest²/df_rest).
-    Values are [..., C, S]; the split is exact where no seed is missing.
-    """
-    seen = np.isfinite(values)
-    deviations = np.where(seen, values - cell_means(values)[..., None], 0.0)
-    ss = (deviations**2).sum(axis=(-2, -1))
-    df = np.maximum(seen.sum(axis=-1) - 1, 0).sum(axis=-1).astype(np.float64)
-    cells = seen.sum(axis=-2)
-    ss_seed = (deviations.sum(axis=-2) ** 2 / np.maximum(cells, 1)).sum(axis=-1)
-    df_seed = np.minimum(np.maximum((cells > 0).sum(axis=-1) - 1, 0), df)
-    ss_rest, df_rest = np.maximum(ss - ss_seed, 0.0), df - df_seed
-    share = ss_seed**2 / np.maximum(df_seed, 1) + ss_rest**2 / np.maximum(df_rest, 1)
-    effective = np.divide(ss**2, share, out=np.array(df), where=share > 0)
-    return Spread(ss / np.maximum(df, 1), np.minimum(effective, df))
 
 
 def write_curve(path: Path, table: pd.DataFrame) -> None:
@@ -368,7 +245,7 @@ def _table(
 
 def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scores of seeds [C, S]; those of UDR share pairs of seeds, which intervals must know."""
-    return as_independent(values) if score in UDR_NAMES else values
+    return as_independent(values) if score_named(score).per_configuration else values
 
 
 def _count(group: pd.DataFrame, cell: NDArray[np.int64], state: str) -> NDArray[np.int64]:

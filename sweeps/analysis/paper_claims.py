@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sweeps.analysis.curve import CONFIDENCE, Line, best_index, cell_means, lines, may_win
+from sweeps.analysis.best import best_index, best_range, may_win
+from sweeps.analysis.curve import Line, lines
 from sweeps.statistics.contrasts import (
-    Floats,
     critical_t,
     differences,
     residual_noise,
     upper_bounds,
 )
-from sweeps.statistics.peak import best_range
+from sweeps.statistics.intervals import CONFIDENCE, Floats, cell_means
 from sweeps.study.trials import axis_value
 
 ALPHA = 1 - CONFIDENCE

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bvae.metrics.scores import ACTIVE, SAMPLED
-from sweeps.analysis.curve import Line, cell_means, lines
+from sweeps.analysis.curve import Line, lines
+from sweeps.statistics.intervals import cell_means
 from sweeps.study.trials import text
 
 TOLERANCE = 0.05

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pandas import DataFrame
 
-from sweeps.analysis.curve import best_cells, curve, ended
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import curve, ended
 from sweeps.scoring.untrained import Floor, Level, Place, read_floors
 from sweeps.study.ranking import MIN_ACTIVE
 from sweeps.study.study import Study

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.analysis.curve import Cell, best_of
+from sweeps.analysis.best import best_of
+from sweeps.analysis.curve import Cell
 from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import digest
 from sweeps.commands.conclude import described

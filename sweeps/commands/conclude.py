@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.analysis.curve import Cell, best_cells
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import Cell
 from sweeps.labels import seeds
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, load_study

@@ -17,8 +17,10 @@ from scipy import stats
 
 from bvae.exceptions import ConfigError
 from bvae.trial import now
-from sweeps.analysis.curve import CONFIDENCE, Cell, Line, best_cells, cell, lines
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import Cell, Line, cell, lines
 from sweeps.statistics.contrasts import differences, residual_noise
+from sweeps.statistics.intervals import CONFIDENCE
 from sweeps.study.command import as_grid, sweep, words
 from sweeps.study.study import Study, StudyFolder, load_study
 from sweeps.study.trials import Trial, Value, in_order, text

@@ -1,19 +1,17 @@
 """Which β: the best cell, its best model, and what can be said of every latent size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bvae.trial import TrialFolder
 from sweeps.analysis import curve
-from sweeps.analysis.curve import lines
+from sweeps.analysis.best import BetaRange
 from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import Cell, Digest
+from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.labels import NOTHING, interval, number, score_label, score_text, seeds
-from sweeps.report.aggregation import Row, aggregation
 from sweeps.report.pictures import Pictures, pictures_of
-from sweeps.statistics.inverted_u import Judgement, judge_all
-from sweeps.statistics.peak import BetaRange
 from sweeps.study.command import as_grid, extend, reproduce
 from sweeps.study.trials import text
 
@@ -54,7 +52,7 @@ class LineAnswer:
     """What is known of one latent size in one facet, by one score: as numbers, then in words.
 
     `next_step` says which β to try and why, `next_command` how; empty if the best is inside the
-    grid. `rows` are the page's.
+    grid.
     """
 
     judged: Judgement
@@ -65,7 +63,6 @@ class LineAnswer:
     text: str
     next_step: str
     next_command: str
-    rows: tuple[Row, ...] = ()
 
     @property
     def cell(self) -> curve.Cell:
@@ -134,20 +131,10 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
             score=score,
             label=score_label(score),
             shown=i == 0,
-            lines=_with_rows(read, line_answers(read, score=score, command=command), score=score),
+            lines=line_answers(read, score=score, command=command),
             flags=list(map(str, flags(read.ended, score_names=[score], axes=axes))),
         )
         for i, score in enumerate(scores)
-    ]
-
-
-def _with_rows(read: Digest, answers: Sequence[LineAnswer], *, score: str) -> list[LineAnswer]:
-    """Add what each way to sum up the seeds says; `sweeps best` need not wait for its bootstrap."""
-    found = lines(read.ended, score_names=[score], axes=read.study.manifest.axes)
-    at = {(line.axes, line.latent_dim): line for line in found}
-    return [
-        replace(one, rows=aggregation(read, at[one.cell.axes, one.cell.latent_dim], one.judged))
-        for one in answers
     ]
 
 

@@ -14,13 +14,13 @@ from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.metrics.udr import as_independent
 from sweeps.analysis.budget import budget_checks
-from sweeps.analysis.curve import intervals
 from sweeps.analysis.summary import Cell, Digest, digest
 from sweeps.labels import VARIANTS, interval, number, score_label, score_text
 from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
 from sweeps.report.marks import HALF
 from sweeps.report.templates import template
+from sweeps.statistics.intervals import intervals
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 

@@ -13,11 +13,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from sweeps.statistics.intervals import Bools, Floats
 
 DRAWS = 100_000  # a p-value of .05 is then known to ±.0014
 

@@ -10,7 +10,7 @@ import numpy as np
 from bvae import tracking
 from bvae.files import with_tilde
 from sweeps.analysis.curve import COLUMNS, curve
-from sweeps.statistics.inverted_u import Judgement, judge_all
+from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.study.manifest import Manifest
 from sweeps.study.run_names import report_identity
 from sweeps.study.study import Study

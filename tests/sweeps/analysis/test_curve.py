@@ -1,64 +1,19 @@
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from bvae.exceptions import DataError
 from sweeps.analysis.curve import (
     COLUMNS,
-    best_cells,
     curve,
-    intervals,
     lines,
-    pooled_spread,
     write_curve,
 )
+from tests.doubles.frames import end, study
 
 # Shapes: C cells, S seeds, T synthetic studies.
-
-
-def study(
-    *,
-    betas: Sequence[float] = (0.25, 4.0, 16.0),
-    latent_dims: Sequence[int] = (5, 10),
-    seeds: Sequence[int] = (0, 1, 2),
-    models: Sequence[object] = ("mlp",),
-) -> pd.DataFrame:
-    """A finished study of random scores, in an order of its own, as `Study.frame()` gives it."""
-    rng = np.random.default_rng(7)
-    rows: list[dict[str, Any]] = [
-        {
-            "slug": f"beta={beta},latent_dim={latent_dim},seed={seed},model={model}",
-            "beta": beta,
-            "latent_dim": latent_dim,
-            "seed": seed,
-            "model": model,
-            "state": "complete",
-            "beta_norm": beta * latent_dim / 1024,
-            "mig": rng.normal(0.2, 0.03),
-            "beta_vae": rng.normal(0.8, 0.03),
-            "active_latents": 4,
-            "protocol": "locatello2019",
-        }
-        for seed in seeds
-        for model in models
-        for latent_dim in latent_dims
-        for beta in betas
-    ]
-    return pd.DataFrame(rows)
-
-
-def end(frame: pd.DataFrame, state: str, **trial: object) -> pd.DataFrame:
-    """The study with matching trials in another state, without scores."""
-    hit = np.logical_and.reduce([frame[key] == value for key, value in trial.items()])
-    changed = frame.astype({"active_latents": float})
-    changed.loc[hit, "state"] = state
-    changed.loc[hit, ["mig", "beta_vae", "active_latents"]] = np.nan
-    return changed
 
 
 class TestTable:
@@ -154,63 +109,7 @@ class TestTable:
         assert set(table["protocol"]) == {"higgins2017|locatello2019"}
 
 
-class TestIntervals:
-    none = np.zeros(1, dtype=np.bool_)
-
-    def test_of_one_cell_are_students(self) -> None:
-        """With a single cell there is nothing to pool: mean ± t·s/√n."""
-        values = np.array([[0.2, 0.25, 0.33, 0.31]])
-        low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values[0]))
-        found = intervals(values, collapsed=self.none)
-        assert (found.low[0], found.high[0]) == pytest.approx((low, high))
-
-    def test_pool_the_variance_of_cells(self) -> None:
-        """Equal numbers of seeds: s² is the average of the cells' variances."""
-        values = np.random.default_rng(0).normal(size=(6, 4))
-        assert pooled_spread(values).variance == pytest.approx(values.var(axis=1, ddof=1).mean())
-
-    def test_pool_by_degrees_of_freedom_where_seeds_are_missing(self) -> None:
-        """A cell counts with its number of seeds less one; a single seed adds nothing."""
-        values = np.array([[1.0, 3.0, 5.0], [2.0, 4.0, np.nan], [7.0, np.nan, np.nan]])
-        assert pooled_spread(values).variance == pytest.approx((8.0 + 2.0) / 3)
-
-    def test_know_that_cells_of_a_seed_move_together(self) -> None:
-        """If all cells repeat the same deviations, C cells tell no more than one."""
-        values = np.array([0.1, 0.2, 0.6]) + np.arange(7.0)[:, None]
-        assert pooled_spread(values).df == pytest.approx(2)
-
-    def test_use_all_degrees_of_freedom_of_independent_cells(self) -> None:
-        """If seeds have nothing in common beyond chance, df is C(S−1)."""
-        rng = np.random.default_rng(0)
-        found = pooled_spread(rng.normal(size=(2000, 8, 3)))
-        assert np.median(found.df) == pytest.approx(16, abs=1)
-        assert found.df.max() <= 16
-
-    @pytest.mark.parametrize("shared", [0.0, 0.5])
-    def test_cover_the_truth_in_95_percent_of_studies(self, shared: float) -> None:
-        """On 1,000 studies of three seeds, 93 to 97 % of the intervals hold their cell's mean.
-
-        Noise differs from cell to cell (.03 to .05). The share of 7,000 intervals has a standard
-        error of at most .0069, if those of a study all hold or fail together: 2 trials are 2.9
-        of it; it is about half of that here.
-        """
-        rng = np.random.default_rng(11)
-        own, common = rng.normal(size=(1000, 7, 3)), rng.normal(size=(1000, 1, 3))
-        sd = rng.uniform(0.03, 0.05, size=(1000, 7, 1))
-        values = sd * (np.sqrt(1 - shared) * own + np.sqrt(shared) * common)
-        _, low, high = intervals(values, collapsed=np.zeros(7, dtype=np.bool_))
-        assert 0.93 <= ((low <= 0) & (high >= 0)).mean() <= 0.97
-
-    def test_are_not_narrowed_by_a_collapsed_cell(self) -> None:
-        """Cells at chance hardly vary, and are pooled apart from the others."""
-        rng = np.random.default_rng(0)
-        lively, dead = rng.normal(size=(4, 3)), 1e-3 * rng.normal(size=(3, 3))
-        collapsed = np.array([False] * 4 + [True] * 3)
-        alone = intervals(lively, collapsed=collapsed[:4])
-        found = intervals(np.concatenate([lively, dead]), collapsed=collapsed)
-        np.testing.assert_array_equal(found.low[:4], alone.low)
-        assert (found.high - found.low)[4:].max() < 0.01
-
+class TestIntervalsOfTheCurve:
     def test_are_unknown_with_one_seed(self) -> None:
         """A single seed a cell has a mean but no interval."""
         table = curve(study(seeds=(0,)), score_names=("mig",))
@@ -246,79 +145,6 @@ class TestLine:
         assert done.values.shape == (2, 3)
         assert len(done.protocols) == len(done.n_failed) == len(done.active_latents) == 2
         assert done.n_failed.sum() == 0
-
-
-class TestBestCells:
-    def top(self) -> pd.DataFrame:
-        """A study whose best cells are β=4 at 5 latents and, above it, β=16 at 10."""
-        frame = study()
-        for latent_dim, beta, score in ((5, 4.0, 0.5), (10, 16.0, 0.6)):
-            hit = (frame["latent_dim"] == latent_dim) & (frame["beta"] == beta)
-            frame.loc[hit, "mig"] = [score - 0.01, score, score + 0.01]
-        return frame
-
-    def test_are_the_highest_means_of_each_latent_size_and_of_all(self) -> None:
-        """Every latent size has a best cell with its interval; the best of them is the best."""
-        found = best_cells(self.top(), score="mig")
-        assert [(cell.latent_dim, cell.beta) for cell in found.by_line] == [(5, 4.0), (10, 16.0)]
-        assert found.overall == found.by_line[1]
-        assert found.overall.mean == pytest.approx(0.6)
-        assert found.overall.beta_norm == 16.0 * 10 / 1024
-        row = curve(self.top(), score_names=("mig",)).query("latent_dim == 10 and beta == 16")
-        assert (found.overall.low, found.overall.high, found.overall.n) == tuple(
-            row[["low", "high", "n"]].iloc[0]
-        )
-
-    @pytest.mark.parametrize("state", ["failed", "pruned", "running", "pending", "complete"])
-    def test_are_complete(self, state: str) -> None:
-        """A cell that lacks the score of one seed, for whatever reason, is not called best."""
-        found = best_cells(end(self.top(), state, beta=16.0, latent_dim=10, seed=1), score="mig")
-        assert found.by_line[1].beta != 16.0
-        assert found.overall == found.by_line[0]
-
-    def test_have_all_their_repeats(self) -> None:
-        """In a search, which gives a cell its seeds one by one, a single lucky one does not win."""
-        frame = self.top()
-        lucky = (frame["beta"] == 16.0) & (frame["latent_dim"] == 10) & (frame["seed"] > 0)
-        found = best_cells(frame[~lucky].assign(repeats=3), score="mig")
-
-        assert found.overall == found.by_line[0]
-        assert best_cells(frame[~lucky], score="mig").overall.n == 1
-
-    def test_have_not_collapsed(self) -> None:
-        """A score may be high where nothing is encoded; where all have collapsed one is best."""
-        frame = self.top()
-        frame.loc[(frame["beta"] == 16.0) & (frame["latent_dim"] == 10), "active_latents"] = 1
-        found = best_cells(frame, score="mig")
-        assert found.by_line[1].beta != 16.0
-        assert found.overall == found.by_line[0]
-
-        frame.loc[frame["latent_dim"] == 10, "active_latents"] = 1
-        found = best_cells(frame, score="mig")
-        assert (found.by_line[1].beta, found.by_line[1].collapsed) == (16.0, True)
-        assert found.overall == found.by_line[0]
-
-    def test_are_found_for_each_value_of_an_axis(self) -> None:
-        """Every facet has its own best cells."""
-        found = best_cells(study(models=("mlp", "conv")), score="mig", axes=("model",))
-        assert [dict(cell.axes)["model"] for cell in found.by_line] == [
-            "conv",
-            "conv",
-            "mlp",
-            "mlp",
-        ]
-
-    def test_take_the_smaller_beta_of_equal_cells(self) -> None:
-        """A tie is broken the same way every time."""
-        found = best_cells(study().assign(mig=0.5), score="mig")
-        assert [cell.beta for cell in found.by_line] == [0.25, 0.25]
-        assert found.overall.latent_dim == 5
-
-    def test_are_absent_without_a_complete_cell(self) -> None:
-        """A study that has just begun has no best cell."""
-        found = best_cells(end(study(), "pending", seed=2), score="mig")
-        assert found.by_line == ()
-        assert found.overall is None
 
 
 class TestWriteCurve:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweeps.analysis.curve import Cell, best_cells
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import Cell
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
 from sweeps.scoring import untrained

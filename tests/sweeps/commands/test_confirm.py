@@ -14,7 +14,8 @@ from scipy import stats
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
-from sweeps.analysis.curve import best_cells, cell
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import cell
 from sweeps.commands.confirm import (
     Answer,
     Confirmation,

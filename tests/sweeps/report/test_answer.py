@@ -1,10 +1,10 @@
 """Which β, and how to get its best model again."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sweeps.analysis.best import BetaRange
 from sweeps.analysis.summary import digest
 from sweeps.report.answer import (
     best_answer,
@@ -15,8 +15,6 @@ from sweeps.report.answer import (
     line_answers,
     score_answers,
 )
-from sweeps.scoring.untrained import Floor, Level, write_floors
-from sweeps.statistics.peak import BetaRange
 
 
 def test_best_model_has_the_highest_score(make_study: Any) -> None:
@@ -102,24 +100,12 @@ def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], said: st
     assert beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){said}"
 
 
-def test_rows_are_read_for_the_page_alone(make_study: Any, trials_of: Any) -> None:
-    """Their bootstrap takes most of the time, and `sweeps best` prints none."""
-    read = digest(make_study(trials_of(latent_dims=(5,))))
-    (alone,) = line_answers(read, score="mig", command="bvae -m")
-    (of_page,) = score_answers(read, scores=("mig",), command="bvae -m")
-
-    assert alone.rows == ()
-    assert replace(of_page.lines[0], rows=()) == alone
-    assert of_page.lines[0].rows[0].verdict == alone.verdict
-
-
 def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) -> None:
     """A size that is not given stands beside one that is; each has its answer, by its name."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
     (answer,) = score_answers(digest(make_study(trials)), scores=("mig",), command="bvae -m")
 
     assert [line.best.facet for line in answer.lines] == ["resolution=32", "resolution=null"]
-    assert [len(line.rows) for line in answer.lines] == [3, 3]
 
 
 def test_single_beta_was_not_chosen(make_study: Any, trials_of: Any) -> None:
@@ -174,18 +160,3 @@ def test_flags_follow_the_score(make_study: Any, trials_of: Any, result_of: Any)
     found = score_answers(read, scores=("mig", "beta_vae"), command="bvae -m")
 
     assert [len(one.flags) for one in found] == [1, 0]
-
-
-def test_floor_stands_with_the_answer(make_study: Any) -> None:
-    """What is not trained at all, in the same table."""
-    study = make_study()
-    floor = Floor(
-        (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
-    )
-    write_floors(study.folder.floors, [floor])
-    (answer,) = score_answers(digest(study), scores=("mig",), command="bvae -m")
-    five, ten = answer.lines
-
-    assert (five.rows[-1].name, five.rows[-1].value) == ("untrained encoder (3 of them)", "0.012")
-    assert five.rows[-1].interval == "± 0.003"
-    assert [row.name[:9] for row in ten.rows] == ["mean of t", "median", "upper hal"]

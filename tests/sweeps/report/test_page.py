@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sweeps.analysis.best import best_cells
 from sweeps.analysis.budget import budget
-from sweeps.analysis.curve import best_cells
 from sweeps.analysis.paper_claims import check_claims
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.analysis.curve import best_cells
+from sweeps.analysis.best import best_cells
 from sweeps.commands.conclude import described
 from sweeps.scoring import udr as module
 from sweeps.scoring.udr import refresh

@@ -1,14 +1,18 @@
+"""Which β is best, how sure that is, and which to try next."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from sweeps.analysis.curve import Line
-from sweeps.statistics.peak import best_range, left_out_score, may_be_best, next_beta
+from sweeps.analysis.best import best_cells, best_range, next_beta
+from sweeps.analysis.curve import Line, curve
 from tests.doubles.curve_lines import line_of
+from tests.doubles.frames import end, study
 
-# Shapes: C cells, S seeds.
+# Shapes: C configurations, S seeds.
 
 BETAS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -69,58 +73,6 @@ class TestBestRange:
         assert sure.low < unsure.low <= unsure.high < sure.high
 
 
-@pytest.mark.parametrize(
-    "means", [[0.3] * 7, [0.0, 0.1, 0.2, 0.3, 0.28, 0.2, 0.1], [0.3, 0.29] + [0.0] * 5]
-)
-def test_may_be_best_keeps_the_best_in_95_percent_of_studies(means: Sequence[float]) -> None:
-    """On 1,000 studies the best cell is kept at least 95 times in 100, whatever the curve.
-
-    Standard error .0069 at 95 %: a true 95 % falls below .93 in 2 of 1,000 runs.
-    """
-    noise = np.random.default_rng(2).normal(size=(1000, 7, 3)) * 0.04
-    kept = may_be_best(np.array(means)[:, None] + noise, np.zeros(7, dtype=np.bool_))
-    assert kept[:, np.argmax(means)].mean() >= 0.93
-
-
-def test_may_be_best_drops_what_is_clearly_worse() -> None:
-    """The set is small where the curve is steep."""
-    means = np.array([0.0, 0.1, 0.2, 0.4, 0.2, 0.1, 0.0])
-    noise = np.random.default_rng(2).normal(size=(1000, 7, 3)) * 0.04
-    kept = may_be_best(means[:, None] + noise, np.zeros(7, dtype=np.bool_))
-    assert kept.sum(axis=-1).mean() < 1.2
-
-
-class TestLeftOutScore:
-    def test_is_the_mean_over_seeds_of_the_cell_that_the_others_chose(self) -> None:
-        """It equals the same done one seed at a time."""
-        values = np.random.default_rng(1).normal(size=(5, 4))
-        scores = []
-        for seed in range(4):
-            others = np.delete(values, seed, axis=1)
-            scores.append(values[others.mean(axis=1).argmax(), seed])
-        assert left_out_score(values) == pytest.approx(np.mean(scores))
-
-    def test_is_not_optimistic(self) -> None:
-        """On a flat curve the highest mean lies far above the truth, the left-out score does not.
-
-        Standard error of the average over 1,000 studies: .58/√1000 = .018.
-        """
-        values = np.random.default_rng(4).normal(size=(1000, 7, 3))
-        assert values.mean(axis=-1).max(axis=-1).mean() > 0.7
-        assert abs(left_out_score(values).mean()) < 0.06
-
-    def test_uses_seeds_that_every_cell_has(self) -> None:
-        """A seed that one cell lacks takes no part."""
-        values = np.random.default_rng(1).normal(size=(5, 4))
-        holed = values.copy()
-        holed[2, 1] = np.nan
-        assert left_out_score(holed) == left_out_score(np.delete(values, 1, axis=1))
-
-    def test_is_unknown_with_one_seed(self) -> None:
-        """Nobody is left to choose."""
-        assert np.isnan(left_out_score(np.ones((5, 1))))
-
-
 class TestNextBeta:
     @pytest.mark.parametrize(
         ("means", "n_collapsed", "expected"),
@@ -153,3 +105,76 @@ class TestNextBeta:
         close = line_of(np.array([[0.1], [0.2], [0.3], [0.0]]), betas=(61, 62, 63, 64))
         collapsed = replace(close, active_latents=np.array([5.0, 5.0, 5.0, 0.0]))
         assert next_beta(collapsed) is None
+
+
+class TestBestCells:
+    def top(self) -> pd.DataFrame:
+        """A study whose best cells are β=4 at 5 latents and, above it, β=16 at 10."""
+        frame = study()
+        for latent_dim, beta, score in ((5, 4.0, 0.5), (10, 16.0, 0.6)):
+            hit = (frame["latent_dim"] == latent_dim) & (frame["beta"] == beta)
+            frame.loc[hit, "mig"] = [score - 0.01, score, score + 0.01]
+        return frame
+
+    def test_are_the_highest_means_of_each_latent_size_and_of_all(self) -> None:
+        """Every latent size has a best cell with its interval; the best of them is the best."""
+        found = best_cells(self.top(), score="mig")
+        assert [(cell.latent_dim, cell.beta) for cell in found.by_line] == [(5, 4.0), (10, 16.0)]
+        assert found.overall == found.by_line[1]
+        assert found.overall.mean == pytest.approx(0.6)
+        assert found.overall.beta_norm == 16.0 * 10 / 1024
+        row = curve(self.top(), score_names=("mig",)).query("latent_dim == 10 and beta == 16")
+        assert (found.overall.low, found.overall.high, found.overall.n) == tuple(
+            row[["low", "high", "n"]].iloc[0]
+        )
+
+    @pytest.mark.parametrize("state", ["failed", "pruned", "running", "pending", "complete"])
+    def test_are_complete(self, state: str) -> None:
+        """A cell that lacks the score of one seed, for whatever reason, is not called best."""
+        found = best_cells(end(self.top(), state, beta=16.0, latent_dim=10, seed=1), score="mig")
+        assert found.by_line[1].beta != 16.0
+        assert found.overall == found.by_line[0]
+
+    def test_have_all_their_repeats(self) -> None:
+        """In a search, which gives a cell its seeds one by one, a single lucky one does not win."""
+        frame = self.top()
+        lucky = (frame["beta"] == 16.0) & (frame["latent_dim"] == 10) & (frame["seed"] > 0)
+        found = best_cells(frame[~lucky].assign(repeats=3), score="mig")
+
+        assert found.overall == found.by_line[0]
+        assert best_cells(frame[~lucky], score="mig").overall.n == 1
+
+    def test_have_not_collapsed(self) -> None:
+        """A score may be high where nothing is encoded; where all have collapsed one is best."""
+        frame = self.top()
+        frame.loc[(frame["beta"] == 16.0) & (frame["latent_dim"] == 10), "active_latents"] = 1
+        found = best_cells(frame, score="mig")
+        assert found.by_line[1].beta != 16.0
+        assert found.overall == found.by_line[0]
+
+        frame.loc[frame["latent_dim"] == 10, "active_latents"] = 1
+        found = best_cells(frame, score="mig")
+        assert (found.by_line[1].beta, found.by_line[1].collapsed) == (16.0, True)
+        assert found.overall == found.by_line[0]
+
+    def test_are_found_for_each_value_of_an_axis(self) -> None:
+        """Every facet has its own best cells."""
+        found = best_cells(study(models=("mlp", "conv")), score="mig", axes=("model",))
+        assert [dict(cell.axes)["model"] for cell in found.by_line] == [
+            "conv",
+            "conv",
+            "mlp",
+            "mlp",
+        ]
+
+    def test_take_the_smaller_beta_of_equal_cells(self) -> None:
+        """A tie is broken the same way every time."""
+        found = best_cells(study().assign(mig=0.5), score="mig")
+        assert [cell.beta for cell in found.by_line] == [0.25, 0.25]
+        assert found.overall.latent_dim == 5
+
+    def test_are_absent_without_a_complete_cell(self) -> None:
+        """A study that has just begun has no best cell."""
+        found = best_cells(end(study(), "pending", seed=2), score="mig")
+        assert found.by_line == ()
+        assert found.overall is None

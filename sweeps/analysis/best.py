@@ -1,0 +1,132 @@
+"""Which β of a line is best, how sure that is, what it is worth, and which β to try next.
+
+Complete configurations are compared; the grid they lie in is that of all β with a score, of which
+a search completes one or two.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sweeps.analysis.curve import Cell, Line, cell, lines
+from sweeps.statistics.best_subset import may_be_best
+from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats, cell_means
+from sweeps.study import ranking
+from sweeps.study.ranking import Ranked
+
+
+@dataclass(frozen=True)
+class BestCells:
+    """The best complete cell of every line that has one, and the best of all."""
+
+    by_line: tuple[Cell, ...]
+    overall: Cell | None
+
+
+@dataclass(frozen=True)
+class BetaRange:
+    """The β among those tried that may be best, from `low` to `high`, and the same in β_norm.
+
+    Open at an end of the grid: the best β may lie beyond it.
+    """
+
+    low: float
+    high: float
+    norm_low: float
+    norm_high: float
+    open_low: bool
+    open_high: bool
+
+
+def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
+    """Return the best cell of every line, and of all, as `ranking` says.
+
+    Cells are eligible if they are complete: a row without the score makes one incomplete.
+    """
+    found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
+    by_line = tuple(cell for cell in found if cell is not None)
+    return BestCells(by_line, best_of(by_line))
+
+
+def best_of(cells: Iterable[Cell]) -> Cell | None:
+    """Return the best of complete cells, of any lines; None if there are none."""
+    best = ranking.best(cell.ranked for cell in cells)
+    return None if best is None else best.key
+
+
+def best_cell(line: Line) -> Cell | None:
+    """Return the best complete cell of one line, or None if no cell is complete."""
+    if not line.complete.any():
+        return None
+    done = line.finished()
+    best = best_index(cell_means(done.values), done.collapsed)
+    return cell(line, int(np.flatnonzero(line.complete)[best]))
+
+
+def best_index(means: Floats, collapsed: Bools) -> int:
+    """Return which of the complete cells of a line is best, from means and collapse, each [C].
+
+    Raises:
+        ValueError: there is no cell.
+    """
+    pairs = enumerate(zip(means.tolist(), collapsed.tolist(), strict=True))
+    best = ranking.best(Ranked(i, i, 0, *pair) for i, pair in pairs)  # in order of β
+    if best is None:
+        raise ValueError("expected the means of one cell or more, but got none")
+    return best.key
+
+
+def may_win(collapsed: Bools) -> Bools:
+    """Return which cells may be best: those that have not collapsed, or all if all have: [C]."""
+    return np.array(ranking.may_win(collapsed.tolist()), dtype=np.bool_)
+
+
+def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
+    """Return the range of β that holds the best of the complete cells with this confidence."""
+    done, tried = line.finished(), _tried(line).betas
+    able = may_win(done.collapsed)
+    found = may_be_best(done.values, done.collapsed, able=able, confidence=confidence)
+    may_be = np.flatnonzero(found)
+    low, high = may_be[0], may_be[-1]
+    return BetaRange(
+        low=float(done.betas[low]),
+        high=float(done.betas[high]),
+        norm_low=float(done.beta_norms[low]),
+        norm_high=float(done.beta_norms[high]),
+        open_low=bool(done.betas[low] == tried[0]),
+        open_high=bool(done.betas[high] == tried[-1]),
+    )
+
+
+def next_beta(line: Line) -> float | None:
+    """Return the β to try next if the best complete cell lies at the border, else None.
+
+    The border on the right is where the latent layer collapses, or else the largest β with a score.
+    Beyond the grid it goes on by the last step in log β; before a collapsed cell it halves the gap.
+    Rounded to two digits it may be one of the line's own, and then there is nothing to try.
+    """
+    done, tried = line.finished(), _tried(line)
+    best = done.betas[best_index(cell_means(done.values), done.collapsed)]
+    found = _beyond(tried, int(np.searchsorted(tried.betas, best)))
+    beta = None if found is None else float(f"{found:.2g}")
+    return None if beta in line.betas else beta
+
+
+def _tried(line: Line) -> Line:
+    """Return the line with the cells that have a score of some seed."""
+    return line.keep(np.asarray(np.isfinite(line.values).any(axis=-1)))
+
+
+def _beyond(tried: Line, best: int) -> float | None:
+    """Return the β beyond cell number `best`, if it is at the border and has not collapsed."""
+    betas, collapsed = tried.betas, tried.collapsed
+    if collapsed[best]:
+        return None
+    if best + 1 < len(betas) and collapsed[best + 1]:
+        return math.sqrt(betas[best] * betas[best + 1])
+    if best == len(betas) - 1:
+        return float(betas[-1] * (betas[-1] / betas[-2] if len(betas) > 1 else 2.0))
+    return float(betas[0] * betas[0] / betas[1]) if best == 0 else None
