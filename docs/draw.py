@@ -17,8 +17,7 @@ from sweeps import load_study
 from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
 from sweeps.commands.conclude import write_table
-from sweeps.labels import NOTHING
-from sweeps.report.answer import span
+from sweeps.labels import NOTHING, span
 from sweeps.report.drawings import draw_curve, draw_heat_map
 from sweeps.report.page import write_report
 from sweeps.study.study import Study

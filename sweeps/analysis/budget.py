@@ -11,8 +11,7 @@ import pandas as pd
 from sweeps.analysis.curve import Line, lines
 from sweeps.analysis.summary import Digest, facet_name
 from sweeps.analysis.verdict import Judgement, judge
-from sweeps.labels import NOTHING, number
-from sweeps.report.answer import span
+from sweeps.labels import NOTHING, number, span
 from sweeps.study.command import as_grid, quoted, sweep
 from sweeps.study.manifest import STEPS
 from sweeps.study.trials import text

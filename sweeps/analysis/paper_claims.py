@@ -19,6 +19,7 @@ from scipy import stats
 
 from sweeps.analysis.best import best_index, best_range, may_win
 from sweeps.analysis.curve import Line, lines
+from sweeps.labels import score_label
 from sweeps.statistics.contrasts import (
     critical_t,
     differences,
@@ -140,8 +141,9 @@ def reconstruction_costs_score(scores: Line, errors: Line) -> Claim:
     low = max(float(np.nanmax(gap.mean - t_max * gap.error)), 0.0)
     high = float(np.nanmax(upper_bounds(scores.values, noise, end=chosen, level=ALPHA / 2)))
     text = (
-        f"{scores.score} lost by taking β = {scores.betas[chosen]:.4g}, which reconstructs best, "
-        f"instead of β = {scores.betas[_best(scores)]:.4g}: {_numbers(lost, low, high)}"
+        f"{score_label(scores.score)} lost by taking β = {scores.betas[chosen]:.4g}, which "
+        f"reconstructs best, instead of β = {scores.betas[_best(scores)]:.4g}: "
+        f"{_numbers(lost, low, high)}"
     )
     return _of_line(scores, name, text, lost, low, high)
 

@@ -1,4 +1,4 @@
-"""Every chart of the page, drawn from a digest: which cells go where."""
+"""Every chart of the page, drawn from a digest: which configurations go where."""
 
 import functools
 import math
@@ -10,10 +10,12 @@ from markupsafe import Markup
 
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
+from bvae.metrics.scores import score_named
 from sweeps.analysis.summary import Cell, Digest, digest
-from sweeps.labels import VARIANTS, score_label
+from sweeps.labels import score_label
 from sweeps.report import canvas, charts
 from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
+from sweeps.report.templates import NotYet
 from sweeps.study.study import Study
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
@@ -63,7 +65,9 @@ def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
     Args:
         study: as it stands on disk.
         path: where to; its folder is made.
-        score: the objective by default. With further axes, the facet of the best cell is drawn.
+        score: the objective by default.
+
+    With further axes, the facet of the best configuration is drawn.
     """
     return _save(figure(study, "curve", score=score), path)
 
@@ -85,18 +89,21 @@ def _has(read: Digest, name: str) -> bool:
 def charted(read: Digest) -> list[str]:
     """Return the scores that have charts, the one shown first in front.
 
-    Of a single cell only one has a chart. The objective is shown if any training has it: without
-    factors it may be a score that cannot be computed.
+    Of a single configuration only one has a chart. The objective is shown if any trial has
+    it: without factors it may be a score that cannot be computed.
     """
     names = [name for name in read.score_names if _has(read, name)]
     return names if len(read.cells) > 1 else names[:1]
 
 
-def curves(read: Digest) -> list[Choice]:
+def curves(read: Digest) -> list[Choice] | NotYet:
     """Draw the curve of every score over β and β_norm.
 
-    Several facets stand side by side; scores of other codes are drawn small, for few choose them.
+    Several facets stand side by side; scores of other representations are drawn small, for few
+    choose them.
     """
+    if not charted(read):
+        return NotYet("No trial is complete yet, so there is no curve to draw.")
     on = functools.cache(charts.CurveCanvas)
     return [
         Choice(
@@ -117,13 +124,15 @@ def curves(read: Digest) -> list[Choice]:
 
 
 def _shapes(read: Digest, score: str) -> dict[str, ChartSize]:
-    if len(read.facets) > 1 or score.endswith(tuple(VARIANTS)):
+    if len(read.facets) > 1 or score_named(score).representation != "mean":
         return {"half": HALF}
     return {"wide": WIDE, "narrow": HALF}
 
 
-def heat_maps(read: Digest) -> list[Choice]:
+def heat_maps(read: Digest) -> list[Choice] | None:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
+    if len(read.cells) < 2 or not charted(read):
+        return None
     on = functools.cache(charts.HeatCanvas)
     return [
         Choice(
@@ -142,8 +151,10 @@ def heat_maps(read: Digest) -> list[Choice]:
     ]
 
 
-def tradeoffs(read: Digest) -> list[Choice]:
+def tradeoffs(read: Digest) -> list[Choice] | None:
     """Draw every score against the reconstruction."""
+    if len(read.cells) < 2 or not charted(read):
+        return None
     on = functools.cache(charts.TradeoffCanvas)
     return [
         Choice(
@@ -205,7 +216,7 @@ def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x
 
 
 def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
-    """Return the facet's cells that have these scores."""
+    """Return the facet's configurations that have these scores."""
     return [
         cell
         for cell in read.cells
@@ -244,7 +255,7 @@ def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
 
 
 def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
-    """Group cells into lines; the first line's label says what the numbers are."""
+    """Group configurations into lines; the first line's label says what the numbers are."""
     for latent_dim in (sizes := sorted({cell.latent_dim for cell in cells})):
         label = f"{latent_dim} latents" if latent_dim == sizes[0] else str(latent_dim)
         yield label, [cell for cell in cells if cell.latent_dim == latent_dim]

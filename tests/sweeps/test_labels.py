@@ -5,6 +5,7 @@ import math
 import pytest
 
 from sweeps import labels
+from sweeps.analysis.best import BetaRange
 
 NAN = math.nan
 
@@ -61,3 +62,26 @@ def test_intervals_without_an_end_are_a_dash(low: float, high: float, text: str)
 def test_durations_have_two_units(seconds: float, text: str) -> None:
     """Seconds, minutes with seconds, hours with minutes."""
     assert labels.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3600, "1:00:00"), (None, "–")],
+)
+def test_clock_durations(seconds: float | None, text: str) -> None:
+    """Rounded once, so that no minute has 60 seconds."""
+    assert text == labels.clock(seconds)
+
+
+@pytest.mark.parametrize(
+    ("ends", "beyond"),
+    [
+        ((False, False), ""),
+        ((True, False), "; a β below the grid may be better"),
+        ((True, True), "; a β outside the grid may be better"),
+    ],
+)
+def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], beyond: str) -> None:
+    """Both scales stand before it; what may lie beyond the grid stands behind."""
+    found = BetaRange(1, 16, 0.01, 0.16, *ends)
+    assert labels.beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){beyond}"

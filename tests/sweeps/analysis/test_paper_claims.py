@@ -158,7 +158,7 @@ class TestReconstructionCostsScore:
         assert 0 < found.low < found.estimate < found.high
         assert (found.answer, found.latent_dim) == ("supported", 10)
         assert found.text.startswith(
-            "mig lost by taking β = 1, which reconstructs best, instead of β = 32: 0.2"
+            "MIG lost by taking β = 1, which reconstructs best, instead of β = 32: 0.2"
         )
 
     def test_is_not_supported_where_the_best_reconstruction_scores_best(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best, in_lines, plain
+from sweeps.labels import beta_range
 from sweeps.report.answer import line_answers
 from sweeps.study.study import Study, load_study
 from sweeps.study.trials import Trial, grid
@@ -56,8 +57,9 @@ class TestInLines:
         (of_report,) = line_answers(digest(study), score="mig", command=study.manifest.command)
         said = "\n".join(in_lines(best(study, score="mig")))
 
-        assert of_report.beta_range in said
-        assert of_report.text in said
+        assert of_report.judged.best_range is not None
+        assert beta_range(of_report.judged.best_range) in said
+        assert of_report.judged.text in said
 
     def test_what_to_try_next(self, study: Study) -> None:
         """By a score that is best at the border, there is a β beyond it to try."""
