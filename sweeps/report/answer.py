@@ -1,4 +1,4 @@
-"""Which β: the best configuration, its best model, and what can be said of every latent size."""
+"""Which β: the best configuration, its best model, and what is known of every latent size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,9 +102,11 @@ def best_answer(read: Digest, *, command: str) -> BestAnswer | NotYet:
     )
 
 
-def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = None) -> Model:
+def best_model(
+    read: Digest, configuration: Cell, *, command: str, score: str | None = None
+) -> Model:
     """Return the configuration's model with the highest score, and how to get it again."""
-    trial, study = read.best_trial(cell, score=score), read.study
+    trial, study = read.best_trial(configuration, score=score), read.study
     return Model(
         slug=trial.slug,
         seed=trial.seed,
@@ -137,30 +139,32 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
     return [
         LineAnswer(
             judged=judged,
-            configuration=cell,
-            next_command=_next_command(read, cell, judged.next_beta, command),
-            untrained=read.floor(cell, score),
+            configuration=configuration,
+            next_command=_next_command(read, configuration, judged.next_beta, command),
+            untrained=read.floor(configuration, score),
         )
-        for cell, judged in zip(read.best_by(score), with_best, strict=True)
+        for configuration, judged in zip(read.best_by(score), with_best, strict=True)
     ]
 
 
 def gallery(read: Digest, *, command: str) -> list[GalleryEntry] | NotYet:
     """Return the best model of the best configuration of every latent size, with its pictures."""
     entries = []
-    for cell in read.best:
-        model = best_model(read, cell, command=command)
+    for configuration in read.best:
+        model = best_model(read, configuration, command=command)
         pictures = pictures_of(read.study.trial_folder(model.slug))
-        n_seeds = read.scores[read.objective][cell.number].n
-        entries.append(GalleryEntry(cell, n_seeds, model, pictures))
+        n_seeds = read.scores[read.objective][configuration.number].n
+        entries.append(GalleryEntry(configuration, n_seeds, model, pictures))
     return entries or NotYet("There is no best model to show yet.")
 
 
-def _next_command(read: Digest, cell: Cell, beta: float | None, command: str) -> str | None:
+def _next_command(
+    read: Digest, configuration: Cell, beta: float | None, command: str
+) -> str | None:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     if beta is None:
         return None
-    trials = read.trials_of(cell)
+    trials = read.trials_of(configuration)
     shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
     grid = as_grid(read.study.manifest)

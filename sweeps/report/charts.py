@@ -125,7 +125,7 @@ class HeatCanvas(Canvas):
 
 
 class TradeoffCanvas(Canvas):
-    """A score against reconstruction: a mark a cell, shaped by latent size, coloured by β.
+    """A score against reconstruction: a mark a configuration, shaped by latent size, coloured by β.
 
     `betas` and `recon` hold the β and the errors (nats) that there are.
     """

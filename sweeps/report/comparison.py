@@ -157,7 +157,7 @@ def _line_differences(
     shared = np.isfinite(scores.first).sum(axis=1)
     return [
         ConfigurationDifference(
-            configuration=cell,
+            configuration=configuration,
             first=_mean(scores.first[i]),
             second=_mean(scores.second[i]),
             difference=float(found.mean[i]),
@@ -165,7 +165,7 @@ def _line_differences(
             high=float(found.high[i]),
             n_shared=int(shared[i]),
         )
-        for i, (cell, _) in enumerate(pairs)
+        for i, (configuration, _) in enumerate(pairs)
     ]
 
 
@@ -175,8 +175,12 @@ def _protocol(read: Digest) -> tuple[str, str | None]:
 
 def _pairs(first: Digest, second: Digest, line: LineKey, score: str) -> list[tuple[Cell, Cell]]:
     """Return the configurations of a line that both have, by β."""
-    own = {cell.beta: cell for cell in _line(second, line, score)}
-    return [(cell, own[cell.beta]) for cell in _line(first, line, score) if cell.beta in own]
+    own = {configuration.beta: configuration for configuration in _line(second, line, score)}
+    return [
+        (configuration, own[configuration.beta])
+        for configuration in _line(first, line, score)
+        if configuration.beta in own
+    ]
 
 
 def _paired(
@@ -190,10 +194,10 @@ def _paired(
     return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
 
 
-def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
+def _by_seed(read: Digest, configuration: Cell, score: str) -> Mapping[int, float]:
     return {
         trial.seed: trial.values[score]
-        for trial in read.trials_of(cell)
+        for trial in read.trials_of(configuration)
         if trial.state == "complete" and math.isfinite(trial.values[score])
     }
 
@@ -246,7 +250,11 @@ def _shared_lines(first: Digest, second: Digest, score: str) -> list[LineKey]:
 
 def _line(read: Digest, line: LineKey, score: str) -> list[Cell]:
     facet, latent_dim = line
-    return [cell for cell in seen(read, facet, score) if cell.latent_dim == latent_dim]
+    return [
+        configuration
+        for configuration in seen(read, facet, score)
+        if configuration.latent_dim == latent_dim
+    ]
 
 
 def _mean(values: NDArray[np.float64]) -> float:

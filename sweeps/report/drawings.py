@@ -199,28 +199,34 @@ def curve_chart(
     return chart
 
 
-def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Trace:
+def curve_line(
+    read: Digest, configurations: Sequence[Cell], *, label: str, score: str, x: str
+) -> Trace:
     """Return the line of one latent size, with its single seeds and the untrained baseline."""
-    floor = read.floor(cells[0], score) if cells else None
+    untrained = read.floor(configurations[0], score) if configurations else None
     return Trace(
         label,
-        [_mark(read, cell, score=score, x=getattr(cell, x)) for cell in cells],
         [
-            (getattr(cell, x), trial.values[score])
-            for cell in cells
-            for trial in read.trials_of(cell)
+            _mark(read, configuration, score=score, x=getattr(configuration, x))
+            for configuration in configurations
+        ],
+        [
+            (getattr(configuration, x), trial.values[score])
+            for configuration in configurations
+            for trial in read.trials_of(configuration)
             if trial.state == "complete" and math.isfinite(trial.values[score])
         ],
-        untrained=math.nan if floor is None else floor.mean,
+        untrained=math.nan if untrained is None else untrained.mean,
     )
 
 
 def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
     """Return the facet's configurations that have these scores."""
     return [
-        cell
-        for cell in read.cells
-        if cell.facet == facet and all(read.scores[name][cell.number].n for name in scores)
+        configuration
+        for configuration in read.cells
+        if configuration.facet == facet
+        and all(read.scores[name][configuration.number].n for name in scores)
     ]
 
 
@@ -234,31 +240,42 @@ def _curve(
     on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
 ) -> charts.CurveCanvas:
     lines = [
-        curve_line(read, cells, label=label, score=score, x=x)
-        for label, cells in _by_latent_dim(seen(read, facet, score))
+        curve_line(read, configurations, label=label, score=score, x=x)
+        for label, configurations in _by_latent_dim(seen(read, facet, score))
     ]
-    ticks = sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet})
+    ticks = sorted(
+        {getattr(configuration, x) for configuration in read.cells if configuration.facet == facet}
+    )
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
 
-def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
-    found = read.scores[score][cell.number]
+def _mark(read: Digest, configuration: Cell, *, score: str, x: float) -> Mark:
+    found = read.scores[score][configuration.number]
     return Mark(
-        configuration=cell.number,
+        configuration=configuration.number,
         x=x,
         y=found.mean,
         low=found.low,
         high=found.high,
-        hollow=cell.collapsed,
-        ringed=cell in read.best_by(score),
+        hollow=configuration.collapsed,
+        ringed=configuration in read.best_by(score),
     )
 
 
-def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+def _by_latent_dim(configurations: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
     """Group configurations into lines; the first line's label says what the numbers are."""
-    for latent_dim in (sizes := sorted({cell.latent_dim for cell in cells})):
+    for latent_dim in (
+        sizes := sorted({configuration.latent_dim for configuration in configurations})
+    ):
         label = f"{latent_dim} latents" if latent_dim == sizes[0] else str(latent_dim)
-        yield label, [cell for cell in cells if cell.latent_dim == latent_dim]
+        yield (
+            label,
+            [
+                configuration
+                for configuration in configurations
+                if configuration.latent_dim == latent_dim
+            ],
+        )
 
 
 def _heat(
@@ -268,17 +285,17 @@ def _heat(
     score: str,
     on: Callable[..., charts.HeatCanvas] = charts.HeatCanvas,
 ) -> charts.HeatCanvas:
-    own = [cell for cell in read.cells if cell.facet == facet]
-    betas = sorted({cell.beta for cell in own})
-    latent_dims = sorted({cell.latent_dim for cell in own})
+    own = [configuration for configuration in read.cells if configuration.facet == facet]
+    betas = sorted({configuration.beta for configuration in own})
+    latent_dims = sorted({configuration.latent_dim for configuration in own})
     boxes = [
         Box(
-            cell.number,
-            betas.index(cell.beta),
-            latent_dims.index(cell.latent_dim),
-            read.scores[score][cell.number].mean,
+            configuration.number,
+            betas.index(configuration.beta),
+            latent_dims.index(configuration.latent_dim),
+            read.scores[score][configuration.number].mean,
         )
-        for cell in own
+        for configuration in own
     ]
     chart = on(betas=tuple(betas), latent_dims=tuple(latent_dims))
     is_error = score == "recon"
@@ -294,13 +311,22 @@ def _tradeoff(
     score: str,
     on: Callable[..., charts.TradeoffCanvas] = charts.TradeoffCanvas,
 ) -> charts.TradeoffCanvas:
-    cells = seen(read, facet, score, "recon")
-    recon = {cell.number: read.scores["recon"][cell.number].mean for cell in cells}
+    configurations = seen(read, facet, score, "recon")
+    recon = {
+        configuration.number: read.scores["recon"][configuration.number].mean
+        for configuration in configurations
+    }
     lines = [
-        Trace(label, [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own])
-        for label, own in _by_latent_dim(cells)
+        Trace(
+            label,
+            [
+                _mark(read, configuration, score=score, x=recon[configuration.number])
+                for configuration in own
+            ],
+        )
+        for label, own in _by_latent_dim(configurations)
     ]
-    betas = {cell.number: cell.beta for cell in cells}
+    betas = {configuration.number: configuration.beta for configuration in configurations}
     chart = on(
         labels=tuple(line.label for line in lines),
         betas=tuple(betas.values()),

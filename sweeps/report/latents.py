@@ -47,22 +47,22 @@ class LatentView:
 
 def latent_views(read: Digest) -> list[LatentView] | None:
     """Return the latents of the best model of every latent size; None if none has a KL."""
-    return [view for cell in read.best if (view := _view(read, cell))] or None
+    return [view for configuration in read.best if (view := _view(read, configuration))] or None
 
 
-def _view(read: Digest, cell: Cell) -> LatentView | None:
-    trial = read.best_trial(cell)
+def _view(read: Digest, configuration: Cell) -> LatentView | None:
+    trial = read.best_trial(configuration)
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
         return None
-    title = f"{cell.latent_dim} latents, β = {number(cell.beta)}"
+    title = f"{configuration.latent_dim} latents, β = {number(configuration.beta)}"
     figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
     found = factor_map(read.study.trial_folder(trial.slug) / "codes.npz")
     return LatentView(
-        facet=cell.facet,
+        facet=configuration.facet,
         seed=trial.seed,
-        kl=Markup(to_svg(figure, name=f"kl-{cell.number}")),
+        kl=Markup(to_svg(figure, name=f"kl-{configuration.number}")),
         factors=found.factors,
         shares={int(j): found.shares[j].tolist() for j in by_kl} if found.factors else {},
     )
@@ -75,18 +75,28 @@ def latent_table(read: Digest) -> DataFrame | None:
     would not do, since that of an inactive latent still moves, if only by a thousandth. Best
     configurations only: reading the codes of all trials would take minutes.
     """
-    trials = [(cell, trial) for cell in read.best for trial in read.trials_of(cell)]
-    rows = [row for cell, trial in trials for row in _latent_rows(read, cell, trial)]
+    trials = [
+        (configuration, trial)
+        for configuration in read.best
+        for trial in read.trials_of(configuration)
+    ]
+    rows = [
+        row for configuration, trial in trials for row in _latent_rows(read, configuration, trial)
+    ]
     return DataFrame(rows) if rows else None
 
 
-def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]:
+def _latent_rows(read: Digest, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
     codes = read.study.trial_folder(trial.slug) / "codes.npz"
     shares = factor_map(codes, sampled=True).shares
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):
         return []
-    shared = {"beta": cell.beta, "latent_dim": cell.latent_dim, "seed": trial.seed}
+    shared = {
+        "beta": configuration.beta,
+        "latent_dim": configuration.latent_dim,
+        "seed": trial.seed,
+    }
     values = read.study.trial(trial.slug).values
     axes = {axis: values[axis] for axis in read.study.manifest.axes}
     return [

@@ -53,11 +53,11 @@ def csv_address(read: Digest) -> str:
 
 
 def _numbers(read: Digest, trial: Trial) -> dict[str, float]:
-    cell = read.cells[trial.cell]
+    configuration = read.cells[trial.cell]
     return {
         **trial.values,
-        "beta": cell.beta,
-        "latent_dim": cell.latent_dim,
+        "beta": configuration.beta,
+        "latent_dim": configuration.latent_dim,
         "seed": trial.seed,
         "active_latents": trial.active_latents,
         "wall_time_s": trial.wall_time_s,

@@ -11,7 +11,7 @@ from sweeps.report.pictures import pictures_of
 
 
 class ConfigurationData(TypedDict):
-    """A configuration in the viewer: its name, what is said on hovering, and its trials."""
+    """A configuration in the viewer: its name, what hovering shows, and its trials."""
 
     title: str
     scores: dict[str, str]
@@ -30,7 +30,7 @@ class ViewerData:
 
 def viewer_data(read: Digest, *, embed_all: bool = False) -> ViewerData:
     """Return every configuration, and with `embed_all` the pictures of all trials."""
-    configurations = [_configuration(read, cell) for cell in read.cells]
+    configurations = [_configuration(read, configuration) for configuration in read.cells]
     return ViewerData(configurations, _all_pictures(read) if embed_all else {})
 
 
@@ -39,33 +39,33 @@ def _all_pictures(read: Digest) -> dict[str, dict[str, str]]:
     return {slug: pictures for slug, pictures in found.items() if pictures}
 
 
-def _configuration(read: Digest, cell: Cell) -> ConfigurationData:
-    facet = f"{cell.facet}, " if cell.facet else ""
-    recon = read.scores["recon"][cell.number].mean
+def _configuration(read: Digest, configuration: Cell) -> ConfigurationData:
+    facet = f"{configuration.facet}, " if configuration.facet else ""
+    recon = read.scores["recon"][configuration.number].mean
     return ConfigurationData(
-        title=f"{facet}β {number(cell.beta)}, {cell.latent_dim} latents",
-        scores={name: _in_words(read, cell, name) for name in read.score_names},
+        title=f"{facet}β {number(configuration.beta)}, {configuration.latent_dim} latents",
+        scores={name: _in_words(read, configuration, name) for name in read.score_names},
         summary=" · ".join(
-            f"{score_label(name)} {score_text(read.scores[name][cell.number].mean)}"
+            f"{score_label(name)} {score_text(read.scores[name][configuration.number].mean)}"
             for name in read.score_names
             if score_named(name).representation == "mean"
         ),
         note=f"reconstruction {number(recon, digits=4)} nats, "
-        f"{number(cell.active_latents)} active latents",
-        trials=_trials(read, cell),
+        f"{number(configuration.active_latents)} active latents",
+        trials=_trials(read, configuration),
     )
 
 
-def _in_words(read: Digest, cell: Cell, name: str) -> str:
-    score, untrained = read.scores[name][cell.number], read.floor(cell, name)
+def _in_words(read: Digest, configuration: Cell, name: str) -> str:
+    score, untrained = read.scores[name][configuration.number], read.floor(configuration, name)
     between = interval(score.low, score.high)
     text = f"{score_label(name)} {score_text(score.mean)} ({between}; {seeds(score.n, name)})"
     return text if untrained is None else f"{text}\nuntrained {score_text(untrained.mean)}"
 
 
-def _trials(read: Digest, cell: Cell) -> list[dict[str, str | int]]:
+def _trials(read: Digest, configuration: Cell) -> list[dict[str, str | int]]:
     """Return the trials of a configuration, the complete ones first: they have pictures."""
-    ordered = sorted(read.trials_of(cell), key=lambda t: (t.state != "complete", t.seed))
+    ordered = sorted(read.trials_of(configuration), key=lambda t: (t.state != "complete", t.seed))
     return [
         {
             "slug": trial.slug,
