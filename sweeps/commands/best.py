@@ -56,7 +56,7 @@ def best(study: Study, *, score: str) -> StudyAnswer:
     if overall is not None:
         cell = read.cells[overall.best.number]
         model = best_model(read, cell, command=command, score=score)
-    found = flags(read.ended, score_names=[score], axes=study.manifest.axes)
+    found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,

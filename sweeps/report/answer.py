@@ -9,7 +9,7 @@ from sweeps.analysis import curve
 from sweeps.analysis.best import BetaRange
 from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import Cell, Digest
-from sweeps.analysis.verdict import Judgement, judge_all
+from sweeps.analysis.verdict import Judgement
 from sweeps.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import Pictures, pictures_of
 from sweeps.study.command import as_grid, extend, reproduce
@@ -125,14 +125,13 @@ def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = No
 
 def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
     """Return the answer by every score; the first is shown until another one is chosen."""
-    axes = read.study.manifest.axes
     return [
         ScoreAnswer(
             score=score,
             label=score_label(score),
             shown=i == 0,
             lines=line_answers(read, score=score, command=command),
-            flags=list(map(str, flags(read.ended, score_names=[score], axes=axes))),
+            flags=list(map(str, flags(read.population, score_names=[score]))),
         )
         for i, score in enumerate(scores)
     ]
@@ -151,8 +150,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
 
     While trainings are to come, both go by the seeds that are there.
     """
-    found = judge_all(read.ended, score_names=[score], axes=read.study.manifest.axes)
-    with_best = [one for one in found if one.best is not None]
+    with_best = [one for one in read.judgements(score) if one.best is not None]
     return [
         _line_answer(read, cell, judged, command=command)
         for cell, judged in zip(read.best_by(score), with_best, strict=True)

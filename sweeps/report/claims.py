@@ -50,7 +50,7 @@ def latent_claims(read: Digest) -> list[ClaimView]:
 def _of_score(read: Digest, score: str) -> list[ClaimView]:
     manifest = read.study.manifest
     n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
-    found = check_claims(read.ended, score=score, axes=manifest.axes, n_factors=n_factors)
+    found = check_claims(read.population, score=score, n_factors=n_factors)
     named = rf"^{re.escape(score)}\b"
     return [_view(one, re.sub(named, score_label(score), one.text)) for one in found]
 
