@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 from hydra import compose, initialize_config_dir
 
 from bvae import checks, config
-from bvae.trial import Assignment, TrialResult, now
+from bvae.assignment import Assignment
+from bvae.trial import TrialResult, now
+from sweeps import load_study
 from sweeps.commands import sweep
 from sweeps.plan.plan import Plan, Terms, plan
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
-from sweeps.study.study import load_study
 from tests.doubles import postgres
 
 REPOSITORY = Path(__file__).parents[1]

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from hydra import compose, initialize_config_dir
 
-from bvae import checks, config, tracking, train
+from bvae import checks, config, train
+from bvae.assignment import Assignment
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
-from bvae.trial import Assignment, TrialFolder
+from bvae.trial import RunIdentity, TrialFolder
 from sweeps.commands import sweep
 
 
@@ -66,7 +67,7 @@ def trial(settings: Config) -> tuple[float, float]:
             folder=TrialFolder(Path(folder) / "trial"),
             point={"beta": 4, "latent_dim": 10, "seed": 0},
             attempt=1,
-            identity=tracking.RunIdentity(study="bench", run_id="bench", name="bench", tags=()),
+            identity=RunIdentity(study="bench", run_id="bench", name="bench", tags=()),
             tracker_folder=Path(folder),
         )
         result = train.run_trial(task)

@@ -19,7 +19,8 @@ from rich.table import Table
 from bvae import checks, config, evaluate
 from bvae.train import load
 from bvae.trial import TrialFolder
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 
 
 def main(folder: Path) -> None:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae.exceptions import ConfigError
 from bvae.image_shape import CHANNELS, RESOLUTIONS
+from bvae.trial import COORDINATES
 
 Part = TypeVar("Part")
 
@@ -106,9 +107,6 @@ class Config:
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 """What pixels may be given z; `bvae.losses` says which fits which images."""
-
-COORDINATES = ("beta", "latent_dim", "seed")
-"""Every trial of a study has a value for these, in this order."""
 
 NOT_IDENTITY = (
     "study",

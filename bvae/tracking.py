@@ -14,13 +14,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bvae.environ import environ
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
+from bvae.trial import RunIdentity
 
 if TYPE_CHECKING:
     import wandb
@@ -34,25 +34,6 @@ ANSWER_TIMEOUT_S = 5.0  # how long the server may take to answer before anything
 
 _unreached: list[str] = []
 """Why this process could not start a run online, if so: it waits for the server only once."""
-
-
-@dataclass(frozen=True)
-class RunIdentity:
-    """How a run is found again among many.
-
-    Attributes:
-        study: the group of the run.
-        run_id: unique in its project, and the same for each attempt at a trial.
-        name: what people read.
-        tags: 1 to 64 characters each.
-        job_type: "train", or what else the run does.
-    """
-
-    study: str
-    run_id: str
-    name: str
-    tags: tuple[str, ...] = ()
-    job_type: str = "train"
 
 
 class Tracker:

@@ -20,6 +20,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
 from bvae import checks, evaluate, tracking
+from bvae.assignment import Assignment
 from bvae.beta_norm import beta_norm
 from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
 from bvae.config import Config
@@ -34,7 +35,6 @@ from bvae.losses import least_nll
 from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import (
-    Assignment,
     Interrupted,
     Pruned,
     TrialFolder,
@@ -295,7 +295,7 @@ def _preview(
     step: int,
 ) -> None:
     codes = evaluate.encode(model, dataset, rows=validation.rows, lattice=None)
-    drawn = media.preview(model, dataset, codes, folder=task.folder.media / f"step-{step}")
+    drawn = media.preview(model, dataset, codes, folder=task.folder.preview(step))
     drawn.track(tracker, step=step)
 
 

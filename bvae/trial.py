@@ -1,4 +1,4 @@
-"""A trial: what is asked of it, the names of its files, and the record of its result."""
+"""A trial: the names of its files, the record of its result, and what it asks while it runs."""
 
 import dataclasses
 import json
@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bvae.config import Config
 from bvae.exceptions import DataError
 from bvae.files import with_tilde, write_atomically
-from bvae.tracking import RunIdentity
 
 SCHEMA = 1
 """Version of `result.json`; readers refuse a newer one."""
 
 State = Literal["complete", "failed", "pruned"]
+
+COORDINATES = ("beta", "latent_dim", "seed")
+"""Every trial of a study has a value for these, in this order."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class TrialFolder:
     def result(self) -> Path:
         """The committed record; its presence means that the attempt has ended."""
         return self.root / "result.json"
+
+    def earlier_result(self, steps: int | None) -> Path:
+        """The result before the trial was continued to more steps, kept if that failed."""
+        return self.root / f"result.{steps}.json"
+
+    @property
+    def failed_result(self) -> Path:
+        """The result of a failed trial that was queued again."""
+        return self.root / "result.failed.json"
 
     @property
     def config(self) -> Path:
@@ -80,6 +90,10 @@ class TrialFolder:
     def media(self) -> Path:
         """Pictures: reconstructions and traversals."""
         return self.root / "media"
+
+    def preview(self, step: int) -> Path:
+        """Pictures drawn in training, at this step."""
+        return self.media / f"step-{step}"
 
 
 @dataclass(frozen=True)
@@ -163,6 +177,25 @@ class Pruned(Exception):  # noqa: N818 - an event, not an error
         self.step = step
 
 
+@dataclass(frozen=True)
+class RunIdentity:
+    """How a run is found again among many.
+
+    Attributes:
+        study: the group of the run.
+        run_id: unique in its project, and the same for each attempt at a trial.
+        name: what people read.
+        tags: 1 to 64 characters each.
+        job_type: "train", or what else the run does.
+    """
+
+    study: str
+    run_id: str
+    name: str
+    tags: tuple[str, ...] = ()
+    job_type: str = "train"
+
+
 def _never() -> bool:
     return False
 
@@ -189,19 +222,6 @@ class Monitor:
     stopping: Callable[[], bool] = _never
     at: Callable[[int, int], None] = _ignore
     should_prune: Callable[[int, float], bool] = _keep_training
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What to train, where, and under which name it is tracked."""
-
-    config: Config
-    folder: TrialFolder
-    point: Mapping[str, object]
-    attempt: int
-    identity: RunIdentity
-    tracker_folder: Path
-    monitor: Monitor = field(default_factory=Monitor)
 
 
 def described(error: BaseException) -> str:

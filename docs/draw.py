@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from sweeps import load_study
+from sweeps.analysis.curve import Curves
 from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
 from sweeps.commands.conclude import write_table
@@ -68,7 +69,7 @@ def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
     """Yield a row a latent size: the best β, its score, what else may be best, and the verdict."""
     yield f"| latents | best β | {SCORES[score]} | best of those tried | inverted U |"
     yield "| --- " * 5 + "|"
-    for found in judge_all(trials, score_names=[score]):
+    for found in judge_all(Curves(trials).lines(score), other_scores=list(trials.columns)):
         if found.best is not None:
             mean = "{mean:.3f} ({low:.3f} to {high:.3f})".format(**asdict(found.best))
             held = found.best_range

@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from bvae import config, tracking, train
-from bvae.trial import Assignment, TrialFolder, TrialResult
+from bvae.assignment import Assignment
+from bvae.trial import RunIdentity, TrialFolder, TrialResult
 from sweeps.commands import sweep
 from tests.doubles import wandb_files
 
@@ -38,7 +39,7 @@ class Tracked:
             folder=self.folder,
             point={"beta": 4.0, "latent_dim": 6, "seed": 0},
             attempt=1,
-            identity=tracking.RunIdentity(study="quick", run_id="one", name="b4-m6-s0"),
+            identity=RunIdentity(study="quick", run_id="one", name="b4-m6-s0"),
             tracker_folder=root,
         )
         self.result: TrialResult = train.run_trial(task)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 
 HERE = Path(__file__).resolve().parent
 COORDINATES = ["beta", "latent_dim", "seed"]

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from sweeps import load_study
+from sweeps.analysis.table import trials_table
 from sweeps.scoring.udr import refresh
 
 TRIALS = Path(__file__).with_name("trials.csv")
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("study", nargs="?", type=Path)
     typed = parser.parse_args()
     if typed.study is not None:
-        frame = refresh(load_study(typed.study)).frame()
+        frame = trials_table(refresh(load_study(typed.study)))
         done = frame[frame["state"] == "complete"][COLUMNS]
         done.sort_values(COLUMNS[:3]).to_csv(TRIALS, index=False, float_format="%.6g")
     trials = whole_cells(pd.read_csv(TRIALS))

@@ -15,8 +15,8 @@ from sweeps.commands.conclude import described
 from sweeps.commands.confirm import Confirmation, confirmation
 from sweeps.labels import beta_range, is_known, next_step, number, score_text
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
+from sweeps.study.folder import shown
 from sweeps.study.study import Study
-from sweeps.workers.live_table import shown
 
 INDENT = " " * 4
 
@@ -56,7 +56,7 @@ def best(study: Study, *, score: str) -> StudyAnswer:
     if overall is not None:
         cell = overall.configuration
         model = best_model(read, cell, command=command, score=score)
-    found = flags(read.ended, score_names=[score], axes=study.manifest.axes)
+    found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,

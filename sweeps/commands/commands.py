@@ -11,11 +11,12 @@ from rich.table import Table
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.labels import clock
-from sweeps.study.heartbeat import is_locked, living_workers, new_worker_name
-from sweeps.study.study import Study, load_study
+from sweeps.study.folder import shown
+from sweeps.study.heartbeat import living_workers, new_worker_name
+from sweeps.study.locks import is_locked
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import canonical, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 from sweeps.workers.progress import Progress
 
 # Modules that are slow to import are imported where they are needed: `status` takes half a second.
@@ -23,7 +24,7 @@ from sweeps.workers.progress import Progress
 
 def status(typed: argparse.Namespace) -> int:
     """Print counts, what runs, what failed and why."""
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     if typed.json:
         print(json.dumps(study.counts))
         return 0
@@ -53,17 +54,18 @@ def _remaining(study: Study) -> str:
 
 def best(typed: argparse.Namespace) -> int:
     """Print the best β of each latent size, how sure that is, and how to get the best model."""
+    from sweeps.analysis.table import score_names
     from sweeps.commands import best
     from sweeps.commands.conclude import best_line
     from sweeps.scoring.udr import refresh
 
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     score = typed.score or study.manifest.objective
     if score in UDR_NAMES:
         study = refresh(study)
-    is_known = score in study.score_names
+    is_known = score in score_names(study)
     if not is_known and score != study.manifest.objective:
-        known = ", ".join(study.score_names) or "none yet"
+        known = ", ".join(score_names(study)) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
     if not is_known and not typed.json:
         print(best_line(study))
@@ -80,9 +82,9 @@ def report(typed: argparse.Namespace) -> int:
     from sweeps.report.page import write_report
     from sweeps.scoring.udr import refresh
 
-    study = refresh(load_study(typed.study))
+    study = refresh(open_study(typed.study))
     if typed.other is not None:
-        print(shown(write_comparison(study, refresh(load_study(typed.other)))))
+        print(shown(write_comparison(study, refresh(open_study(typed.other)))))
         return 0
     write_table(study)
     print(shown(write_report(study, embed_all=typed.embed_all)))
@@ -93,12 +95,12 @@ def confirm(typed: argparse.Namespace) -> int:
     """Train the best β and its neighbours on fresh seeds, and say whether they agree."""
     from sweeps.commands.confirm import confirm
 
-    return confirm(load_study(typed.study), dry_run=typed.dry_run)
+    return confirm(open_study(typed.study), dry_run=typed.dry_run)
 
 
 def logs(typed: argparse.Namespace) -> int:
     """Print a trial's log, and its error if it has failed."""
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     slug = study.slug_of(typed.trial)
     log = study.folder.trial(slug).log
     print(log.read_text(encoding="utf-8") if log.exists() else "(no log yet)")
@@ -110,7 +112,7 @@ def logs(typed: argparse.Namespace) -> int:
 
 def stop(typed: argparse.Namespace) -> int:
     """Write the stop file that every worker checks for."""
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     study.folder.stop.write_text("`sweeps stop`")
     print(
         f"{len(living_workers(study.folder.workers))} worker(s) will save what they train and stop"
@@ -122,14 +124,14 @@ def worker(typed: argparse.Namespace) -> int:
     """Take trials of a study in this process, beside whoever else does."""
     from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
 
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     folder, name = study.folder, new_worker_name()
     if not is_locked(folder.orchestrator):
         folder.stop.unlink(missing_ok=True)  # of a command that has ended
     print(f"{name} works on {study.name}; Ctrl-C saves the running trial and stops", flush=True)
     stop_request = StopRequest(folder)
     with (
-        log_to(folder.logs / f"{name}.log"),
+        log_to(folder.worker_log(name)),
         stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S),
     ):
         Worker(study, name=name, detached=True, stop_request=stop_request).work()
@@ -140,7 +142,7 @@ def dashboard(typed: argparse.Namespace) -> int:
     """Serve the study's dashboard until Ctrl-C."""
     from sweeps.commands.dashboard import LOOPBACK, serving
 
-    with serving(load_study(typed.study), port=typed.port) as server:
+    with serving(open_study(typed.study), port=typed.port) as server:
         print(f"http://{LOOPBACK}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
         try:
             server.serve_forever()
@@ -153,7 +155,7 @@ def workspace(typed: argparse.Namespace) -> int:
     """Build a workspace and say what is in it; push it if asked to."""
     from sweeps.tracking.workspace import build, outline, push
 
-    studies = [load_study(folder) for folder in (typed.study, typed.other) if folder is not None]
+    studies = [open_study(folder) for folder in (typed.study, typed.other) if folder is not None]
     for line in outline(build(studies)):
         print(line)
     print(push(studies) if typed.push else "valid; --push writes it to W&B")
@@ -164,7 +166,7 @@ def retry(typed: argparse.Namespace) -> int:
     """Queue failed trials again; the next run of the command takes them up."""
     from sweeps.queue.queue import Queue
 
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     wanted = dict(_condition(study, where) for where in typed.where)
     slugs = [
         trial.slug
@@ -210,7 +212,7 @@ def list_studies(typed: argparse.Namespace) -> int:
 def _in_brief(folder: Path) -> list[str]:
     """Return the cells of a study's row; one that cannot be read says so."""
     try:
-        study = load_study(folder)
+        study = open_study(folder)
         counts = study.counts
     except BvaeError as error:
         return [folder.name, "", "", "", str(error)]

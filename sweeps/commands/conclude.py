@@ -8,13 +8,15 @@ from pathlib import Path
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell
+from sweeps.analysis.curve import Cell, Curves
+from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.labels import seeds
 from sweeps.scoring.udr import refresh
-from sweeps.study.study import Study, load_study
+from sweeps.study.folder import shown
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 
 log = logging.getLogger("sweeps")
 
@@ -22,7 +24,7 @@ log = logging.getLogger("sweeps")
 def conclude(study: Study, display: Display, code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
     if study.left:  # else nothing has run since it was read
-        study = load_study(study.folder.root)
+        study = open_study(study.folder.root)
     study = refresh(study)
     write_table(study)
     counts = study.counts
@@ -63,7 +65,7 @@ def _find_floors(study: Study, display: Display) -> None:
     from sweeps.scoring.untrained import add_floors
     from sweeps.workers.worker import log_to
 
-    with log_to(study.folder.logs / "orchestrator.log"):
+    with log_to(study.folder.orchestrator_log):
         try:
             add_floors(study, tell=display.say)
         except Exception as error:  # whatever it is, it must not cost the report
@@ -87,16 +89,18 @@ def untracked(study: Study) -> list[str]:
 
 def write_table(study: Study) -> None:
     """Write trials.csv, a row per trial."""
-    write_atomically(study.folder.table, study.frame().to_csv(index=False))
+    write_atomically(study.folder.table, trials_table(study).to_csv(index=False))
 
 
 def best_line(study: Study) -> str:
     """Say which cell is best, until the end by the seeds there are; no failed or pruned one is."""
     objective = study.manifest.objective
-    if objective not in study.score_names:
+    if objective not in score_names(study):
         why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
         return f"no best cell: no trial has the score {objective} yet{why}"
-    best = best_cells(study.ended(), score=objective, axes=study.manifest.axes).overall
+    best = best_cells(
+        Curves(ended(trials_table(study)), study.manifest.axes).lines(objective)
+    ).overall
     if best is None:
         return "no best cell: none is complete yet"
     so_far = " so far" if study.left else ""

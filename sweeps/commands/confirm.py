@@ -18,14 +18,15 @@ from scipy import stats
 from bvae.exceptions import ConfigError
 from bvae.trial import now
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell, Line, cell, lines
+from sweeps.analysis.curve import Cell, Curves, Line, cell, lines
+from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
 from sweeps.study.command import as_grid, sweep, words
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.folder import StudyFolder, shown
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, Value, in_order, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 ENDING = "-confirm"
 MIN_SEEDS = 3
@@ -139,18 +140,18 @@ def requested(study: Study) -> Request:
         ConfigError: no cell of the study is complete.
     """
     objective, axes = study.manifest.objective, study.manifest.axes
-    if objective not in study.score_names or study.counts["complete"] == 0:
+    if objective not in score_names(study) or study.counts["complete"] == 0:
         raise ConfigError(
             f"{study.name}: no trial has the score {objective} yet; go on with: "
             f"{study.manifest.command}"
         )
-    best = best_cells(study.ended(), score=objective, axes=axes).overall
+    best = best_cells(Curves(ended(trials_table(study)), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; go on with: "
             f"{study.manifest.command}"
         )
-    line = _line_of(study.frame(), best)
+    line = _line_of(trials_table(study), best)
     at = None if line is None else _index_of(line, best)
     if line is None or at is None:
         raise TypeError(f"expected a line through {best}")  # it was found on one
@@ -220,12 +221,13 @@ def typed_in(command: str) -> int:
 def confirmation(study: Study) -> Confirmation | None:
     """Return what fresh seeds say of a study's best cell, once the cell is complete on them."""
     try:
-        wanted, fresh = requested(study), load_study(folder_of(study).root)
+        fresh = open_study(folder_of(study).root)
+        wanted = requested(study)
     except ConfigError:  # nothing is best, or nothing was asked for
         return None
-    if wanted.best.score not in fresh.score_names:
+    if wanted.best.score not in score_names(fresh):
         return None
-    frame = fresh.frame()
+    frame = trials_table(fresh)
     frame = frame[frame["beta"].isin(wanted.betas) & frame["seed"].isin(wanted.seeds)]
     line = _line_of(frame, wanted.best)
     at = None if line is None else _index_of(line, wanted.best)

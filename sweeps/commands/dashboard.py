@@ -21,7 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bvae.exceptions import ConfigError
 from sweeps.queue.journal import open_journal
-from sweeps.study.study import Study, StudyFolder
+from sweeps.study.folder import StudyFolder
+from sweeps.study.study import Study
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from bvae import config
 from sweeps.labels import clock
 from sweeps.plan.plan import Plan
+from sweeps.study.folder import shown
+from sweeps.study.results import is_short
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 
 
 def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
@@ -32,7 +34,7 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
 
 def _steps_left(study: Study, trial: Trial, max_steps: int) -> int:
     shorter = study.results.get(trial.slug)
-    trained = shorter.steps if shorter is not None and study.is_short(shorter) else 0
+    trained = shorter.steps if shorter is not None and is_short(shorter, study.manifest) else 0
     return max_steps - (trained or 0)
 
 

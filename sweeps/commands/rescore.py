@@ -20,9 +20,10 @@ from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import TrialResult
 from bvae.versions import code_version
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 
@@ -57,14 +58,14 @@ def run(typed: argparse.Namespace) -> int:
     from sweeps.commands.conclude import conclude
     from sweeps.workers.orchestrator import running
 
-    folder = load_study(typed.study).folder
+    folder = open_study(typed.study).folder
     with running(folder):
-        study = load_study(folder.root)
+        study = open_study(folder.root)
         wanted = requested(typed.settings, study.manifest)
         n_rescored = rescore(study, wanted)
     display = Display()
     display.say(f"{n_rescored} trials scored by {wanted.protocol}; objective: {wanted.objective}")
-    conclude(load_study(folder.root), display, Exit.COMPLETE)
+    conclude(open_study(folder.root), display, Exit.COMPLETE)
     return Exit.COMPLETE
 
 
@@ -182,7 +183,7 @@ def _refuse_workers(folder: StudyFolder) -> None:
 
 def _refuse_changes(study: Study) -> None:
     """Refuse a study that others have gone on with while scores were computed."""
-    now = load_study(study.folder.root)
+    now = open_study(study.folder.root)
     if (now.manifest, now.states) != (study.manifest, study.states):
         raise ConfigError(
             f"{study.name}: it has changed since scoring began; type the command again"

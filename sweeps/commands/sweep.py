@@ -29,12 +29,13 @@ from sweeps.plan.overrides import PASSWORD
 from sweeps.plan.plan import Plan, Terms, plan
 from sweeps.search.pruning import PERCENTILES
 from sweeps.search.search import SAMPLERS
+from sweeps.study.folder import shown
 from sweeps.study.study import Study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
 

@@ -4,9 +4,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from bvae.exceptions import ConfigError
-from sweeps.study.study import Study, load_study
+from sweeps.study.folder import shown
+from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset
@@ -37,7 +37,7 @@ def run(typed: argparse.Namespace) -> int:
 
     if typed.steps < 2:
         raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     folder = study.folder.trial(complete_trial(study, typed.trial))
     dataset = _dataset(folder)
     drawn = draw(

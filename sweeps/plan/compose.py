@@ -14,6 +14,7 @@ from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
+from bvae.trial import COORDINATES
 from sweeps.plan.overrides import NEVER_SWEPT, Overrides
 from sweeps.study.manifest import combination, is_unresolved, put, resolved
 from sweeps.study.trials import canonical
@@ -55,7 +56,7 @@ class Composition:
         }
         if not unresolved:
             return self.values
-        firsts: dict[str, object] = {key: self.values[key] for key in config.COORDINATES}
+        firsts: dict[str, object] = {key: self.values[key] for key in COORDINATES}
         firsts |= {key: values[0] for key, values in typed.axes.items()}
         firsts |= {key: interval.middle for key, interval in typed.intervals.items()}
         keys = [key for key in firsts if key not in self.choices]
@@ -84,7 +85,7 @@ def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]
 def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
     """Resolve what is the same for every trial; what depends on swept keys stays as typed."""
     plain: dict[str, Any] = OmegaConf.to_container(task)  # type: ignore[assignment]
-    swept = (*config.COORDINATES, *typed.further)
+    swept = (*COORDINATES, *typed.further)
     unswept = OmegaConf.create(plain)
     for key, value in config.flatten(plain).items():
         group = key.partition(".")[0] if not is_unresolved(value) else None

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from bvae.trial import COORDINATES
 from sweeps.search.search import Interval
 from sweeps.study.manifest import is_unresolved
 
@@ -41,7 +42,7 @@ class Overrides:
     @property
     def further(self) -> list[str]:
         """Keys that are swept or searched beside β, latent size and seed."""
-        return [key for key in [*self.axes, *self.intervals] if key not in config.COORDINATES]
+        return [key for key in [*self.axes, *self.intervals] if key not in COORDINATES]
 
 
 def parse(lines: Sequence[str]) -> list[Override]:
@@ -186,7 +187,7 @@ def elements(override: Override) -> list[object]:
     key = override.key_or_group
     value: Any = override.value()
     if not override.is_sweep_override():
-        return [_independent(key, value) if key in config.COORDINATES else value]
+        return [_independent(key, value) if key in COORDINATES else value]
     if isinstance(value, IntervalSweep):
         raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
     if isinstance(value, Glob):
@@ -229,7 +230,7 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
             continue
         if isinstance(override.value(), IntervalSweep):
             result.intervals[key] = _interval(override)
-        elif override.is_sweep_override() or key in config.COORDINATES:
+        elif override.is_sweep_override() or key in COORDINATES:
             result.axes[key] = _values(override)
         else:
             result.fixed.append(override.input_line or "")

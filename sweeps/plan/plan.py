@@ -16,11 +16,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bvae import checks, config
-from bvae.config import COORDINATES, Config
+from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, with_tilde, write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from bvae.trial import now
+from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, sources, versions
 from sweeps.plan.compose import (
     PATH,
@@ -34,8 +34,9 @@ from sweeps.plan.compose import (
 from sweeps.plan.extend import check_sources, extended
 from sweeps.plan.overrides import Overrides, depends, split
 from sweeps.search.search import N_TRIALS, PLACES, Choices, Search
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, Manifest, is_unresolved
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
 
@@ -77,7 +78,7 @@ class Plan:
                     f"{self.folder.root}: cannot be written ({error.strerror}); "
                     "give another runs_dir=…"
                 ) from error
-            return load_study(self.folder.root)
+            return open_study(self.folder.root)
 
 
 @contextlib.contextmanager
@@ -88,7 +89,7 @@ def _one_writer(folder: StudyFolder) -> Iterator[None]:
         return
     from sweeps.queue.attempts import store_of  # Optuna, which a new study's plan need not load
 
-    with store_of(load_study(folder.root)).exclusive():
+    with store_of(open_study(folder.root)).exclusive():
         yield
 
 

@@ -103,7 +103,7 @@ class Attempts:
 
     def refreshed(self, attempt: FrozenTrial) -> FrozenTrial:
         """Return an attempt as it is now."""
-        return self._storage.get_trial(_id(attempt))
+        return self._storage.get_trial(self._key(attempt))
 
     def numbered(self, number: int) -> FrozenTrial | None:
         """Return the attempt that was the `number`-th to be queued, from 0; None if none is yet."""
@@ -112,6 +112,10 @@ class Attempts:
         except KeyError:
             return None
         return self._storage.get_trial(key)
+
+    def _key(self, attempt: FrozenTrial) -> int:
+        """Return the number by which the storage knows an attempt."""
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, attempt.number)
 
     def since(self, number: int) -> list[FrozenTrial]:
         """Return the attempts from this number on; cheap if there is none."""
@@ -140,13 +144,13 @@ class Attempts:
 
     def lease(self, attempt: FrozenTrial, worker: str) -> None:
         """Lease a waiting attempt to a worker."""
-        self._storage.set_trial_state_values(_id(attempt), state=TrialState.RUNNING)
-        self._storage.set_trial_user_attr(_id(attempt), "worker", worker)
+        self._storage.set_trial_state_values(self._key(attempt), state=TrialState.RUNNING)
+        self._storage.set_trial_user_attr(self._key(attempt), "worker", worker)
         self._last_leased = attempt
 
     def report(self, attempt: FrozenTrial, step: int, score: float) -> None:
         """Add an intermediate score."""
-        self._storage.set_trial_intermediate_value(_id(attempt), step, score)
+        self._storage.set_trial_intermediate_value(self._key(attempt), step, score)
 
     def system_attrs(self) -> dict[str, Mapping[str, Any]]:
         """Return the system attributes that samplers have set, by slug."""
@@ -165,14 +169,14 @@ class Attempts:
         """End an attempt in the state of its result."""
         state = state_of(result)
         values = [_value(result)] if state is TrialState.COMPLETE else None
-        self._storage.set_trial_state_values(_id(attempt), state=state, values=values)
+        self._storage.set_trial_state_values(self._key(attempt), state=state, values=values)
 
     def end(self, attempt: FrozenTrial, reason: str, *, step: int | None = None) -> None:
         """End an attempt that has no result; record the reason, and the step it had reached."""
         if step is not None:
-            self._storage.set_trial_user_attr(_id(attempt), "step", step)
-        self._storage.set_trial_user_attr(_id(attempt), "end", reason)
-        self._storage.set_trial_state_values(_id(attempt), state=TrialState.FAIL)
+            self._storage.set_trial_user_attr(self._key(attempt), "step", step)
+        self._storage.set_trial_user_attr(self._key(attempt), "end", reason)
+        self._storage.set_trial_state_values(self._key(attempt), state=TrialState.FAIL)
 
     def add(self, trial: Trial, result: AttemptResult) -> None:
         """Add an attempt that has ended already."""
@@ -293,8 +297,3 @@ def _attempt(
 def _value(result: AttemptResult) -> float:
     # Without factors there is no such score; Optuna refuses NaN, but not an infinity.
     return -math.inf if result.value is None else result.value
-
-
-def _id(attempt: FrozenTrial) -> int:
-    # The storage identifies a trial by this number; Optuna has no public way to read it.
-    return attempt._trial_id

@@ -6,7 +6,6 @@ that acquires it first cuts off a half-written last line: its writer is dead, as
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 
 from bvae.exceptions import DataError
-from sweeps.study.heartbeat import locked
-from sweeps.study.study import StudyFolder
+from sweeps.study.folder import StudyFolder
+from sweeps.study.locks import locked, wait_for_lock
 
 TAIL_BYTES = 4096
 """Bytes searched for the last line break at a time; a journal line has a few hundred."""
@@ -28,7 +26,7 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What Optuna may raise while it replays a journal with lines it did not write."""
 
 
-class FlockLock(BaseJournalFileLock):
+class JournalLock:
     """An exclusive lock beside the journal; acquiring it mends a torn last line."""
 
     def __init__(self, journal: Path) -> None:
@@ -36,13 +34,10 @@ class FlockLock(BaseJournalFileLock):
         self._path = journal.with_name(journal.name + ".lock")
         self._file: int | None = None
 
-    def acquire(self) -> bool:
+    def acquire(self) -> None:
         """Wait for the lock, then mend the journal's tail."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        self._file = file
+        self._file = wait_for_lock(self._path)
         mend(self._journal)
-        return True
 
     def release(self) -> None:
         """Release the lock."""
@@ -93,20 +88,20 @@ class Journal(JournalFileBackend):
     what a power cut loses is rebuilt from the results, which are synced.
     """
 
-    def __init__(self, path: Path, lock: FlockLock) -> None:
-        super().__init__(str(path), lock_obj=lock)
+    def __init__(self, path: Path, lock: JournalLock) -> None:
+        super().__init__(str(path))  # whose own lock is not used
         self.path = path
-        self._flock = lock
+        self._journal_lock = lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add records at the end, under the lock."""
         lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in logs]
-        self._flock.acquire()
+        self._journal_lock.acquire()
         try:
             with self.path.open("ab") as file:
                 file.write("".join(lines).encode())
         finally:
-            self._flock.release()
+            self._journal_lock.release()
 
 
 def open_journal(
@@ -122,7 +117,7 @@ def open_journal(
         DataError: its records cannot be replayed.
     """
     absolute = path.resolve()
-    lock = FlockLock(absolute)
+    lock = JournalLock(absolute)
     lock.acquire()
     lock.release()
     try:

@@ -32,8 +32,8 @@ from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
-from sweeps.study.results import ABANDONED, AttemptResult, Results, stamp
-from sweeps.study.study import Study, load_study
+from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Cell, Trial, cells_of
 
 log = logging.getLogger("sweeps")
@@ -75,7 +75,7 @@ class Queue:
         store = store_of(study)
         with store.exclusive():  # the study may have been extended since it was read
             self._attempts = Attempts(store, study_name=study.name)
-            self._reload(load_study(study.folder.root))
+            self._reload(open_study(study.folder.root))
 
     @property
     def study(self) -> Study:
@@ -192,7 +192,7 @@ class Queue:
             self._tidy(lease.trial.slug, committed)
             self._attempts.finish(attempt, committed)
             if not self._study.is_final(committed):
-                number = self._study.next_attempt(committed)
+                number = next_attempt(committed, self._study.manifest)
                 self._attempts.enqueue(lease.trial, attempt_number=number)
 
     def release(self, lease: Lease) -> None:
@@ -245,7 +245,7 @@ class Queue:
                 folder = self._folder.trial(slug)
                 self._attempts.reset_attempts(self._trials[slug])
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
-                folder.result.replace(folder.result.with_name("result.failed.json"))
+                folder.result.replace(folder.failed_result)
                 self._attempts.enqueue(self._trials[slug], attempt_number=1)
         return failed
 
@@ -287,7 +287,7 @@ class Queue:
         self._trials = {trial.slug: trial for trial in study.trials}
         self._cells = cells_of(study.trials)
         self._waiting = WaitingAttempts(self._attempts, self._trials)
-        self._results = Results(study)
+        self._results = Results(study.folder, objective=study.manifest.objective)
         self._manifest_seen = stamp(study.folder.manifest)
 
     @contextlib.contextmanager
@@ -295,7 +295,7 @@ class Queue:
         """Hold the study's lock, with manifest and journal as they are now."""
         with self._attempts.store.exclusive():
             if stamp(self._folder.manifest) != self._manifest_seen:
-                self._reload(load_study(self._folder.root))
+                self._reload(open_study(self._folder.root))
             if not self._attempts.is_current():
                 self._attempts.open()
                 self._waiting = WaitingAttempts(self._attempts, self._trials)
@@ -345,15 +345,18 @@ class Queue:
             self._fail_abandoned(slug)
             changes.abandoned.append(slug)
             return
-        self._attempts.enqueue(self._trials[slug], attempt_number=self._study.next_attempt(result))
+        self._attempts.enqueue(
+            self._trials[slug], attempt_number=next_attempt(result, self._study.manifest)
+        )
         changes.queued.append(slug)
 
     def _mark_abandoned(self, attempt: FrozenTrial, result: AttemptResult | None) -> None:
         """End the attempt of a dead worker, by its result if the worker had written one."""
-        if result is not None and self._study.next_attempt(result) > attempt.user_attrs["attempt"]:
+        following = next_attempt(result, self._study.manifest)
+        if result is not None and following > attempt.user_attrs["attempt"]:
             self._attempts.finish(attempt, result)
             return
-        last = read_heartbeat(self._folder.workers / f"{worker_of(attempt)}.json")
+        last = read_heartbeat(self._folder.heartbeat(str(worker_of(attempt))))
         step = last.step if last is not None and last.slug == slug_of(attempt) else 0
         self._attempts.end(attempt, "death", step=step)
 

@@ -9,7 +9,7 @@ from sweeps.analysis import curve
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.sensitivity import Flag, flags
 from sweeps.analysis.summary import Cell, CellScore, Digest
-from sweeps.analysis.verdict import Judgement, judge_all
+from sweeps.analysis.verdict import Judgement
 from sweeps.commands.confirm import Confirmation, confirmation
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
@@ -118,12 +118,11 @@ def best_model(
 
 def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer] | None:
     """Return the answer by every score; None where no trial has a score."""
-    axes = read.study.manifest.axes
     return [
         ScoreAnswer(
             score=score,
             lines=line_answers(read, score=score, command=command),
-            flags=flags(read.ended, score_names=[score], axes=axes),
+            flags=flags(read.population, score_names=[score]),
         )
         for score in scores
     ] or None
@@ -134,8 +133,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
 
     While trials are to come, both go by the seeds that are there.
     """
-    found = judge_all(read.ended, score_names=[score], axes=read.study.manifest.axes)
-    with_best = [one for one in found if one.best is not None]
+    with_best = [one for one in read.judgements(score) if one.best is not None]
     return [
         LineAnswer(
             judged=judged,

@@ -27,7 +27,7 @@ def paper_claims(read: Digest, *, scores: Sequence[str]) -> PaperClaims | None:
 def _of_score(read: Digest, score: str) -> Sequence[Claim]:
     manifest = read.study.manifest
     n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
-    return check_claims(read.ended, score=score, axes=manifest.axes, n_factors=n_factors)
+    return check_claims(read.population, score=score, n_factors=n_factors)
 
 
 def _of_latents(read: Digest) -> Sequence[Claim]:

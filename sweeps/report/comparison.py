@@ -63,7 +63,7 @@ def write_comparison(first: Study, second: Study) -> Path:
         The path of the page.
     """
     both = digest(first), digest(second)
-    path = second.folder.report / f"against-{first.folder.root.name}.html"
+    path = second.folder.comparison(first.folder.name)
     write_atomically(path, render(*both))
     return path
 

@@ -58,7 +58,7 @@ def _view(read: Digest, configuration: Cell) -> LatentView | None:
     title = f"{configuration.latent_dim} latents, β = {number(configuration.beta)}"
     figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
-    found = factor_map(read.study.trial_folder(trial.slug) / "codes.npz")
+    found = factor_map(read.study.folder.trial(trial.slug).codes)
     return LatentView(
         facet=configuration.facet,
         seed=trial.seed,
@@ -88,7 +88,7 @@ def latent_table(read: Digest) -> DataFrame | None:
 
 def _latent_rows(read: Digest, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
-    codes = read.study.trial_folder(trial.slug) / "codes.npz"
+    codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):
         return []

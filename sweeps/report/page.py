@@ -93,7 +93,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     read = digest(study)
     path = study.folder.page
     page = render(read, command=command or study.manifest.command, embed_all=embed_all)
-    write_curve(study.folder.report / "curve.csv", read.curve)
+    write_curve(study.folder.curve, read.curve)
     write_atomically(path, page)
     return path
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import LOSSES, Digest, Trial
+from sweeps.analysis.summary import Digest, Trial
+from sweeps.analysis.table import LOSSES
 from sweeps.labels import COLUMNS, score_label
 
 COORDINATES = ("beta", "latent_dim", "seed")

@@ -1,7 +1,7 @@
 """UDR of a study's trials, from the codes they have stored: how well the seeds of a cell agree.
 
 It is a score like any other, but not a trial's own: a seed that comes later changes the others'.
-So it stands in `udr.json` of the study's folder, from where `Study.frame()` takes it. `refresh`
+So it stands in `udr.json` of the study's folder, from where the table of trials takes it. `refresh`
 computes what is new or has changed, a fraction of a second a cell, and loads no torch.
 """
 
@@ -16,7 +16,11 @@ import numpy as np
 
 from bvae.files import write_atomically
 from bvae.metrics.udr import Posteriors, udr
-from sweeps.study.study import UDR_SCHEMA, Study, StudyFolder, load_study
+from sweeps.study.folder import StudyFolder
+from sweeps.study.study import Study, open_study
+
+SCHEMA = 1
+"""Version of `udr.json`; it is computed anew where another one stands."""
 
 Stamp = list[int]
 """Size and time of a file of codes: another one holds other codes."""
@@ -28,9 +32,18 @@ def refresh(study: Study) -> Study:
     cells = [known.get(_key(codes)) or _cell(study.folder, codes) for codes in _comparable(study)]
     if {_key(cell["codes"]) for cell in cells} == set(known):
         return study
-    content = {"schema": UDR_SCHEMA, "cells": cells}
+    content = {"schema": SCHEMA, "cells": cells}
     write_atomically(study.folder.udr, json.dumps(content, indent=1))
-    return load_study(study.folder.root)
+    return open_study(study.folder.root)
+
+
+def stored(study: Study) -> Mapping[str, Mapping[str, float]]:
+    """Return the UDR of the trials whose configuration has other seeds, by slug."""
+    try:
+        known = _known(study.folder.udr)
+        return {slug: scores for cell in known for slug, scores in cell["scores"].items()}
+    except (KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _comparable(study: Study) -> list[dict[str, Stamp]]:
@@ -51,7 +64,7 @@ def _known(path: Path) -> list[dict[str, Any]]:
     """The cells that are on disk; none where the file is missing, damaged or of another schema."""
     try:
         content = json.loads(path.read_text("utf-8"))
-        cells: list[dict[str, Any]] = content["cells"] if content["schema"] == UDR_SCHEMA else []
+        cells: list[dict[str, Any]] = content["cells"] if content["schema"] == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return cells

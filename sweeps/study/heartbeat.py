@@ -7,19 +7,19 @@ need not agree. A process that is stopped rather than dead counts as dead after 
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
 from bvae.exceptions import BvaeError
+from sweeps.study.folder import heartbeat_file
+from sweeps.study.locks import is_locked, open_file, try_lock
 
 HEARTBEAT_S = 5.0
 HEARTBEAT_TIMEOUT_S = 60.0
@@ -151,8 +151,8 @@ def _open_locked(path: Path) -> int:
         AlreadyRunningError: a living process holds it.
     """
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _try_lock(file):
+        file = open_file(path)
+        if not try_lock(file):
             os.close(file)
             raise AlreadyRunningError(_holder(path))
         if _is_file_at(file, path):
@@ -167,18 +167,6 @@ def _is_file_at(file: int, path: Path) -> bool:
         return False
 
 
-def _try_lock(file: int) -> bool:
-    # `is_locked` holds a shared lock for an instant, so a single refusal proves nothing.
-    for _ in range(20):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.02)
-        else:
-            return True
-    return False
-
-
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
@@ -190,22 +178,6 @@ def read_heartbeat(path: Path) -> Heartbeat | None:
 def _holder(path: Path) -> str:
     heartbeat = read_heartbeat(path)
     return f"{heartbeat.pid} on {heartbeat.host.partition('/')[0]}" if heartbeat else "unknown"
-
-
-def is_locked(path: Path) -> bool:
-    """Whether some process holds the file's lock."""
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(file)
 
 
 def living_workers(folder: Path) -> list[Heartbeat]:
@@ -258,7 +230,7 @@ class WorkerRegistry:
 
     def is_alive(self, name: str) -> bool:
         """Return whether the named worker is alive, as far as this process can know now."""
-        path = self.folder / f"{name}.json"
+        path = heartbeat_file(self.folder, name)
         heartbeat = read_heartbeat(path)
         if heartbeat is None:
             return self._unchanged_for(name, -1) < self.timeout_s and path.exists()
@@ -277,15 +249,3 @@ class WorkerRegistry:
 def new_worker_name() -> str:
     """Return a name that no other worker has: host, process and a random part."""
     return f"worker-{socket.gethostname().split('.')[0]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock; it is released when the block ends or the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)

@@ -1,4 +1,4 @@
-"""The results of a running study; a file is read again only when it has changed."""
+"""The results of a study, and what follows from one; a file is read when it has changed."""
 
 import math
 import shutil
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bvae.trial import State, TrialResult
+from sweeps.study.folder import StudyFolder
+from sweeps.study.manifest import Manifest
 from sweeps.study.ranking import Ending
-from sweeps.study.study import Study
 
 ABANDONED = "its worker died"
 """How the error begins of a trial whose workers died again and again; training did not raise it."""
@@ -41,6 +42,25 @@ class AttemptResult:
         return self.cause is not None and self.cause.startswith(ABANDONED)
 
 
+def is_final(result: TrialResult | AttemptResult, manifest: Manifest) -> bool:
+    """Whether the trial needs no further attempt."""
+    if result.state == "failed":
+        return result.attempt >= manifest.max_attempts
+    return not is_short(result, manifest)
+
+
+def is_short(result: TrialResult | AttemptResult, manifest: Manifest) -> bool:
+    """Whether the trial is complete with fewer steps than the study has now: it is continued."""
+    if result.state != "complete" or result.steps is None or manifest.steps is None:
+        return False
+    return bool(result.steps < manifest.steps)
+
+
+def next_attempt(last: TrialResult | AttemptResult | None, manifest: Manifest) -> int:
+    """Return the number of the attempt that follows; it is 1 again where a trial is continued."""
+    return 1 if last is None or is_short(last, manifest) else last.attempt + 1
+
+
 def stamp(path: Path) -> tuple[int, int]:
     """Return inode and time of change, which differ once a file is replaced."""
     stat = path.stat()
@@ -48,11 +68,16 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 class Results:
-    """The result files of a study; the same object comes back until the file changes."""
+    """The result files of a study; the same object comes back until the file changes.
 
-    def __init__(self, study: Study) -> None:
-        self._folder = study.folder
-        self._objective = study.manifest.objective
+    Args:
+        folder: of the study.
+        objective: the score that an attempt's `value` is.
+    """
+
+    def __init__(self, folder: StudyFolder, *, objective: str) -> None:
+        self._folder = folder
+        self._objective = objective
         self._known: dict[str, tuple[tuple[int, int], AttemptResult]] = {}
 
     def read(self, slug: str) -> AttemptResult | None:
@@ -86,11 +111,11 @@ class Results:
         Raises:
             OSError: if it cannot be written, or not be read again.
         """
-        path = self._folder.trial(slug).result
+        folder = self._folder.trial(slug)
         before = self.read(slug)
         if before is not None and before.state == "complete" and result.state != "complete":
-            shutil.copyfile(path, path.with_name(f"result.{before.steps}.json"))
-        result.write(path)
+            shutil.copyfile(folder.result, folder.earlier_result(before.steps))
+        result.write(folder.result)
         written = self.read(slug)
         if written is None:
             raise OSError(f"{slug}: the result just written cannot be read")

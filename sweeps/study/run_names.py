@@ -2,7 +2,7 @@
 
 import hashlib
 
-from bvae.tracking import RunIdentity
+from bvae.trial import RunIdentity
 from sweeps.study.manifest import Manifest
 from sweeps.study.trials import Trial, text
 

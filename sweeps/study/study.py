@@ -1,122 +1,20 @@
-"""A study on disk: the names of its files, its manifest, and its results as a table.
+"""A study on disk: its manifest, its results, and the state of every trial.
 
 Reading a study needs neither torch nor Optuna: the result files are the truth.
 """
 
 import functools
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bvae.beta_norm import beta_norm
 from bvae.exceptions import ConfigError
-from bvae.trial import TrialFolder, TrialResult
+from bvae.trial import TrialResult
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
+from sweeps.study.results import AttemptResult, is_final
 from sweeps.study.trials import Trial
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from sweeps.report.canvas import Chart
-    from sweeps.study.results import AttemptResult
-
-UDR_SCHEMA = 1
-"""Version of `udr.json`; it is computed anew where another one stands."""
-
-
-@dataclass(frozen=True)
-class StudyFolder:
-    """Every file of a study, by name."""
-
-    root: Path
-
-    @property
-    def name(self) -> str:
-        """The study's name is its folder's."""
-        return self.root.name
-
-    @property
-    def manifest(self) -> Path:
-        """What the study consists of."""
-        return self.root / "manifest.json"
-
-    @property
-    def base(self) -> Path:
-        """The configuration all trials share."""
-        return self.root / "base.yaml"
-
-    @property
-    def journal(self) -> Path:
-        """Optuna's record: the queue, the sampler's memory; rebuilt from results when lost."""
-        return self.root / "study.journal"
-
-    @property
-    def logs(self) -> Path:
-        """A log file per worker."""
-        return self.root / "logs"
-
-    @property
-    def workers(self) -> Path:
-        """A heartbeat file per worker, locked while the worker lives."""
-        return self.root / "workers"
-
-    @property
-    def orchestrator(self) -> Path:
-        """Heartbeat file of the command that runs the study."""
-        return self.root / "orchestrator.json"
-
-    @property
-    def guard(self) -> Path:
-        """Lock around leases, commits and reconciliations."""
-        return self.root / "workers" / "guard.lock"
-
-    @property
-    def stop(self) -> Path:
-        """If it exists, every worker saves its state and stops."""
-        return self.root / "stop"
-
-    @property
-    def table(self) -> Path:
-        """A row per trial."""
-        return self.root / "trials.csv"
-
-    @property
-    def floors(self) -> Path:
-        """What untrained encoders score."""
-        return self.root / "floors.json"
-
-    @property
-    def udr(self) -> Path:
-        """How well the seeds of each cell agree; `sweeps.scoring.udr` keeps it."""
-        return self.root / "udr.json"
-
-    @property
-    def report(self) -> Path:
-        """The report's folder."""
-        return self.root / "report"
-
-    @property
-    def page(self) -> Path:
-        """The report's page."""
-        return self.report / "index.html"
-
-    @property
-    def wandb(self) -> Path:
-        """All that wandb writes: a folder for each attempt at a trial."""
-        return self.root / "wandb"
-
-    @property
-    def trials(self) -> Path:
-        """A folder per trial that was begun."""
-        return self.root / "trials"
-
-    def trial(self, slug: str) -> TrialFolder:
-        """The folder of one trial."""
-        return TrialFolder(self.trials / slug)
 
 
 @dataclass(frozen=True)
@@ -157,22 +55,9 @@ class Study:
             return result.state
         return "running" if slug in busy else "pending"
 
-    def is_final(self, result: "TrialResult | AttemptResult") -> bool:
+    def is_final(self, result: TrialResult | AttemptResult) -> bool:
         """Whether the trial needs no further attempt."""
-        if result.state == "failed":
-            return result.attempt >= self.manifest.max_attempts
-        return not self.is_short(result)
-
-    def is_short(self, result: "TrialResult | AttemptResult") -> bool:
-        """Whether the study was extended since: the trial is to be trained on."""
-        wanted = self.manifest.steps
-        if result.state != "complete" or result.steps is None or wanted is None:
-            return False
-        return bool(result.steps < wanted)
-
-    def next_attempt(self, last: "TrialResult | AttemptResult | None") -> int:
-        """Return the number of the attempt that follows; training on is a first attempt again."""
-        return 1 if last is None or self.is_short(last) else last.attempt + 1
+        return is_final(result, self.manifest)
 
     @property
     def repeats(self) -> int:
@@ -203,23 +88,6 @@ class Study:
             elif result.state == "failed":
                 lines.append(f"attempt {result.attempt} of {most} at {slug}: {reason}")
         return lines
-
-    @functools.cached_property
-    def score_names(self) -> tuple[str, ...]:
-        """Every score that some result holds, and UDR if it is known, the objective first."""
-        names = {name for result in self.results.values() for name in result.scores}
-        names |= {name for scores in self.agreement.values() for name in scores}
-        return tuple(sorted(names, key=lambda name: (name != self.manifest.objective, name)))
-
-    @functools.cached_property
-    def agreement(self) -> Mapping[str, Mapping[str, float]]:
-        """UDR of the trials whose cell has other seeds, by slug, as `scoring.udr` left it."""
-        try:
-            content = json.loads(self.folder.udr.read_text("utf-8"))
-            cells = content["cells"] if content["schema"] == UDR_SCHEMA else []
-            return {slug: scores for cell in cells for slug, scores in cell["scores"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
 
     def trial(self, slug: str) -> Trial:
         """Return the expected trial of this slug."""
@@ -255,87 +123,8 @@ class Study:
         """
         return self.folder.trial(self.slug_of(slug)).root
 
-    def frame(self) -> "pd.DataFrame":
-        """Return a row per expected trial: coordinates, state, scores, losses (nats), times (s)."""
-        import pandas as pd  # 0.5 s, which `status` need not pay
 
-        return pd.DataFrame([self._row(trial) for trial in self.trials])
-
-    def ended(self) -> "pd.DataFrame":
-        """Return the rows of `frame()` that answers go by: those of trials that have ended.
-
-        Best configurations, verdicts, claims and flags speak of these trials, so that until the
-        end they agree. Seeds run one after the other: few configurations have all of theirs then.
-        """
-        from sweeps.analysis.curve import ended
-
-        return ended(self.frame())
-
-    def curve(self) -> "pd.DataFrame":
-        """Return the table of curve.csv: mean, interval and seeds of every cell and score."""
-        from sweeps.analysis.curve import curve
-
-        return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
-
-    def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
-        """Return a chart of the report as a matplotlib figure, which a notebook shows.
-
-        Args:
-            name: "curve", "heat_map" or "tradeoff"; of further axes, the best cell's facet.
-            score: the objective by default.
-
-        Raises:
-            ConfigError: there is no such chart, or no result with this score.
-        """
-        from sweeps.report.drawings import figure  # matplotlib
-
-        return figure(self, name, score=score)
-
-    def _image_size(self, trial: Trial, result: TrialResult | None) -> int:
-        """N of a trial's images, which differs between trials where their data are swept."""
-        if result is not None and result.data:
-            return math.prod(result.data["image_shape"])
-        if "data" not in self.manifest.axes:
-            return self.manifest.image_size
-        from bvae.data.datasets import DRAWN, describe
-
-        name = str(trial.values["data"])
-        return math.prod(describe(name).image_shape) if name in DRAWN else self.manifest.image_size
-
-    def _row(self, trial: Trial) -> dict[str, object]:
-        values = trial.values
-        result = self.results.get(trial.slug)
-        row: dict[str, object] = {"slug": trial.slug, **values, "state": self.states[trial.slug]}
-        if self.manifest.search:
-            row["repeats"] = self.repeats
-        row["beta"] = beta = float(str(values["beta"]))
-        norm = beta_norm(
-            beta,
-            latent_dim=int(str(values["latent_dim"])),
-            image_size=self._image_size(trial, result),
-        )
-        row["beta_norm"] = float(f"{norm:.12g}")
-        final = result if result is not None and self.is_final(result) else None
-        scores = {**final.scores, **self.agreement.get(trial.slug, {})} if final else {}
-        row |= {name: scores.get(name) for name in self.score_names}
-        row |= {name: final.losses.get(name) if final else None for name in ("recon", "kl", "loss")}
-        for name in (
-            "active_latents",
-            "images_seen",
-            "loss_change",
-            "wall_time_s",
-            "attempt",
-            "device",
-            "threads",
-        ):
-            row[name] = getattr(final, name) if final else None
-        # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
-        row["protocol"] = (final.scoring if final else {}).get("protocol", self.manifest.protocol)
-        row["error"] = result.cause if result else None
-        return row
-
-
-def load_study(folder: Path | str) -> Study:
+def open_study(folder: Path | str) -> Study:
     """Open a study for reading, finished or not.
 
     Raises:

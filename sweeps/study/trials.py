@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bvae.config import COORDINATES
+from bvae.trial import COORDINATES
 
 Value = bool | int | float | str | tuple[object, ...] | None
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
-from sweeps.analysis.curve import COLUMNS, curve
+from sweeps.analysis.curve import COLUMNS, Curves, curve
+from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.study.manifest import Manifest
 from sweeps.study.run_names import report_identity
@@ -44,7 +45,7 @@ def track_report(study: Study, page: Path) -> str | None:
         identity=report_identity(study.manifest),
         config=_config(study.manifest),
     )
-    frame, names = study.frame(), study.score_names
+    frame, names = trials_table(study), score_names(study)
     table = curve(frame, score_names=names, axes=study.manifest.axes)
     tracker.log_table("curve", list(table.columns), list(_rows(table)), step=done)
     columns = ["line", "log10_beta", "beta", "latent_dim", "mean", "low", "high", "n"]
@@ -52,7 +53,7 @@ def track_report(study: Study, page: Path) -> str | None:
     tracker.log_table("objective_curve", columns, list(_lines(lines, columns)), step=done)
     for key, picture in _charts(study).items():
         tracker.log_image(key, picture, step=done)
-    answers = dict(_answers(study.ended(), study.manifest)) if names else {}
+    answers = dict(_answers(ended(frame), study.manifest)) if names else {}
     counts = {f"trials/{name}": number for name, number in study.counts.items()}
     tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
     tracker.finish()
@@ -91,7 +92,7 @@ def _charts(study: Study) -> dict[str, Path]:
     """Draw the curve and the heat map of the objective, if any trial has it."""
     from sweeps.report.drawings import draw_curve, draw_heat_map  # matplotlib
 
-    if study.manifest.objective not in study.score_names:
+    if study.manifest.objective not in score_names(study):
         return {}
     folder = study.folder.report
     return {
@@ -105,7 +106,8 @@ def _answers(ended: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, floa
     objective = manifest.objective
     if objective not in ended:
         return
-    for one in judge_all(ended, score_names=[objective], axes=manifest.axes):
+    lines = Curves(ended, manifest.axes).lines(objective)
+    for one in judge_all(lines, other_scores=list(ended.columns)):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
 

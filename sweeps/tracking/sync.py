@@ -18,13 +18,13 @@ from bvae import tracking
 from bvae.environ import environ
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
-from sweeps.study.heartbeat import is_locked
+from sweeps.study.folder import shown
+from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity, report_identity
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.tracking import offline_files
 from sweeps.tracking.offline_files import HEADER_BYTES, Fragment
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 AT_ONCE = 5
 """Files uploaded at the same time; starting wandb takes a second."""
@@ -57,7 +57,7 @@ WAITING = (Outcome.FAILED, "waits for what came before it in its run")
 
 def run(typed: argparse.Namespace) -> int:
     """Upload what is left, tell how it goes, and exit with what is true."""
-    study = load_study(typed.study)
+    study = open_study(typed.study)
     found = offline_files.fragments(study.folder.wandb)
     left = [fragment for fragment in found if not fragment.synced.exists()]
     names = _names(study)
@@ -183,7 +183,7 @@ def _rows_uploaded(fragment: Fragment, study: Study) -> int:
 
 def _set_aside(fragment: Fragment, study: Study, *, is_empty: bool) -> Handled:
     """Move the folder of a file that holds no record to where nobody tries to read it."""
-    target = study.folder.wandb / "unreadable" / fragment.path.parent.name
+    target = study.folder.wandb_unreadable / fragment.path.parent.name
     target.parent.mkdir(exist_ok=True)
     fragment.path.parent.rename(target)
     outcome = Outcome.EMPTY if is_empty else Outcome.UNREADABLE
@@ -204,7 +204,7 @@ def _ended(one: _Prepared, error: str | None) -> Handled:
 def _wandb_sync(paths: Sequence[Path], study: Study) -> dict[Path, str]:
     """Run wandb's own command on some files; return what went wrong with which."""
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", *map(str, paths)]
-    logs = study.folder.wandb / ".cache"  # else the command writes them where it is typed
+    logs = study.folder.wandb_logs  # else the command writes them where it is typed
     logs.mkdir(exist_ok=True)
     told = {"WANDB_DIR": str(logs), "WANDB_MODE": None, "WANDB_SILENT": None}
     with environ(tracking.contained(study.folder.root) | told):

@@ -17,6 +17,7 @@ from wandb_workspaces.workspaces import internal
 from bvae import tracking
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
+from sweeps.analysis.table import score_names
 from sweeps.study.study import Study
 
 MAX_RUNS = 100
@@ -177,7 +178,7 @@ def _picture_panels() -> Panels:
 def _scores(studies: Sequence[Study]) -> list[str]:
     """Return the names of the first scores, objectives in front."""
     objectives = [study.manifest.objective for study in studies]
-    names = [*objectives, *(name for study in studies for name in study.score_names)]
+    names = [*objectives, *(name for study in studies for name in score_names(study))]
     return list(dict.fromkeys(names))[:MAX_SCORES]
 
 
@@ -189,7 +190,7 @@ def _check(workspace: ws.Workspace) -> None:
 
 def _note(studies: Sequence[Study]) -> Path:
     ids = "-".join(study.manifest.study_id[:8] for study in studies)
-    return studies[0].folder.wandb / f"workspace-{ids}.json"
+    return studies[0].folder.workspace(ids)
 
 
 def _pushed(note: Path) -> Pushed | None:

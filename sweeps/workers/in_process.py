@@ -16,7 +16,7 @@ from rich.progress import (
 
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
@@ -36,7 +36,7 @@ def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit
     stop_request = StopRequest(folder)
     with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
         _train(study, slugs, stop_request)
-    current = load_study(folder.root).states
+    current = open_study(folder.root).states
     states = {current[slug] for slug in slugs}
     if stop_request.is_signalled:
         return Exit.INTERRUPTED
@@ -63,7 +63,7 @@ def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> Non
             tasks[trial.slug] = bar.add_task(trial.slug, total=total)
         bar.update(tasks[trial.slug], completed=step)
 
-    with bar, log_to(study.folder.logs / f"{name}.log"):
+    with bar, log_to(study.folder.worker_log(name)):
         Worker(
             study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
         ).work()

@@ -1,9 +1,7 @@
 """A running study in the terminal: a live table, or plain lines where there is no terminal."""
 
-import contextlib
 import os
 import time
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -67,13 +65,6 @@ class Display:
         self._last_counts = ended
         self._last_line_at = time.monotonic()
         return True
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed from here."""
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
 
 
 def line(snapshot: Snapshot) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bvae.exceptions import ConfigError
 from bvae.files import TEMPORARY
 from sweeps.queue.queue import Queue
+from sweeps.study.folder import StudyFolder, shown
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
     HeartbeatWriter,
@@ -20,9 +21,9 @@ from sweeps.study.heartbeat import (
     living_workers,
     this_host,
 )
-from sweeps.study.study import Study, StudyFolder
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.workers.progress import Progress
 from sweeps.workers.worker import log_to
@@ -130,7 +131,7 @@ class Orchestrator:
 
     def run(self) -> Exit:
         """Run until all is done, an interruption, the end of the budget, or a failure."""
-        with log_to(self._folder.logs / "orchestrator.log"):
+        with log_to(self._folder.orchestrator_log):
             self._folder.stop.unlink(missing_ok=True)
             self._reconcile()
             self._progress.refresh()

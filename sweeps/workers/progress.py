@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sweeps.study.heartbeat import Heartbeat, living_workers
 from sweeps.study.ranking import best, ranked
 from sweeps.study.results import AttemptResult, Results, stamp
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Cell, text
 
 
@@ -43,7 +43,7 @@ class Progress:
 
     def __init__(self, study: Study, results: Results | None = None) -> None:
         self._study = study
-        self._results = results or Results(study)
+        self._results = results or Results(study.folder, objective=study.manifest.objective)
         self._open = {trial.slug for trial in study.trials}
         self._final: dict[str, AttemptResult] = {}
         self._last: dict[str, AttemptResult | None] = {}
@@ -79,7 +79,7 @@ class Progress:
         if written == self._manifest_stamp:
             return
         self._manifest_stamp = written
-        self._study = load_study(self._study.folder.root)
+        self._study = open_study(self._study.folder.root)
         self._open |= {trial.slug for trial in self._study.trials} - self._final.keys()
 
     def _begun(self) -> set[str]:

@@ -16,14 +16,17 @@ from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
 from bvae import config
+from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError
 from bvae.logs import Lines
-from bvae.trial import Assignment, Interrupted, Monitor, TrialResult, described, now
+from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
 from sweeps.queue.queue import Lease, LeaseLostError, Queue
-from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, is_locked, new_worker_name
+from sweeps.study.folder import StudyFolder
+from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, new_worker_name
+from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import handling
@@ -79,11 +82,11 @@ class WorkerLoop:
         folder = StudyFolder(self.root)
         stop_request = StopRequest(folder)
         with (
-            log_to(folder.logs / f"{name}.log"),
+            log_to(folder.worker_log(name)),
             handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
             in_a_job(stop_request),
         ):
-            study = load_study(self.root)
+            study = open_study(self.root)
             Worker(
                 study,
                 name=name,
@@ -233,7 +236,7 @@ class Worker:
         self._stop_request = stop_request or StopRequest(study.folder)
         self._reconciled_at = -RECONCILE_S
         self._heartbeat = HeartbeatWriter(
-            study.folder.workers / f"{name}.json", name=name, launched=launched
+            study.folder.heartbeat(name), name=name, launched=launched
         )
 
     def work(self) -> None:

@@ -23,9 +23,10 @@ PRELUDE = """
 import os, sys
 from pathlib import Path
 from bvae import tracking
+from bvae.trial import RunIdentity
 
 def start(run_id, *, kind="wandb", mode="offline", **config):
-    identity = tracking.RunIdentity(
+    identity = RunIdentity(
         study="quick", run_id=run_id, name="b4-m10-" + run_id, tags=("dsprites32", "mlp")
     )
     return tracking.start(

@@ -17,6 +17,7 @@ from PIL import Image
 
 import bvae
 from bvae import config, evaluate, tracking, train
+from bvae.assignment import Assignment
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
@@ -25,7 +26,7 @@ from bvae.history import History
 from bvae.losses import beta_vae_loss
 from bvae.model import BetaVAE
 from bvae.pictures import media
-from bvae.trial import Assignment, Interrupted, Monitor, TrialFolder, TrialResult
+from bvae.trial import Interrupted, Monitor, RunIdentity, TrialFolder, TrialResult
 from tests.doubles.pages import MARGIN, STEP, line_of_tiles
 
 VALUES: dict[str, Any] = {
@@ -72,7 +73,7 @@ def assign(tmp_path: Path) -> Assign:
             folder=TrialFolder(tmp_path / name),
             point={"beta": 4, "latent_dim": 3, "seed": 1},
             attempt=1,
-            identity=tracking.RunIdentity(study="test", run_id=f"id-{name}", name=name, tags=()),
+            identity=RunIdentity(study="test", run_id=f"id-{name}", name=name, tags=()),
             tracker_folder=tmp_path,
             monitor=monitor or Monitor(),
         )
@@ -137,7 +138,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assignment, TrialRes
         folder=TrialFolder(folder / "trial"),
         point={"beta": 4, "latent_dim": 3, "seed": 1},
         attempt=1,
-        identity=tracking.RunIdentity(study="test", run_id="done", name="done", tags=()),
+        identity=RunIdentity(study="test", run_id="done", name="done", tags=()),
         tracker_folder=folder,
     )
     return task, train.run_trial(task)

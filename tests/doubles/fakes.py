@@ -11,8 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bvae.assignment import Assignment
 from bvae.files import write_atomically
-from bvae.trial import Assignment, Interrupted, TrialResult, now
+from bvae.trial import Interrupted, TrialResult, now
 
 BASE = TrialResult(point={}, state="complete", attempt=1, threads=1, started_at="")
 

@@ -86,7 +86,7 @@ def armed(number: int, log: Path, *, only: str = "") -> Iterator[None]:
 
 def killed_worker(root: Path, number: int, log: Path) -> None:
     """Work on a study, killed at the `number`-th boundary."""
-    from sweeps.study.study import load_study
+    from sweeps import load_study
     from sweeps.workers.worker import Worker
 
     with armed(number, log):

@@ -71,9 +71,9 @@ def die(signal_number: int = signal.SIGKILL) -> None:
 
 def hold_for_ever(journal: Path) -> None:
     """Take the lock of a journal, say so, and keep it."""
-    from sweeps.queue.journal import FlockLock
+    from sweeps.queue.journal import JournalLock
 
-    FlockLock(journal).acquire()
+    JournalLock(journal).acquire()
     journal.with_name("held").touch()
     time.sleep(600)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from sweeps import load_study
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 
 IMAGE_SIZE = 1024

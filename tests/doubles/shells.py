@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from sweeps.workers.processes import descendants, kill
 from tests.doubles.processes import wait_for
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from bvae.trial import TrialResult
 from bvae.versions import code_version
+from sweeps import load_study
 from sweeps.search.search import Search
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 
 CONFIGURATION: dict[str, Any] = {

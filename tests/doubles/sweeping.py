@@ -17,13 +17,14 @@ from unittest import mock
 from rich.console import Console
 
 from bvae.config import parse
+from sweeps import load_study
 from sweeps.commands.conclude import conclude
 from sweeps.commands.sweep import begin
 from sweeps.plan.plan import Plan
 from sweeps.report import page
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers, new_worker_name, read_heartbeat
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import StudyFolder, load_study
 from sweeps.workers import orchestrator
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running

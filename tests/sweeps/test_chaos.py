@@ -6,10 +6,11 @@ from pathlib import Path
 import optuna
 import pytest
 
+from sweeps import load_study
 from sweeps.analysis.curve import curve, write_curve
 from sweeps.queue.journal import open_journal
 from sweeps.study.heartbeat import living_workers
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles.studies import make_search, make_study, trials
 from tests.doubles.sweeping import Command, of_steps
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from tests.doubles import rays, slurm
 
 GRID = ("latent_dim=2", "seed=0", "study=agreed", "tracker=none", "trainer.accelerator=cpu")

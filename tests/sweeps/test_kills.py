@@ -8,10 +8,12 @@ from pathlib import Path
 import optuna
 import pytest
 
+from sweeps import load_study
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
-from sweeps.study.heartbeat import WorkerRegistry, locked, new_worker_name
-from sweeps.study.study import Study, load_study
+from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
+from sweeps.study.locks import locked
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import Worker
 from tests.doubles import faults

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeps import load_study
 from sweeps.study.heartbeat import living_workers
-from sweeps.study.study import load_study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import descendants
 from tests.doubles.processes import end, start, wait_for

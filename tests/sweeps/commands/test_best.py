@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sweeps import load_study
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.labels import beta_range
 from sweeps.report.answer import line_answers
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
 

@@ -6,10 +6,11 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
+from sweeps import load_study
 from sweeps.commands import commands
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from tests.doubles.studies import make_study, slugs, trials, write_result
 

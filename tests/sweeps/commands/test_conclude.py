@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweeps.analysis.best import best_cells
+from sweeps import load_study
 from sweeps.analysis.curve import Cell
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
 from sweeps.scoring import untrained
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 

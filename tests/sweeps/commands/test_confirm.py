@@ -14,7 +14,7 @@ from scipy import stats
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
-from sweeps.analysis.best import best_cells
+from sweeps import load_study
 from sweeps.analysis.curve import cell
 from sweeps.commands.confirm import (
     Answer,
@@ -25,8 +25,9 @@ from sweeps.commands.confirm import (
     gaps,
     requested,
 )
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydra/launcher=basic")

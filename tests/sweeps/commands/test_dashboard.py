@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.commands.dashboard import LOOPBACK, application, serving
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.processes import handling
 from tests.doubles.studies import make_study, trials, write_result
 from tests.doubles.studies import slugs as slugs_of

@@ -9,8 +9,9 @@ from bvae.config import Config
 from sweeps.commands.dry_run import preview
 from sweeps.plan.plan import Plan
 from sweeps.search.search import Search
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, StudyFolder
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from sweeps.workers.live_table import Display
 from tests.doubles.studies import SEARCH, manifest, trials, write_result

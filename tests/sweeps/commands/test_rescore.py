@@ -13,12 +13,13 @@ from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
 from bvae.metrics import score
 from bvae.trial import TrialResult
+from sweeps import load_study
 from sweeps.commands import rescore
 from sweeps.commands.rescore import requested, rescored_manifest
 from sweeps.report import page
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.orchestrator import running
 from tests.doubles.studies import make_study, manifest, trials, write_result
 

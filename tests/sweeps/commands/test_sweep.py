@@ -14,10 +14,11 @@ from omegaconf import OmegaConf
 
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.commands import sweep
 from sweeps.commands.sweep import BvaeSweeper, SweeperConf, conf_of
 from sweeps.plan.plan import Terms
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import WorkerLoop
 from tests.doubles.studies import make_study, slugs

@@ -12,8 +12,9 @@ from bvae.data.store import ImageStore
 from bvae.evaluate import Codes
 from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
+from sweeps import load_study
 from sweeps.commands import traverse
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles.studies import CONFIGURATION, make_study, write_result
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 import pytest
 
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.plan.extend import extended
 from sweeps.plan.plan import Plan, Terms
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles.studies import write_result
 
 Planned = Callable[..., Plan]

@@ -10,10 +10,10 @@ from PIL import Image
 
 from bvae.data import folder
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan, Terms
 from sweeps.study.manifest import Manifest
-from sweeps.study.study import load_study
 from sweeps.study.trials import Trial
 from tests.doubles.studies import write_result
 

@@ -13,8 +13,8 @@ from sweeps.queue.attempts import (
     worker_of,
 )
 from sweeps.queue.journal import JournalStore
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
-from sweeps.study.study import StudyFolder
 from tests.doubles.studies import trials
 
 

@@ -8,7 +8,7 @@ from optuna.trial import TrialState, create_trial
 
 from bvae.exceptions import DataError
 from sweeps.queue import journal
-from sweeps.queue.journal import FlockLock, mend, open_journal, set_aside
+from sweeps.queue.journal import JournalLock, mend, open_journal, set_aside
 from tests.doubles.processes import add_ten, end, hold_for_ever, start, wait_for
 
 
@@ -106,7 +106,7 @@ class TestOpenJournal:
             open_journal(path)
 
 
-class TestFlockLock:
+class TestJournalLock:
     def test_it_dies_with_its_holder(self, tmp_path: Path) -> None:
         """A killed holder's lock is free at once."""
         path = tmp_path / "study.journal"
@@ -115,20 +115,20 @@ class TestFlockLock:
         holder.kill()
         end(holder)
 
-        lock = FlockLock(path)
-        assert lock.acquire()
+        lock = JournalLock(path)
+        lock.acquire()
         lock.release()
 
     def test_release_without_acquire_is_nothing(self, tmp_path: Path) -> None:
         """Releasing twice does no harm: the lock is free, and can be had again."""
         path = tmp_path / "study.journal"
-        lock = FlockLock(path)
+        lock = JournalLock(path)
         lock.release()
-        assert lock.acquire()
+        lock.acquire()
         lock.release()
         lock.release()
 
-        assert FlockLock(path).acquire()
+        JournalLock(path).acquire()
 
     def test_several_processes_lose_no_record(self, tmp_path: Path) -> None:
         """Every record of every process is in the journal, whole."""

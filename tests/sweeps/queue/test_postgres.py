@@ -11,11 +11,12 @@ from wsgiref.util import setup_testing_defaults
 import psycopg
 import pytest
 
+from sweeps import load_study
 from sweeps.commands.dashboard import application
 from sweeps.queue.postgres import Rows, check, reading
 from sweeps.queue.queue import LeaseLostError, Queue
 from sweeps.study.heartbeat import WorkerRegistry
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from tests.doubles import postgres
 from tests.doubles.processes import end, start
 from tests.doubles.studies import make_study, result, slugs, trials, write_result

@@ -11,13 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bvae import files
 from bvae.trial import TrialResult
+from sweeps import load_study
 from sweeps.queue.attempts import Attempts, deaths_without_progress
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Lease, LeaseLostError, Queue
 from sweeps.search import samplers
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from tests.doubles.studies import (
     SEARCH,

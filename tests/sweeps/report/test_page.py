@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.analysis.best import best_cells
 from sweeps.analysis.budget import budget
-from sweeps.analysis.paper_claims import check_claims
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best
 from sweeps.commands.conclude import best_line
@@ -24,6 +22,7 @@ from sweeps.report.claims import paper_claims
 from sweeps.report.page import SECTIONS, render, write_report
 from sweeps.report.templates import asset, template
 from sweeps.study.manifest import STEPS
+from tests.doubles.frames import best_cells, check_claims
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
@@ -364,7 +363,7 @@ class TestWhileSeedsAreMissing:
         read, answer = digest(running), best(running, score="mig")
         confirm(running, dry_run=True)
         asked = capsys.readouterr().out
-        (larger, *_) = check_claims(read.ended, score="mig", n_factors=5)
+        (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
 
         assert answer.overall is not None
         cell = answer.overall.cell

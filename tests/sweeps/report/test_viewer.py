@@ -5,8 +5,8 @@ from typing import Any
 
 from sweeps.analysis.summary import digest
 from sweeps.report.viewer import viewer_data
+from sweeps.scoring.udr import SCHEMA as UDR_SCHEMA
 from sweeps.scoring.untrained import Floor, Level, write_floors
-from sweeps.study.study import UDR_SCHEMA
 
 
 def test_configurations_are_in_the_order_of_their_numbers(make_study: Any) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.analysis.best import best_cells
+from sweeps import load_study
+from sweeps.analysis.table import score_names, trials_table
 from sweeps.commands.conclude import described
 from sweeps.scoring import udr as module
 from sweeps.scoring.udr import refresh
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 
@@ -44,11 +46,11 @@ def test_it_is_a_score_like_any_other(study: Study) -> None:
     """In the frame, among the names, and for the best cell."""
     known = refresh(study)
 
-    assert ("udr", "udr_spearman") == known.score_names
-    frame = known.frame().set_index("slug")
+    assert ("udr", "udr_spearman") == score_names(known)
+    frame = trials_table(known).set_index("slug")
     assert frame.loc[slug(4, 0), "udr"] == pytest.approx(0.9, abs=0.05)
     assert frame.loc[slug(1, 0), "udr"] == pytest.approx(0, abs=0.05)
-    best = best_cells(known.frame(), score="udr").overall
+    best = best_cells(trials_table(known), score="udr").overall
     assert best is not None
     assert (4, 3) == (best.beta, best.n)
 
@@ -57,7 +59,7 @@ def test_two_seeds_have_no_interval(study: Study) -> None:
     """They have one UDR between them: nothing says how far others would lie from it."""
     for beta in (1, 4):
         study.folder.trial(slug(beta, 2)).result.unlink()
-    frame = refresh(load_study(study.folder.root)).frame()
+    frame = trials_table(refresh(load_study(study.folder.root)))
 
     best = best_cells(frame[frame["seed"] < 2], score="udr").overall
 
@@ -69,7 +71,7 @@ def test_two_seeds_have_no_interval(study: Study) -> None:
 
 def test_intervals_are_wider_than_those_of_independent_scores(study: Study) -> None:
     """Seeds that share their pairs scatter less than they tell."""
-    frame = refresh(study).frame()
+    frame = trials_table(refresh(study))
     frame["plain"] = frame["udr"] = [0.4, 0.5, 0.5, 0.6, 0.6, 0.7]
 
     udr, plain = (best_cells(frame, score=name).overall for name in ("udr", "plain"))
@@ -91,7 +93,7 @@ def test_what_is_known_is_not_computed_again(study: Study, monkeypatch: pytest.M
     assert [] == computed
 
     write_codes(study, slug(4, 1), np.random.default_rng(5).normal(size=(500, 3)))
-    frame = refresh(load_study(study.folder.root)).frame().set_index("slug")
+    frame = trials_table(refresh(load_study(study.folder.root))).set_index("slug")
     assert [3] == computed
     assert frame.loc[slug(4, 0), "udr"] == pytest.approx(0.45, abs=0.05)
 
@@ -102,7 +104,7 @@ def test_a_cell_needs_two_seeds(study: Study) -> None:
         study.folder.trial(slug(4, seed)).result.unlink()
     study.folder.trial(slug(1, 2)).result.unlink()
 
-    frame = refresh(load_study(study.folder.root)).frame().set_index("slug")
+    frame = trials_table(refresh(load_study(study.folder.root))).set_index("slug")
 
     assert frame["udr"].notna().to_dict() == {
         slug(beta, seed): beta == 1 and seed < 2 for beta in (1, 4) for seed in range(3)
@@ -114,7 +116,7 @@ def test_codes_that_cannot_be_compared_are_left_out(study: Study) -> None:
     study.folder.trial(slug(4, 0)).codes.write_bytes(b"no archive")
     write_codes(study, slug(1, 2), np.zeros((500, 3)), rows=np.arange(500) + 1)
 
-    frame = refresh(study).frame().set_index("slug")
+    frame = trials_table(refresh(study)).set_index("slug")
 
     assert frame["udr"].notna().to_dict() == {
         slug(4, 0): False,
@@ -132,8 +134,8 @@ def test_a_damaged_file_is_computed_anew(study: Study, content: str) -> None:
     """What cannot be read is no reason to stop."""
     study.folder.udr.write_text(content)
 
-    assert () == load_study(study.folder.root).score_names
-    assert "udr" in refresh(load_study(study.folder.root)).score_names
+    assert () == score_names(load_study(study.folder.root))
+    assert "udr" in score_names(refresh(load_study(study.folder.root)))
 
 
 def test_a_study_without_codes_stays_as_it_is(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_a_study_without_codes_stays_as_it_is(tmp_path: Path) -> None:
     for trial in made.trials:
         write_result(made, trial)
 
-    assert ("mig",) == refresh(load_study(made.folder.root)).score_names
+    assert ("mig",) == score_names(refresh(load_study(made.folder.root)))
     assert not made.folder.udr.exists()
 
 

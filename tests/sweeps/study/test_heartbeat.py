@@ -12,14 +12,13 @@ from sweeps.study.heartbeat import (
     Heartbeat,
     HeartbeatWriter,
     WorkerRegistry,
-    is_locked,
     living_workers,
-    locked,
     new_worker_name,
     read_heartbeat,
     remove_stale,
     this_host,
 )
+from sweeps.study.locks import is_locked
 from tests.doubles.processes import end, held, hold_heartbeat, start, wait_for
 
 ELSEWHERE = Heartbeat(name="worker-far", host="far/boot/pid:[1]", pid=7, beat=3, slug="beta=1")
@@ -77,14 +76,14 @@ class TestHeartbeatWriter:
     ) -> None:
         """Locking a file that its last holder removed meanwhile would let two processes in."""
         path = tmp_path / "orchestrator.json"
-        try_lock = module._try_lock
+        try_lock = module.try_lock
 
         def removed_before_locking(file: int) -> bool:
-            monkeypatch.setattr(module, "_try_lock", try_lock)
+            monkeypatch.setattr(module, "try_lock", try_lock)
             path.unlink()
             return try_lock(file)
 
-        monkeypatch.setattr(module, "_try_lock", removed_before_locking)
+        monkeypatch.setattr(module, "try_lock", removed_before_locking)
         with HeartbeatWriter(path, name="one"):
             assert is_locked(path)
 
@@ -270,19 +269,6 @@ class TestRemoveStale:
         remove_stale(tmp_path)
 
         assert not path.exists()
-
-
-class TestLocked:
-    def test_others_wait(self, tmp_path: Path) -> None:
-        """While the block runs nobody else gets the lock; afterwards it is free."""
-        path = tmp_path / "deep" / "guard.lock"
-        with locked(path):
-            assert is_locked(path)
-        assert not is_locked(path)
-
-    def test_a_file_that_is_not_there_is_not_locked(self, tmp_path: Path) -> None:
-        """No file, no holder."""
-        assert not is_locked(tmp_path / "none")
 
 
 def test_names_differ() -> None:

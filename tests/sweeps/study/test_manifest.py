@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.study.manifest import SCHEMA, Manifest, combination
-from sweeps.study.study import load_study
 from sweeps.study.trials import grid
 from tests.doubles.studies import CONFIGURATION, manifest, trials
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from sweeps import load_study
 from sweeps.commands.conclude import best_line
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.ranking import Ending, Ranked, best, may_win, ranked
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Cell, Trial
 from sweeps.workers.progress import Progress
 from tests.doubles.studies import make_search, make_study, trials, write_result

@@ -22,7 +22,7 @@ def test_what_the_engine_needs_of_a_result(study: Study) -> None:
     write_result(
         study, failed, state="failed", attempt=2, scores={}, error="ValueError: no\nTraceback"
     )
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
 
     ended = results.read(complete.slug)
     assert ended is not None
@@ -47,7 +47,7 @@ def test_a_file_is_read_when_it_has_changed(study: Study) -> None:
     """The same object comes back until another result is in its place."""
     trial = trials()[0]
     write_result(study, trial)
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
     first = results.read(trial.slug)
 
     assert first is results.read(trial.slug)
@@ -62,7 +62,7 @@ def test_a_result_that_is_gone_is_forgotten(study: Study) -> None:
     trial = trials()[0]
     write_result(study, trial)
     path = study.folder.trial(trial.slug).result
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
     results.read(trial.slug)
     path.rename(path.with_name("aside"))
 
@@ -77,7 +77,7 @@ def test_a_damaged_result_is_none_until_it_is_whole(study: Study) -> None:
     path = study.folder.trial(trial.slug).result
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
 
     assert results.read(trial.slug) is None
     stamp = path.stat().st_mtime_ns
@@ -90,7 +90,7 @@ def test_a_score_that_is_no_number_is_no_value(study: Study) -> None:
     """Neither Optuna nor a mean can do anything with NaN."""
     write_result(study, trials()[0], scores={"mig": float("nan")})
 
-    ended = Results(study).read(trials()[0].slug)
+    ended = Results(study.folder, objective=study.manifest.objective).read(trials()[0].slug)
     assert ended is not None
     assert ended.value is None
 
@@ -103,7 +103,7 @@ def test_an_abandoned_trial_is_known(study: Study, error: str | None, expected: 
     """Deaths of workers are distinguished from failures of attempts."""
     write_result(study, trials()[0], state="failed", error=error)
 
-    ended = Results(study).read(trials()[0].slug)
+    ended = Results(study.folder, objective=study.manifest.objective).read(trials()[0].slug)
     assert ended is not None
     assert expected is ended.is_abandoned
 
@@ -111,7 +111,7 @@ def test_an_abandoned_trial_is_known(study: Study, error: str | None, expected: 
 def test_what_is_written_is_known(study: Study) -> None:
     """As the engine sees it; a trial is complete when its result counts."""
     trial = trials()[0]
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
 
     assert not results.is_complete(trial.slug)
     assert "failed" == results.write(trial.slug, result(trial, state="failed", scores={})).state
@@ -123,7 +123,7 @@ def test_what_is_written_is_known(study: Study) -> None:
 def test_a_shorter_training_outlives_one_that_failed(study: Study) -> None:
     """A continued trial may fail; the earlier result is kept beside the failure."""
     trial = trials()[0]
-    results = Results(study)
+    results = Results(study.folder, objective=study.manifest.objective)
     results.write(trial.slug, result(trial, steps=10, scores={"mig": 0.5}))
     results.write(trial.slug, result(trial, state="failed", scores={}))
 
@@ -139,4 +139,4 @@ def test_a_result_that_cannot_be_read_again(study: Study, monkeypatch: pytest.Mo
     monkeypatch.setattr(TrialResult, "write", lambda self, path: path.write_text("{"))
 
     with pytest.raises(OSError, match="the result just written cannot be read"):
-        Results(study).write(trial.slug, result(trial))
+        Results(study.folder, objective=study.manifest.objective).write(trial.slug, result(trial))

@@ -1,15 +1,13 @@
 import json
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
 from bvae.exceptions import DataError
-from sweeps.analysis.curve import write_curve
+from sweeps import load_study
 from sweeps.study.heartbeat import HeartbeatWriter
-from sweeps.study.study import Study, StudyFolder, load_study
-from sweeps.study.trials import Trial, grid
+from sweeps.study.study import Study
+from sweeps.study.trials import Trial
 from tests.doubles.studies import make_search, make_study, slugs, trials, write_result
 
 
@@ -89,85 +87,6 @@ class TestStates:
         ] == study.failures
 
 
-class TestFrame:
-    def test_a_row_for_each_trial(self, study: Study) -> None:
-        """In the order to run, with states and coordinates as numbers."""
-        frame = study.frame()
-
-        assert slugs(study) == list(frame["slug"])
-        assert list(study.states.values()) == list(frame["state"])
-        assert [1.0, 16.0, 4.0] * 2 == list(frame["beta"])
-
-    def test_scores_stand_where_a_result_is_final(self, study: Study) -> None:
-        """The objective first; nothing of an attempt that will be repeated."""
-        frame = study.frame()
-
-        assert ("mig", "beta_vae") == study.score_names
-        assert [0.5, 0.1] == list(frame["mig"].dropna())
-        assert [0.9] == list(frame["beta_vae"].dropna())
-        assert pd.isna(frame["attempt"][3])
-        assert "OSError: once" == frame["error"][3]
-
-    def test_beta_norm_is_known_before_a_result(self, study: Study) -> None:
-        """β·M/N of every trial: 16 · 5 / 1024 = 0.078125."""
-        assert 0.078125 == study.frame()["beta_norm"][1]
-
-    def test_beta_norm_goes_by_the_images_of_the_trial(self, tmp_path: Path) -> None:
-        """Where data sets are swept, N is not the same: 64 x 64 pixels and 32 x 32."""
-        listed, _ = grid(
-            {"beta": [16], "latent_dim": [5], "seed": [0], "data": ["dsprites", "dsprites32"]}
-        )
-        frame = make_study(tmp_path / "tested", listed, axes=["data"], image_size=4096).frame()
-
-        assert [16 * 5 / 4096, 16 * 5 / 1024] == list(frame["beta_norm"])
-
-    def test_beta_norm_goes_by_what_the_result_says(self, tmp_path: Path) -> None:
-        """The user's own images have the size they were trained at."""
-        listed, _ = grid({"beta": [16], "latent_dim": [5], "seed": [0], "data": ["folder"]})
-        made = make_study(tmp_path / "tested", listed, axes=["data"], image_size=4096)
-        before = made.frame()["beta_norm"][0]
-        write_result(made, made.trials[0], data={"image_shape": [3, 32, 32]})
-
-        after = load_study(made.folder.root).frame()["beta_norm"][0]
-
-        assert [16 * 5 / 4096, float(f"{16 * 5 / 3072:.12g}")] == [before, after]
-
-    def test_the_columns_that_curve_and_report_read(self, study: Study) -> None:
-        """Their names and order are an interface."""
-        assert [
-            *("slug", "beta", "latent_dim", "seed", "state", "beta_norm", "mig", "beta_vae"),
-            *("recon", "kl", "loss", "active_latents", "images_seen", "loss_change"),
-            *("wall_time_s", "attempt", "device", "threads", "protocol", "error"),
-        ] == list(study.frame().columns)
-
-    def test_further_axes_are_columns(self, tmp_path: Path) -> None:
-        """Any key may be swept."""
-        values: dict[str, Any] = {"beta": [1], "latent_dim": [2], "seed": [0]}
-        listed = grid(values | {"optimizer.lr": [1e-4, 1e-3]})[0]
-        made = make_study(tmp_path / "tested", listed, axes=["optimizer.lr"])
-
-        assert [1e-4, 1e-3] == list(made.frame()["optimizer.lr"])
-
-
-def test_curve_is_the_table_that_the_report_keeps(study: Study) -> None:
-    """A row for every cell and score, with the contract's columns first."""
-    found = study.curve()
-
-    write_curve(study.folder.report / "curve.csv", found)
-    kept = pd.read_csv(study.folder.report / "curve.csv")
-    assert ["latent_dim", "beta", "beta_norm", "score", "mean"] == list(found.columns[:5])
-    assert {"mig", "beta_vae"} == set(found["score"])
-    pd.testing.assert_frame_equal(kept, found, check_dtype=False)
-
-
-def test_figure_is_the_reports_chart(study: Study) -> None:
-    """The inverted U of the objective, unless another is asked for."""
-    assert "MIG" == study.figure().axes[0].get_title(loc="left")
-    assert "Higgins (β-VAE) score" == study.figure("heat_map", score="beta_vae").axes[0].get_title(
-        loc="left"
-    )
-
-
 def test_one_result_can_be_had_by_its_slug(study: Study) -> None:
     """None where there is none."""
     first = study.result(slugs(study)[0])
@@ -176,20 +95,6 @@ def test_one_result_can_be_had_by_its_slug(study: Study) -> None:
     assert {"mig": 0.5, "beta_vae": 0.9} == first.scores
     assert study.result(slugs(study)[5]) is None
     assert study.folder.trials / slugs(study)[0] == study.trial_folder(slugs(study)[0])
-
-
-def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
-    """A study can be moved, or removed, as one folder."""
-    folder = StudyFolder(tmp_path / "quick")
-    names = (
-        *("manifest", "base", "journal", "logs", "workers", "orchestrator"),
-        *("guard", "stop", "table", "report", "trials"),
-    )
-    paths = [getattr(folder, name) for name in names]
-
-    assert "quick" == folder.name
-    assert all(folder.root in path.parents for path in paths)
-    assert len(paths) == len(set(paths))
 
 
 def test_trials_are_those_of_the_manifest(tmp_path: Path) -> None:

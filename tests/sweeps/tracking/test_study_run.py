@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from bvae import tracking
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from sweeps.tracking.offline_files import fragments
 from sweeps.tracking.study_run import track_report

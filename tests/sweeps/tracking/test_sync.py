@@ -13,9 +13,10 @@ from PIL import Image
 
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
+from sweeps import load_study
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.run_names import identity
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.tracking.offline_files import fragments, read, written
 from tests.doubles import wandb_server
 from tests.doubles.studies import make_study, trials
@@ -28,7 +29,7 @@ import sys
 from pathlib import Path
 from bvae import tracking
 from sweeps.study.run_names import identity
-from sweeps.study.study import load_study
+from sweeps import load_study
 
 study = load_study(sys.argv[1])
 
@@ -61,7 +62,7 @@ ONLINE = """
 import sys
 from bvae import tracking
 from sweeps.study.run_names import identity
-from sweeps.study.study import load_study
+from sweeps import load_study
 
 tracking.FINISH_TIMEOUT_S = 5
 study = load_study(sys.argv[1])

@@ -8,7 +8,8 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from sweeps.tracking.workspace import build, push
 from tests.doubles import wandb_server
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from bvae import train
-from bvae.trial import Assignment, TrialResult
-from sweeps.study.study import Study, load_study
+from bvae.assignment import Assignment
+from bvae.trial import TrialResult
+from sweeps import load_study
+from sweeps.study.study import Study
 from sweeps.workers import worker
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here

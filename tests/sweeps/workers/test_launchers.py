@@ -12,7 +12,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from bvae.exceptions import ConfigError
-from sweeps.study.study import StudyFolder, load_study
+from sweeps import load_study
+from sweeps.study.folder import StudyFolder
 from sweeps.workers import launchers
 from tests.doubles import slurm
 from tests.doubles.processes import wait_for

@@ -1,14 +1,13 @@
 import io
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from sweeps.study.heartbeat import Heartbeat
 from sweeps.workers import live_table
-from sweeps.workers.live_table import Display, line, panel, shown
+from sweeps.workers.live_table import Display, line, panel
 from sweeps.workers.progress import BestCell, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
@@ -146,14 +145,3 @@ class TestInATerminal:
             monkeypatch.undo()
 
         assert [(2, b"\x1b[?25h\n")] == written
-
-
-def test_a_path_is_shown_as_it_can_be_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Relative to where one stands if it is below, else in full."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    assert "runs/quick" == shown(tmp_path / "here" / "runs" / "quick")
-    assert str(tmp_path / "else") == shown(tmp_path / "else")

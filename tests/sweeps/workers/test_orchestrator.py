@@ -11,9 +11,11 @@ import pytest
 from rich.console import Console
 
 from bvae.exceptions import ConfigError
+from sweeps import load_study
 from sweeps.queue.queue import Queue
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import Heartbeat, HeartbeatWriter, new_worker_name, this_host
-from sweeps.study.study import Study, StudyFolder, load_study
+from sweeps.study.study import Study
 from sweeps.workers import orchestrator as module
 from sweeps.workers import worker as workers
 from sweeps.workers.exit_codes import Exit

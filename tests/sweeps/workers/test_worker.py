@@ -15,12 +15,14 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from bvae import files
+from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError
-from bvae.trial import Assignment, Interrupted, TrialResult
+from bvae.trial import Interrupted, TrialResult
+from sweeps import load_study
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from sweeps.workers import worker as module
 from sweeps.workers.exit_codes import Exit

@@ -1,0 +1,90 @@
+"""A study's results as a table, a row per trial."""
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bvae.beta_norm import beta_norm
+from bvae.trial import TrialResult
+from sweeps.scoring import udr
+from sweeps.study.study import Study
+from sweeps.study.trials import Trial
+
+LOSSES = ("recon", "kl", "loss")
+OF_A_RESULT = (
+    "active_latents",
+    "images_seen",
+    "loss_change",
+    "wall_time_s",
+    "attempt",
+    "device",
+    "threads",
+)
+
+
+def trials_table(study: Study) -> pd.DataFrame:
+    """Return a row per expected trial: coordinates, state, scores, losses (nats), times (s)."""
+    of_configurations, names = udr.stored(study), score_names(study)
+    return pd.DataFrame(
+        [_row(study, trial, names, of_configurations.get(trial.slug, {})) for trial in study.trials]
+    )
+
+
+def ended(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that answers go by: those of trials that have ended.
+
+    Best configurations, verdicts, claims and flags speak of these trials, so that until the end
+    they agree. Seeds run one after the other: few configurations have all of theirs then.
+    """
+    return table[~table["state"].isin(["running", "pending"])]
+
+
+def score_names(study: Study) -> tuple[str, ...]:
+    """Return every score that some result holds, and UDR if it is known, the objective first."""
+    names = {name for result in study.results.values() for name in result.scores}
+    names |= {name for scores in udr.stored(study).values() for name in scores}
+    return tuple(sorted(names, key=lambda name: (name != study.manifest.objective, name)))
+
+
+def _row(
+    study: Study, trial: Trial, names: tuple[str, ...], shared: Mapping[str, float]
+) -> dict[str, object]:
+    """Return the row of a trial; `shared` are the scores that its configuration's seeds share."""
+    manifest, values = study.manifest, trial.values
+    result = study.results.get(trial.slug)
+    final = result if result is not None and study.is_final(result) else None
+    scores = {**final.scores, **shared} if final else {}
+    row: dict[str, object] = {"slug": trial.slug, **values, "state": study.states[trial.slug]}
+    if manifest.search:
+        row["repeats"] = study.repeats
+    row["beta"] = float(str(values["beta"]))
+    row["beta_norm"] = _beta_norm(study, trial, result)
+    row |= {name: scores.get(name) for name in names}
+    row |= {name: final.losses.get(name) if final else None for name in LOSSES}
+    row |= {name: getattr(final, name) if final else None for name in OF_A_RESULT}
+    # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
+    row["protocol"] = (final.scoring if final else {}).get("protocol", manifest.protocol)
+    row["error"] = result.cause if result else None
+    return row
+
+
+def _beta_norm(study: Study, trial: Trial, result: TrialResult | None) -> float:
+    norm = beta_norm(
+        float(str(trial.values["beta"])),
+        latent_dim=int(str(trial.values["latent_dim"])),
+        image_size=_image_size(study, trial, result),
+    )
+    return float(f"{norm:.12g}")
+
+
+def _image_size(study: Study, trial: Trial, result: TrialResult | None) -> int:
+    """Return N of a trial's images, which differs between trials where their data are swept."""
+    if result is not None and result.data:
+        return math.prod(result.data["image_shape"])
+    if "data" not in study.manifest.axes:
+        return study.manifest.image_size
+    from bvae.data.datasets import DRAWN, describe  # Pillow, which few studies need
+
+    name = str(trial.values["data"])
+    return math.prod(describe(name).image_shape) if name in DRAWN else study.manifest.image_size

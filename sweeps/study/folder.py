@@ -1,0 +1,146 @@
+"""Where everything of a study is on disk."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bvae.trial import TrialFolder
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Every file of a study, by name."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name is its folder's."""
+        return self.root.name
+
+    @property
+    def manifest(self) -> Path:
+        """What the study consists of."""
+        return self.root / "manifest.json"
+
+    @property
+    def base(self) -> Path:
+        """The configuration all trials share."""
+        return self.root / "base.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's record: the queue, the sampler's memory; rebuilt from results when lost."""
+        return self.root / "study.journal"
+
+    @property
+    def logs(self) -> Path:
+        """A log file per worker."""
+        return self.root / "logs"
+
+    @property
+    def orchestrator_log(self) -> Path:
+        """The log of the commands that ran the study."""
+        return self.logs / "orchestrator.log"
+
+    def worker_log(self, worker: str) -> Path:
+        """The log of a worker."""
+        return self.logs / f"{worker}.log"
+
+    @property
+    def workers(self) -> Path:
+        """A heartbeat file per worker, locked while the worker lives."""
+        return self.root / "workers"
+
+    def heartbeat(self, worker: str) -> Path:
+        """The heartbeat file of a worker."""
+        return heartbeat_file(self.workers, worker)
+
+    @property
+    def orchestrator(self) -> Path:
+        """Heartbeat file of the command that runs the study."""
+        return self.root / "orchestrator.json"
+
+    @property
+    def guard(self) -> Path:
+        """Lock around leases, commits and reconciliations."""
+        return self.workers / "guard.lock"
+
+    @property
+    def stop(self) -> Path:
+        """If it exists, every worker saves its state and stops."""
+        return self.root / "stop"
+
+    @property
+    def table(self) -> Path:
+        """A row per trial."""
+        return self.root / "trials.csv"
+
+    @property
+    def floors(self) -> Path:
+        """What untrained encoders score."""
+        return self.root / "floors.json"
+
+    @property
+    def udr(self) -> Path:
+        """How well the seeds of each cell agree; `sweeps.scoring.udr` keeps it."""
+        return self.root / "udr.json"
+
+    @property
+    def report(self) -> Path:
+        """The report's folder."""
+        return self.root / "report"
+
+    @property
+    def page(self) -> Path:
+        """The report's page."""
+        return self.report / "index.html"
+
+    @property
+    def curve(self) -> Path:
+        """Mean and interval of every score of every configuration."""
+        return self.report / "curve.csv"
+
+    def comparison(self, other: str) -> Path:
+        """The page that compares another study, by name, with this one."""
+        return self.report / f"against-{other}.html"
+
+    @property
+    def wandb(self) -> Path:
+        """All that wandb writes: a folder for each attempt at a trial."""
+        return self.root / "wandb"
+
+    @property
+    def wandb_logs(self) -> Path:
+        """What wandb's own command logs while it uploads."""
+        return self.wandb / ".cache"
+
+    @property
+    def wandb_unreadable(self) -> Path:
+        """Folders of attempts whose records cannot be read, and are not uploaded."""
+        return self.wandb / "unreadable"
+
+    def workspace(self, ids: str) -> Path:
+        """What is known of the workspace of some studies, by the first digits of their ids."""
+        return self.wandb / f"workspace-{ids}.json"
+
+    @property
+    def trials(self) -> Path:
+        """A folder per trial that was begun."""
+        return self.root / "trials"
+
+    def trial(self, slug: str) -> TrialFolder:
+        """The folder of one trial."""
+        return TrialFolder(self.trials / slug)
+
+
+def heartbeat_file(workers: Path, name: str) -> Path:
+    """Return where a worker writes its heartbeat, of the folder of all workers' heartbeats."""
+    return workers / f"{name}.json"
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

@@ -1,0 +1,65 @@
+"""Locks on files: they are the kernel's, so that they are released when their holder is killed.
+
+Not `filelock`'s: waiting for one it sleeps 50 ms between tries, where every record of the journal
+waits for a lock, and on a file system without `flock` it goes over to a file that outlives its
+killed holder; here that is an error.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def open_file(path: Path) -> int:
+    """Open a file to be locked, after creating it if it is not there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def wait_for_lock(path: Path) -> int:
+    """Wait until nobody else holds the lock of a file; closing what is returned releases it."""
+    file = open_file(path)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, having waited for it, until the block ends or the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = wait_for_lock(path)
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def try_lock(file: int) -> bool:
+    """Take the lock of an open file, unless another process holds it."""
+    # `is_locked` holds a shared lock for an instant, so a single refusal proves nothing.
+    for _ in range(20):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the file's lock; nobody is kept from it by asking."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)
