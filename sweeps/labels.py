@@ -1,12 +1,8 @@
 """How scores, numbers and durations are written; what is missing, None or NaN, is a dash."""
 
 import math
-from typing import TYPE_CHECKING
 
 from bvae.metrics.scores import score_named
-
-if TYPE_CHECKING:
-    from sweeps.analysis.best import BetaRange
 
 LOSSES = {
     "recon": "Reconstruction (nats)",
@@ -21,9 +17,6 @@ COLUMNS = {
     "wall_time_s": "time",
 }
 """Heads of the columns of trials that are neither scores nor losses."""
-
-BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
-"""Where the best β may lie, by whether its range is open at the low and the high end."""
 
 NOTHING = "–"
 
@@ -120,14 +113,6 @@ def seeds(n: int, score: str) -> str:
     if score_named(score).per_configuration:
         return f"2 seeds, which have one {score_label(score)}"
     return "1 seed"
-
-
-def beta_range(found: "BetaRange") -> str:
-    """Write which β of those tried may be best, and whether one beyond them may be better."""
-    norms = span(found.norm_low, found.norm_high)
-    beyond = BEYOND.get((found.open_low, found.open_high))
-    better = f"; a β {beyond} the grid may be better" if beyond else ""
-    return f"{span(found.low, found.high)} (β_norm {norms}; 95 % confidence){better}"
 
 
 def next_step(beta: float) -> str:

@@ -13,8 +13,9 @@ from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import digest
 from sweeps.commands.conclude import described
 from sweeps.commands.confirm import Confirmation, confirmation
-from sweeps.labels import beta_range, is_known, next_step, number, score_text
+from sweeps.labels import is_known, next_step, number, score_text
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
+from sweeps.report.words import beta_range
 from sweeps.study.folder import shown
 from sweeps.study.study import Study
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
+from sweeps.report.words import beta_range
 
 
 class NotYet(NamedTuple):
@@ -33,7 +34,7 @@ def _environment() -> Environment:
     found = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file))
     found.globals["asset"] = asset
     found.filters |= {
-        "beta_range": labels.beta_range,
+        "beta_range": beta_range,
         "duration": labels.duration,
         "ends": ends,
         "facet": facet_name,

@@ -5,7 +5,6 @@ import math
 import pytest
 
 from sweeps import labels
-from sweeps.analysis.best import BetaRange
 
 NAN = math.nan
 
@@ -71,17 +70,3 @@ def test_durations_have_two_units(seconds: float, text: str) -> None:
 def test_clock_durations(seconds: float | None, text: str) -> None:
     """Rounded once, so that no minute has 60 seconds."""
     assert text == labels.clock(seconds)
-
-
-@pytest.mark.parametrize(
-    ("ends", "beyond"),
-    [
-        ((False, False), ""),
-        ((True, False), "; a β below the grid may be better"),
-        ((True, True), "; a β outside the grid may be better"),
-    ],
-)
-def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], beyond: str) -> None:
-    """Both scales stand before it; what may lie beyond the grid stands behind."""
-    found = BetaRange(1, 16, 0.01, 0.16, *ends)
-    assert labels.beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){beyond}"

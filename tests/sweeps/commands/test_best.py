@@ -9,8 +9,8 @@ import pytest
 from sweeps import load_study
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best, in_lines, plain
-from sweeps.labels import beta_range
 from sweeps.report.answer import line_answers
+from sweeps.report.words import beta_range
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
