@@ -23,6 +23,7 @@ from sweeps.analysis.paper_claims import (
     reconstruction_ranks_backwards,
 )
 from sweeps.statistics.best_subset import left_out_score, may_be_best
+from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.intervals import cell_means, intervals
 from sweeps.statistics.inverted_u import POWER, Verdict, evidence, seeds_to_settle, verdicts
 
@@ -202,7 +203,9 @@ def print_coverage(studies: int) -> None:
         means = np.array(truth.means)
         _, low, high = intervals(values, collapsed=truth.collapsed)
         held = ((low <= means) & (means <= high)).mean(axis=0)
-        range_ = may_be_best(values, truth.collapsed, able=~truth.collapsed)
+        range_ = may_be_best(
+            values, residual_noise(values, members=~truth.collapsed), able=~truth.collapsed
+        )
         held_best = range_[:, means.argmax()].mean()  # the first, of equal ones
         top = cell_means(values)
         chosen = means[top.argmax(axis=-1)]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from sweeps import load_study
+from sweeps.analysis.curve import Curves
 from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
 from sweeps.commands.conclude import write_table
-from sweeps.labels import NOTHING
-from sweeps.report.answer import span
+from sweeps.labels import NOTHING, span
 from sweeps.report.drawings import draw_curve, draw_heat_map
 from sweeps.report.page import write_report
 from sweeps.study.study import Study
@@ -69,7 +69,7 @@ def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
     """Yield a row a latent size: the best β, its score, what else may be best, and the verdict."""
     yield f"| latents | best β | {SCORES[score]} | best of those tried | inverted U |"
     yield "| --- " * 5 + "|"
-    for found in judge_all(trials, score_names=[score]):
+    for found in judge_all(Curves(trials).lines(score), other_scores=list(trials.columns)):
         if found.best is not None:
             mean = "{mean:.3f} ({low:.3f} to {high:.3f})".format(**asdict(found.best))
             held = found.best_range

@@ -5,13 +5,12 @@ a search completes one or two.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from sweeps.analysis.curve import Cell, Line, cell, lines
+from sweeps.analysis.curve import Cell, Line, cell
 from sweeps.statistics.best_subset import may_be_best
 from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats, cell_means
 from sweeps.study import ranking
@@ -41,12 +40,12 @@ class BetaRange:
     open_high: bool
 
 
-def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> BestCells:
-    """Return the best cell of every line, and of all, as `ranking` says.
+def best_cells(lines: Iterable[Line]) -> BestCells:
+    """Return the best cell of every line of a score, and of all, as `ranking` says.
 
     Cells are eligible if they are complete: a row without the score makes one incomplete.
     """
-    found = [best_cell(line) for line in lines(frame, score_names=[score], axes=axes)]
+    found = [best_cell(line) for line in lines]
     by_line = tuple(cell for cell in found if cell is not None)
     return BestCells(by_line, best_of(by_line))
 
@@ -88,7 +87,7 @@ def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
     """Return the range of β that holds the best of the complete cells with this confidence."""
     done, tried = line.finished(), _tried(line).betas
     able = may_win(done.collapsed)
-    found = may_be_best(done.values, done.collapsed, able=able, confidence=confidence)
+    found = may_be_best(done.values, done.noise, able=able, confidence=confidence)
     may_be = np.flatnonzero(found)
     low, high = may_be[0], may_be[-1]
     return BetaRange(

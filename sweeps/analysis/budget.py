@@ -8,11 +8,10 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from sweeps.analysis.curve import Line, lines
+from sweeps.analysis.curve import Line
 from sweeps.analysis.summary import Digest, facet_name
 from sweeps.analysis.verdict import Judgement, judge
-from sweeps.labels import NOTHING, number
-from sweeps.report.answer import span
+from sweeps.labels import NOTHING, number, span
 from sweeps.study.command import as_grid, quoted, sweep
 from sweeps.study.manifest import STEPS
 from sweeps.study.trials import text
@@ -121,12 +120,11 @@ def _steps(line: Line, before: float, after: float) -> float:
 
 
 def _finished(read: Digest) -> list[Line]:
-    found = lines(read.ended, score_names=[read.objective], axes=read.study.manifest.axes)
-    return [line.finished() for line in found if line.complete.any()]
+    return [line.finished() for line in read.lines(read.objective) if line.complete.any()]
 
 
 def _images(read: Digest) -> str:
-    done = read.ended[read.ended["state"] == "complete"]
+    done = read.population.trials[read.population.trials["state"] == "complete"]
     seen = pd.to_numeric(done["images_seen"]).dropna()
     if seen.empty:
         return NOTHING
@@ -136,10 +134,11 @@ def _images(read: Digest) -> str:
 
 def _changes(read: Digest, slugs: Sequence[str] | None = None) -> list[float]:
     """Return the relative changes that are known, of all complete trainings or of some."""
-    kept = read.ended["state"] == "complete"
+    trials = read.population.trials
+    kept = trials["state"] == "complete"
     if slugs is not None:
-        kept &= read.ended["slug"].isin(slugs)
-    found: list[float] = pd.to_numeric(read.ended.loc[kept, "loss_change"]).dropna().tolist()
+        kept &= trials["slug"].isin(slugs)
+    found: list[float] = pd.to_numeric(trials.loc[kept, "loss_change"]).dropna().tolist()
     return found
 
 

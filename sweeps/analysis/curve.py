@@ -7,6 +7,7 @@ further axes. Everything here is numbers in, numbers out; nothing is drawn.
 Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,8 @@ from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
-from sweeps.statistics.intervals import cell_means, intervals
+from sweeps.statistics.contrasts import Noise, residual_noise
+from sweeps.statistics.intervals import Interval, cell_means, intervals
 from sweeps.study.ranking import MIN_ACTIVE, Ranked
 from sweeps.study.trials import axis_value
 
@@ -69,12 +71,28 @@ class Line:
         """Whether a cell has fewer than two active latents: bool [C]; unknown is not collapsed."""
         return self.active_latents < MIN_ACTIVE
 
+    @functools.cached_property
+    def noise(self) -> Noise:
+        """The variance of a seed, by the cells that have not collapsed."""
+        return residual_noise(self.values, members=~self.collapsed)
+
+    @functools.cached_property
+    def intervals(self) -> Interval:
+        """The mean of every cell and its 95 % interval."""
+        return intervals(self.values, collapsed=self.collapsed)
+
     def finished(self) -> "Line":
         """Return the line with its complete cells only."""
+        return self._finished
+
+    @functools.cached_property
+    def _finished(self) -> "Line":
         return self.keep(self.complete)
 
     def keep(self, keep: NDArray[np.bool_]) -> "Line":
-        """Return the line with the cells where `keep` [C] is true."""
+        """Return the line with the cells where `keep` [C] is true; itself if all are kept."""
+        if keep.all():
+            return self
         return replace(
             self,
             betas=self.betas[keep],
@@ -125,31 +143,71 @@ def curve(
     Raises:
         DataError: two rows are the same trial, which means that an axis was not named.
     """
-    rows = [
-        row for line in lines(frame, score_names=score_names, axes=axes) for row in _line_rows(line)
-    ]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *axes])
+    return Curves(frame, axes).table(score_names)
 
 
 def lines(
     frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
 ) -> Iterator[Line]:
-    """Yield every line of the chart, score by score, ordered by axes and latent size."""
-    keys = [*axes, "latent_dim"]
-    wanted = dict.fromkeys([*keys, *NEEDED, REPEATS, *score_names])
-    columns = [name for name in wanted if name in frame]  # to group all takes twice as long
-    _require_distinct(frame, axes)
-    groups = frame[columns].groupby(keys, dropna=False, sort=False)
-    for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
-        values = map(axis_value, names[:-1])
-        layout = _layout(group, tuple(zip(axes, values, strict=True)))
-        for score in score_names:
-            yield _line(layout, score, group[score])
+    """Yield every line of the chart, ordered by axes and latent size, then by score."""
+    yield from Curves(frame, axes).by_size(score_names)
+
+
+class Curves:
+    """Every line of a table of trials, each made once.
+
+    Args:
+        trials: a row for every trial, as `trials_table` gives it.
+        axes: swept keys beside beta, latent_dim and seed.
+
+    Raises:
+        DataError: two rows are the same trial, which means that an axis was not named.
+    """
+
+    def __init__(self, trials: pd.DataFrame, axes: Sequence[str] = ()) -> None:
+        _require_distinct(trials, axes)
+        self.trials = trials
+        self.axes = tuple(axes)
+        self._lines: dict[str, tuple[Line, ...]] = {}
+
+    def lines(self, score: str) -> tuple[Line, ...]:
+        """Return the lines of one score, ordered by axes and latent size."""
+        if score not in self._lines:
+            column = self.trials[score]
+            self._lines[score] = tuple(
+                _line(layout, score, column.iloc[rows]) for layout, rows in self._layouts
+            )
+        return self._lines[score]
+
+    def by_size(self, score_names: Sequence[str]) -> Iterator[Line]:
+        """Yield the lines of several scores side by side, latent size by latent size."""
+        for of_size in zip(*map(self.lines, score_names), strict=True):
+            yield from of_size
+
+    def table(self, score_names: Sequence[str]) -> pd.DataFrame:
+        """Return the rows of curve.csv for these scores, in a fixed order."""
+        rows = [row for line in self.by_size(score_names) for row in _line_rows(line)]
+        return pd.DataFrame(rows, columns=[*COLUMNS, *self.axes])
+
+    @functools.cached_property
+    def _layouts(self) -> list[tuple["_Layout", NDArray[np.int64]]]:
+        """What all scores of a line share, and where its trials stand in the table."""
+        keys = [*self.axes, "latent_dim"]
+        wanted = dict.fromkeys([*keys, *NEEDED, REPEATS])
+        columns = [name for name in wanted if name in self.trials]  # all take twice as long
+        numbered = self.trials[columns].reset_index(drop=True)
+        groups = numbered.groupby(keys, dropna=False, sort=False)
+        found = []
+        for names, group in sorted(groups, key=lambda item: [_order(name) for name in item[0]]):
+            values = map(axis_value, names[:-1])
+            layout = _layout(group, tuple(zip(self.axes, values, strict=True)))
+            found.append((layout, group.index.to_numpy(np.int64)))
+        return found
 
 
 def cell(line: Line, index: int) -> Cell:
     """Return cell number `index` of a line, in order of β."""
-    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    means, low, high = line.intervals
     return Cell(
         axes=line.axes,
         latent_dim=line.latent_dim,
@@ -257,7 +315,7 @@ def _protocols(group: pd.DataFrame, betas: NDArray[np.float64]) -> tuple[str, ..
 
 
 def _line_rows(line: Line) -> list[dict[str, Any]]:
-    means, low, high = intervals(line.values, collapsed=line.collapsed)
+    means, low, high = line.intervals
     return [
         {
             "latent_dim": line.latent_dim,

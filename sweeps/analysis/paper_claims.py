@@ -18,11 +18,11 @@ import pandas as pd
 from scipy import stats
 
 from sweeps.analysis.best import best_index, best_range, may_win
-from sweeps.analysis.curve import Line, lines
+from sweeps.analysis.curve import Curves, Line
+from sweeps.labels import score_label
 from sweeps.statistics.contrasts import (
     critical_t,
     differences,
-    residual_noise,
     upper_bounds,
 )
 from sweeps.statistics.intervals import CONFIDENCE, Floats, cell_means
@@ -60,24 +60,22 @@ class Claim:
 
 
 def check_claims(
-    frame: pd.DataFrame,
+    curves: Curves,
     *,
     score: str,
-    axes: Sequence[str] = (),
     n_factors: int | None = None,
     latents: pd.DataFrame | None = None,
 ) -> tuple[Claim, ...]:
     """Check every claim by one score, separately for each value of the further axes.
 
     Args:
-        frame: a row for every expected trial, as `Study.frame()` gives it.
+        curves: the lines of the trials that have ended.
         score: the disentanglement score to go by.
-        axes: swept keys beside beta, latent_dim and seed.
         n_factors: factors of the data; smaller latent sizes are shown apart.
         latents: see `informative_latents_carry_the_kl`; None leaves that claim out.
     """
     claims = []
-    pairs = _finished_pairs(frame, score=score, axes=axes)
+    pairs = _finished_pairs(curves, score)
     for _, facet in groupby(pairs, key=lambda pair: pair[0].axes):
         both = list(facet)
         claims.append(larger_layers_want_larger_beta([line for line, _ in both], n_factors))
@@ -85,7 +83,7 @@ def check_claims(
             claims.append(reconstruction_costs_score(scores, errors))
             claims.append(reconstruction_ranks_backwards(scores, errors))
     if latents is not None:
-        claims += informative_latents_carry_the_kl(latents, axes=axes)
+        claims += informative_latents_carry_the_kl(latents, axes=curves.axes)
     return tuple(claims)
 
 
@@ -127,21 +125,21 @@ def reconstruction_costs_score(scores: Line, errors: Line) -> Claim:
     """
     name = "choosing by reconstruction costs score"
     able = may_win(scores.collapsed)
-    scores, errors = scores.keep(able), errors.keep(able)
-    noise = residual_noise(scores.values, members=~scores.collapsed)
+    noise = scores.noise
     if noise.df < 1:
         text = "takes two seeds and two complete β with two or more active latents"
         return _of_line(scores, name, text)
-    chosen = int(np.argmin(cell_means(errors.values)))
-    everyone = np.ones(len(scores.betas), dtype=np.bool_)
+    chosen = int(np.argmin(np.where(able, cell_means(errors.values), np.inf)))
     gap = differences(scores.values, noise, end=chosen)
-    t_max = critical_t(scores.values, noise, cells=everyone, end=chosen, level=ALPHA / 2)
-    lost = float(np.nanmax(gap.mean))
-    low = max(float(np.nanmax(gap.mean - t_max * gap.error)), 0.0)
-    high = float(np.nanmax(upper_bounds(scores.values, noise, end=chosen, level=ALPHA / 2)))
+    t_max = critical_t(scores.values, noise, cells=able, end=chosen, level=ALPHA / 2)
+    lost = float(np.nanmax(gap.mean[able]))
+    low = max(float(np.nanmax((gap.mean - t_max * gap.error)[able])), 0.0)
+    bounds = upper_bounds(scores.values, noise, end=chosen, level=ALPHA / 2)
+    high = float(np.nanmax(bounds[able]))
     text = (
-        f"{scores.score} lost by taking β = {scores.betas[chosen]:.4g}, which reconstructs best, "
-        f"instead of β = {scores.betas[_best(scores)]:.4g}: {_numbers(lost, low, high)}"
+        f"{score_label(scores.score)} lost by taking β = {scores.betas[chosen]:.4g}, which "
+        f"reconstructs best, instead of β = {scores.betas[_best(scores)]:.4g}: "
+        f"{_numbers(lost, low, high)}"
     )
     return _of_line(scores, name, text, lost, low, high)
 
@@ -232,12 +230,9 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Claim
     return Claim(name, axes, None, answer, text, *gap)
 
 
-def _finished_pairs(
-    frame: pd.DataFrame, *, score: str, axes: Sequence[str]
-) -> Iterator[tuple[Line, Line]]:
+def _finished_pairs(curves: Curves, score: str) -> Iterator[tuple[Line, Line]]:
     """Yield the line of the score and that of the reconstruction error, with the same cells."""
-    found = list(lines(frame, score_names=[score, "recon"], axes=axes))
-    for scores, errors in zip(found[::2], found[1::2], strict=True):
+    for scores, errors in zip(curves.lines(score), curves.lines("recon"), strict=True):
         keep = scores.complete & errors.complete
         yield scores.keep(keep), errors.keep(keep)
 

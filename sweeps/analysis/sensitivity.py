@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bvae.metrics.scores import ACTIVE, SAMPLED
-from sweeps.analysis.curve import Line, lines
+from sweeps.analysis.curve import Curves, Line
 from sweeps.statistics.intervals import cell_means
 from sweeps.study.trials import text
 
@@ -28,7 +27,7 @@ class Flag:
     Attributes:
         axes, latent_dim, beta: the cell.
         score: the score of the means of all latents; `value`, its mean over the seeds that have
-            both; `other` and `other_value`, those of the other reading.
+            both; `other` and `other_value`, those of the other representation.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -41,7 +40,7 @@ class Flag:
 
     @property
     def difference(self) -> float:
-        """How far the other reading lies above the score."""
+        """How far the other representation lies above the score."""
         return self.other_value - self.value
 
     def __str__(self) -> str:
@@ -52,28 +51,18 @@ class Flag:
         return f"{' '.join(where)}  {self.score} {values}"
 
 
-def flags(
-    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
-) -> tuple[Flag, ...]:
-    """Return every cell and pair of readings that differ by more than .05, in order of the curve.
+def flags(curves: Curves, *, score_names: Sequence[str]) -> tuple[Flag, ...]:
+    """Return every cell and pair of representations that differ by more than .05.
 
-    Args:
-        frame: a row for every expected trial, as `Study.frame()` gives it.
-        score_names: scores to look at; names of readings (`mig_sampled`) stand for their score.
-        axes: swept keys beside beta, latent_dim and seed.
+    In order of the scores; names of representations (`mig_sampled`) stand for their score.
     """
-    ends = tuple(WORDS)
     scores = dict.fromkeys(name.removesuffix(SAMPLED).removesuffix(ACTIVE) for name in score_names)
-    pairs = [(name, name + end) for name in scores for end in ends]
-    known = [pair for pair in pairs if set(pair) <= set(frame.columns)]
-    wanted = list(dict.fromkeys(name for pair in known for name in pair))
-    by_score: dict[str, list[Line]] = {name: [] for name in wanted}
-    for line in lines(frame, score_names=wanted, axes=axes):
-        by_score[line.score].append(line)
+    pairs = [(name, name + end) for name in scores for end in WORDS]
     return tuple(
         flag
-        for score, other in known
-        for one, two in zip(by_score[score], by_score[other], strict=True)
+        for score, other in pairs
+        if {score, other} <= set(curves.trials.columns)
+        for one, two in zip(curves.lines(score), curves.lines(other), strict=True)
         for flag in _of_line(one, two)
     )
 

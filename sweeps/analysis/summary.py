@@ -11,8 +11,9 @@ import pandas as pd
 from pandas import DataFrame
 
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import curve
+from sweeps.analysis.curve import Curves, Line
 from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
+from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.scoring.untrained import Floor, Level, Place, read_floors
 from sweeps.study.ranking import MIN_ACTIVE
 from sweeps.study.study import Study
@@ -68,16 +69,16 @@ class CellScore(NamedTuple):
 class Digest:
     """What every part of the report is made from.
 
-    `frame` has every expected trial, for tables and counts; `ended` has those that have ended, and
-    whatever is said of the study goes by it. `scores` has a list for every score and loss, an
-    entry a cell. A facet is one combination of the further axes' values; `best` has a cell for each
-    latent size of each facet, by the objective. `floors` has what untrained encoders score, by
-    facet and latent size.
+    `frame` has every expected trial, for tables and counts; `population` the lines of those that
+    have ended, by which goes whatever is said of the study. `scores` has a list for every score
+    and loss, an entry a configuration. A facet is one combination of the further axes' values;
+    `best` has a configuration for each latent size of each facet, by the objective. `floors` has
+    what untrained encoders score, by facet and latent size.
     """
 
     study: Study
     frame: DataFrame
-    ended: DataFrame
+    population: Curves
     curve: DataFrame
     trials: tuple[Trial, ...]
     cells: tuple[Cell, ...]
@@ -120,12 +121,27 @@ class Digest:
     def best_by(self, score: str) -> tuple[Cell, ...]:
         """Return the best cell of every latent size of each facet by this score."""
         if score not in self._best_by_score:
-            self._best_by_score[score] = _best(self.study, self.ended, self.cells, score).by_line
+            self._best_by_score[score] = _best(self.lines(score), self.cells).by_line
         return self._best_by_score[score]
 
     @functools.cached_property
     def _best_by_score(self) -> dict[str, tuple[Cell, ...]]:
         return {self.objective: self.best}
+
+    def lines(self, score: str) -> tuple[Line, ...]:
+        """Return the lines of a score, by the trials that have ended."""
+        return self.population.lines(score)
+
+    def judgements(self, score: str) -> list[Judgement]:
+        """Return the verdict on every line of a score, each computed once."""
+        if score not in self._judgements:
+            others = tuple(self.frame.columns)
+            self._judgements[score] = judge_all(self.lines(score), other_scores=others)
+        return self._judgements[score]
+
+    @functools.cached_property
+    def _judgements(self) -> dict[str, list[Judgement]]:
+        return {}
 
     def floor(self, cell: Cell, score: str) -> Level | None:
         """Return what an untrained encoder scores at a cell's latent size, if it is known."""
@@ -143,16 +159,16 @@ def digest(study: Study) -> Digest:
     objective, axes = study.manifest.objective, study.manifest.axes
     names = tuple(dict.fromkeys((objective, *score_names(study))))
     frame = _numeric(trials_table(study), (*names, *LOSSES))
-    table = curve(frame, score_names=names, axes=axes)
-    losses = curve(frame, score_names=LOSSES, axes=axes)
+    everything = Curves(frame, axes)
+    table, losses = everything.table(names), everything.table(LOSSES)
     cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    done = ended(frame)
-    best = _best(study, done, cells, objective)
+    population = Curves(ended(frame), axes) if study.left else everything
+    best = _best(population.lines(objective), cells)
     return Digest(
         study=study,
         frame=frame,
-        ended=done,
+        population=population,
         curve=table,
         trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
         cells=cells,
@@ -188,9 +204,9 @@ class _Best(NamedTuple):
     overall: Cell | None
 
 
-def _best(study: Study, done: DataFrame, cells: Sequence[Cell], score: str) -> _Best:
+def _best(lines: Sequence[Line], cells: Sequence[Cell]) -> _Best:
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    found = best_cells(done, score=score, axes=study.manifest.axes)
+    found = best_cells(lines)
     chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
     return _Best(
         tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None

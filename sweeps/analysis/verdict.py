@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bvae.metrics.scores import score_named
 from sweeps.analysis.best import BetaRange, best_cell, best_range, may_win, next_beta
-from sweeps.analysis.curve import Cell, Line, lines
+from sweeps.analysis.curve import Cell, Line
 from sweeps.statistics.best_subset import left_out_score
-from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.intervals import Floats, cell_means
 from sweeps.statistics.inverted_u import (
     CEILING,
@@ -51,19 +49,10 @@ class Judgement:
     more_seeds: int | None = None
 
 
-def judge_all(
-    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
-) -> list[Judgement]:
-    """Judge every line of the chart; the arguments are those of `curve`.
-
-    A score that is saturated over all cells of the study is so on each of its lines.
-    """
-    found = list(lines(frame, score_names=score_names, axes=axes))
-    crowded = {
-        score: is_saturated([at for at in found if at.score == score]) for score in score_names
-    }
-    others = tuple(frame.columns)
-    return [judge(at, other_scores=others, saturated=crowded[at.score]) for at in found]
+def judge_all(of_score: Sequence[Line], *, other_scores: Sequence[str] = ()) -> list[Judgement]:
+    """Judge every line of a score; one that is saturated over all of them is so on each."""
+    saturated = is_saturated(of_score)
+    return [judge(line, other_scores=other_scores, saturated=saturated) for line in of_score]
 
 
 def is_saturated(of_score: Sequence[Line]) -> bool:
@@ -92,7 +81,7 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
     )
     if len(done.betas) == 0:
         return nothing
-    seen = evidence(done.values, done.collapsed)
+    seen = evidence(done.values, done.collapsed, noise=done.noise)
     verdict = Verdict.SATURATED if saturated else Verdict(str(verdicts(seen)))
     more_seeds = _more_seeds(done, verdict)
     return replace(
@@ -115,7 +104,7 @@ def _left_out_score(done: Line) -> float:
 
 
 def _more_seeds(done: Line, verdict: Verdict) -> int | None:
-    total = float(seeds_to_settle(done.values, done.collapsed))
+    total = float(seeds_to_settle(done.values, done.collapsed, noise=done.noise))
     if verdict not in (Verdict.NOT_RESOLVED, Verdict.COLLAPSE_ONLY) or math.isnan(total):
         return None
     have = int(np.isfinite(done.values).all(axis=0).sum())  # seeds that every cell has
@@ -135,7 +124,7 @@ def _text(
     if verdict is Verdict.YES:
         return f"rise and fall are both shown: {_course(done, seen)}"
     if verdict is Verdict.NO:
-        scatter = math.sqrt(residual_noise(done.values, members=~done.collapsed).variance)
+        scatter = math.sqrt(done.noise.variance)
         return f"no bump as high as the scatter of one seed ({scatter:.2g}): {_course(done, seen)}"
     return f"needs about {_seeds(more_seeds)} a cell: {_course(done, seen)}"
 

@@ -13,8 +13,9 @@ from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import digest
 from sweeps.commands.conclude import described
 from sweeps.commands.confirm import Confirmation, confirmation
-from sweeps.labels import NOTHING
+from sweeps.labels import is_known, next_step, number, score_text
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
+from sweeps.report.words import beta_range
 from sweeps.study.folder import shown
 from sweeps.study.study import Study
 
@@ -54,9 +55,9 @@ def best(study: Study, *, score: str) -> StudyAnswer:
     overall = next((line for line in lines if line.cell is best_cell), None)
     model = None
     if overall is not None:
-        cell = read.cells[overall.best.number]
+        cell = overall.configuration
         model = best_model(read, cell, command=command, score=score)
-    found = flags(read.ended, score_names=[score], axes=study.manifest.axes)
+    found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,
@@ -88,13 +89,15 @@ def in_lines(answer: StudyAnswer) -> Iterator[str]:
 
 
 def _certainty(line: LineAnswer) -> Iterator[str]:
-    left_out = "" if line.left_out == NOTHING else f"; a seed left out scores {line.left_out}"
-    yield f"β_norm {line.best.beta_norm}{left_out}"
-    if line.beta_range != NOTHING:
-        yield f"the best β of those tried: {line.beta_range}"
-    yield f"inverted U: {line.verdict}; {line.text}"
-    if line.next_command:
-        yield f"{line.next_step}: {line.next_command}"
+    judged = line.judged
+    left_out = f"; a seed left out scores {score_text(judged.left_out_score)}"
+    known = left_out if is_known(judged.left_out_score) else ""
+    yield f"β_norm {number(line.cell.beta_norm)}{known}"
+    if judged.best_range is not None:
+        yield f"the best β of those tried: {beta_range(judged.best_range)}"
+    yield f"inverted U: {judged.verdict}; {judged.text}"
+    if judged.next_beta is not None:
+        yield f"{next_step(judged.next_beta)}: {line.next_command}"
 
 
 def _model(study: Path, model: Model, score: str) -> Iterator[str]:

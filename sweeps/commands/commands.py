@@ -10,13 +10,13 @@ from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.metrics.scores import UDR_NAMES
+from sweeps.labels import clock
 from sweeps.study.folder import shown
 from sweeps.study.heartbeat import living_workers, new_worker_name
 from sweeps.study.locks import is_locked
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import canonical, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import duration
 from sweeps.workers.progress import Progress
 
 # Modules that are slow to import are imported where they are needed: `status` takes half a second.
@@ -49,7 +49,7 @@ def _remaining(study: Study) -> str:
     progress = Progress(study)
     progress.refresh()
     left_s = progress.snapshot().eta_s
-    return "running" if left_s is None else f"about {duration(left_s)} left"
+    return "running" if left_s is None else f"about {clock(left_s)} left"
 
 
 def best(typed: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell
+from sweeps.analysis.curve import Cell, Curves
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.labels import seeds
 from sweeps.scoring.udr import refresh
@@ -98,7 +98,9 @@ def best_line(study: Study) -> str:
     if objective not in score_names(study):
         why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
         return f"no best cell: no trial has the score {objective} yet{why}"
-    best = best_cells(ended(trials_table(study)), score=objective, axes=study.manifest.axes).overall
+    best = best_cells(
+        Curves(ended(trials_table(study)), study.manifest.axes).lines(objective)
+    ).overall
     if best is None:
         return "no best cell: none is complete yet"
     so_far = " so far" if study.left else ""

@@ -18,7 +18,7 @@ from scipy import stats
 from bvae.exceptions import ConfigError
 from bvae.trial import now
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell, Line, cell, lines
+from sweeps.analysis.curve import Cell, Curves, Line, cell, lines
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
@@ -145,7 +145,7 @@ def requested(study: Study) -> Request:
             f"{study.name}: no trial has the score {objective} yet; go on with: "
             f"{study.manifest.command}"
         )
-    best = best_cells(ended(trials_table(study)), score=objective, axes=axes).overall
+    best = best_cells(Curves(ended(trials_table(study)), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; go on with: "
@@ -221,7 +221,8 @@ def typed_in(command: str) -> int:
 def confirmation(study: Study) -> Confirmation | None:
     """Return what fresh seeds say of a study's best cell, once the cell is complete on them."""
     try:
-        wanted, fresh = requested(study), open_study(folder_of(study).root)
+        fresh = open_study(folder_of(study).root)
+        wanted = requested(study)
     except ConfigError:  # nothing is best, or nothing was asked for
         return None
     if wanted.best.score not in score_names(fresh):

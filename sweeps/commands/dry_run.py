@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from bvae import config
+from sweeps.labels import clock
 from sweeps.plan.plan import Plan
 from sweeps.study.folder import shown
 from sweeps.study.results import is_short
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
-from sweeps.workers.live_table import Display, duration
+from sweeps.workers.live_table import Display
 
 
 def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
@@ -58,6 +59,6 @@ def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
         f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))
     )
     return (
-        f"about {duration(total_s / workers)} of training on {workers} worker(s): "
+        f"about {clock(total_s / workers)} of training on {workers} worker(s): "
         f"{steps} steps, {' to '.join(ms)} ms a step, timed here; scoring comes on top"
     )

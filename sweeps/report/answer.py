@@ -1,29 +1,26 @@
-"""Which β: the best cell, its best model, and what can be said of every latent size."""
+"""Which β: the best configuration, its best model, and what is known of every latent size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bvae.trial import TrialFolder
 from sweeps.analysis import curve
-from sweeps.analysis.best import BetaRange
-from sweeps.analysis.sensitivity import flags
-from sweeps.analysis.summary import Cell, Digest
-from sweeps.analysis.verdict import Judgement, judge_all
-from sweeps.labels import NOTHING, interval, number, score_label, score_text, seeds
-from sweeps.report.pictures import Pictures, pictures_of
+from sweeps.analysis.budget import Budget, budget
+from sweeps.analysis.sensitivity import Flag, flags
+from sweeps.analysis.summary import Cell, CellScore, Digest
+from sweeps.analysis.verdict import Judgement
+from sweeps.commands.confirm import Confirmation, confirmation
+from sweeps.report.pictures import pictures_of
+from sweeps.report.templates import NotYet
+from sweeps.scoring.untrained import Level
 from sweeps.study.command import as_grid, extend, reproduce
 from sweeps.study.trials import text
-
-BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
-"""Where the best β may lie, by whether its range is open at the low and the high end."""
-
-NEXT_STEP = "the best β is at the border of the grid or next to the collapse; try β = {} next"
 
 
 @dataclass(frozen=True)
 class Model:
-    """The best model of a cell; the path of its checkpoint is from the study's folder on."""
+    """The best model of a configuration; its checkpoint's path is from the study's folder on."""
 
     slug: str
     seed: int
@@ -33,42 +30,22 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Best:
-    """A cell in words."""
-
-    number: int
-    facet: str
-    beta: str
-    latent_dim: int
-    beta_norm: str
-    mean: str
-    interval: str
-    seeds: str
-    active: str
-
-
-@dataclass(frozen=True)
 class LineAnswer:
-    """What is known of one latent size in one facet, by one score: as numbers, then in words.
+    """What is known of one latent size in one facet, by one score.
 
-    `next_step` says which β to try and why, `next_command` how; empty if the best is inside the
-    grid.
+    `next_command` tries `judged.next_beta`; both are None if the best is inside the grid.
+    `untrained` is what untrained encoders score, None where it is not known.
     """
 
     judged: Judgement
-    best: Best
-    beta_range: str
-    left_out: str
-    verdict: str
-    text: str
-    next_step: str
-    next_command: str
+    configuration: Cell
+    next_command: str | None
+    untrained: Level | None
 
     @property
     def cell(self) -> curve.Cell:
-        """The best cell as numbers."""
-        if self.judged.best is None:
-            raise TypeError("expected a latent size with a best cell")  # others have no answer
+        """The best configuration with its score and interval."""
+        assert self.judged.best is not None, "a latent size without a best has no answer"
         return self.judged.best
 
 
@@ -76,44 +53,60 @@ class LineAnswer:
 class ScoreAnswer:
     """What one score says of every latent size.
 
-    `flags` are the cells that score otherwise when their codes are read otherwise.
+    `flags` are the configurations that score otherwise on another representation.
     """
 
     score: str
-    label: str
-    shown: bool
-    lines: list[LineAnswer]
-    flags: list[str]
+    lines: Sequence[LineAnswer]
+    flags: Sequence[Flag]
+
+
+@dataclass(frozen=True)
+class BestAnswer:
+    """The best configuration by the objective, how sure that is, and its best model."""
+
+    best: Cell
+    score: CellScore
+    line: LineAnswer | None
+    model: Model
+    budget: Budget
+    confirmation: Confirmation | None
 
 
 @dataclass(frozen=True)
 class GalleryEntry:
-    """The best model of a best cell, with its pictures."""
+    """The best model of a best configuration, with its pictures by kind."""
 
-    best: Best
+    configuration: Cell
+    n_seeds: int
     model: Model
-    pictures: Pictures
+    pictures: Mapping[str, str]
 
 
-def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
-    """Describe a cell by a score, the objective by default."""
-    found = read.scores[score or read.objective][cell.number]
-    return Best(
-        number=cell.number,
-        facet=cell.facet,
-        beta=number(cell.beta),
-        latent_dim=cell.latent_dim,
-        beta_norm=number(cell.beta_norm),
-        mean=score_text(found.mean),
-        interval=interval(found.low, found.high),
-        seeds=seeds(found.n, score=score or read.objective),
-        active=number(cell.active_latents),
+def best_answer(read: Digest, *, command: str) -> BestAnswer | NotYet:
+    """Return what the study answers by its objective."""
+    best = read.overall
+    if best is None:
+        return NotYet(
+            "Nothing to choose from yet: a configuration counts when every seed of it has been "
+            "trained and scored."
+        )
+    lines = line_answers(read, score=read.objective, command=command)
+    return BestAnswer(
+        best=best,
+        score=read.scores[read.objective][best.number],
+        line=next((line for line in lines if line.configuration == best), None),
+        model=best_model(read, best, command=command),
+        budget=budget(read, command=command),
+        confirmation=confirmation(read.study),
     )
 
 
-def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = None) -> Model:
-    """Return the cell's model with the highest score, and how to get it again."""
-    trial, study = read.best_trial(cell, score=score), read.study
+def best_model(
+    read: Digest, configuration: Cell, *, command: str, score: str | None = None
+) -> Model:
+    """Return the configuration's model with the highest score, and how to get it again."""
+    trial, study = read.best_trial(configuration, score=score), read.study
     return Model(
         slug=trial.slug,
         seed=trial.seed,
@@ -123,88 +116,53 @@ def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = No
     )
 
 
-def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
-    """Return the answer by every score; the first is shown until another one is chosen."""
-    axes = read.study.manifest.axes
+def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer] | None:
+    """Return the answer by every score; None where no trial has a score."""
     return [
         ScoreAnswer(
             score=score,
-            label=score_label(score),
-            shown=i == 0,
             lines=line_answers(read, score=score, command=command),
-            flags=list(map(str, flags(read.ended, score_names=[score], axes=axes))),
+            flags=flags(read.population, score_names=[score]),
         )
-        for i, score in enumerate(scores)
-    ]
-
-
-def best_answer(read: Digest, answers: Sequence[ScoreAnswer]) -> LineAnswer | None:
-    """Return what the objective says of the best cell's latent size, None if nothing is best."""
-    number = None if read.overall is None else read.overall.number
-    by_objective = [answer for answer in answers if answer.score == read.objective]
-    found = (line for answer in by_objective for line in answer.lines)
-    return next((line for line in found if line.best.number == number), None)
+        for score in scores
+    ] or None
 
 
 def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
     """Return the best β of every latent size by a score, with the verdict on its curve.
 
-    While trainings are to come, both go by the seeds that are there.
+    While trials are to come, both go by the seeds that are there.
     """
-    found = judge_all(read.ended, score_names=[score], axes=read.study.manifest.axes)
-    with_best = [one for one in found if one.best is not None]
+    with_best = [one for one in read.judgements(score) if one.best is not None]
     return [
-        _line_answer(read, cell, judged, command=command)
-        for cell, judged in zip(read.best_by(score), with_best, strict=True)
+        LineAnswer(
+            judged=judged,
+            configuration=configuration,
+            next_command=_next_command(read, configuration, judged.next_beta, command),
+            untrained=read.floor(configuration, score),
+        )
+        for configuration, judged in zip(read.best_by(score), with_best, strict=True)
     ]
 
 
-def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
-    """Return the best model of the best cell of every latent size, with its pictures."""
+def gallery(read: Digest, *, command: str) -> list[GalleryEntry] | NotYet:
+    """Return the best model of the best configuration of every latent size, with its pictures."""
     entries = []
-    for cell in read.best:
-        model = best_model(read, cell, command=command)
-        folder = read.study.trial_folder(model.slug)
-        entries.append(GalleryEntry(in_words(read, cell), model, pictures_of(folder)))
-    return entries
+    for configuration in read.best:
+        model = best_model(read, configuration, command=command)
+        pictures = pictures_of(read.study.trial_folder(model.slug))
+        n_seeds = read.scores[read.objective][configuration.number].n
+        entries.append(GalleryEntry(configuration, n_seeds, model, pictures))
+    return entries or NotYet("There is no best model to show yet.")
 
 
-def _line_answer(read: Digest, cell: Cell, judged: Judgement, *, command: str) -> LineAnswer:
-    beyond = judged.next_beta
-    return LineAnswer(
-        judged=judged,
-        best=in_words(read, cell, score=judged.score),
-        beta_range=beta_range(judged.best_range),
-        left_out=score_text(judged.left_out_score),
-        verdict=str(judged.verdict),
-        text=judged.text,
-        next_step="" if beyond is None else NEXT_STEP.format(number(beyond)),
-        next_command="" if beyond is None else _next_command(read, cell, beyond, command),
-    )
-
-
-def beta_range(found: BetaRange | None) -> str:
-    """Write which β of those tried may be best, and whether one beyond them may be better."""
-    if found is None:
-        return NOTHING
-    norms = span(found.norm_low, found.norm_high)
-    beyond = BEYOND.get((found.open_low, found.open_high))
-    better = f"; a β {beyond} the grid may be better" if beyond else ""
-    return f"{span(found.low, found.high)} (β_norm {norms}; 95 % confidence){better}"
-
-
-def span(low: float, high: float) -> str:
-    """Write a range of numbers, or the only one.
-
-    >>> span(1, 16), span(4, 4)
-    ('1 to 16', '4')
-    """
-    return number(low) if low == high else f"{number(low)} to {number(high)}"
-
-
-def _next_command(read: Digest, cell: Cell, beta: float, command: str) -> str:
+def _next_command(
+    read: Digest, configuration: Cell, beta: float | None, command: str
+) -> str | None:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
-    trials = read.trials_of(cell)
+    if beta is None:
+        return None
+    trials = read.trials_of(configuration)
     shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
     grid = as_grid(read.study.manifest)

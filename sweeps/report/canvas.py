@@ -1,6 +1,6 @@
-"""The paper that charts are drawn on: their style, their margins, and what becomes of them.
+"""The canvas that charts are drawn on: their style, their margins, and what becomes of them.
 
-Sizes are CSS pixels: one matplotlib trial is one pixel of an SVG shown at its own size.
+Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
 """
 
 import io
@@ -19,13 +19,13 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from sweeps.report.marks import Canvas, Margins
+from sweeps.report.marks import ChartSize, Margins
 from sweeps.report.svg import embedded, inside, on_frame
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-INK, MUTED, RULE, QUIET = "#1c2530", "#5b6775", "#dfe3e8", "#c3cad2"
+TEXT_COLOUR, MUTED, RULE, QUIET = "#1c2530", "#5b6775", "#dfe3e8", "#c3cad2"
 STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa4b0",
@@ -46,7 +46,7 @@ STYLE: "dict[RcKeyType, Any]" = {
     "legend.handletextpad": 0.4,
     "svg.fonttype": "none",
     "svg.hashsalt": "bvae-sweeps",
-    "text.color": INK,
+    "text.color": TEXT_COLOUR,
     "text.parse_math": False,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
@@ -54,11 +54,12 @@ STYLE: "dict[RcKeyType, Any]" = {
 }
 
 
-def ink_on(colours: NDArray[np.float64]) -> list[str]:
-    """Return the ink, black or white, that stands out most from colours [N, 3] in sRGB, 0 to 1.
+def text_colours_on(colours: NDArray[np.float64]) -> list[str]:
+    """Return black or white, what stands out most from each of the colours [N, 3] in sRGB, 0 to 1.
 
-    Its contrast is at least 4.58: that of both where they are equal, √1.05 / √0.05. INK, which is
-    not quite black, would fall to 3.9. Source: WCAG 2.2, relative luminance and contrast ratio.
+    Its contrast is at least 4.58: that of both where they are equal, √1.05 / √0.05. TEXT_COLOUR,
+    which is not quite black, would fall to 3.9. Source: WCAG 2.2, relative luminance and contrast
+    ratio.
     """
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     luminance = linear @ (0.2126, 0.7152, 0.0722)
@@ -84,7 +85,7 @@ class Blank(NamedTuple):
     title: Text
 
 
-class Paper:
+class Canvas:
     """A chart that one score after another is drawn on: its axis, legend and colour bar stay.
 
     They take most of the time to draw, so a page gets them once: the first chart holds them, the
@@ -95,7 +96,7 @@ class Paper:
         self.figure, self.axes, self._title = blank
         bars = self.figure.axes[1:]
         self._stays = {*stays, *bars, self.axes.patch, self.axes.spines["bottom"]}
-        self._letters = mpl.rcParams["font.size"]
+        self._font_size = mpl.rcParams["font.size"]
         self._frame = ""
 
     def svg(self, *, name: str) -> str:
@@ -115,7 +116,7 @@ class Paper:
         for artist in [*self.axes.lines, *self.axes.collections, *self.axes.texts]:
             artist.remove()
         self._title.set_text(title)
-        with mpl.rc_context({**STYLE, "font.size": self._letters}):
+        with mpl.rc_context({**STYLE, "font.size": self._font_size}):
             yield self.axes
 
     @contextmanager
@@ -130,28 +131,28 @@ class Paper:
 
 
 @contextmanager
-def style(canvas: Canvas) -> Iterator[None]:
-    """Draw in the report's style, with the canvas's letters."""
-    with mpl.rc_context({**STYLE, "font.size": canvas.letters}):
+def style(size: ChartSize) -> Iterator[None]:
+    """Draw in the report's style, with the font size of the chart."""
+    with mpl.rc_context({**STYLE, "font.size": size.font_size}):
         yield
 
 
 def blank_chart(
-    canvas: Canvas,
+    size: ChartSize,
     *,
     margins: Margins = Margins(),  # noqa: B008 (it is immutable)
 ) -> Blank:
     """Return an empty chart with margins fixed: a layout engine would draw everything twice."""
-    unit_x, unit_y = canvas.letters / canvas.width, canvas.letters / canvas.height
+    unit_x, unit_y = size.font_size / size.width, size.font_size / size.height
     left, bottom = margins.left * unit_x, margins.bottom * unit_y
     width, height = 1 - left - margins.right * unit_x, 1 - bottom - margins.top * unit_y
-    figure = Chart(figsize=(canvas.width / 72, canvas.height / 72))
+    figure = Chart(figsize=(size.width / 72, size.height / 72))
     axes = figure.add_axes((left, bottom, width, height))
     axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-    axes.tick_params(labelsize=canvas.letters)  # ticks that are made later are of this size too
+    axes.tick_params(labelsize=size.font_size)  # ticks that are made later are of this size too
     # places of title and label are given: to find them every tick would be laid out once more
     axes.yaxis.set_label_coords((1.4 * unit_x - left) / width, 0.5)
-    title = axes.set_title("", y=1, pad=(margins.top - 2.4) * canvas.letters)
+    title = axes.set_title("", y=1, pad=(margins.top - 2.4) * size.font_size)
     return Blank(figure, axes, title)
 
 

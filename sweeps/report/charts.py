@@ -1,7 +1,7 @@
-"""The charts of the report, drawn on paper; matplotlib is imported by these two modules only.
+"""The charts of the report, drawn on a canvas; matplotlib is imported by these two modules only.
 
-Nothing that a user typed is drawn. Marks of cells are in a group with the id `cells-3-7-…`, in
-this order.
+Nothing that a user typed is drawn. Marks of configurations are in a group with the id
+`marks-3-7-…`, in this order.
 """
 
 import math
@@ -23,8 +23,17 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from sweeps.labels import number
-from sweeps.report.canvas import INK, MUTED, QUIET, Chart, Paper, blank_chart, ink_on, style
-from sweeps.report.marks import HALF, Box, Canvas, Line, Margins, Mark
+from sweeps.report.canvas import (
+    MUTED,
+    QUIET,
+    TEXT_COLOUR,
+    Canvas,
+    Chart,
+    blank_chart,
+    style,
+    text_colours_on,
+)
+from sweeps.report.marks import HALF, Box, ChartSize, Margins, Mark, Trace
 
 STRONG = "#0072b2"
 MARKERS = "osD^vPX*"
@@ -36,11 +45,11 @@ DOTS = (0, (1.2, 1.8))
 LABELLED = Margins(left=4.6)
 
 
-class CurvePaper(Paper):
+class CurveCanvas(Canvas):
     """The inverted-U chart: scores against β or β_norm on a log axis.
 
     `ticks` are the values on the horizontal axis, drawn where they are few enough; `untrained`
-    says whether the lines have floors.
+    says whether any line has the score of untrained encoders.
     """
 
     def __init__(
@@ -49,18 +58,18 @@ class CurvePaper(Paper):
         *,
         x_label: str,
         ticks: Sequence[float],
-        canvas: Canvas,
+        size: ChartSize,
         untrained: bool = False,
     ) -> None:
-        with style(canvas):
-            blank = blank_chart(canvas)
-            self._step, axes = _side_step(ticks, canvas), blank.axes
+        with style(size):
+            blank = blank_chart(size)
+            self._step, axes = _side_step(ticks, size), blank.axes
             axes.set(
                 xscale="log",
                 xlabel=x_label,
                 xlim=_log_limits(ticks, self._step ** (len(labels) / 2)),
             )
-            _number_ticks(axes.xaxis, ticks if _have_room(ticks, canvas) else ())
+            _number_ticks(axes.xaxis, ticks if _have_room(ticks, size) else ())
             handles: list[Artist] = [
                 Line2D([], [], color=colour, lw=2, marker=_marker(order), label=label)
                 for order, (label, colour) in enumerate(
@@ -71,7 +80,7 @@ class CurvePaper(Paper):
                 handles.append(Line2D([], [], color=MUTED, lw=1.6, ls=DOTS, label="untrained"))
             super().__init__(blank, stays=[axes.xaxis, *_legend(axes, handles)])
 
-    def draw(self, lines: Sequence[Line], *, title: str) -> Chart:
+    def draw(self, lines: Sequence[Trace], *, title: str) -> Chart:
         """Draw a line for each label."""
         with self.anew(title) as axes:
             for order, (line, colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
@@ -81,15 +90,15 @@ class CurvePaper(Paper):
         return self.figure
 
 
-class HeatPaper(Paper):
+class HeatCanvas(Canvas):
     """The heat map, bright where good: a column for every β, a row for every latent size."""
 
     def __init__(self, *, betas: Sequence[float], latent_dims: Sequence[int]) -> None:
         rows = len(latent_dims)
-        canvas = Canvas(HALF.width, min(390, 96 + 56 * rows), HALF.letters)
+        size = ChartSize(HALF.width, min(390, 96 + 56 * rows), HALF.font_size)
         self._roomy = len(betas) <= MAX_TICKS
-        with style(canvas):
-            blank = blank_chart(canvas, margins=Margins(left=4.6, top=3.2))
+        with style(size):
+            blank = blank_chart(size, margins=Margins(left=4.6, top=3.2))
             axes = blank.axes
             axes.set(xlim=(0, len(betas)), ylim=(0, rows), xlabel="β", ylabel="latents")
             shown = range(0, len(betas), math.ceil(len(betas) / MAX_TICKS))
@@ -115,8 +124,8 @@ class HeatPaper(Paper):
         return self.figure
 
 
-class TradeoffPaper(Paper):
-    """A score against reconstruction: a mark a cell, shaped by latent size, coloured by β.
+class TradeoffCanvas(Canvas):
+    """A score against reconstruction: a mark a configuration, shaped by latent size, coloured by β.
 
     `betas` and `recon` hold the β and the errors (nats) that there are.
     """
@@ -140,32 +149,32 @@ class TradeoffPaper(Paper):
 
     def draw(
         self,
-        lines: Sequence[Line],
+        lines: Sequence[Trace],
         *,
         betas: Mapping[int, float],
         front: Sequence[int],
         title: str,
         y_label: str,
     ) -> Chart:
-        """Draw the cells with their β; `front` lists those of the Pareto front in order of x."""
-        at = {mark.cell: mark for line in lines for mark in line.marks}
+        """Draw configurations with their β; `front` lists those of the Pareto front by x."""
+        at = {mark.configuration: mark for line in lines for mark in line.marks}
         with self.anew(title) as axes:
             trials = [(at[i].x, at[i].y) for i in front]
             axes.add_artist(Line2D(*_columns(trials), color=QUIET, lw=6, zorder=1))
             for order, line in enumerate(lines):
-                inks = _shades(self._colours, [betas[mark.cell] for mark in line.marks])
-                _draw_marks(axes, line.marks, colours=list(inks), marker=_marker(order))
+                shades = _shades(self._colours, [betas[mark.configuration] for mark in line.marks])
+                _draw_marks(axes, line.marks, colours=list(shades), marker=_marker(order))
             axes.set(ylabel=y_label, ylim=_score_limits(lines))
         return self.figure
 
 
 def kl_figure(kl_nats: Sequence[float], *, n_active: int, title: str) -> Chart:
     """Return the KL of each latent (nats), sorted; the first `n_active` are marked as active."""
-    canvas = Canvas(width=HALF.width, height=260, letters=HALF.letters)
+    size = ChartSize(width=HALF.width, height=260, font_size=HALF.font_size)
     order = sorted(range(len(kl_nats)), key=lambda j: -kl_nats[j])
     kinds = ["active" if rank < n_active else "inactive" for rank in range(len(order))]
-    with style(canvas):
-        figure, axes, head = blank_chart(canvas, margins=LABELLED)
+    with style(size):
+        figure, axes, head = blank_chart(size, margins=LABELLED)
         head.set_text(title)
         for kind, colour in (("active", STRONG), ("inactive", QUIET)):
             ranks = [rank for rank, own in enumerate(kinds) if own == kind]
@@ -196,13 +205,13 @@ def _beta_colours(betas: Collection[float]) -> ScalarMappable:
     return ScalarMappable(LogNorm(low, high) if low < high else Normalize(low, high), palette)
 
 
-def _side_step(values: Sequence[float], canvas: Canvas) -> float:
+def _side_step(values: Sequence[float], size: ChartSize) -> float:
     """Return the factor on a log axis that sets latent sizes side by side, a bar's width apart."""
     span = max(math.log(max(values) / min(values)), 1)
-    return math.exp(span * 1.1 * BAR_WIDTH / canvas.width)
+    return math.exp(span * 1.1 * BAR_WIDTH / size.width)
 
 
-def _draw_line(axes: Axes, line: Line, *, colour: Any, marker: str, shift: float) -> None:
+def _draw_line(axes: Axes, line: Trace, *, colour: Any, marker: str, shift: float) -> None:
     marks = [mark._replace(x=mark.x * shift) for mark in line.marks]
     bars = [(mark.x, end) for mark in marks for end in (mark.low, mark.high, math.nan)]
     seeds = [(x * shift, y) for x, y in line.seeds]
@@ -215,12 +224,12 @@ def _draw_line(axes: Axes, line: Line, *, colour: Any, marker: str, shift: float
     ):
         axes.add_artist(artist)
     _draw_marks(axes, marks, colours=[colour] * len(marks), marker=marker)
-    if math.isfinite(line.floor):
-        _draw_floor(axes, line.floor, colour=colour, marker=marker)
+    if math.isfinite(line.untrained):
+        _draw_untrained(axes, line.untrained, colour=colour, marker=marker)
 
 
-def _draw_floor(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
-    """Draw a dotted line over the whole width; the marker at its end says whose floor it is."""
+def _draw_untrained(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
+    """Draw a dotted line over the whole width; the marker at its end says whose it is."""
     dots = Line2D([0, 1], [level, level], lw=1.6, ls=DOTS, color=colour, zorder=1.5)
     end = Line2D([0.995], [level], marker=marker, ms=5, mec="white", mew=0.6, color=colour)
     end.set(zorder=3, clip_on=False)
@@ -247,23 +256,25 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], ma
             linewidths=[1.6 if mark.hollow else 0.8 for mark in marks],
             zorder=4,
         )
-        group.set_gid(_cells_id(marks))
+        group.set_gid(_marks_id(marks))
     rings = [(mark.x, mark.y) for mark in marks if mark.ringed]
     if rings:
-        ring = Line2D(*_columns(rings), ls="", marker="o", mfc="none", mec=INK, ms=15, mew=1.6)
+        ring = Line2D(
+            *_columns(rings), ls="", marker="o", mfc="none", mec=TEXT_COLOUR, ms=15, mew=1.6
+        )
         ring.set_zorder(5)
         axes.add_artist(ring)
 
 
-def _cells_id(drawn: Sequence[Mark | Box]) -> str:
-    return "-".join(["cells", *(str(one.cell) for one in drawn)])
+def _marks_id(drawn: Sequence[Mark | Box]) -> str:
+    return "-".join(["marks", *(str(one.configuration) for one in drawn)])
 
 
 def _draw_boxes(axes: Axes, boxes: Sequence[Box], colours: ScalarMappable) -> None:
     corners = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for _, x, y, _ in boxes]
     faces = _shades(colours, [box.value for box in boxes])
     group = PolyCollection(corners, facecolors=faces, edgecolors="white", linewidths=1.5)
-    group.set_gid(_cells_id(boxes))
+    group.set_gid(_marks_id(boxes))
     axes.add_collection(group)
 
 
@@ -271,9 +282,9 @@ def _write_values(
     axes: Axes, boxes: Sequence[Box], colours: ScalarMappable, *, digits: int
 ) -> None:
     shades = _shades(colours, [box.value for box in boxes])
-    for (_, column, row, value), ink in zip(boxes, ink_on(shades[:, :3]), strict=True):
+    for (_, column, row, value), colour in zip(boxes, text_colours_on(shades[:, :3]), strict=True):
         text = f"{value:.{digits}f}"
-        axes.text(column + 0.5, row + 0.5, text, color=ink, ha="center", va="center")
+        axes.text(column + 0.5, row + 0.5, text, color=colour, ha="center", va="center")
 
 
 def _shades(colours: ScalarMappable, values: Sequence[float]) -> NDArray[np.float64]:
@@ -281,14 +292,14 @@ def _shades(colours: ScalarMappable, values: Sequence[float]) -> NDArray[np.floa
     return np.asarray(colours.to_rgba(np.array(values)))
 
 
-def _score_limits(lines: Sequence[Line]) -> tuple[float, float]:
+def _score_limits(lines: Sequence[Trace]) -> tuple[float, float]:
     """Return the ends of the vertical axis: zero or less, and what holds every seed.
 
     Intervals may run off the top: with two seeds they would press the curve flat.
     """
     marks = [mark for line in lines for mark in line.marks]
     values = [mark.y for mark in marks] + [y for line in lines for _, y in line.seeds]
-    values += [line.floor for line in lines if math.isfinite(line.floor)]
+    values += [line.untrained for line in lines if math.isfinite(line.untrained)]
     highest = max([*values, 1e-6])
     longest = max([mark.high for mark in marks if math.isfinite(mark.high)], default=highest)
     return 1.05 * min([*values, 0]), 1.07 * min(max(highest, longest), 1.3 * highest)
@@ -307,19 +318,20 @@ def _log_limits(values: Sequence[float], reach: float) -> tuple[float, float]:
     return low / margin, high * margin
 
 
-def _have_room(ticks: Sequence[float], canvas: Canvas) -> bool:
-    """Whether the numbers stand apart on a log axis; a digit is about 0.6 of a letter wide."""
-    letters = canvas.letters
-    ends = (letters * 0.3 * len(number(tick)) for tick in ticks)
-    scale = 0.85 * canvas.width / max(math.log(max(ticks) / min(ticks)), 1e-9)
+def _have_room(ticks: Sequence[float], size: ChartSize) -> bool:
+    """Whether the numbers stand apart on a log axis; a digit is about 0.6 of the font size wide."""
+    ends = (size.font_size * 0.3 * len(number(tick)) for tick in ticks)
+    scale = 0.85 * size.width / max(math.log(max(ticks) / min(ticks)), 1e-9)
     places = [(scale * math.log(tick), end) for tick, end in zip(sorted(ticks), ends, strict=True)]
-    return all(b - a > end_a + end_b + letters / 2 for (a, end_a), (b, end_b) in pairwise(places))
+    return all(
+        b - a > end_a + end_b + size.font_size / 2 for (a, end_a), (b, end_b) in pairwise(places)
+    )
 
 
-def _stand_apart(ticks: Sequence[float], canvas: Canvas) -> bool:
+def _stand_apart(ticks: Sequence[float], size: ChartSize) -> bool:
     """Whether the numbers stand apart on a log axis that goes up, as high as a colour bar."""
-    scale = 0.6 * canvas.height / max(math.log(max(ticks) / min(ticks)), 1e-9)
-    return all(scale * math.log(b / a) > 1.2 * canvas.letters for a, b in pairwise(ticks))
+    scale = 0.6 * size.height / max(math.log(max(ticks) / min(ticks)), 1e-9)
+    return all(scale * math.log(b / a) > 1.2 * size.font_size for a, b in pairwise(ticks))
 
 
 def _number_ticks(axis: Axis, ticks: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""Writes two studies side by side: how they differ, their curves, and every cell's difference."""
+"""Writes two studies side by side: how they differ, their curves, and their differences."""
 
 import functools
 import math
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.files import write_atomically
-from bvae.metrics.scores import UDR_NAMES
+from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
 from sweeps.analysis.budget import budget_checks
 from sweeps.analysis.summary import Cell, Digest, digest
-from sweeps.labels import VARIANTS, interval, number, score_label, score_text
-from sweeps.report.charts import CurvePaper
+from sweeps.labels import score_label
+from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
 from sweeps.report.marks import HALF
 from sweeps.report.templates import template
@@ -25,7 +25,7 @@ from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 
 RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
-Place = tuple[str, int]
+LineKey = tuple[str, int]
 """A facet and a latent size."""
 
 
@@ -34,32 +34,26 @@ class KeyDifference:
     """A configuration key, or what else was recorded, that is not the same in both."""
 
     key: str
-    first: str
-    second: str
+    first: object
+    second: object
 
 
 @dataclass(frozen=True)
-class CellDifference:
-    """A cell that both studies have: means of each, and second − first over the seeds of both."""
+class ConfigurationDifference:
+    """A configuration of both studies: the means, and second − first over the seeds of both."""
 
-    facet: str
-    latent_dim: int
-    beta: str
-    first: str
-    second: str
-    difference: str
-    interval: str
+    configuration: Cell
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
     n_shared: int
-    is_clear: bool
 
-
-@dataclass(frozen=True)
-class DifferenceTable:
-    """The differences by one score."""
-
-    score: str
-    shown: bool
-    rows: list[CellDifference]
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
 
 
 def write_comparison(first: Study, second: Study) -> Path:
@@ -80,13 +74,13 @@ def render(first: Digest, second: Digest) -> str:
     comparable = first.study.manifest.image_size == second.study.manifest.image_size
     axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
     objective = first.objective if first.objective in scores else next(iter(scores), "")
-    on = functools.cache(CurvePaper)
+    on = functools.cache(CurveCanvas)
     return template("comparison.html").render(
         title=f"{first.study.name} and {second.study.name}",
         first=first,
         second=second,
         keys=key_differences(first.study.manifest, second.study.manifest),
-        scores=[(name, score_label(name)) for name in scores],
+        scores=sorted(scores, key=lambda name: name != objective),
         objective=objective,
         axes=[(name, label.split(" ")[0]) for name, label in axes.items()],
         comparable=comparable,
@@ -104,16 +98,16 @@ def render(first: Digest, second: Digest) -> str:
             for j, x in enumerate(axes)
         ],
         checks=budget_checks(first, second),
-        tables=[
-            DifferenceTable(score, score == objective, cell_differences(first, second, score=score))
+        tables={
+            score: configuration_differences(first, second, score=score)
             for score in scores
-            if comparable and not score.endswith(tuple(VARIANTS))
-        ],
+            if comparable and score_named(score).representation == "mean"
+        },
     )
 
 
 def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
-    """Return what differs: keys of the base configuration first, then what else was recorded."""
+    """Return what differs: keys of the common settings first, then what else was recorded."""
     pairs: list[tuple[str, Any, Any]] = [
         (key, first.base.get(key), second.base.get(key))
         for key in sorted({*first.base, *second.base})
@@ -123,18 +117,20 @@ def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
         (f"version of {name}", first.versions.get(name), second.versions.get(name))
         for name in sorted({*first.versions, *second.versions})
     ]
-    return [KeyDifference(key, _said(a), _said(b)) for key, a, b in pairs if a != b]
+    return [KeyDifference(key, a, b) for key, a, b in pairs if a != b]
 
 
-def cell_differences(first: Digest, second: Digest, *, score: str) -> list[CellDifference]:
-    """Return second − first for every cell that both have, line by line.
+def configuration_differences(
+    first: Digest, second: Digest, *, score: str
+) -> list[ConfigurationDifference]:
+    """Return second − first for every configuration that both have, line by line.
 
     The interval is that of the curve, of the seeds' paired differences: their variance is pooled
-    over the cells of a line, collapsed cells apart.
+    over the configurations of a line, collapsed ones apart.
     """
-    rows: list[CellDifference] = []
-    for place in _shared_places(first, second, score):
-        pairs = _pairs(first, second, place, score)
+    rows: list[ConfigurationDifference] = []
+    for line in _shared_lines(first, second, score):
+        pairs = _pairs(first, second, line, score)
         if pairs:
             rows += _line_differences(pairs, _paired(first, second, pairs, score), score)
     return rows
@@ -150,26 +146,26 @@ class _Paired:
 
 def _line_differences(
     pairs: Sequence[tuple[Cell, Cell]], scores: _Paired, score: str
-) -> list[CellDifference]:
+) -> list[ConfigurationDifference]:
     collapsed = np.array([a.collapsed or b.collapsed for a, b in pairs])
     differences = scores.second - scores.first
     # linear, so that it is the same of a difference as of both scores
-    independent = as_independent(differences) if score in UDR_NAMES else differences
+    independent = (
+        as_independent(differences) if score_named(score).per_configuration else differences
+    )
     found = intervals(independent, collapsed=collapsed)
     shared = np.isfinite(scores.first).sum(axis=1)
     return [
-        CellDifference(
-            facet=cell.facet,
-            latent_dim=cell.latent_dim,
-            beta=number(cell.beta),
-            first=score_text(_mean(scores.first[i])),
-            second=score_text(_mean(scores.second[i])),
-            difference=_signed(float(found.mean[i])),
-            interval=interval(float(found.low[i]), float(found.high[i])),
+        ConfigurationDifference(
+            configuration=configuration,
+            first=_mean(scores.first[i]),
+            second=_mean(scores.second[i]),
+            difference=float(found.mean[i]),
+            low=float(found.low[i]),
+            high=float(found.high[i]),
             n_shared=int(shared[i]),
-            is_clear=bool(found.low[i] > 0 or found.high[i] < 0),
         )
-        for i, (cell, _) in enumerate(pairs)
+        for i, (configuration, _) in enumerate(pairs)
     ]
 
 
@@ -177,10 +173,14 @@ def _protocol(read: Digest) -> tuple[str, str | None]:
     return read.study.manifest.protocol, read.study.manifest.lattice
 
 
-def _pairs(first: Digest, second: Digest, place: Place, score: str) -> list[tuple[Cell, Cell]]:
-    """Return the cells of a line that both have, by β."""
-    own = {cell.beta: cell for cell in _line(second, place, score)}
-    return [(cell, own[cell.beta]) for cell in _line(first, place, score) if cell.beta in own]
+def _pairs(first: Digest, second: Digest, line: LineKey, score: str) -> list[tuple[Cell, Cell]]:
+    """Return the configurations of a line that both have, by β."""
+    own = {configuration.beta: configuration for configuration in _line(second, line, score)}
+    return [
+        (configuration, own[configuration.beta])
+        for configuration in _line(first, line, score)
+        if configuration.beta in own
+    ]
 
 
 def _paired(
@@ -194,16 +194,16 @@ def _paired(
     return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
 
 
-def _by_seed(read: Digest, cell: Cell, score: str) -> Mapping[int, float]:
+def _by_seed(read: Digest, configuration: Cell, score: str) -> Mapping[int, float]:
     return {
         trial.seed: trial.values[score]
-        for trial in read.trials_of(cell)
+        for trial in read.trials_of(configuration)
         if trial.state == "complete" and math.isfinite(trial.values[score])
     }
 
 
 def _drawings(
-    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurvePaper]
+    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurveCanvas]
 ) -> list[Drawing]:
     """Draw a chart for every line that both studies have, A and B on it."""
     return [
@@ -215,52 +215,48 @@ def _drawings(
                 name=f"{name}.{k}",
             ),
         )
-        for k, (facet, latent_dim) in enumerate(_shared_places(first, second, score))
+        for k, (facet, latent_dim) in enumerate(_shared_lines(first, second, score))
     ]
 
 
 def _overlay(
     first: Digest,
     second: Digest,
-    place: Place,
+    line: LineKey,
     *,
     score: str,
     x: str,
-    on: Callable[..., CurvePaper],
-) -> CurvePaper:
+    on: Callable[..., CurveCanvas],
+) -> CurveCanvas:
     lines = [
-        curve_line(read, _line(read, place, score), label=label, score=score, x=x)
+        curve_line(read, _line(read, line, score), label=label, score=score, x=x)
         for label, read in (("A", first), ("B", second))
     ]
     ticks = sorted({mark.x for line in lines for mark in line.marks})
-    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=HALF, on=on)
+    return curve_chart(lines, score=score, x=x, ticks=ticks, size=HALF, on=on)
 
 
 def _shared_scores(first: Digest, second: Digest) -> list[str]:
     """Return the scores that can be laid over each other somewhere."""
     names = [name for name in first.score_names if name in second.score_names]
-    return [name for name in names if _shared_places(first, second, name)]
+    return [name for name in names if _shared_lines(first, second, name)]
 
 
-def _shared_places(first: Digest, second: Digest, score: str) -> list[Place]:
+def _shared_lines(first: Digest, second: Digest, score: str) -> list[LineKey]:
     own = {(c.facet, c.latent_dim) for f in second.facets for c in seen(second, f, score)}
-    places = [(c.facet, c.latent_dim) for f in first.facets for c in seen(first, f, score)]
-    return [place for place in dict.fromkeys(places) if place in own]
+    lines = [(c.facet, c.latent_dim) for f in first.facets for c in seen(first, f, score)]
+    return [line for line in dict.fromkeys(lines) if line in own]
 
 
-def _line(read: Digest, place: Place, score: str) -> list[Cell]:
-    facet, latent_dim = place
-    return [cell for cell in seen(read, facet, score) if cell.latent_dim == latent_dim]
+def _line(read: Digest, line: LineKey, score: str) -> list[Cell]:
+    facet, latent_dim = line
+    return [
+        configuration
+        for configuration in seen(read, facet, score)
+        if configuration.latent_dim == latent_dim
+    ]
 
 
 def _mean(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else math.nan
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}" if math.isfinite(value) else score_text(value)
-
-
-def _said(value: object) -> str:
-    return "–" if value is None else str(value)

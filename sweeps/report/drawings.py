@@ -1,4 +1,4 @@
-"""Every chart of the page, drawn from a digest: which cells go where."""
+"""Every chart of the page, drawn from a digest: which configurations go where."""
 
 import functools
 import math
@@ -10,10 +10,12 @@ from markupsafe import Markup
 
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
+from bvae.metrics.scores import score_named
 from sweeps.analysis.summary import Cell, Digest, digest
-from sweeps.labels import VARIANTS, score_label
+from sweeps.labels import score_label
 from sweeps.report import canvas, charts
-from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
+from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
+from sweeps.report.templates import NotYet
 from sweeps.study.study import Study
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
@@ -41,8 +43,8 @@ class Choice:
 
 def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart:
     """Return one chart of a study; see `Study.figure`."""
-    drawn: dict[str, Callable[..., canvas.Paper]] = {
-        "curve": functools.partial(_curve, x="beta", canvas=WIDE),
+    drawn: dict[str, Callable[..., canvas.Canvas]] = {
+        "curve": functools.partial(_curve, x="beta", size=WIDE),
         "heat_map": _heat,
         "tradeoff": _tradeoff,
     }
@@ -63,7 +65,9 @@ def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
     Args:
         study: as it stands on disk.
         path: where to; its folder is made.
-        score: the objective by default. With further axes, the facet of the best cell is drawn.
+        score: the objective by default.
+
+    With further axes, the facet of the best configuration is drawn.
     """
     return _save(figure(study, "curve", score=score), path)
 
@@ -85,19 +89,22 @@ def _has(read: Digest, name: str) -> bool:
 def charted(read: Digest) -> list[str]:
     """Return the scores that have charts, the one shown first in front.
 
-    Of a single cell only one has a chart. The objective is shown if any training has it: without
-    factors it may be a score that cannot be computed.
+    Of a single configuration only one has a chart. The objective is shown if any trial has
+    it: without factors it may be a score that cannot be computed.
     """
     names = [name for name in read.score_names if _has(read, name)]
     return names if len(read.cells) > 1 else names[:1]
 
 
-def curves(read: Digest) -> list[Choice]:
+def curves(read: Digest) -> list[Choice] | NotYet:
     """Draw the curve of every score over β and β_norm.
 
-    Several facets stand side by side; scores of other codes are drawn small, for few choose them.
+    Several facets stand side by side; scores of other representations are drawn small, for few
+    choose them.
     """
-    on = functools.cache(charts.CurvePaper)
+    if not charted(read):
+        return NotYet("No trial is complete yet, so there is no curve to draw.")
+    on = functools.cache(charts.CurveCanvas)
     return [
         Choice(
             label=f"{score_label(score)} against {AXES[x]}",
@@ -107,8 +114,8 @@ def curves(read: Digest) -> list[Choice]:
             drawings=[
                 Drawing(facet, shape, as_markup(chart, name=f"c{i}.{j}.{k}{shape[0]}"))
                 for k, facet in enumerate(read.facets)
-                for shape, canvas in _shapes(read, score).items()
-                for chart in [_curve(read, facet, score=score, x=x, canvas=canvas, on=on)]
+                for shape, size in _shapes(read, score).items()
+                for chart in [_curve(read, facet, score=score, x=x, size=size, on=on)]
             ],
         )
         for i, score in enumerate(charted(read))
@@ -116,15 +123,17 @@ def curves(read: Digest) -> list[Choice]:
     ]
 
 
-def _shapes(read: Digest, score: str) -> dict[str, Canvas]:
-    if len(read.facets) > 1 or score.endswith(tuple(VARIANTS)):
+def _shapes(read: Digest, score: str) -> dict[str, ChartSize]:
+    if len(read.facets) > 1 or score_named(score).representation != "mean":
         return {"half": HALF}
     return {"wide": WIDE, "narrow": HALF}
 
 
-def heat_maps(read: Digest) -> list[Choice]:
+def heat_maps(read: Digest) -> list[Choice] | None:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
-    on = functools.cache(charts.HeatPaper)
+    if len(read.cells) < 2 or not charted(read):
+        return None
+    on = functools.cache(charts.HeatCanvas)
     return [
         Choice(
             label=f"{score_label(name)} by β and latent size",
@@ -142,9 +151,11 @@ def heat_maps(read: Digest) -> list[Choice]:
     ]
 
 
-def tradeoffs(read: Digest) -> list[Choice]:
+def tradeoffs(read: Digest) -> list[Choice] | None:
     """Draw every score against the reconstruction."""
-    on = functools.cache(charts.TradeoffPaper)
+    if len(read.cells) < 2 or not charted(read):
+        return None
+    on = functools.cache(charts.TradeoffCanvas)
     return [
         Choice(
             label=f"{score_label(score)} against reconstruction",
@@ -162,54 +173,60 @@ def tradeoffs(read: Digest) -> list[Choice]:
     ]
 
 
-def as_markup(chart: canvas.Paper, *, name: str) -> Markup:
+def as_markup(chart: canvas.Canvas, *, name: str) -> Markup:
     """Return a chart for the page as it is: matplotlib escapes the texts in it, but not `name`."""
     return Markup(chart.svg(name=name))
 
 
 def curve_chart(
-    lines: Sequence[Line],
+    lines: Sequence[Trace],
     *,
     score: str,
     x: str,
     ticks: Sequence[float],
-    canvas: Canvas,
-    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
-) -> charts.CurvePaper:
-    """Return the inverted-U chart; `on` gives the paper, the same for scores that can share it."""
+    size: ChartSize,
+    on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
+) -> charts.CurveCanvas:
+    """Return the inverted-U chart; `on` gives the canvas, the same for scores that can share it."""
     chart = on(
         labels=tuple(line.label for line in lines),
         x_label=AXES[x],
         ticks=tuple(ticks),
-        canvas=canvas,
-        untrained=any(math.isfinite(line.floor) for line in lines),
+        size=size,
+        untrained=any(math.isfinite(line.untrained) for line in lines),
     )
     chart.draw(lines, title=score_label(score))
     return chart
 
 
-def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
-    """Return the line of some cells of one latent size, with their single seeds and its floor."""
-    floor = read.floor(cells[0], score) if cells else None
-    return Line(
+def curve_line(
+    read: Digest, configurations: Sequence[Cell], *, label: str, score: str, x: str
+) -> Trace:
+    """Return the line of one latent size, with its single seeds and the untrained baseline."""
+    untrained = read.floor(configurations[0], score) if configurations else None
+    return Trace(
         label,
-        [_mark(read, cell, score=score, x=getattr(cell, x)) for cell in cells],
         [
-            (getattr(cell, x), trial.values[score])
-            for cell in cells
-            for trial in read.trials_of(cell)
+            _mark(read, configuration, score=score, x=getattr(configuration, x))
+            for configuration in configurations
+        ],
+        [
+            (getattr(configuration, x), trial.values[score])
+            for configuration in configurations
+            for trial in read.trials_of(configuration)
             if trial.state == "complete" and math.isfinite(trial.values[score])
         ],
-        floor=math.nan if floor is None else floor.mean,
+        untrained=math.nan if untrained is None else untrained.mean,
     )
 
 
 def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
-    """Return the facet's cells that have these scores."""
+    """Return the facet's configurations that have these scores."""
     return [
-        cell
-        for cell in read.cells
-        if cell.facet == facet and all(read.scores[name][cell.number].n for name in scores)
+        configuration
+        for configuration in read.cells
+        if configuration.facet == facet
+        and all(read.scores[name][configuration.number].n for name in scores)
     ]
 
 
@@ -219,35 +236,46 @@ def _curve(
     *,
     score: str,
     x: str,
-    canvas: Canvas,
-    on: Callable[..., charts.CurvePaper] = charts.CurvePaper,
-) -> charts.CurvePaper:
+    size: ChartSize,
+    on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
+) -> charts.CurveCanvas:
     lines = [
-        curve_line(read, cells, label=label, score=score, x=x)
-        for label, cells in _by_latent_dim(seen(read, facet, score))
+        curve_line(read, configurations, label=label, score=score, x=x)
+        for label, configurations in _by_latent_dim(seen(read, facet, score))
     ]
-    ticks = sorted({getattr(cell, x) for cell in read.cells if cell.facet == facet})
-    return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=canvas, on=on)
+    ticks = sorted(
+        {getattr(configuration, x) for configuration in read.cells if configuration.facet == facet}
+    )
+    return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
 
-def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
-    found = read.scores[score][cell.number]
+def _mark(read: Digest, configuration: Cell, *, score: str, x: float) -> Mark:
+    found = read.scores[score][configuration.number]
     return Mark(
-        cell=cell.number,
+        configuration=configuration.number,
         x=x,
         y=found.mean,
         low=found.low,
         high=found.high,
-        hollow=cell.collapsed,
-        ringed=cell in read.best_by(score),
+        hollow=configuration.collapsed,
+        ringed=configuration in read.best_by(score),
     )
 
 
-def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
-    """Group cells into lines; the first line's label says what the numbers are."""
-    for latent_dim in (sizes := sorted({cell.latent_dim for cell in cells})):
+def _by_latent_dim(configurations: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """Group configurations into lines; the first line's label says what the numbers are."""
+    for latent_dim in (
+        sizes := sorted({configuration.latent_dim for configuration in configurations})
+    ):
         label = f"{latent_dim} latents" if latent_dim == sizes[0] else str(latent_dim)
-        yield label, [cell for cell in cells if cell.latent_dim == latent_dim]
+        yield (
+            label,
+            [
+                configuration
+                for configuration in configurations
+                if configuration.latent_dim == latent_dim
+            ],
+        )
 
 
 def _heat(
@@ -255,19 +283,19 @@ def _heat(
     facet: str,
     *,
     score: str,
-    on: Callable[..., charts.HeatPaper] = charts.HeatPaper,
-) -> charts.HeatPaper:
-    own = [cell for cell in read.cells if cell.facet == facet]
-    betas = sorted({cell.beta for cell in own})
-    latent_dims = sorted({cell.latent_dim for cell in own})
+    on: Callable[..., charts.HeatCanvas] = charts.HeatCanvas,
+) -> charts.HeatCanvas:
+    own = [configuration for configuration in read.cells if configuration.facet == facet]
+    betas = sorted({configuration.beta for configuration in own})
+    latent_dims = sorted({configuration.latent_dim for configuration in own})
     boxes = [
         Box(
-            cell.number,
-            betas.index(cell.beta),
-            latent_dims.index(cell.latent_dim),
-            read.scores[score][cell.number].mean,
+            configuration.number,
+            betas.index(configuration.beta),
+            latent_dims.index(configuration.latent_dim),
+            read.scores[score][configuration.number].mean,
         )
-        for cell in own
+        for configuration in own
     ]
     chart = on(betas=tuple(betas), latent_dims=tuple(latent_dims))
     is_error = score == "recon"
@@ -281,15 +309,24 @@ def _tradeoff(
     facet: str,
     *,
     score: str,
-    on: Callable[..., charts.TradeoffPaper] = charts.TradeoffPaper,
-) -> charts.TradeoffPaper:
-    cells = seen(read, facet, score, "recon")
-    recon = {cell.number: read.scores["recon"][cell.number].mean for cell in cells}
+    on: Callable[..., charts.TradeoffCanvas] = charts.TradeoffCanvas,
+) -> charts.TradeoffCanvas:
+    configurations = seen(read, facet, score, "recon")
+    recon = {
+        configuration.number: read.scores["recon"][configuration.number].mean
+        for configuration in configurations
+    }
     lines = [
-        Line(label, [_mark(read, cell, score=score, x=recon[cell.number]) for cell in own])
-        for label, own in _by_latent_dim(cells)
+        Trace(
+            label,
+            [
+                _mark(read, configuration, score=score, x=recon[configuration.number])
+                for configuration in own
+            ],
+        )
+        for label, own in _by_latent_dim(configurations)
     ]
-    betas = {cell.number: cell.beta for cell in cells}
+    betas = {configuration.number: configuration.beta for configuration in configurations}
     chart = on(
         labels=tuple(line.label for line in lines),
         betas=tuple(betas.values()),
@@ -298,7 +335,7 @@ def _tradeoff(
     chart.draw(
         lines,
         betas=betas,
-        front=pareto_front([(m.cell, m.x, m.y) for line in lines for m in line.marks]),
+        front=pareto_front([(m.configuration, m.x, m.y) for line in lines for m in line.marks]),
         title=f"{score_label(score)} against reconstruction",
         y_label=score_label(score),
     )

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,77 +24,79 @@ UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, DataError)
 
 
 class FactorMap(NamedTuple):
-    """Names of K factors, and what each of M latents knows of them: shares [M, K], 0 to 1."""
+    """Names of K factors, and each latent's share of their entropy: shares [M, K], 0 to 1."""
 
     factors: list[str]
     shares: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class MapRow:
-    """A latent's share of each factor's entropy, 0 to 1."""
-
-    latent: int
-    shares: list[float]
-
-
-@dataclass(frozen=True)
 class LatentView:
-    """The latents of one model; no rows where its codes are not there or have no factors."""
+    """The latents of one model: the chart of their KL, and what they share with the factors.
+
+    `shares` has a row of the factors' entropy shares, 0 to 1, for each active latent; it is empty
+    where the codes are not there or have no factors.
+    """
 
     facet: str
-    beta: str
-    latent_dim: int
     seed: int
     kl: Markup
-    factors: list[str]
-    rows: list[MapRow]
+    factors: Sequence[str]
+    shares: Mapping[int, Sequence[float]]
 
 
-def latent_views(read: Digest) -> list[LatentView]:
-    """Look into the best model of the best cell of every latent size."""
-    return [view for cell in read.best if (view := _view(read, cell))]
+def latent_views(read: Digest) -> list[LatentView] | None:
+    """Return the latents of the best model of every latent size; None if none has a KL."""
+    return [view for configuration in read.best if (view := _view(read, configuration))] or None
 
 
-def _view(read: Digest, cell: Cell) -> LatentView | None:
-    trial = read.best_trial(cell)
+def _view(read: Digest, configuration: Cell) -> LatentView | None:
+    trial = read.best_trial(configuration)
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
         return None
-    title = f"{cell.latent_dim} latents, β = {number(cell.beta)}"
+    title = f"{configuration.latent_dim} latents, β = {number(configuration.beta)}"
     figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
     found = factor_map(read.study.folder.trial(trial.slug).codes)
     return LatentView(
-        facet=cell.facet,
-        beta=number(cell.beta),
-        latent_dim=cell.latent_dim,
+        facet=configuration.facet,
         seed=trial.seed,
-        kl=Markup(to_svg(figure, name=f"kl-{cell.number}")),
+        kl=Markup(to_svg(figure, name=f"kl-{configuration.number}")),
         factors=found.factors,
-        rows=[MapRow(int(j), found.shares[j].tolist()) for j in by_kl] if found.factors else [],
+        shares={int(j): found.shares[j].tolist() for j in by_kl} if found.factors else {},
     )
 
 
 def latent_table(read: Digest) -> DataFrame | None:
-    """Return a row for every latent of every trial of the best cells, None if none has codes.
+    """Return a row for every latent of every trial of the best configurations, if any.
 
-    A latent is informative if a sample of it knows a twentieth of some factor's entropy; its mean
-    would not do, since that of a passive latent still moves, if only by a thousandth. Best cells
-    only: reading the codes of all trials would take minutes.
+    A latent is informative if a sample of it has a twentieth of some factor's entropy; its mean
+    would not do, since that of an inactive latent still moves, if only by a thousandth. Best
+    configurations only: reading the codes of all trials would take minutes.
     """
-    trials = [(cell, trial) for cell in read.best for trial in read.trials_of(cell)]
-    rows = [row for cell, trial in trials for row in _latent_rows(read, cell, trial)]
+    trials = [
+        (configuration, trial)
+        for configuration in read.best
+        for trial in read.trials_of(configuration)
+    ]
+    rows = [
+        row for configuration, trial in trials for row in _latent_rows(read, configuration, trial)
+    ]
     return DataFrame(rows) if rows else None
 
 
-def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]:
+def _latent_rows(read: Digest, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
     codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):
         return []
-    shared = {"beta": cell.beta, "latent_dim": cell.latent_dim, "seed": trial.seed}
+    shared = {
+        "beta": configuration.beta,
+        "latent_dim": configuration.latent_dim,
+        "seed": trial.seed,
+    }
     values = read.study.trial(trial.slug).values
     axes = {axis: values[axis] for axis in read.study.manifest.axes}
     return [

@@ -1,4 +1,4 @@
-"""What charts are drawn from: the size of the paper, and the cells as marks and boxes on it."""
+"""What charts are drawn from: the size, and the configurations as marks and boxes on it."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """The size of a chart and of its letters, in CSS pixels."""
+class ChartSize:
+    """The size of a chart and of its font, in CSS pixels."""
 
     width: int
     height: int
-    letters: float
+    font_size: float
 
 
 class Margins(NamedTuple):
-    """Space for ticks, labels, title and legend around a chart, in letters."""
+    """Space for ticks, labels, title and legend around a chart, in font sizes."""
 
     left: float = 3.4
     right: float = 0.6
@@ -24,14 +24,14 @@ class Margins(NamedTuple):
     top: float = 4.9
 
 
-WIDE = Canvas(width=908, height=450, letters=13)
-HALF = Canvas(width=438, height=390, letters=12)
+WIDE = ChartSize(width=908, height=450, font_size=13)
+HALF = ChartSize(width=438, height=390, font_size=12)
 
 
 class Mark(NamedTuple):
-    """A cell on a chart: where it is, the interval of y, and how it is marked."""
+    """A configuration on a chart: where it is, the interval of y, and how it is marked."""
 
-    cell: int
+    configuration: int
     x: float
     y: float
     low: float = math.nan
@@ -41,22 +41,22 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
-    """The cells of one latent size in order of x, and its single seeds as (x, y).
+class Trace:
+    """The configurations of one latent size in order of x, and their single seeds as (x, y).
 
-    `floor` is what an untrained encoder scores.
+    `untrained` is what an untrained encoder scores.
     """
 
     label: str
     marks: Sequence[Mark]
     seeds: Sequence[tuple[float, float]] = ()
-    floor: float = math.nan
+    untrained: float = math.nan
 
 
 class Box(NamedTuple):
-    """A cell of a heat map: its column and row, and what it holds (NaN leaves it empty)."""
+    """A field of a heat map: its column and row, and what it holds (NaN leaves it empty)."""
 
-    cell: int
+    configuration: int
     column: int
     row: int
     value: float

@@ -1,24 +1,82 @@
 """Writes a study's report: one HTML page that needs no network and opens from a file."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+from markupsafe import Markup
 
 from bvae.files import write_atomically
-from sweeps.analysis.budget import budget
 from sweeps.analysis.curve import write_curve
 from sweeps.analysis.summary import Digest, digest
-from sweeps.commands.confirm import confirmation
-from sweeps.labels import score_label
-from sweeps.report.answer import best_answer, best_model, gallery, in_words, score_answers
-from sweeps.report.claims import latent_claims, score_claims
+from sweeps.report.answer import best_answer, gallery, score_answers
+from sweeps.report.claims import paper_claims
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
 from sweeps.report.header import header
 from sweeps.report.latents import latent_views
-from sweeps.report.pictures import pictures_of
-from sweeps.report.tables import columns, csv_address, failures, trial_rows
-from sweeps.report.templates import template
+from sweeps.report.tables import failures, trial_table
+from sweeps.report.templates import NotYet, template
 from sweeps.report.viewer import viewer_data
 from sweeps.study.command import quoted
 from sweeps.study.study import Study
+
+log = logging.getLogger(__name__)
+
+
+class Options(NamedTuple):
+    """What a page is made for: the command to type, and whether it holds every trial's pictures."""
+
+    command: str
+    embed_all: bool = False
+
+
+class Section(NamedTuple):
+    """A part of the page, shown by the template `<name>.html`.
+
+    `show` returns what the template shows, `NotYet` with the reason, or None to be left out.
+    """
+
+    name: str
+    title: str
+    show: Callable[[Digest, Options], object]
+
+
+SECTIONS = (
+    Section("header", "The study", lambda read, options: header(read, command=options.command)),
+    Section(
+        "answer",
+        "The best configuration",
+        lambda read, options: best_answer(read, command=options.command),
+    ),
+    Section("curves", "Score against β", lambda read, _: curves(read)),
+    Section(
+        "verdicts",
+        "The best β of each latent size",
+        lambda read, options: score_answers(read, scores=charted(read), command=options.command),
+    ),
+    Section("heat-maps", "β × latent size", lambda read, _: heat_maps(read)),
+    Section("tradeoffs", "Reconstruction against disentanglement", lambda read, _: tradeoffs(read)),
+    Section("latents", "What the latents hold", lambda read, _: latent_views(read)),
+    Section(
+        "pictures",
+        "Pictures of the best models",
+        lambda read, options: gallery(read, command=options.command),
+    ),
+    Section(
+        "claims",
+        "What the paper claims, on this study",
+        lambda read, _: paper_claims(read, scores=charted(read)),
+    ),
+    Section("failures", "Failed trials", lambda read, _: failures(read)),
+    Section("trials", "All trials", lambda read, _: trial_table(read)),
+    Section(
+        "viewer",
+        "Pictures of every trial",
+        lambda read, options: viewer_data(read, embed_all=options.embed_all),
+    ),
+)
+"""The page from top to bottom; `viewer` is what its script knows."""
 
 
 def write_report(study: Study, *, command: str | None = None, embed_all: bool = False) -> Path:
@@ -26,7 +84,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
 
     Args:
         study: as it stands on disk.
-        command: what the reader types to run or go on with the study; the manifest's by default.
+        command: what the reader types to run or continue the study; the manifest's by default.
         embed_all: put the pictures of every trial into the page, not only those of the best.
 
     Returns:
@@ -41,43 +99,41 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
 
 
 def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
-    """Return the page as text."""
-    scores = charted(read)
-    answers = score_answers(read, scores=scores, command=command)
-    return template("page.html").render(
-        title=read.study.name,
-        header=header(read, command=command),
+    """Return the page as text; a section that fails is a note, and the others stand."""
+    options = Options(command, embed_all)
+    parts = {section.name: _part(section, read, options) for section in SECTIONS}
+    return template("page.html").render(title=read.study.name, parts=parts)
+
+
+def _part(section: Section, read: Digest, options: Options) -> Markup:
+    try:
+        return _shown(section, read, section.show(read, options))
+    except Exception as error:  # whatever is wrong with one section, the others can be read
+        log.exception("%s: the section %s could not be made", read.study.name, section.name)
+        reason = f"{section.title}: could not be made ({type(error).__name__}: {error})"
+        return _reason(section, reason)
+
+
+def _shown(section: Section, read: Digest, view: object) -> Markup:
+    if view is None:
+        return Markup()
+    if isinstance(view, NotYet):
+        return _reason(section, view.reason)
+    text = template(f"{section.name}.html").render(
+        name=section.name,
+        title=section.title,
+        reason="",
+        view=view,
+        study=read.study,
+        folder=quoted(read.study.folder.root),
         objective=read.objective,
-        objective_label=score_label(read.objective),
-        scores=[(name, score_label(name)) for name in scores],
-        chosen=scores[0] if scores else "",
+        scores=charted(read),
         so_far=read.in_progress,
-        best=in_words(read, read.overall) if read.overall else None,
-        model=best_model(read, read.overall, command=command) if read.overall else None,
-        confirmation=confirmation(read.study),
-        answers=answers,
-        why=best_answer(read, answers),
-        budget=budget(read, command=command),
-        curves=curves(read),
-        floor=bool(read.floors),
-        heat_maps=heat_maps(read) if len(read.cells) > 1 else [],
-        tradeoffs=tradeoffs(read) if len(read.cells) > 1 else [],
-        latents=latent_views(read),
-        gallery=gallery(read, command=command),
-        claims=score_claims(read, scores=scores),
-        latent_claims=latent_claims(read),
-        columns=columns(read),
-        rows=trial_rows(read),
-        failures=failures(read),
-        address=quoted(read.study.folder.root),
-        csv=csv_address(read),
-        viewer=viewer_data(read),
-        pictures=_all_pictures(read) if embed_all else {},
+        untrained=bool(read.floors),
     )
+    return Markup(text)  # the template has escaped it
 
 
-def _all_pictures(read: Digest) -> dict[str, dict[str, str]]:
-    found = {
-        trial.slug: pictures_of(read.study.trial_folder(trial.slug)).known for trial in read.trials
-    }
-    return {slug: pictures for slug, pictures in found.items() if pictures}
+def _reason(section: Section, reason: str) -> Markup:
+    text = template("section.html").render(name=section.name, title=section.title, reason=reason)
+    return Markup(text)  # the template has escaped it

@@ -1,7 +1,6 @@
 """Pictures of a trial: where they are, and as text that a page can hold."""
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 
 FILES = {
@@ -12,23 +11,10 @@ FILES = {
 TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """A trial's pictures as `data:` addresses; None where there is no such file."""
-
-    reconstructions: str | None
-    traversal: str | None
-    animation: str | None
-
-    @property
-    def known(self) -> dict[str, str]:
-        """The addresses by kind, of those there are."""
-        return {kind: address for kind in FILES if (address := getattr(self, kind))}
-
-
-def pictures_of(trial: Path) -> Pictures:
-    """Read the pictures of a trial folder."""
-    return Pictures(**{kind: embed(trial / "media" / name) for kind, name in FILES.items()})
+def pictures_of(trial: Path) -> dict[str, str]:
+    """Return the pictures in a trial folder as `data:` addresses, by kind."""
+    found = {kind: embed(trial / "media" / name) for kind, name in FILES.items()}
+    return {kind: address for kind, address in found.items() if address is not None}
 
 
 def embed(path: Path) -> str | None:

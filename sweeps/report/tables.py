@@ -1,84 +1,50 @@
-"""The tables of the page: every training, the failed ones with their reasons, and the CSV file."""
+"""The tables of the page: every trial, the failed ones, and the CSV file."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.analysis.summary import Cell, Digest, Trial
+from bvae.metrics.scores import score_named
+from sweeps.analysis.summary import Digest, Trial
 from sweeps.analysis.table import LOSSES
-from sweeps.labels import VARIANTS, duration, number, score_label, score_text
+from sweeps.labels import COLUMNS, score_label
+
+COORDINATES = ("beta", "latent_dim", "seed")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of numbers: what it shows, and its head."""
+class TrialTable:
+    """Every expected trial with its numbers, NaN where there is none, and the same as a file.
 
-    name: str
-    label: str
+    `columns` has the head of each column by its name; `csv` is a `data:` address.
+    """
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A number as it is written, and as it is sorted (empty if there is none)."""
-
-    text: str
-    value: str
+    columns: Mapping[str, str]
+    rows: Sequence[tuple[Trial, Mapping[str, float]]]
+    csv: str
 
 
-@dataclass(frozen=True)
-class TrialRow:
-    """A training: `cell` is the number of its cell."""
-
-    slug: str
-    cell: int
-    facet: str
-    state: str
-    entries: list[Entry]
+def trial_table(read: Digest) -> TrialTable:
+    """Return the table; scores of other representations stand in the CSV file only."""
+    rows = [(trial, _numbers(read, trial)) for trial in read.trials]
+    return TrialTable(columns(read), rows, csv_address(read))
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A training that failed, and why."""
-
-    slug: str
-    error: str
-
-
-def columns(read: Digest) -> list[Column]:
-    """Return the columns of the table; scores of other codes stand in the CSV file only."""
-    scores = [name for name in read.score_names if not name.endswith(tuple(VARIANTS))]
-    return [
-        *(Column(name, label) for name, label in COORDINATES.items()),
-        *(Column(name, score_label(name)) for name in (*scores, *LOSSES)),
-        Column("active_latents", "active latents"),
-        Column("wall_time_s", "time"),
-    ]
+def columns(read: Digest) -> dict[str, str]:
+    """Return the heads of the table's columns by name."""
+    scores = [name for name in read.score_names if score_named(name).representation == "mean"]
+    heads = {name: score_label(name) for name in (*scores, *LOSSES)}
+    of_trial = ("active_latents", "wall_time_s")
+    return (
+        {name: COLUMNS[name] for name in COORDINATES}
+        | heads
+        | {name: COLUMNS[name] for name in of_trial}
+    )
 
 
-COORDINATES = {"beta": "β", "latent_dim": "latents", "seed": "seed"}
-
-
-def trial_rows(read: Digest) -> list[TrialRow]:
-    """Return a row for every expected training."""
-    shown = columns(read)
-    return [
-        TrialRow(
-            slug=trial.slug,
-            cell=trial.cell,
-            facet=read.cells[trial.cell].facet,
-            state=trial.state,
-            entries=[_entry(trial, read.cells[trial.cell], column.name) for column in shown],
-        )
-        for trial in read.trials
-    ]
-
-
-def failures(read: Digest) -> list[Failure]:
-    """Return the failed trainings."""
-    return [
-        Failure(trial.slug, trial.error or "no reason was recorded")
-        for trial in read.trials
-        if trial.state == "failed"
-    ]
+def failures(read: Digest) -> list[Trial] | None:
+    """Return the failed trials, None if there are none."""
+    return [trial for trial in read.trials if trial.state == "failed"] or None
 
 
 def csv_address(read: Digest) -> str:
@@ -87,22 +53,13 @@ def csv_address(read: Digest) -> str:
     return f"data:text/csv;base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def _entry(trial: Trial, cell: Cell, name: str) -> Entry:
-    value = _value(trial, cell, name)
-    return Entry(_text(name, value), "" if value != value else f"{value:.9g}")
-
-
-def _value(trial: Trial, cell: Cell, name: str) -> float:
-    if name in ("beta", "latent_dim"):
-        return float(getattr(cell, name))
-    if name in ("seed", "active_latents", "wall_time_s"):
-        return float(getattr(trial, name))
-    return trial.values[name]
-
-
-def _text(name: str, value: float) -> str:
-    if name == "wall_time_s":
-        return duration(value)
-    if name in (*COORDINATES, "active_latents"):
-        return number(value)
-    return number(value, digits=4) if name in LOSSES else score_text(value)
+def _numbers(read: Digest, trial: Trial) -> dict[str, float]:
+    configuration = read.cells[trial.cell]
+    return {
+        **trial.values,
+        "beta": configuration.beta,
+        "latent_dim": configuration.latent_dim,
+        "seed": trial.seed,
+        "active_latents": trial.active_latents,
+        "wall_time_s": trial.wall_time_s,
+    }

@@ -1,21 +1,58 @@
-"""The HTML templates of this package; whatever they are given is escaped."""
+"""The HTML templates of this package; whatever they are given is escaped.
 
-import math
+Views hold numbers, None or NaN where there is none; the filters write them.
+"""
+
+import functools
+import statistics
+from collections.abc import Sequence
 from importlib import resources
+from typing import NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from bvae.metrics.scores import score_named
+from sweeps import labels
+from sweeps.analysis.summary import facet_name
+from sweeps.report.words import beta_range
+
+
+class NotYet(NamedTuple):
+    """The view of a section that cannot be shown yet, and why."""
+
+    reason: str
+
 
 def template(name: str) -> Template:
-    """Return a template; it may use `asset`, the filter `sentence` and the test `finite`."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file)
-    )
-    environment.globals["asset"] = asset
-    environment.filters["sentence"] = sentence
-    environment.tests["finite"] = math.isfinite
-    return environment.get_template(name)
+    """Return a template; it may use `asset` and the filters and tests of `_environment`."""
+    return _environment().get_template(name)
+
+
+@functools.cache
+def _environment() -> Environment:
+    found = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file))
+    found.globals["asset"] = asset
+    found.filters |= {
+        "beta_range": beta_range,
+        "duration": labels.duration,
+        "ends": ends,
+        "facet": facet_name,
+        "interval": labels.interval,
+        "label": labels.score_label,
+        "median": statistics.median,
+        "next_step": labels.next_step,
+        "number": labels.number,
+        "quantity": labels.quantity,
+        "score": labels.score_text,
+        "seeds": labels.seeds,
+        "sentence": sentence,
+        "signed": labels.signed,
+        "sortable": sortable,
+    }
+    found.tests["known"] = labels.is_known
+    found.tests["per_configuration"] = lambda name: score_named(name).per_configuration
+    return found
 
 
 def asset(name: str) -> Markup:
@@ -32,5 +69,23 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def ends(counts: Sequence[float]) -> str:
+    """Write the lowest and the highest of some numbers, or the only one.
+
+    >>> ends([2, 1, 3]), ends([2, 2])
+    ('1 to 3', '2')
+    """
+    return labels.span(min(counts), max(counts))
+
+
+def sortable(value: float | None) -> str:
+    """Write a number so that a script can sort by it, nothing where there is none.
+
+    >>> sortable(1 / 3), sortable(None)
+    ('0.333333333', '')
+    """
+    return f"{value:.9g}" if value is not None and labels.is_known(value) else ""
+
+
 def _file(name: str) -> str:
-    return resources.files("sweeps.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("sweeps.report").joinpath("html", name).read_text(encoding="utf-8")

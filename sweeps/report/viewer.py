@@ -1,72 +1,77 @@
-"""What the page's script knows of cells and trainings, to show any of them on a click."""
+"""What the page's script knows of configurations and trials, to show any of them on a click."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
-from sweeps.analysis.summary import Cell, CellScore, Digest
-from sweeps.labels import VARIANTS, interval, number, score_label, score_text, seeds
+from bvae.metrics.scores import score_named
+from sweeps.analysis.summary import Cell, Digest
+from sweeps.labels import interval, number, score_label, score_text, seeds
+from sweeps.report.pictures import pictures_of
 
 
-class TrialData(TypedDict):
-    """A training in the viewer."""
-
-    slug: str
-    seed: int
-    state: str
-    score: str
-
-
-class CellData(TypedDict):
-    """A cell in the viewer: its name, what is said on hovering, and its trainings."""
+class ConfigurationData(TypedDict):
+    """A configuration in the viewer: its name, what hovering shows, and its trials."""
 
     title: str
     scores: dict[str, str]
     summary: str
     note: str
-    trials: list[TrialData]
+    trials: list[dict[str, str | int]]
 
 
-def viewer_data(read: Digest) -> list[CellData]:
-    """Return every cell, in the order of their numbers."""
-    return [_cell(read, cell) for cell in read.cells]
+@dataclass(frozen=True)
+class ViewerData:
+    """Every configuration in the order of their numbers; `pictures` are by slug and kind."""
+
+    configurations: Sequence[ConfigurationData]
+    pictures: Mapping[str, Mapping[str, str]]
 
 
-def _cell(read: Digest, cell: Cell) -> CellData:
-    facet = f"{cell.facet}, " if cell.facet else ""
-    trials = sorted(
-        (
-            TrialData(
-                slug=trial.slug,
-                seed=trial.seed,
-                state=trial.state,
-                score=score_text(trial.values[read.objective]),
-            )
-            for trial in read.trials_of(cell)
-        ),
-        key=lambda trial: (trial["state"] != "complete", trial["seed"]),
-    )
-    return CellData(
-        title=f"{facet}β {number(cell.beta)}, {cell.latent_dim} latents",
-        scores={
-            name: f"{score_label(name)} {_said(read.scores[name][cell.number], name)}"
-            f"{_floor(read, cell, name)}"
-            for name in read.score_names
-        },
+def viewer_data(read: Digest, *, embed_all: bool = False) -> ViewerData:
+    """Return every configuration, and with `embed_all` the pictures of all trials."""
+    configurations = [_configuration(read, configuration) for configuration in read.cells]
+    return ViewerData(configurations, _all_pictures(read) if embed_all else {})
+
+
+def _all_pictures(read: Digest) -> dict[str, dict[str, str]]:
+    found = {trial.slug: pictures_of(read.study.trial_folder(trial.slug)) for trial in read.trials}
+    return {slug: pictures for slug, pictures in found.items() if pictures}
+
+
+def _configuration(read: Digest, configuration: Cell) -> ConfigurationData:
+    facet = f"{configuration.facet}, " if configuration.facet else ""
+    recon = read.scores["recon"][configuration.number].mean
+    return ConfigurationData(
+        title=f"{facet}β {number(configuration.beta)}, {configuration.latent_dim} latents",
+        scores={name: _in_words(read, configuration, name) for name in read.score_names},
         summary=" · ".join(
-            f"{score_label(name)} {score_text(read.scores[name][cell.number].mean)}"
+            f"{score_label(name)} {score_text(read.scores[name][configuration.number].mean)}"
             for name in read.score_names
-            if not name.endswith(tuple(VARIANTS))
+            if score_named(name).representation == "mean"
         ),
-        note=f"reconstruction {number(read.scores['recon'][cell.number].mean, digits=4)} nats, "
-        f"{number(cell.active_latents)} active latents",
-        trials=trials,
+        note=f"reconstruction {number(recon, digits=4)} nats, "
+        f"{number(configuration.active_latents)} active latents",
+        trials=_trials(read, configuration),
     )
 
 
-def _said(score: CellScore, name: str) -> str:
+def _in_words(read: Digest, configuration: Cell, name: str) -> str:
+    score, untrained = read.scores[name][configuration.number], read.floor(configuration, name)
     between = interval(score.low, score.high)
-    return f"{score_text(score.mean)} ({between}; {seeds(score.n, score=name)})"
+    text = f"{score_label(name)} {score_text(score.mean)} ({between}; {seeds(score.n, name)})"
+    return text if untrained is None else f"{text}\nuntrained {score_text(untrained.mean)}"
 
 
-def _floor(read: Digest, cell: Cell, score: str) -> str:
-    floor = read.floor(cell, score)
-    return "" if floor is None else f"\nuntrained {score_text(floor.mean)}"
+def _trials(read: Digest, configuration: Cell) -> list[dict[str, str | int]]:
+    """Return the trials of a configuration, the complete ones first: they have pictures."""
+    ordered = sorted(read.trials_of(configuration), key=lambda t: (t.state != "complete", t.seed))
+    return [
+        {
+            "slug": trial.slug,
+            "seed": trial.seed,
+            "state": trial.state,
+            "score": score_text(trial.values[read.objective]),
+        }
+        for trial in ordered
+    ]

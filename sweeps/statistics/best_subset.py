@@ -5,22 +5,20 @@ Shapes: C configurations in order of β, S seeds; leading dimensions (...) are s
 
 import numpy as np
 
-from sweeps.statistics.contrasts import p_some_above, residual_noise
+from sweeps.statistics.contrasts import Noise, p_some_above
 from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats
 
 
 def may_be_best(
-    values: Floats, collapsed: Bools, *, able: Bools, confidence: float = CONFIDENCE
+    values: Floats, noise: Noise, *, able: Bools, confidence: float = CONFIDENCE
 ) -> Bools:
     """Return the cells that cannot be told from the best: bool [..., C].
 
     Subset selection (Gupta, 1965): a cell stays unless some other is significantly higher, by
     the many-to-one comparison. The best cell is among those left with at least this confidence,
-    the choice of the highest mean included. Only `able` [C] may be; the noise is that of the
-    uncollapsed. Values are [..., C, S].
+    the choice of the highest mean included. Only `able` [C] may be. Values are [..., C, S].
     """
-    noise = residual_noise(values, members=~collapsed)
-    p = [p_some_above(values, noise, cells=able, end=end) for end in range(len(collapsed))]
+    p = [p_some_above(values, noise, cells=able, end=end) for end in range(len(able))]
     return np.asarray(able & (np.stack(p, axis=-1) > 1 - confidence))
 
 

@@ -61,9 +61,12 @@ def is_crowded(cells: Floats) -> Bools:
     return np.asarray((cells > CEILING).mean(axis=-1) > CROWDED)
 
 
-def evidence(values: Floats, collapsed: Bools) -> Evidence:
-    """Return what the values [..., C, S] say; `collapsed` is bool [C]."""
-    noise = residual_noise(values, members=~collapsed)
+def evidence(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Evidence:
+    """Return what the values [..., C, S] say; `collapsed` is bool [C].
+
+    `noise` is that of the uncollapsed, computed if it is not given.
+    """
+    noise = noise or residual_noise(values, members=~collapsed)
     first, last, between = parts(collapsed)
     quiet = np.flatnonzero(collapsed)
     nothing = np.ones(values.shape[:-2])
@@ -92,7 +95,7 @@ def verdicts(seen: Evidence) -> NDArray[np.str_]:
     )
 
 
-def seeds_to_settle(values: Floats, collapsed: Bools) -> Floats:
+def seeds_to_settle(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Floats:
     """Return the seeds a cell [...] at which about 80 % of such studies have a verdict.
 
     With h the observed height of the bump over the higher end, s the scatter of one seed, t the
@@ -103,7 +106,7 @@ def seeds_to_settle(values: Floats, collapsed: Bools) -> Floats:
     first, last, between = parts(collapsed)
     if not between.any():
         return np.full(values.shape[:-2], np.nan)
-    noise = residual_noise(values, members=~collapsed)
+    noise = noise or residual_noise(values, members=~collapsed)
     if noise.df < 1:
         return np.full(values.shape[:-2], 3.0)
     gaps = [differences(values, noise, end=end).mean[..., between] for end in (first, last)]

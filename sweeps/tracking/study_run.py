@@ -9,7 +9,7 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
-from sweeps.analysis.curve import COLUMNS, curve
+from sweeps.analysis.curve import COLUMNS, Curves, curve
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.study.manifest import Manifest
@@ -106,7 +106,8 @@ def _answers(ended: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, floa
     objective = manifest.objective
     if objective not in ended:
         return
-    for one in judge_all(ended, score_names=[objective], axes=manifest.axes):
+    lines = Curves(ended, manifest.axes).lines(objective)
+    for one in judge_all(lines, other_scores=list(ended.columns)):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
 

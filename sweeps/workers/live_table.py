@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.labels import clock
 from sweeps.workers.progress import Snapshot
 
 LINE_EVERY_S = 30.0
@@ -66,19 +67,6 @@ class Display:
         return True
 
 
-def duration(seconds: float | None) -> str:
-    """Write a duration in hours, minutes and seconds.
-
-    >>> duration(75), duration(3700), duration(None)
-    ('1:15', '1:01:40', '–')
-    """
-    if seconds is None:
-        return "–"
-    minutes, second = divmod(round(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
-
-
 def line(snapshot: Snapshot) -> str:
     """Return the progress of a study in one line."""
     counts = snapshot.counts
@@ -88,8 +76,8 @@ def line(snapshot: Snapshot) -> str:
         f"{counts['failed']} failed",
         *([f"{counts['pruned']} pruned"] if counts["pruned"] else []),
         f"{counts['pending']} left",
-        f"{duration(snapshot.elapsed_s)} elapsed",
-        f"ETA {duration(snapshot.eta_s)}",
+        f"{clock(snapshot.elapsed_s)} elapsed",
+        f"ETA {clock(snapshot.eta_s)}",
     ]
     if snapshot.best is not None:
         parts.append(f"best so far {snapshot.best.cell} ({snapshot.best.mean:.3f})")
@@ -105,8 +93,8 @@ def panel(snapshot: Snapshot) -> Group:
         Text(snapshot.name, style="bold"),
         ProgressBar(total=counts["expected"], completed=done, width=30),
         f"{done}/{counts['expected']}",
-        f"{duration(snapshot.elapsed_s)} elapsed",
-        f"{duration(snapshot.eta_s)} left",
+        f"{clock(snapshot.elapsed_s)} elapsed",
+        f"{clock(snapshot.eta_s)} left",
     )
     parts: list[Table | Text] = [head, _counts(counts), _workers(snapshot)]
     if snapshot.best is not None:

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sweeps.analysis import best, paper_claims, sensitivity, verdict
+from sweeps.analysis.curve import Curves
+
 
 def study(
     *,
@@ -45,3 +48,31 @@ def end(frame: pd.DataFrame, state: str, **trial: object) -> pd.DataFrame:
     changed.loc[hit, "state"] = state
     changed.loc[hit, ["mig", "beta_vae", "active_latents"]] = np.nan
     return changed
+
+
+def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> best.BestCells:
+    """The best configurations of a table."""
+    return best.best_cells(Curves(frame, axes).lines(score))
+
+
+def judge_all(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> list[verdict.Judgement]:
+    """The judgements on every line of a table, score by score."""
+    curves, others = Curves(frame, axes), tuple(frame.columns)
+    found = [verdict.judge_all(curves.lines(name), other_scores=others) for name in score_names]
+    return [one for of_score in found for one in of_score]
+
+
+def flags(
+    frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
+) -> tuple[sensitivity.Flag, ...]:
+    """The flags of a table."""
+    return sensitivity.flags(Curves(frame, axes), score_names=score_names)
+
+
+def check_claims(
+    frame: pd.DataFrame, *, score: str, axes: Sequence[str] = (), **more: Any
+) -> tuple[paper_claims.Claim, ...]:
+    """The claims as a table answers them."""
+    return paper_claims.check_claims(Curves(frame, axes), score=score, **more)

@@ -61,3 +61,12 @@ def test_intervals_without_an_end_are_a_dash(low: float, high: float, text: str)
 def test_durations_have_two_units(seconds: float, text: str) -> None:
     """Seconds, minutes with seconds, hours with minutes."""
     assert labels.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3600, "1:00:00"), (None, "–")],
+)
+def test_clock_durations(seconds: float | None, text: str) -> None:
+    """Rounded once, so that no minute has 60 seconds."""
+    assert text == labels.clock(seconds)

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.analysis.best import best_cells, best_range, next_beta
+from sweeps.analysis.best import best_range, next_beta
 from sweeps.analysis.curve import Line, curve
 from tests.doubles.curve_lines import line_of
-from tests.doubles.frames import end, study
+from tests.doubles.frames import best_cells, end, study
 
 # Shapes: C configurations, S seeds.
 

@@ -9,7 +9,6 @@ from scipy import stats
 from sweeps.analysis.curve import Line
 from sweeps.analysis.paper_claims import (
     Answer,
-    check_claims,
     informative_latents_carry_the_kl,
     larger_layers_want_larger_beta,
     noise_of_means,
@@ -17,6 +16,7 @@ from sweeps.analysis.paper_claims import (
     reconstruction_ranks_backwards,
 )
 from tests.doubles.curve_lines import line_of
+from tests.doubles.frames import check_claims
 
 # Shapes: C cells, S seeds.
 
@@ -158,7 +158,7 @@ class TestReconstructionCostsScore:
         assert 0 < found.low < found.estimate < found.high
         assert (found.answer, found.latent_dim) == ("supported", 10)
         assert found.text.startswith(
-            "mig lost by taking β = 1, which reconstructs best, instead of β = 32: 0.2"
+            "MIG lost by taking β = 1, which reconstructs best, instead of β = 32: 0.2"
         )
 
     def test_is_not_supported_where_the_best_reconstruction_scores_best(self) -> None:

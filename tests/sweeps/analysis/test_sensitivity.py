@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from sweeps.analysis.sensitivity import flags
+from tests.doubles.frames import flags
 
 
 def frame(**columns: Sequence[float | None] | pd.Series) -> pd.DataFrame:

@@ -1,12 +1,17 @@
 """A study as the report reads it."""
 
 import math
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from sweeps.analysis import curve, table
 from sweeps.analysis.summary import digest, facet_name
+from sweeps.analysis.table import LOSSES
+from sweeps.report.page import write_report
 from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.statistics import inverted_u
 
 
 def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
@@ -128,3 +133,50 @@ def test_floors_belong_to_facets(make_study: Any, trials_of: Any) -> None:
     )
     write_floors(study.folder.floors, [conv, mlp])
     assert digest(study).floors == {("model=conv", 5): conv}
+
+
+def test_a_page_computes_every_line_once(
+    make_study: Any, trials_of: Any, result_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row a trial, one line a score, one fit of its noise, however often they are read.
+
+    12 trials with 18 scores: six, and their sampled and active representations.
+    """
+    names = ("mig", "sap", "beta_vae", "factor_vae", "modularity", "explicitness")
+    scores = [name + end for name in names for end in ("", "_sampled", "_active")]
+    trials = trials_of(betas=(1, 4, 16), latent_dims=(5, 10), seeds=(0, 1))
+    results = {
+        trial.slug: result_of(
+            trial, scores={name: 0.1 * i % 0.7 + 0.01 * k for i, name in enumerate(scores)}
+        )
+        for k, trial in enumerate(trials)
+    }
+    study = make_study(trials, results=results)
+    calls: Counter[str] = Counter()
+    for module, name in (
+        (table, "_row"),
+        (curve, "_line"),
+        (curve, "intervals"),
+        (curve, "residual_noise"),
+        (inverted_u, "residual_noise"),
+    ):
+        counted(module, name, calls, monkeypatch)
+
+    write_report(study)
+
+    n_lines = 2 * (len(scores) + len(LOSSES))
+    assert len(trials) == calls["_row"]
+    assert n_lines == calls["_line"]
+    assert n_lines == calls["intervals"]
+    assert 2 * len(scores) == calls["residual_noise"]
+
+
+def counted(module: Any, name: str, calls: Counter[str], patch: pytest.MonkeyPatch) -> None:
+    """Count the calls of a function of a module."""
+    plain = getattr(module, name)
+
+    def counting(*args: Any, **keywords: Any) -> Any:
+        calls[name] += 1
+        return plain(*args, **keywords)
+
+    patch.setattr(module, name, counting)

@@ -10,6 +10,7 @@ from sweeps import load_study
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.report.answer import line_answers
+from sweeps.report.words import beta_range
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
@@ -57,8 +58,9 @@ class TestInLines:
         (of_report,) = line_answers(digest(study), score="mig", command=study.manifest.command)
         said = "\n".join(in_lines(best(study, score="mig")))
 
-        assert of_report.beta_range in said
-        assert of_report.text in said
+        assert of_report.judged.best_range is not None
+        assert beta_range(of_report.judged.best_range) in said
+        assert of_report.judged.text in said
 
     def test_what_to_try_next(self, study: Study) -> None:
         """By a score that is best at the border, there is a β beyond it to try."""

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from sweeps import load_study
-from sweeps.analysis.best import best_cells
 from sweeps.analysis.curve import Cell
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
@@ -17,6 +16,7 @@ from sweeps.scoring import untrained
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 

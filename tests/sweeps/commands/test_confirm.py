@@ -15,7 +15,6 @@ from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import load_study
-from sweeps.analysis.best import best_cells
 from sweeps.analysis.curve import cell
 from sweeps.commands.confirm import (
     Answer,
@@ -28,6 +27,7 @@ from sweeps.commands.confirm import (
 )
 from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydra/launcher=basic")

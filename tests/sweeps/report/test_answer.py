@@ -1,20 +1,30 @@
 """Which β, and how to get its best model again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from sweeps.analysis.best import BetaRange
 from sweeps.analysis.summary import digest
 from sweeps.report.answer import (
+    BestAnswer,
+    ScoreAnswer,
     best_answer,
     best_model,
-    beta_range,
     gallery,
-    in_words,
     line_answers,
     score_answers,
 )
+from sweeps.report.page import render
+from sweeps.report.templates import NotYet
+from sweeps.scoring.untrained import Floor, Level, write_floors
+
+
+def answers_of(read: Any, *, scores: Sequence[str]) -> list[ScoreAnswer]:
+    """Return the answers by some scores that trials have."""
+    found = score_answers(read, scores=scores, command="bvae -m")
+    assert found is not None
+    return found
 
 
 def test_best_model_has_the_highest_score(make_study: Any) -> None:
@@ -38,33 +48,30 @@ def test_absent_weights_have_no_path(make_study: Any) -> None:
     assert best_model(read, read.best[0], command="bvae -m").checkpoint == ""
 
 
-def test_cell_in_words(make_study: Any) -> None:
-    """Numbers are written for people."""
-    read = digest(make_study())
-    words = in_words(read, read.best[0])
-    assert (words.beta, words.latent_dim, words.beta_norm) == ("4", 5, "0.0195")
-    assert words.seeds == "2 seeds"
-    assert float(words.mean) == round(read.scores["mig"][read.best[0].number].mean, 3)
-
-
 def test_every_latent_size_has_an_answer(make_study: Any, trials_of: Any) -> None:
     """A clear inverted U is called one; nothing is to be tried next."""
     answers = line_answers(digest(make_study(trials_of())), score="mig", command="bvae -m")
-    assert [answer.best.latent_dim for answer in answers] == [5, 10]
-    assert {answer.verdict for answer in answers} == {"yes"}
-    assert {answer.next_command for answer in answers} == {""}
+    assert [answer.cell.latent_dim for answer in answers] == [5, 10]
+    assert {answer.judged.verdict for answer in answers} == {"yes"}
+    assert {answer.next_command for answer in answers} == {None}
 
 
-def test_best_cell_has_the_answer_of_its_latent_size(make_study: Any, trials_of: Any) -> None:
-    """By the objective, whichever score is shown first; nothing where nothing is best."""
+def test_best_configuration_has_the_answer_of_its_latent_size(
+    make_study: Any, trials_of: Any
+) -> None:
+    """By the objective; where nothing is best, the reason is said."""
     read = digest(make_study(trials_of()))
-    assert read.overall is not None
-    found = best_answer(read, score_answers(read, scores=("beta_vae", "mig"), command="bvae -m"))
-    assert found is not None
-    assert found.best == in_words(read, read.overall, score="mig")
+    found = best_answer(read, command="bvae -m")
+    assert isinstance(found, BestAnswer)
+    assert found.line is not None
+    assert found.best == read.overall == found.line.configuration
+    assert found.score.mean == found.line.cell.mean
 
-    waiting = digest(make_study(trials_of(), results={p.slug: None for p in trials_of()}))
-    assert best_answer(waiting, []) is None
+    late = {trial.slug: None for trial in trials_of()}
+    waiting = digest(make_study(trials_of(), folder="waiting", results=late))
+    reason = best_answer(waiting, command="bvae -m")
+    assert isinstance(reason, NotYet)
+    assert "every seed" in reason.reason
 
 
 def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: Any) -> None:
@@ -72,9 +79,7 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: An
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     read = digest(make_study(trials))
     (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
-    assert answer.next_step == (
-        "the best β is at the border of the grid or next to the collapse; try β = 2 next"
-    )
+    assert answer.judged.next_beta == 2
     expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
     assert answer.next_command == expected
 
@@ -83,36 +88,27 @@ def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> 
     """A range that reaches the end of the grid says so; the confidence is of those tried."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     (answer,) = line_answers(digest(make_study(trials)), score="mig", command="bvae -m")
-    assert answer.beta_range.endswith("; a β above the grid may be better")
-
-
-@pytest.mark.parametrize(
-    ("ends", "said"),
-    [
-        ((False, False), ""),
-        ((True, False), "; a β below the grid may be better"),
-        ((True, True), "; a β outside the grid may be better"),
-    ],
-)
-def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], said: str) -> None:
-    """Both scales stand before it; what may lie beyond the grid stands behind."""
-    found = BetaRange(1, 16, 0.01, 0.16, *ends)
-    assert beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){said}"
+    assert answer.judged.best_range is not None
+    assert answer.judged.best_range.open_high
+    assert not answer.judged.best_range.open_low
 
 
 def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) -> None:
     """A size that is not given stands beside one that is; each has its answer, by its name."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
-    (answer,) = score_answers(digest(make_study(trials)), scores=("mig",), command="bvae -m")
+    (answer,) = answers_of(digest(make_study(trials)), scores=("mig",))
 
-    assert [line.best.facet for line in answer.lines] == ["resolution=32", "resolution=null"]
+    assert [line.configuration.facet for line in answer.lines] == [
+        "resolution=32",
+        "resolution=null",
+    ]
 
 
 def test_single_beta_was_not_chosen(make_study: Any, trials_of: Any) -> None:
     """Where nothing else was tried, none is called best with any confidence."""
     read = digest(make_study(trials_of(betas=(4,), latent_dims=(5,))))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
-    assert answer.beta_range == "–"
+    assert answer.judged.best_range is None
 
 
 def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any) -> None:
@@ -122,19 +118,22 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
     read = digest(make_study(trials, results=late))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert read.in_progress
-    assert (answer.best.beta, answer.verdict) == ("4", "yes")
-    assert answer.beta_range == "4 (β_norm 0.0195; 95 % confidence)"
+    assert (answer.cell.beta, answer.judged.verdict) == (4, "yes")
+    found = answer.judged.best_range
+    assert found is not None
+    assert (found.low, found.high) == (4, 4)
 
 
 def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
     """Pictures of one model for each latent size."""
     entries = gallery(digest(make_study(pictures=True)), command="bvae -m")
-    assert [entry.best.latent_dim for entry in entries] == [5, 10]
-    assert all(set(e.pictures.known) >= {"reconstructions", "traversal"} for e in entries)
+    assert isinstance(entries, list)
+    assert [entry.configuration.latent_dim for entry in entries] == [5, 10]
+    assert all(set(e.pictures) >= {"reconstructions", "traversal"} for e in entries)
 
 
 def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_of: Any) -> None:
-    """Best β, verdict and words are those of the chosen score, the first one shown."""
+    """Best β and verdict are those of the score."""
     trials = trials_of(latent_dims=(5,))
     falling = {
         trial.slug: result_of(trial) | {"scores": {**result_of(trial)["scores"], "sap": sap}}
@@ -142,21 +141,37 @@ def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_
         for sap in [0.5 - 0.1 * [0.25, 1, 4, 16, 64].index(float(str(trial.values["beta"])))]
     }
     read = digest(make_study(trials, results=falling))
-    mig, sap = score_answers(read, scores=("mig", "sap"), command="bvae -m")
+    mig, sap = answers_of(read, scores=("mig", "sap"))
 
-    assert [(mig.score, mig.shown), (sap.score, sap.shown)] == [("mig", True), ("sap", False)]
-    assert (mig.lines[0].best.beta, mig.lines[0].verdict) == ("4", "yes")
-    assert (sap.lines[0].best.beta, sap.lines[0].best.mean) == ("0.25", "0.500")
-    assert sap.lines[0].verdict in ("no", "not resolved")
-    assert sap.lines[0].next_step.endswith("try β = 0.062 next")
-    assert sap.label == "SAP"
+    assert [mig.score, sap.score] == ["mig", "sap"]
+    (of_mig,), (of_sap,) = mig.lines, sap.lines
+    assert (of_mig.cell.beta, of_mig.judged.verdict) == (4, "yes")
+    assert (of_sap.cell.beta, of_sap.cell.mean) == pytest.approx((0.25, 0.5))
+    assert of_sap.judged.verdict in ("no", "not resolved")
+    assert of_sap.judged.next_beta == 0.062
 
 
 def test_flags_follow_the_score(make_study: Any, trials_of: Any, result_of: Any) -> None:
-    """Only readings of the chosen score are named."""
+    """Only other representations of the score are named."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": 0.3, "beta_vae": 0.8, "beta_vae_sampled": 0.8}
     read = digest(make_study(trials, results={trials[0].slug: result_of(trials[0], scores=scores)}))
-    found = score_answers(read, scores=("mig", "beta_vae"), command="bvae -m")
+    found = answers_of(read, scores=("mig", "beta_vae"))
 
     assert [len(one.flags) for one in found] == [1, 0]
+
+
+def test_untrained_baseline_stands_with_the_answer(make_study: Any) -> None:
+    """What is not trained at all, where it is known."""
+    study = make_study()
+    floor = Floor(
+        (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
+    )
+    write_floors(study.folder.floors, [floor])
+    (answer,) = answers_of(digest(study), scores=("mig",))
+    five, ten = answer.lines
+
+    assert five.untrained == Level(0.012, 0.003)
+    assert ten.untrained is None
+    page = render(digest(study), command="bvae -m")
+    assert "Untrained encoders score 0.012 ± 0.003" in page

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sweeps.report import page as report_page
 from sweeps.report.comparison import write_comparison
 from sweeps.report.page import write_report
 
@@ -80,7 +81,7 @@ class opened:  # noqa: N801 (used as a verb)
 def test_page_fits_its_window(any_page: Any) -> None:
     """Nothing makes the page scroll sideways, and the curve is drawn."""
     assert any_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert any_page.locator("#charts .chart:visible svg").first.bounding_box()["width"] > 300
+    assert any_page.locator("main .chart:visible svg").first.bounding_box()["width"] > 300
 
 
 def test_reader_chooses_score_and_axis(any_page: Any) -> None:
@@ -96,15 +97,15 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
 def test_answers_follow_the_score(any_page: Any) -> None:
     """The best β, its verdict and the claims are those of the chosen score, and only those."""
     heads = any_page.locator(".by-score:visible > h3")
-    assert heads.all_inner_texts() == ["The best β of each latent size, by MIG", "By MIG"]
+    assert heads.all_inner_texts() == ["By MIG", "By MIG"]
     any_page.select_option("select[data-choice=score]", "beta_vae")
     label = "Higgins (β-VAE) score"
-    assert heads.all_inner_texts() == [f"The best β of each latent size, by {label}", f"By {label}"]
+    assert heads.all_inner_texts() == [f"By {label}", f"By {label}"]
 
 
 def test_click_on_a_mark_shows_its_pictures(any_page: Any) -> None:
-    """The pictures of a cell that is not embedded come from the study's folder."""
-    mark = any_page.locator("#charts .charts:visible .mark:visible").first
+    """The pictures of a configuration that is not embedded come from the study's folder."""
+    mark = any_page.locator("main .charts:visible .mark:visible").first
     mark.click(force=True)
     assert any_page.locator("#viewer-title").inner_text() == "β 0.25, 5 latents"
     images = any_page.locator("#viewer img")
@@ -119,7 +120,7 @@ def test_click_on_a_mark_shows_its_pictures(any_page: Any) -> None:
 
 def test_seeds_can_be_stepped_through(page: Any) -> None:
     """The viewer shows one seed at a time and closes again."""
-    page.locator("[data-cell] >> text=All seeds").first.click()
+    page.locator("[data-configuration] >> text=All seeds").first.click()
     page.locator("#viewer .seeds button").last.click()
     assert "seed=1" in page.locator("#viewer img").first.get_attribute("alt")
     page.keyboard.press("Escape")
@@ -128,20 +129,20 @@ def test_seeds_can_be_stepped_through(page: Any) -> None:
 
 def test_keyboard_opens_a_mark(page: Any) -> None:
     """Marks can be reached and opened without a mouse."""
-    page.locator("#charts .charts:visible .mark:visible").first.focus()
+    page.locator("main .charts:visible .mark:visible").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("#viewer").is_visible()
 
 
 def test_hovering_says_the_numbers(page: Any) -> None:
-    """Score, interval and seeds of the cell under the pointer."""
-    page.locator("#charts .charts:visible .mark:visible").first.hover(force=True)
+    """Score, interval and seeds of the configuration under the pointer."""
+    page.locator("main .charts:visible .mark:visible").first.hover(force=True)
     assert page.locator("#tip").inner_text().startswith("β 0.25, 5 latents\nMIG 0.")
 
 
 def test_keyboard_focus_says_the_numbers(page: Any) -> None:
     """A mark that is tabbed to says what one under the pointer does, also to who cannot see it."""
-    marks = page.locator("#charts .charts:visible .chart:visible .mark")
+    marks = page.locator("main .charts:visible .chart:visible .mark")
     marks.first.focus()
     page.keyboard.press("Tab")
     said = page.locator("#tip").inner_text()
@@ -153,9 +154,9 @@ def test_keyboard_focus_says_the_numbers(page: Any) -> None:
     assert not page.locator("#tip").is_visible()
 
 
-def test_keyboard_opens_a_training(page: Any) -> None:
+def test_keyboard_opens_a_trial(page: Any) -> None:
     """Each row of the table can be reached, and opens the viewer at its seed."""
-    page.locator("#trials th button").last.focus()
+    page.locator("#trial-table th button").last.focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "beta=0.25,latent_dim=5,seed=0"
     page.keyboard.press("Tab")
@@ -167,12 +168,12 @@ def test_keyboard_opens_a_training(page: Any) -> None:
 
 def test_table_sorts_both_ways(page: Any) -> None:
     """By number, not by text; a second click turns it round."""
-    button = page.locator("#trials th button", has_text="MIG")
+    button = page.locator("#trial-table th button", has_text="MIG")
     values = "rows => rows.map(row => Number(row.cells[5].dataset.value))"
     button.click()
-    up = page.locator("#trials tbody tr").evaluate_all(values)
+    up = page.locator("#trial-table tbody tr").evaluate_all(values)
     button.click()
-    down = page.locator("#trials tbody tr").evaluate_all(values)
+    down = page.locator("#trial-table tbody tr").evaluate_all(values)
     assert up == sorted(up)
     assert down == sorted(up, reverse=True)
 
@@ -180,7 +181,7 @@ def test_table_sorts_both_ways(page: Any) -> None:
 def test_table_filters(page: Any) -> None:
     """All words must occur; how many rows are left is said."""
     page.fill("[data-filter]", "beta=4, dim=10")
-    assert page.locator("#trials tbody tr:visible").count() == 2
+    assert page.locator("#trial-table tbody tr:visible").count() == 2
     assert page.locator("[data-count]").inner_text() == "2 of 12"
 
 
@@ -194,7 +195,7 @@ def test_animation_plays_on_a_click(page: Any) -> None:
 
 
 def test_file_is_downloaded(page: Any) -> None:
-    """The link gives a CSV file of all trainings."""
+    """The link gives a CSV file of all trials."""
     with page.expect_download() as waiting:
         page.click("a[download]")
     lines = waiting.value.path().read_text().splitlines()
@@ -208,7 +209,7 @@ def test_absent_pictures_are_explained(browser: Any, report: Any, tmp_path: Any)
     moved.parent.mkdir()
     shutil.copy(report, moved)
     watched = opened(browser, moved)
-    watched.tab.locator("#charts .charts:visible .mark:visible").first.click(force=True)
+    watched.tab.locator("main .charts:visible .mark:visible").first.click(force=True)
     message = watched.tab.locator("#viewer .empty").first
     message.wait_for()
     assert "--embed-all" in message.inner_text()
@@ -218,9 +219,9 @@ def test_absent_pictures_are_explained(browser: Any, report: Any, tmp_path: Any)
 def test_curve_is_there_without_script(browser: Any, report: Any) -> None:
     """Without JavaScript there is one curve and no control that does nothing."""
     with opened(browser, report, java_script_enabled=False) as tab:
-        assert tab.locator("#charts .charts:visible .chart:visible").count() == 4
+        assert tab.locator("main .charts:visible .chart:visible").count() == 4
         assert tab.locator("button:visible, select:visible, input:visible").count() == 0
-        assert tab.locator("#trials tbody tr").count() == 12
+        assert tab.locator("#trial-table tbody tr").count() == 12
 
 
 def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any) -> None:
@@ -245,7 +246,7 @@ def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of:
 
 
 @pytest.mark.slow
-def test_thousand_trainings_stay_usable(
+def test_thousand_trials_stay_usable(
     browser: Any, make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
     """With all 27 scores: at most 15 MB, and painted within 3 s."""
@@ -266,6 +267,28 @@ def test_thousand_trainings_stay_usable(
             "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         )
         assert painted <= 3000
-        tab.locator("#trials th button", has_text="SAP").click()
-        assert tab.locator("#trials tbody tr").count() == 1000
-        assert tab.locator("#trials th[aria-sort]").inner_text().startswith("SAP")
+        tab.locator("#trial-table th button", has_text="SAP").click()
+        assert tab.locator("#trial-table tbody tr").count() == 1000
+        assert tab.locator("#trial-table th[aria-sort]").inner_text().startswith("SAP")
+
+
+@pytest.mark.parametrize("failing", ["curves", "trials", "viewer"])
+def test_script_does_without_a_section(
+    browser: Any, make_study: Any, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Where a section that the script works on has failed, it has nothing to complain about."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    changed = [
+        section._replace(show=fail) if section.name == failing else section
+        for section in report_page.SECTIONS
+    ]
+    monkeypatch.setattr(report_page, "SECTIONS", changed)
+    with opened(browser, write_report(make_study(pictures=True))) as tab:
+        assert "could not be made" in tab.locator(f"section#{failing}").inner_text()
+        for mark in tab.locator("main .charts:visible .mark:visible").all()[:1]:
+            mark.click(force=True)
+        for row in tab.locator("#trial-table tbody tr code").all()[:1]:
+            row.click(force=True)

@@ -1,4 +1,4 @@
-"""The paper: what stays on it, what is drawn anew, and how it becomes a picture."""
+"""The canvas: what stays on it, what is drawn anew, and how it becomes a picture."""
 
 import io
 import re
@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from sweeps.report.canvas import save
-from sweeps.report.charts import CurvePaper
-from sweeps.report.marks import WIDE, Line, Mark
+from sweeps.report.charts import CurveCanvas
+from sweeps.report.marks import WIDE, Mark, Trace
 
 
 @pytest.fixture
-def paper() -> CurvePaper:
+def canvas() -> CurveCanvas:
     """The inverted-U chart of two cells."""
-    made = CurvePaper(["5 latents"], x_label="β", ticks=[1.0, 4.0], canvas=WIDE)
-    made.draw([Line("5 latents", [Mark(0, 1.0, 0.2), Mark(1, 4.0, 0.4)])], title="MIG")
+    made = CurveCanvas(["5 latents"], x_label="β", ticks=[1.0, 4.0], size=WIDE)
+    made.draw([Trace("5 latents", [Mark(0, 1.0, 0.2), Mark(1, 4.0, 0.4)])], title="MIG")
     return made
 
 
@@ -26,9 +26,9 @@ def texts(svg: str) -> set[str]:
     return set(re.findall(r"<text [^>]*>([^<]*)</text>", svg))
 
 
-def test_what_stays_is_drawn_once(paper: CurvePaper) -> None:
+def test_what_stays_is_drawn_once(canvas: CurveCanvas) -> None:
     """The first chart holds axis and legend, the next refers to them and has its own title."""
-    first, second = paper.svg(name="a"), paper.svg(name="b")
+    first, second = canvas.svg(name="a"), canvas.svg(name="b")
     assert {"MIG", "0.4", "5 latents", "4"} <= texts(first)
     assert {"MIG", "0.4"} <= texts(second)
     assert not {"5 latents", "4"} & texts(second)
@@ -36,9 +36,9 @@ def test_what_stays_is_drawn_once(paper: CurvePaper) -> None:
     assert first.count('id="a-frame"') == 1
 
 
-def test_charts_are_well_formed_and_share_no_id(paper: CurvePaper) -> None:
+def test_charts_are_well_formed_and_share_no_id(canvas: CurveCanvas) -> None:
     """Every reference leads to an id of one of them."""
-    both = [paper.svg(name="a"), paper.svg(name="b")]
+    both = [canvas.svg(name="a"), canvas.svg(name="b")]
     assert [ElementTree.fromstring(one).tag for one in both] == ["svg", "svg"]
     ids = re.findall(r'\bid="([^"]*)"', "".join(both))
     references = re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', "".join(both))
@@ -46,18 +46,18 @@ def test_charts_are_well_formed_and_share_no_id(paper: CurvePaper) -> None:
     assert {a or b for a, b in references} <= set(ids)
 
 
-def test_paper_is_whole_again_when_it_was_drawn(paper: CurvePaper, tmp_path: Path) -> None:
+def test_paper_is_whole_again_when_it_was_drawn(canvas: CurveCanvas, tmp_path: Path) -> None:
     """As a picture of its own the chart has its axis and its legend."""
-    paper.svg(name="a")
-    save(paper.figure, tmp_path / "curve.svg")
+    canvas.svg(name="a")
+    save(canvas.figure, tmp_path / "curve.svg")
     assert {"MIG", "0.4", "5 latents", "4"} <= texts((tmp_path / "curve.svg").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_saved_pictures_are_pictures(paper: CurvePaper, tmp_path: Path, suffix: str) -> None:
+def test_saved_pictures_are_pictures(canvas: CurveCanvas, tmp_path: Path, suffix: str) -> None:
     """PNG has two pixels for each CSS pixel; SVG is text."""
     path = tmp_path / f"curve{suffix}"
-    save(paper.figure, path)
+    save(canvas.figure, path)
     if suffix == ".png":
         with Image.open(path) as picture:
             assert picture.size == (2 * WIDE.width, 2 * WIDE.height)
@@ -67,7 +67,7 @@ def test_saved_pictures_are_pictures(paper: CurvePaper, tmp_path: Path, suffix: 
         assert "<dc:date>" not in text  # or every sweep would change the committed picture
 
 
-def test_notebook_shows_the_figure(paper: CurvePaper) -> None:
+def test_notebook_shows_the_figure(canvas: CurveCanvas) -> None:
     """As PNG, whether or not pyplot was imported."""
-    with Image.open(io.BytesIO(paper.figure._repr_png_())) as picture:
+    with Image.open(io.BytesIO(canvas.figure._repr_png_())) as picture:
         assert (picture.format, picture.size) == ("PNG", (2 * WIDE.width, 2 * WIDE.height))

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from sweeps.report import charts
-from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
+from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
 
-LINE = Line(
+LINE = Trace(
     "5 latents",
     [
         Mark(0, 1.0, 0.2, 0.1, 0.3),
@@ -25,14 +25,14 @@ LINE = Line(
 
 
 def curve(
-    *lines: Line, ticks: Sequence[float] = (1.0, 4.0, 16.0), canvas: Canvas = WIDE
-) -> charts.CurvePaper:
+    *lines: Trace, ticks: Sequence[float] = (1.0, 4.0, 16.0), size: ChartSize = WIDE
+) -> charts.CurveCanvas:
     """Return the inverted-U chart of some lines."""
     labels = [line.label for line in lines]
-    untrained = any(math.isfinite(line.floor) for line in lines)
-    paper = charts.CurvePaper(labels, x_label="β", ticks=ticks, canvas=canvas, untrained=untrained)
-    paper.draw(lines, title="MIG")
-    return paper
+    untrained = any(math.isfinite(line.untrained) for line in lines)
+    canvas = charts.CurveCanvas(labels, x_label="β", ticks=ticks, size=size, untrained=untrained)
+    canvas.draw(lines, title="MIG")
+    return canvas
 
 
 def texts(svg: str) -> list[str]:
@@ -42,14 +42,14 @@ def texts(svg: str) -> list[str]:
 
 def test_curve_says_what_it_shows() -> None:
     """Title, legend, both axes and every β are there as text."""
-    found = texts(curve(LINE, Line("10", [Mark(3, 1.0, 0.3)])).svg(name="c"))
+    found = texts(curve(LINE, Trace("10", [Mark(3, 1.0, 0.3)])).svg(name="c"))
     assert {"MIG", "5 latents", "10", "β", "1", "4", "16", "0.0", "0.4"} <= set(found)
 
 
 def test_every_cell_has_its_mark() -> None:
     """The group of a line's marks lists the cells, and has as many marks."""
     svg = curve(LINE).svg(name="c")
-    group = re.search(r'<g id="c-cells-0-1-2">.*?</g> </g>', svg)
+    group = re.search(r'<g id="c-marks-0-1-2">.*?</g> </g>', svg)
     assert group is not None
     assert group[0].count("<use ") == 3
 
@@ -70,14 +70,14 @@ def test_axis_begins_at_zero_and_holds_every_seed() -> None:
 
 def test_wide_intervals_do_not_press_the_curve_flat() -> None:
     """With two seeds an interval may be ten times the score; it runs off the chart."""
-    wild = Line("5", [Mark(0, 1.0, 0.2, -4.0, 4.4), Mark(1, 4.0, 0.3)])
+    wild = Trace("5", [Mark(0, 1.0, 0.2, -4.0, 4.4), Mark(1, 4.0, 0.3)])
     assert curve(wild).axes.get_ylim()[1] < 0.5
 
 
-def test_floor_is_a_dotted_line_over_the_whole_width() -> None:
+def test_untrained_baseline_is_a_dotted_line_over_the_whole_width() -> None:
     """At the height of what an untrained encoder scores, in the line's colour; the legend says."""
-    paper = curve(replace(LINE, floor=0.05), Line("10", [Mark(3, 1.0, 0.3)], floor=0.08))
-    axes = paper.axes
+    canvas = curve(replace(LINE, untrained=0.05), Trace("10", [Mark(3, 1.0, 0.3)], untrained=0.08))
+    axes = canvas.axes
     dotted = [
         drawn for drawn in axes.lines if drawn.get_linestyle() == "--" and len(drawn.get_xdata())
     ]
@@ -86,62 +86,62 @@ def test_floor_is_a_dotted_line_over_the_whole_width() -> None:
 
     assert levels == [{0.05}, {0.08}]
     assert [drawn.get_color() for drawn in dotted] == [solid["5 latents"], solid["10"]]
-    assert "untrained" in texts(paper.svg(name="c"))
+    assert "untrained" in texts(canvas.svg(name="c"))
 
 
-def test_floor_that_is_not_known_is_not_drawn() -> None:
+def test_untrained_baseline_that_is_not_known_is_not_drawn() -> None:
     """Neither a line nor a word of it; one that is known fits into the chart."""
     assert "untrained" not in texts(curve(LINE).svg(name="c"))
-    assert curve(replace(LINE, floor=0.9)).axes.get_ylim()[1] > 0.9
+    assert curve(replace(LINE, untrained=0.9)).axes.get_ylim()[1] > 0.9
 
 
 def test_negative_scores_are_seen() -> None:
     """The axis goes below zero when a score does."""
-    assert curve(Line("5", [Mark(0, 1.0, -0.2)])).axes.get_ylim()[0] < -0.2
+    assert curve(Trace("5", [Mark(0, 1.0, -0.2)])).axes.get_ylim()[0] < -0.2
 
 
 def test_single_cell_can_be_drawn() -> None:
     """One trial, no interval, no range of β."""
-    paper = curve(Line("5", [Mark(0, 4.0, 0.3)]), ticks=[4.0], canvas=HALF)
-    assert "cells-0" in paper.svg(name="c")
+    canvas = curve(Trace("5", [Mark(0, 4.0, 0.3)]), ticks=[4.0], size=HALF)
+    assert "marks-0" in canvas.svg(name="c")
 
 
 def test_latent_sizes_stand_side_by_side() -> None:
     """Marks of two latent sizes at one β do not hide each other."""
-    paper = curve(Line("5", [Mark(0, 4.0, 0.3)]), Line("10", [Mark(1, 4.0, 0.3)]))
-    places = [float(group.get_offsets()[0][0]) for group in paper.axes.collections]
+    canvas = curve(Trace("5", [Mark(0, 4.0, 0.3)]), Trace("10", [Mark(1, 4.0, 0.3)]))
+    places = [float(group.get_offsets()[0][0]) for group in canvas.axes.collections]
     assert places[0] < 4.0 < places[1]
 
 
 def test_many_betas_have_readable_ticks() -> None:
     """With dozens of β, only some have a tick."""
     betas = [2.0**i for i in range(-10, 20)]
-    line = Line("5", [Mark(i, beta, 0.1) for i, beta in enumerate(betas)])
+    line = Trace("5", [Mark(i, beta, 0.1) for i, beta in enumerate(betas)])
     assert len(texts(curve(line, ticks=betas).svg(name="c"))) < 25
 
 
 @pytest.mark.parametrize(
-    ("canvas", "shown", "absent"),
+    ("size", "shown", "absent"),
     [(WIDE, {"0.00122", "0.00244"}, {"0.003"}), (HALF, {"0.001", "0.003", "0.01"}, {"0.00122"})],
 )
 def test_numbers_on_the_axis_do_not_overlap(
-    canvas: Canvas, shown: set[str], absent: set[str]
+    size: ChartSize, shown: set[str], absent: set[str]
 ) -> None:
     """Where the values of the cells have no room beside each other, round ones stand there."""
     norms = [0.00122, 0.00244, 0.00977, 0.0195, 0.0391, 0.0781, 0.156, 0.312, 0.625]
-    line = Line("5", [Mark(i, norm, 0.1) for i, norm in enumerate(norms)])
-    found = set(texts(curve(line, ticks=norms, canvas=canvas).svg(name="c")))
+    line = Trace("5", [Mark(i, norm, 0.1) for i, norm in enumerate(norms)])
+    found = set(texts(curve(line, ticks=norms, size=size).svg(name="c")))
     assert shown <= found
     assert not absent & found
 
 
 def test_another_score_on_the_same_paper_is_another_chart() -> None:
-    """Nothing of the first is left, and it is what a paper of its own would show."""
-    paper = curve(LINE)
-    paper.draw([Line("5 latents", [Mark(0, 1.0, 0.9)])], title="SAP")
-    alone = curve(Line("5 latents", [Mark(0, 1.0, 0.9)]))
-    alone.draw([Line("5 latents", [Mark(0, 1.0, 0.9)])], title="SAP")
-    assert paper.svg(name="c") == alone.svg(name="c")
+    """Nothing of the first is left, and it is what a canvas of its own would show."""
+    canvas = curve(LINE)
+    canvas.draw([Trace("5 latents", [Mark(0, 1.0, 0.9)])], title="SAP")
+    alone = curve(Trace("5 latents", [Mark(0, 1.0, 0.9)]))
+    alone.draw([Trace("5 latents", [Mark(0, 1.0, 0.9)])], title="SAP")
+    assert canvas.svg(name="c") == alone.svg(name="c")
 
 
 def test_same_figure_gives_the_same_bytes() -> None:
@@ -152,11 +152,11 @@ def test_same_figure_gives_the_same_bytes() -> None:
 BOXES = [Box(0, 0, 0, 0.1), Box(1, 1, 0, 0.3), Box(2, 0, 1, math.nan), Box(3, 1, 1, 0.2)]
 
 
-def heat(*, low_is_good: bool = False) -> charts.HeatPaper:
+def heat(*, low_is_good: bool = False) -> charts.HeatCanvas:
     """Return a heat map of two β and two latent sizes, one cell empty."""
-    paper = charts.HeatPaper(betas=[1, 4], latent_dims=[5, 10])
-    paper.draw(BOXES, title="MIG", low_is_good=low_is_good)
-    return paper
+    canvas = charts.HeatCanvas(betas=[1, 4], latent_dims=[5, 10])
+    canvas.draw(BOXES, title="MIG", low_is_good=low_is_good)
+    return canvas
 
 
 def test_heat_map_writes_its_values() -> None:
@@ -168,20 +168,20 @@ def test_heat_map_writes_its_values() -> None:
 
 def test_heat_map_leaves_unknown_cells_empty() -> None:
     """Only known cells are drawn."""
-    assert "h-cells-0-1-3" in heat().svg(name="h")
+    assert "h-marks-0-1-3" in heat().svg(name="h")
 
 
 def test_values_can_be_read_on_every_colour(contrast: Any) -> None:
     """The contrast of a value with its cell is at least 4.5, as WCAG asks for, all over the map."""
     boxes = [Box(i, i, 0, float(value)) for i, value in enumerate(np.linspace(0, 1, 101))]
-    paper = charts.HeatPaper(betas=[2.0**i for i in range(charts.MAX_TICKS)], latent_dims=[5])
-    paper.draw(boxes, title="MIG")
-    faces = paper.axes.collections[0].get_facecolor()
+    canvas = charts.HeatCanvas(betas=[2.0**i for i in range(charts.MAX_TICKS)], latent_dims=[5])
+    canvas.draw(boxes, title="MIG")
+    faces = canvas.axes.collections[0].get_facecolor()
     ratios = [
         contrast(to_rgb(written.get_color()), tuple(face[:3]))
-        for written, face in zip(paper.axes.texts, faces, strict=True)
+        for written, face in zip(canvas.axes.texts, faces, strict=True)
     ]
-    assert {written.get_color() for written in paper.axes.texts} == {"black", "white"}
+    assert {written.get_color() for written in canvas.axes.texts} == {"black", "white"}
     assert min(ratios) >= 4.5
 
 
@@ -199,9 +199,9 @@ def test_heat_map_is_bright_where_good(*, low_is_good: bool, brighter: int) -> N
 )
 def test_colour_bar_has_numbers_that_stand_apart(betas: list[float], shown: list[str]) -> None:
     """The β themselves, or round numbers where a search has put some next to each other."""
-    paper = charts.TradeoffPaper(["5 latents"], betas=betas, recon=[40, 60, 90])
-    bar = next(axes for axes in paper.figure.axes if axes.get_title() == "β")
-    paper.figure.draw_without_rendering()
+    canvas = charts.TradeoffCanvas(["5 latents"], betas=betas, recon=[40, 60, 90])
+    bar = next(axes for axes in canvas.figure.axes if axes.get_title() == "β")
+    canvas.figure.draw_without_rendering()
     low, high = bar.get_ylim()
     texts = [
         label.get_text()
@@ -214,17 +214,17 @@ def test_colour_bar_has_numbers_that_stand_apart(betas: list[float], shown: list
 
 def test_tradeoff_marks_cells_and_front() -> None:
     """Every cell has a mark; the front runs through its cells."""
-    paper = charts.TradeoffPaper(["5 latents"], betas=[1.0, 4.0, 16.0], recon=[40, 60, 90])
-    paper.draw(
-        [Line("5 latents", [Mark(0, 40, 0.1), Mark(1, 60, 0.3), Mark(2, 90, 0.2)])],
+    canvas = charts.TradeoffCanvas(["5 latents"], betas=[1.0, 4.0, 16.0], recon=[40, 60, 90])
+    canvas.draw(
+        [Trace("5 latents", [Mark(0, 40, 0.1), Mark(1, 60, 0.3), Mark(2, 90, 0.2)])],
         betas={0: 1.0, 1: 4.0, 2: 16.0},
         front=[0, 1],
         title="MIG against reconstruction",
         y_label="MIG",
     )
-    front = paper.axes.lines[0]
+    front = canvas.axes.lines[0]
     assert list(front.get_xdata()) == [40, 60]
-    assert "t-cells-0-1-2" in paper.svg(name="t")
+    assert "t-marks-0-1-2" in canvas.svg(name="t")
 
 
 @pytest.mark.parametrize(("count", "named"), [(20, 20), (24, 0)])

@@ -1,6 +1,7 @@
 """Two studies side by side."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,12 @@ import pytest
 from scipy import stats
 
 from sweeps.analysis.summary import digest
-from sweeps.report.comparison import cell_differences, key_differences, render, write_comparison
+from sweeps.report.comparison import (
+    configuration_differences,
+    key_differences,
+    render,
+    write_comparison,
+)
 
 
 @pytest.fixture
@@ -42,19 +48,19 @@ def test_only_what_differs_is_listed(pair: Any) -> None:
     """Keys of the configuration first."""
     found = key_differences(pair[0].manifest, pair[1].manifest)
     assert [(entry.key, entry.first, entry.second) for entry in found] == [
-        ("optimizer.lr", "0.001", "0.0003"),
-        ("threads", "1", "2"),
+        ("optimizer.lr", 0.001, 0.0003),
+        ("threads", 1, 2),
     ]
 
 
 def test_differences_are_paired_by_seed(pair: Any) -> None:
     """The mean of the differences, with a t interval of their variance pooled over the cells."""
-    rows = cell_differences(digest(pair[0]), digest(pair[1]), score="mig")
-    assert [row.difference for row in rows] == ["+0.110", "+0.090"]
+    rows = configuration_differences(digest(pair[0]), digest(pair[1]), score="mig")
+    assert [row.difference for row in rows] == pytest.approx([0.11, 0.09])
     assert [row.n_shared for row in rows] == [3, 3]
     # both cells deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
     # where the seeds deviate together
-    half = float(rows[0].interval.split(" to ")[1]) - 0.11
+    half = rows[0].high - 0.11
     bounds = [stats.t.ppf(0.975, df) * 0.01 / np.sqrt(3) for df in (4, 2)]
     assert bounds[0] - 1e-3 <= half <= bounds[1] + 1e-3
     assert all(row.is_clear for row in rows)
@@ -65,10 +71,11 @@ def test_seeds_of_one_study_only_do_not_count(make_study: Any, trials_of: Any) -
     first = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
     second = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
     third = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
-    (row,) = cell_differences(digest(first), digest(second), score="mig")
-    assert (row.n_shared, row.difference) == (1, "+0.000")
-    (row,) = cell_differences(digest(first), digest(third), score="mig")
-    assert (row.n_shared, row.difference) == (0, "–")
+    (row,) = configuration_differences(digest(first), digest(second), score="mig")
+    assert (row.n_shared, row.difference) == (1, 0)
+    (row,) = configuration_differences(digest(first), digest(third), score="mig")
+    assert row.n_shared == 0
+    assert math.isnan(row.difference)
 
 
 def test_two_seeds_have_one_udr(make_study: Any, trials_of: Any) -> None:
@@ -77,8 +84,10 @@ def test_two_seeds_have_one_udr(make_study: Any, trials_of: Any) -> None:
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, value in zip(studies, (0.2, 0.5), strict=True):
         write_udr(study, {trial.slug: value for trial in trials})
-    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
-    assert (row.difference, row.interval, row.is_clear) == ("+0.300", "–", False)
+    (row,) = configuration_differences(*(digest(study) for study in studies), score="udr")
+    assert row.difference == pytest.approx(0.3)
+    assert math.isnan(row.low)
+    assert not row.is_clear
     assert row.n_shared == 2
 
 
@@ -89,10 +98,10 @@ def test_seeds_that_share_pairs_are_not_independent(make_study: Any, trials_of: 
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, own in zip(studies, values, strict=True):
         write_udr(study, {trial.slug: float(u) for trial, u in zip(trials, own, strict=True)})
-    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
+    (row,) = configuration_differences(*(digest(study) for study in studies), score="udr")
     half = stats.t.ppf(0.975, 2) * 4 * 0.04 / np.sqrt(3)
-    assert (row.first, row.second, row.difference) == ("0.240", "0.540", "+0.300")
-    assert row.interval == f"{0.3 - half:.3f} to {0.3 + half:.3f}"
+    assert (row.first, row.second, row.difference) == pytest.approx((0.24, 0.54, 0.3))
+    assert (row.low, row.high) == pytest.approx((0.3 - half, 0.3 + half))
     assert not row.is_clear
 
 
@@ -118,7 +127,7 @@ def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, trials_of:
     assert "β_norm 0.0195, 5 latents" in text
     assert "β 4, 5 latents" not in text
     assert 'data-x="beta"' not in text
-    assert "cell by cell" not in text
+    assert "configuration by configuration" not in text
 
 
 @pytest.mark.parametrize("protocol", ["locatello2019", "fast"])

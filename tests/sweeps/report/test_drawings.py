@@ -119,7 +119,7 @@ def test_notebook_gets_each_chart(
     marks = found.axes[0].collections
     assert found.axes[0].get_title(loc="left") == title
     # cells 0 to 3 are of conv, 4 to 7 of mlp
-    assert "-".join(mark.get_gid().removeprefix("cells-") for mark in marks) == "4-5-6-7"
+    assert "-".join(mark.get_gid().removeprefix("marks-") for mark in marks) == "4-5-6-7"
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,33 @@
 """The head of the report."""
 
+import re
 from typing import Any
 
 import pytest
 
 from sweeps.analysis.summary import digest
 from sweeps.report.header import header
+from sweeps.report.page import render
 
 
 def facts(study: Any) -> dict[str, str]:
-    """Return the facts of a study by name."""
-    found = header(digest(study), command="bvae -m beta=1,4")
-    return {fact.name: fact.value for fact in found.facts}
+    """Return the facts of a study by name, as the page has them."""
+    page = render(digest(study), command="bvae -m beta=1,4")
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.partition("<main>")[0])
+    return {name: re.sub(r"<.*?>", "", value) for name, value in found}
 
 
 def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
-    """Shares add up, and what is missing is said."""
+    """What trials are in, and what is missing."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
     head = header(digest(make_study(trials, results={trials[0].slug: None})), command="bvae")
-    assert [(state.name, state.count) for state in head.states] == [("complete", 3), ("pending", 1)]
-    assert sum(state.percent for state in head.states) == 100
-    assert head.unfinished == "3 of 4 trainings complete; 1 pending."
+    assert {state: head.counts[state] for state in head.states} == {"complete": 3, "pending": 1}
+    assert head.missing == ["pending"]
 
 
 def test_finished_study_has_nothing_missing(make_study: Any) -> None:
     """No word about an unfinished study where there is none."""
-    assert header(digest(make_study()), command="bvae").unfinished == ""
+    assert header(digest(make_study()), command="bvae").missing == []
 
 
 def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
@@ -35,7 +37,7 @@ def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
     assert found["objective"] == "MIG, protocol locatello2019"
     assert found["made with"] == "bvae-sweeps 0.1.0, torch 2.13.0"
     assert found["command"] == "bvae -m beta=1,4"
-    assert found["seeds a cell"] == "2"
+    assert found["seeds a configuration"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -48,14 +50,14 @@ def test_start_is_written_for_people(make_study: Any, written: str, shown: str) 
 
 
 def test_seeds_of_an_unfinished_study(make_study: Any, trials_of: Any) -> None:
-    """How many seeds the cells have, of how many they will."""
+    """How many seeds the configurations have, of how many they will."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
     found = facts(make_study(trials, results={trials[0].slug: None}))
-    assert found["seeds a cell"] == "1 to 2 of 2"
+    assert found["seeds a configuration"] == "1 to 2 of 2"
 
 
 def test_a_search_is_named(make_study: Any) -> None:
-    """How many trainings, how many seeds, and who chooses."""
+    """How many trials, how many seeds, and which sampler."""
     assert "search" not in facts(make_study())
     search = {
         "n_trials": 16,
@@ -63,7 +65,7 @@ def test_a_search_is_named(make_study: Any) -> None:
         "sampler": {"_target_": "optuna.samplers.GPSampler"},
     }
     found = facts(make_study(search=search))["search"]
-    assert found == "16 trainings, 3 seed(s) for the cell in the lead, GPSampler"
+    assert found == "16 trials, 3 seed(s) for the incumbent, GPSampler"
 
 
 def test_swept_model_is_not_named(make_study: Any, trials_of: Any) -> None:
@@ -72,10 +74,10 @@ def test_swept_model_is_not_named(make_study: Any, trials_of: Any) -> None:
     assert facts(make_study(trials))["model"] == "swept"
 
 
-def test_work_and_time_on_the_clock_are_told_apart(
+def test_work_and_elapsed_time_are_told_apart(
     make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
-    """Two trainings of 10 min side by side, one of 5 min the next day: 25 min of work, not a day.
+    """Two trials of 10 min side by side, one of 5 min the next day: 25 min of work, not a day.
 
     An attempt that never ran, and one whose start cannot be read, do not count.
     """
@@ -93,12 +95,12 @@ def test_work_and_time_on_the_clock_are_told_apart(
     }
     found = facts(make_study(trials, results=results))
     assert found["training time"].startswith("25 min 0 s of work, ")
-    assert found["on the clock"] == "24 h 5 min from first to last, breaks included"
+    assert found["elapsed"] == "24 h 5 min from first to last, breaks included"
 
 
-def test_no_training_yet(make_study: Any, trials_of: Any) -> None:
+def test_no_trial_yet(make_study: Any, trials_of: Any) -> None:
     """A study that has just begun has taken no time."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
     found = facts(make_study(trials, results={trials[0].slug: None}))
     assert found["training time"] == "none yet"
-    assert "on the clock" not in found
+    assert "elapsed" not in found

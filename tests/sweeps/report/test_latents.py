@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sweeps.analysis.summary import digest
-from sweeps.report.claims import latent_claims
+from sweeps.report.claims import paper_claims
 from sweeps.report.latents import factor_map, latent_table, latent_views
 
 SIZES = (3, 4, 1)
@@ -53,10 +53,12 @@ def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     trial = read.best_trial(read.best[0])
     mu = np.random.default_rng(0).normal(size=(12, 5))
     write_codes(study.trial_folder(trial.slug) / "codes.npz", mu)
-    view = latent_views(read)[0]
+    views = latent_views(read)
+    assert views is not None
+    view = views[0]
     result = study.result(trial.slug)
     by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents]
-    assert [row.latent for row in view.rows] == by_kl.tolist()
+    assert list(view.shares) == by_kl.tolist()
     assert "KL, nats" in view.kl
 
 
@@ -72,9 +74,10 @@ def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> Non
     table = latent_table(read)
     assert table is not None
     assert set(table["data.score_every"]) == set(every)
-    assert [claim.about for claim in latent_claims(read)] == [
-        "data.score_every=[1,1,2]",
-        "data.score_every=[1,2,2]",
+    found = paper_claims(read, scores=["mig"])
+    assert found is not None
+    assert [claim.axes for claim in found.of_latents] == [
+        (("data.score_every", one),) for one in every
     ]
 
 

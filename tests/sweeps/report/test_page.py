@@ -12,22 +12,37 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.analysis.best import best_cells
 from sweeps.analysis.budget import budget
-from sweeps.analysis.paper_claims import check_claims
 from sweeps.analysis.summary import digest
 from sweeps.commands.best import best
 from sweeps.commands.conclude import best_line
 from sweeps.commands.confirm import confirm
-from sweeps.report.claims import score_claims
-from sweeps.report.page import write_report
+from sweeps.report import page as report_page
+from sweeps.report.claims import paper_claims
+from sweeps.report.page import SECTIONS, render, write_report
 from sweeps.report.templates import asset, template
 from sweeps.study.manifest import STEPS
+from tests.doubles.frames import best_cells, check_claims
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
     "n_failed", "n_pruned", "active_latents",
 )  # fmt: skip
+SHOWN = {
+    "header": "<dt>objective</dt>",
+    "answer": "How sure is that?",
+    "curves": '<select data-choice="score"',
+    "verdicts": "With β chosen on the other seeds",
+    "heat-maps": "An empty field has no complete trial",
+    "tradeoffs": "the Pareto front",
+    "latents": "the active latents are those of highest KL",
+    "pictures": 'data-kind="reconstructions"',
+    "claims": "Higgins et al. (2017), §4.2",
+    "trials": '<table id="trial-table">',
+    "viewer": 'id="configurations"',
+}
+"""What each section of a finished study has that no other has."""
+
 HOSTILE = "<script>alert('β')</script>\"&{{ 7*7 }}"
 
 
@@ -90,7 +105,7 @@ def test_main_curve_is_readable_without_script(page: str) -> None:
 def test_answer_stands_on_the_page(page: str) -> None:
     """Best β, its score, the command and the weights can be read."""
     text = " ".join(Elements(page).texts)
-    assert "The best cell" in text
+    assert "The best configuration" in text
     assert re.search(r"bvae experiment=quick beta=4 latent_dim=\d+ seed=\d study=quick-again", text)
     assert "checkpoints/last.ckpt" in text
     assert "Unfinished" not in text
@@ -160,9 +175,9 @@ def test_shares_can_be_read_on_every_blue(contrast: Any) -> None:
     assert ".map td.dark { color: #fff; }" in css
     share_cell = template("macros.html").module.share_cell  # type: ignore[attr-defined]
     for share in np.linspace(0, 1, 101):
-        ink = (1, 1, 1) if 'class="dark"' in share_cell(share) else (0, 0, 0)
+        text = (1, 1, 1) if 'class="dark"' in share_cell(share) else (0, 0, 0)
         cell = [1 - share + share * int(part) / 255 for part in blue.groups()]
-        assert contrast(ink, cell) >= 4.5
+        assert contrast(text, cell) >= 4.5
 
 
 def test_pictures_of_the_best_are_embedded(page: str) -> None:
@@ -177,6 +192,45 @@ def test_curve_is_written_beside_the_page(finished: Any, page: str) -> None:
     table = pd.read_csv(finished.folder.report / "curve.csv")
     assert tuple(table.columns) == COLUMNS
     assert len(table) == 6 * 2
+
+
+@pytest.mark.parametrize("failing", [section.name for section in SECTIONS])
+def test_section_that_fails_is_a_note(
+    finished: Any, page: str, monkeypatch: pytest.MonkeyPatch, caplog: Any, failing: str
+) -> None:
+    """It says what failed and why, the log has the traceback, and all other sections stand."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a <hole> in the study")
+
+    changed = [
+        section._replace(show=fail) if section.name == failing else section for section in SECTIONS
+    ]
+    monkeypatch.setattr(report_page, "SECTIONS", changed)
+    text = render(digest(finished), command=finished.manifest.command)
+
+    title = next(section.title for section in SECTIONS if section.name == failing)
+    note = f"{title}: could not be made (ZeroDivisionError: a &lt;hole&gt; in the study)"
+    assert 1 == text.count(note)
+    assert [failing in record.message for record in caplog.records] == [True]
+    assert "Traceback" in caplog.text
+    for name in SHOWN.keys() - {failing}:
+        assert SHOWN[name] in page
+        assert SHOWN[name] in text
+    assert SHOWN[failing] not in text if failing in SHOWN else True
+
+
+def test_template_that_fails_is_a_note_too(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that a template cannot write costs its section alone."""
+    changed = [
+        section._replace(show=lambda *_: object()) if section.name == "latents" else section
+        for section in SECTIONS
+    ]
+    monkeypatch.setattr(report_page, "SECTIONS", changed)
+    text = render(digest(finished), command=finished.manifest.command)
+
+    assert "What the latents hold: could not be made (" in text
+    assert SHOWN["trials"] in text
 
 
 def test_same_study_gives_the_same_page(finished: Any, page: str) -> None:
@@ -206,9 +260,9 @@ def test_half_finished_study_says_so(make_study: Any, trials_of: Any) -> None:
     """The counts, and that the best is the best so far."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     study = make_study(trials, results={trial.slug: None for trial in trials[2:]})
-    text = " ".join(Elements(page_of(study)).texts)
-    assert "2 of 4 trainings complete; 2 pending." in text
-    assert "The best cell so far" in text
+    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
+    assert "2 of 4 trials complete; 2 pending." in text
+    assert "The best configuration so far" in text
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -217,7 +271,7 @@ def test_study_of_one_trial_has_a_page(make_study: Any, trials_of: Any, *, compl
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     study = make_study(trials, results={} if complete else {trials[0].slug: None})
     text = " ".join(Elements(page_of(study)).texts)
-    expected = "One training makes no curve" if complete else "there is no curve to draw"
+    expected = "One trial makes no curve" if complete else "there is no curve to draw"
     assert expected in text
 
 
@@ -250,7 +304,7 @@ def test_scores_that_depend_on_how_they_are_read_are_flagged(
     text = " ".join(Elements(page_of(study)).texts)
 
     assert shown == ("beta=4 latent_dim=5  mig 0.500, on samples 0.350 (-0.150)" in text)
-    assert shown == ("reading of MIG differs by more than 0.05" in text)
+    assert shown == ("score of MIG differs by more than 0.05" in text)
 
 
 def test_claims_about_latents_stand_there_once(make_study: Any, trials_of: Any) -> None:
@@ -309,7 +363,7 @@ class TestWhileSeedsAreMissing:
         read, answer = digest(running), best(running, score="mig")
         confirm(running, dry_run=True)
         asked = capsys.readouterr().out
-        (larger, *_) = check_claims(read.ended, score="mig", n_factors=5)
+        (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
 
         assert answer.overall is not None
         cell = answer.overall.cell
@@ -326,9 +380,10 @@ class TestWhileSeedsAreMissing:
 
     def test_claims_are_tested_on_the_page(self, running: Any) -> None:
         """Each latent size has its claims, of which none says that nothing is complete."""
-        (of_mig, *_) = score_claims(digest(running), scores=["mig"])
-        answers = {one.claim: one.answer for one in of_mig.claims}
+        found = paper_claims(digest(running), scores=["mig"])
 
-        assert 5 == len(of_mig.claims)
+        assert found is not None
+        assert 5 == len(found.by_score["mig"])
+        answers = {one.claim: one.answer for one in found.by_score["mig"]}
         assert "not testable" not in answers.values()
         assert "has 0" not in page_of(running)

@@ -20,7 +20,7 @@ DOCUMENT = """<?xml version="1.0"?>
    <use xlink:href="#m0123456789" x="1.5" y="2" style="fill: red"/>
    <use xlink:href="#m0123456789" x="3.5" y="2" style="fill: red"/>
   </g>
-  <g id="cells-3-7"><use xlink:href="#C0_0_0123456789"/></g>
+  <g id="marks-3-7"><use xlink:href="#C0_0_0123456789"/></g>
  </g>
  <defs>
   <clipPath id="p0123456789"><rect/></clipPath>
@@ -56,7 +56,7 @@ def test_every_id_is_of_this_chart_and_found(element: str) -> None:
 
 def test_cells_can_still_be_told(element: str) -> None:
     """The id that lists the cells is kept behind the chart's name."""
-    assert 'id="c1-cells-3-7"' in element
+    assert 'id="c1-marks-3-7"' in element
 
 
 def test_equal_marks_share_their_style(element: str) -> None:

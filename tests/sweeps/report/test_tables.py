@@ -1,45 +1,46 @@
-"""The table of trainings, the failures, and the CSV file."""
+"""The table of trials, the failures, and the CSV file."""
 
 import base64
 import io
+import re
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from sweeps.analysis.summary import digest
-from sweeps.report.tables import columns, csv_address, failures, trial_rows
+from sweeps.report.page import render
+from sweeps.report.tables import columns, csv_address, failures, trial_table
 
 
-def test_row_has_an_entry_for_every_column(make_study: Any) -> None:
-    """Coordinates, scores, losses, latents and time; numbers sort by their full value."""
+def test_row_has_a_number_for_every_column(make_study: Any) -> None:
+    """Coordinates, scores, losses, latents and time."""
     study = make_study()
-    read = digest(study)
-    names = [column.name for column in columns(read)]
-    row = trial_rows(read)[0]
-    entries = dict(zip(names, row.entries, strict=True))
+    table = trial_table(digest(study))
+    trial, numbers = table.rows[0]
     expected = study.frame().iloc[0]
-    assert row.slug == expected["slug"]
-    assert float(entries["mig"].value) == pytest.approx(expected["mig"], abs=1e-9)
-    assert entries["beta"].text == "0.25"
-    assert entries["wall_time_s"].text.endswith(" s")
+    assert set(table.columns) <= set(numbers)
+    assert trial.slug == expected["slug"]
+    assert numbers["mig"] == expected["mig"]
+    assert numbers["beta"] == 0.25
 
 
 def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
-    """A training that has not run has coordinates and no results."""
+    """A trial that has not run has coordinates and no results; the table sorts it last."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    read = digest(make_study(trials, results={trials[0].slug: None}))
-    (row,) = trial_rows(read)
-    assert row.state == "pending"
-    assert [entry.value for entry in row.entries] == ["1", "5", "0", "", "", "", "", "", ""]
+    page = render(digest(make_study(trials, results={trials[0].slug: None})), command="bvae -m")
+    row = page[page.index('<tr data-configuration="0"') :].partition("</tr>")[0]
+    found = re.findall(r'data-value="(.*?)">(.*?)</td>', row)
+    assert found[:3] == [("1", "1"), ("5", "5"), ("0", "0")]
+    assert set(found[3:]) == {("", "–")}
 
 
 def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result_of: Any) -> None:
-    """Scores of sampled codes would fill the table; the file has them."""
+    """Scores of other representations would fill the table; the file has them."""
     (trial,) = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
     result = result_of(trial, scores={"mig": 0.1, "mig_sampled": 0.05})
     read = digest(make_study([trial], results={trial.slug: result}))
-    assert "mig_sampled" not in [column.name for column in columns(read)]
+    assert "mig_sampled" not in columns(read)
     assert "mig_sampled" in read.frame.columns
 
 
@@ -62,8 +63,15 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
         trials[0].slug: result_of(trials[0], error="loss is NaN\n  at step 17", **failed),
         trials[1].slug: result_of(trials[1], error=None, **failed),
     }
-    found = failures(digest(make_study(trials, results=results)))
-    assert [(failure.slug, failure.error) for failure in found] == [
-        (trials[0].slug, "loss is NaN"),
-        (trials[1].slug, "no reason was recorded"),
+    read = digest(make_study(trials, results=results))
+    page = render(read, command="bvae -m")
+    assert [trial.slug for trial in failures(read) or []] == [t.slug for t in trials[:2]]
+    assert re.findall(r'class="note">(.*?) <a href="[^"]*log.txt', page) == [
+        "loss is NaN",
+        "no reason was recorded",
     ]
+
+
+def test_study_without_failures_has_no_table_of_them(make_study: Any) -> None:
+    """Nothing is said of what did not happen."""
+    assert failures(digest(make_study())) is None

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from sweeps import load_study
-from sweeps.analysis.best import best_cells
 from sweeps.analysis.table import score_names, trials_table
 from sweeps.commands.conclude import described
 from sweeps.scoring import udr as module
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study
+from tests.doubles.frames import best_cells
 from tests.doubles.studies import make_study, trials, write_result
 
 

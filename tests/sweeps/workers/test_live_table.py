@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sweeps.study.heartbeat import Heartbeat
 from sweeps.workers import live_table
-from sweeps.workers.live_table import Display, duration, line, panel
+from sweeps.workers.live_table import Display, line, panel
 from sweeps.workers.progress import BestCell, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
@@ -145,12 +145,3 @@ class TestInATerminal:
             monkeypatch.undo()
 
         assert [(2, b"\x1b[?25h\n")] == written
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0, "0:00"), (59.6, "1:00"), (3599.4, "59:59"), (3600, "1:00:00"), (None, "–")],
-)
-def test_durations(seconds: float | None, expected: str) -> None:
-    """Rounded once, so that no minute has 60 seconds."""
-    assert expected == duration(seconds)

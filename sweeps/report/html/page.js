@@ -1,6 +1,6 @@
 "use strict";
-const cells = JSON.parse(one("#cells").textContent);
-const embedded = JSON.parse(one("#embedded").textContent);
+const configurations = known("#configurations", []); // a section that failed is not there
+const embedded = known("#embedded", {});
 const viewer = one("#viewer");
 const tip = one("#tip");
 const KINDS = {
@@ -8,6 +8,11 @@ const KINDS = {
   animation: ["Every latent moving", "traversal.gif"],
   traversal: ["One latent a row, by KL", "traversal.png"],
 };
+
+function known(selector, otherwise) {
+  const element = one(selector);
+  return element ? JSON.parse(element.textContent) : otherwise;
+}
 
 function make(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
@@ -27,7 +32,7 @@ function pressable(element, press) {
   });
 }
 
-// Marks of cells: a group with the id ...cells-3-7 holds the marks of the cells 3 and 7
+// A group with the id ...marks-3-7 holds the marks of the configurations 3 and 7
 
 function wakeShown() {
   for (const chart of all(".charts:not([hidden])")) wakeMarks(chart);
@@ -36,29 +41,29 @@ function wakeShown() {
 function wakeMarks(chart) {
   if (chart.dataset.awake) return;
   chart.dataset.awake = "yes";
-  for (const group of all('g[id*="-cells-"]', chart)) {
-    const numbers = group.id.split("-cells-")[1].split("-").map(Number);
-    all("use, path", group).filter((mark) => !mark.closest("defs")).forEach((mark, index) => wake(mark, cells[numbers[index]], chart));
+  for (const group of all('g[id*="-marks-"]', chart)) {
+    const numbers = group.id.split("-marks-")[1].split("-").map(Number);
+    all("use, path", group).filter((mark) => !mark.closest("defs")).forEach((mark, index) => wake(mark, configurations[numbers[index]], chart));
   }
 }
 
-function wake(mark, cell, chart) {
-  if (!cell) return;
-  const said = (score) => [cell.title, cell.scores[score], cell.note].filter(Boolean).join("\n");
-  const tell = (x, y) => showTip(said(chart.dataset.score || one('[data-choice="score"]').value), x, y);
-  const hush = () => { tip.hidden = true; };
+function wake(mark, configuration, chart) {
+  if (!configuration) return;
+  const words = (score) => [configuration.title, configuration.scores[score], configuration.note].filter(Boolean).join("\n");
+  const show = (x, y) => showTip(words(chart.dataset.score || one('[data-choice="score"]')?.value), x, y);
+  const hide = () => { tip.hidden = true; };
   mark.classList.add("mark");
-  pressable(mark, () => view(cell));
-  mark.setAttribute("aria-label", said(chart.dataset.score).replaceAll("\n", ", "));
-  mark.addEventListener("mousemove", (event) => tell(event.clientX, event.clientY));
-  mark.addEventListener("mouseleave", hush);
+  pressable(mark, () => view(configuration));
+  mark.setAttribute("aria-label", words(chart.dataset.score).replaceAll("\n", ", "));
+  mark.addEventListener("mousemove", (event) => show(event.clientX, event.clientY));
+  mark.addEventListener("mouseleave", hide);
   mark.addEventListener("focus", () => {
     const { right, bottom } = mark.getBoundingClientRect();
-    if (mark.matches(":focus-visible")) tell(right, bottom); // not on a click, which opens the viewer
+    if (mark.matches(":focus-visible")) show(right, bottom); // not on a click, which opens the viewer
   });
-  mark.addEventListener("blur", hush);
-  mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hush(); });
-  mark.addEventListener("click", () => view(cell));
+  mark.addEventListener("blur", hide);
+  mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  mark.addEventListener("click", () => view(configuration));
 }
 
 function showTip(text, x, y) {
@@ -70,29 +75,30 @@ function showTip(text, x, y) {
   Object.assign(tip.style, { left: `${left + scrollX}px`, top: `${top + scrollY}px` });
 }
 
-// The viewer: pictures of any training, from this page or from the study's folder beside it
+// The viewer: pictures of any trial, from this page or from the study's folder beside it
 
-function view(cell, slug) {
+function view(configuration, slug) {
+  if (!configuration) return;
   tip.hidden = true;
-  one("#viewer-title").textContent = cell.title;
-  one('[data-part="scores"]').textContent = `${cell.summary} · ${cell.note}`;
-  one('[data-part="seeds"]').replaceChildren(...cell.trials.map((trial) => make("button", {
+  one("#viewer-title").textContent = configuration.title;
+  one('[data-part="scores"]').textContent = `${configuration.summary} · ${configuration.note}`;
+  one('[data-part="seeds"]').replaceChildren(...configuration.trials.map((trial) => make("button", {
     type: "button", textContent: trial.state === "complete" ? `seed ${trial.seed}: ${trial.score}` : `seed ${trial.seed}: ${trial.state}`,
-    onclick: () => viewTrial(cell, trial),
+    onclick: () => viewTrial(configuration, trial),
   })));
-  viewTrial(cell, cell.trials.find((trial) => trial.slug === slug) || cell.trials[0]);
+  viewTrial(configuration, configuration.trials.find((trial) => trial.slug === slug) || configuration.trials[0]);
   if (!viewer.open) viewer.showModal();
 }
 
 function viewRow(row) {
-  view(cells[row.dataset.cell], row.dataset.slug);
+  view(configurations[row.dataset.configuration], row.dataset.slug);
 }
 
-function viewTrial(cell, trial) {
-  all('[data-part="seeds"] button').forEach((button, index) => button.setAttribute("aria-pressed", String(cell.trials[index] === trial)));
+function viewTrial(configuration, trial) {
+  all('[data-part="seeds"] button').forEach((button, index) => button.setAttribute("aria-pressed", String(configuration.trials[index] === trial)));
   const shown = trial.state === "complete"
     ? Object.keys(KINDS).map((kind) => picture(trial, kind))
-    : [make("p", { className: "empty", textContent: `This training is ${trial.state}; it has no pictures.` })];
+    : [make("p", { className: "empty", textContent: `This trial is ${trial.state}; it has no pictures.` })];
   one('[data-part="pictures"]').replaceChildren(...shown);
 }
 
@@ -119,21 +125,21 @@ function address(slug, kind) {
 function sortBy(head) {
   const descending = head.getAttribute("aria-sort") === "ascending";
   const index = all("th", head.parentElement).indexOf(head);
-  const body = one("#trials tbody");
+  const body = one("#trial-table tbody");
   const value = (row) => row.cells[index].dataset.value ?? row.cells[index].textContent;
   const compare = (a, b) => {
     const [x, y] = [value(a), value(b)];
     if (x === "" || y === "") return (x === "") - (y === ""); // what is missing comes last
     return (descending ? -1 : 1) * (x - y || x.localeCompare(y, undefined, { numeric: true }));
   };
-  for (const other of all("#trials th")) other.removeAttribute("aria-sort");
+  for (const other of all("#trial-table th")) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", descending ? "descending" : "ascending");
   body.replaceChildren(...all("tr", body).sort(compare));
 }
 
 function filter() {
   const words = one("[data-filter]").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = all("#trials tbody tr");
+  const rows = all("#trial-table tbody tr");
   for (const row of rows) {
     const text = `${row.dataset.slug} ${row.cells[1].textContent}`.toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
@@ -152,16 +158,16 @@ function play(button) {
 
 for (const choice of all("[data-choice]")) choice.addEventListener("change", wakeShown);
 for (const button of all("[data-play]")) button.addEventListener("click", () => play(button));
-for (const button of all("button[data-cell]")) button.addEventListener("click", () => view(cells[button.dataset.cell], button.closest("article").dataset.slug));
-for (const head of all("#trials th")) {
+for (const button of all("button[data-configuration]")) button.addEventListener("click", () => view(configurations[button.dataset.configuration], button.closest("article").dataset.slug));
+for (const head of all("#trial-table th")) {
   const button = make("button", { type: "button" }, ...head.childNodes);
   button.addEventListener("click", () => sortBy(head));
   head.append(button);
 }
-for (const row of all("#trials tbody tr")) pressable(one("code", row), () => viewRow(row));
-one("#trials tbody").addEventListener("click", (event) => {
+for (const row of all("#trial-table tbody tr")) pressable(one("code", row), () => viewRow(row));
+one("#trial-table tbody")?.addEventListener("click", (event) => {
   if (!getSelection().toString()) viewRow(event.target.closest("tr"));
 });
-one("[data-filter]").addEventListener("input", filter);
+one("[data-filter]")?.addEventListener("input", filter);
 viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
 wakeShown();
