@@ -8,7 +8,7 @@ from bvae.trial import TrialFolder
 from sweeps.analysis import curve
 from sweeps.analysis.best import BetaRange
 from sweeps.analysis.sensitivity import flags
-from sweeps.analysis.summary import Cell, Digest
+from sweeps.analysis.summary import Cell, Summary
 from sweeps.analysis.verdict import Judgement
 from sweeps.labels import NOTHING, interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import Pictures, pictures_of
@@ -95,7 +95,7 @@ class GalleryEntry:
     pictures: Pictures
 
 
-def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
+def in_words(read: Summary, cell: Cell, *, score: str | None = None) -> Best:
     """Describe a cell by a score, the objective by default."""
     found = read.scores[score or read.objective][cell.number]
     return Best(
@@ -111,7 +111,7 @@ def in_words(read: Digest, cell: Cell, *, score: str | None = None) -> Best:
     )
 
 
-def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = None) -> Model:
+def best_model(read: Summary, cell: Cell, *, command: str, score: str | None = None) -> Model:
     """Return the cell's model with the highest score, and how to get it again."""
     trial, study = read.best_trial(cell, score=score), read.study
     return Model(
@@ -123,7 +123,7 @@ def best_model(read: Digest, cell: Cell, *, command: str, score: str | None = No
     )
 
 
-def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
+def score_answers(read: Summary, *, scores: Sequence[str], command: str) -> list[ScoreAnswer]:
     """Return the answer by every score; the first is shown until another one is chosen."""
     return [
         ScoreAnswer(
@@ -137,7 +137,7 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
     ]
 
 
-def best_answer(read: Digest, answers: Sequence[ScoreAnswer]) -> LineAnswer | None:
+def best_answer(read: Summary, answers: Sequence[ScoreAnswer]) -> LineAnswer | None:
     """Return what the objective says of the best cell's latent size, None if nothing is best."""
     number = None if read.overall is None else read.overall.number
     by_objective = [answer for answer in answers if answer.score == read.objective]
@@ -145,7 +145,7 @@ def best_answer(read: Digest, answers: Sequence[ScoreAnswer]) -> LineAnswer | No
     return next((line for line in found if line.best.number == number), None)
 
 
-def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
+def line_answers(read: Summary, *, score: str, command: str) -> list[LineAnswer]:
     """Return the best β of every latent size by a score, with the verdict on its curve.
 
     While trainings are to come, both go by the seeds that are there.
@@ -157,7 +157,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
     ]
 
 
-def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
+def gallery(read: Summary, *, command: str) -> list[GalleryEntry]:
     """Return the best model of the best cell of every latent size, with its pictures."""
     entries = []
     for cell in read.best:
@@ -167,7 +167,7 @@ def gallery(read: Digest, *, command: str) -> list[GalleryEntry]:
     return entries
 
 
-def _line_answer(read: Digest, cell: Cell, judged: Judgement, *, command: str) -> LineAnswer:
+def _line_answer(read: Summary, cell: Cell, judged: Judgement, *, command: str) -> LineAnswer:
     beyond = judged.next_beta
     return LineAnswer(
         judged=judged,
@@ -200,7 +200,7 @@ def span(low: float, high: float) -> str:
     return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
-def _next_command(read: Digest, cell: Cell, beta: float, command: str) -> str:
+def _next_command(read: Summary, cell: Cell, beta: float, command: str) -> str:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     trials = read.trials_of(cell)
     shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}

@@ -1,4 +1,4 @@
-"""Every chart of the page, drawn from a digest: which cells go where."""
+"""Every chart of the page, drawn from a summary: which cells go where."""
 
 import functools
 import math
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
-from sweeps.analysis.summary import Cell, Digest, digest
+from sweeps.analysis.summary import Cell, Summary, summarize
 from sweeps.labels import VARIANTS, score_label
 from sweeps.report import canvas, charts
 from sweeps.report.marks import HALF, WIDE, Box, Canvas, Line, Mark
@@ -46,7 +46,7 @@ def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart
         "heat_map": _heat,
         "tradeoff": _tradeoff,
     }
-    read = digest(study)
+    read = summarize(study)
     wanted = score or read.objective
     known = [one for one in (*read.score_names, "recon") if _has(read, one)]
     if name not in drawn:
@@ -78,11 +78,11 @@ def _save(chart: canvas.Chart, path: Path) -> Path:
     return path
 
 
-def _has(read: Digest, name: str) -> bool:
+def _has(read: Summary, name: str) -> bool:
     return any(score.n for score in read.scores[name])
 
 
-def charted(read: Digest) -> list[str]:
+def charted(read: Summary) -> list[str]:
     """Return the scores that have charts, the one shown first in front.
 
     Of a single cell only one has a chart. The objective is shown if any training has it: without
@@ -92,7 +92,7 @@ def charted(read: Digest) -> list[str]:
     return names if len(read.cells) > 1 else names[:1]
 
 
-def curves(read: Digest) -> list[Choice]:
+def curves(read: Summary) -> list[Choice]:
     """Draw the curve of every score over β and β_norm.
 
     Several facets stand side by side; scores of other codes are drawn small, for few choose them.
@@ -116,13 +116,13 @@ def curves(read: Digest) -> list[Choice]:
     ]
 
 
-def _shapes(read: Digest, score: str) -> dict[str, Canvas]:
+def _shapes(read: Summary, score: str) -> dict[str, Canvas]:
     if len(read.facets) > 1 or score.endswith(tuple(VARIANTS)):
         return {"half": HALF}
     return {"wide": WIDE, "narrow": HALF}
 
 
-def heat_maps(read: Digest) -> list[Choice]:
+def heat_maps(read: Summary) -> list[Choice]:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
     on = functools.cache(charts.HeatPaper)
     return [
@@ -142,7 +142,7 @@ def heat_maps(read: Digest) -> list[Choice]:
     ]
 
 
-def tradeoffs(read: Digest) -> list[Choice]:
+def tradeoffs(read: Summary) -> list[Choice]:
     """Draw every score against the reconstruction."""
     on = functools.cache(charts.TradeoffPaper)
     return [
@@ -188,7 +188,7 @@ def curve_chart(
     return chart
 
 
-def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
+def curve_line(read: Summary, cells: Sequence[Cell], *, label: str, score: str, x: str) -> Line:
     """Return the line of some cells of one latent size, with their single seeds and its floor."""
     floor = read.floor(cells[0], score) if cells else None
     return Line(
@@ -204,7 +204,7 @@ def curve_line(read: Digest, cells: Sequence[Cell], *, label: str, score: str, x
     )
 
 
-def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
+def seen(read: Summary, facet: str, *scores: str) -> list[Cell]:
     """Return the facet's cells that have these scores."""
     return [
         cell
@@ -214,7 +214,7 @@ def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
 
 
 def _curve(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,
@@ -230,7 +230,7 @@ def _curve(
     return curve_chart(lines, score=score, x=x, ticks=ticks, canvas=canvas, on=on)
 
 
-def _mark(read: Digest, cell: Cell, *, score: str, x: float) -> Mark:
+def _mark(read: Summary, cell: Cell, *, score: str, x: float) -> Mark:
     found = read.scores[score][cell.number]
     return Mark(
         cell=cell.number,
@@ -251,7 +251,7 @@ def _by_latent_dim(cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
 
 
 def _heat(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,
@@ -277,7 +277,7 @@ def _heat(
 
 
 def _tradeoff(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,

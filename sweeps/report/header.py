@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from sweeps.analysis.summary import Digest
+from sweeps.analysis.summary import Summary
 from sweeps.labels import duration, score_label
 from sweeps.study.manifest import Manifest
 
@@ -42,7 +42,7 @@ class Header:
     facts: list[Fact]
 
 
-def header(read: Digest, *, command: str) -> Header:
+def header(read: Summary, *, command: str) -> Header:
     """Describe a study as it stands."""
     counts = read.study.counts
     expected = counts["expected"]
@@ -64,7 +64,7 @@ def _unfinished(counts: dict[str, int]) -> str:
     return f"{counts['complete']} of {counts['expected']} trainings complete; {', '.join(missing)}."
 
 
-def _facts(read: Digest, command: str) -> list[Fact]:
+def _facts(read: Summary, command: str) -> list[Fact]:
     manifest = read.study.manifest
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lattice = f", scored on {manifest.lattice}" if manifest.lattice else ""
@@ -90,7 +90,7 @@ def _search(manifest: Manifest) -> str:
     return f"{search['n_trials']} trainings, {seeds} seed(s) for the cell in the lead, {sampler}"
 
 
-def _seeds_a_cell(read: Digest) -> str:
+def _seeds_a_cell(read: Summary) -> str:
     expected = [cell.n_expected for cell in read.cells]
     complete = Counter(trial.cell for trial in read.trials if trial.state == "complete")
     done = [complete[cell.number] for cell in read.cells]
@@ -115,7 +115,7 @@ def _parsed(written: str) -> datetime | None:
         return None
 
 
-def _training_time(read: Digest) -> str:
+def _training_time(read: Summary) -> str:
     seconds = [t.wall_time_s for t in read.trials if math.isfinite(t.wall_time_s)]
     if not seconds:
         return "none yet"
@@ -124,7 +124,7 @@ def _training_time(read: Digest) -> str:
     return f"{duration(sum(seconds))} of work, {duration(median(seconds))} a training ({words})"
 
 
-def _on_the_clock(read: Digest) -> list[Fact]:
+def _on_the_clock(read: Summary) -> list[Fact]:
     """Say how long it was from the start of the first training to the end of the last."""
     known = [
         (began.timestamp(), result.wall_time_s)

@@ -14,7 +14,7 @@ from pandas import DataFrame
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
-from sweeps.analysis.summary import Cell, Digest, Trial
+from sweeps.analysis.summary import Cell, Summary, Trial
 from sweeps.labels import number
 from sweeps.report.canvas import to_svg
 from sweeps.report.charts import kl_figure
@@ -50,12 +50,12 @@ class LatentView:
     rows: list[MapRow]
 
 
-def latent_views(read: Digest) -> list[LatentView]:
+def latent_views(read: Summary) -> list[LatentView]:
     """Look into the best model of the best cell of every latent size."""
     return [view for cell in read.best if (view := _view(read, cell))]
 
 
-def _view(read: Digest, cell: Cell) -> LatentView | None:
+def _view(read: Summary, cell: Cell) -> LatentView | None:
     trial = read.best_trial(cell)
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
@@ -75,7 +75,7 @@ def _view(read: Digest, cell: Cell) -> LatentView | None:
     )
 
 
-def latent_table(read: Digest) -> DataFrame | None:
+def latent_table(read: Summary) -> DataFrame | None:
     """Return a row for every latent of every trial of the best cells, None if none has codes.
 
     A latent is informative if a sample of it knows a twentieth of some factor's entropy; its mean
@@ -87,7 +87,7 @@ def latent_table(read: Digest) -> DataFrame | None:
     return DataFrame(rows) if rows else None
 
 
-def _latent_rows(read: Digest, cell: Cell, trial: Trial) -> list[dict[str, Any]]:
+def _latent_rows(read: Summary, cell: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
     codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from sweeps.analysis.budget import budget
+from sweeps.analysis.confirmation import confirmation
 from sweeps.analysis.curve import write_curve
-from sweeps.analysis.summary import Digest, digest
-from sweeps.commands.confirm import confirmation
+from sweeps.analysis.summary import Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report.answer import best_answer, best_model, gallery, in_words, score_answers
 from sweeps.report.claims import latent_claims, score_claims
@@ -32,7 +32,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     Returns:
         The path of the page.
     """
-    read = digest(study)
+    read = summarize(study)
     path = study.folder.page
     page = render(read, command=command or study.manifest.command, embed_all=embed_all)
     write_curve(study.folder.curve, read.curve)
@@ -40,7 +40,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     return path
 
 
-def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
+def render(read: Summary, *, command: str, embed_all: bool = False) -> str:
     """Return the page as text."""
     scores = charted(read)
     answers = score_answers(read, scores=scores, command=command)
@@ -76,7 +76,7 @@ def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
     )
 
 
-def _all_pictures(read: Digest) -> dict[str, dict[str, str]]:
+def _all_pictures(read: Summary) -> dict[str, dict[str, str]]:
     found = {
         trial.slug: pictures_of(read.study.trial_folder(trial.slug)).known for trial in read.trials
     }

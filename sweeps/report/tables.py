@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass
 
-from sweeps.analysis.summary import Cell, Digest, Trial
+from sweeps.analysis.summary import Cell, Summary, Trial
 from sweeps.analysis.table import LOSSES
 from sweeps.labels import VARIANTS, duration, number, score_label, score_text
 
@@ -43,7 +43,7 @@ class Failure:
     error: str
 
 
-def columns(read: Digest) -> list[Column]:
+def columns(read: Summary) -> list[Column]:
     """Return the columns of the table; scores of other codes stand in the CSV file only."""
     scores = [name for name in read.score_names if not name.endswith(tuple(VARIANTS))]
     return [
@@ -57,7 +57,7 @@ def columns(read: Digest) -> list[Column]:
 COORDINATES = {"beta": "β", "latent_dim": "latents", "seed": "seed"}
 
 
-def trial_rows(read: Digest) -> list[TrialRow]:
+def trial_rows(read: Summary) -> list[TrialRow]:
     """Return a row for every expected training."""
     shown = columns(read)
     return [
@@ -72,7 +72,7 @@ def trial_rows(read: Digest) -> list[TrialRow]:
     ]
 
 
-def failures(read: Digest) -> list[Failure]:
+def failures(read: Summary) -> list[Failure]:
     """Return the failed trainings."""
     return [
         Failure(trial.slug, trial.error or "no reason was recorded")
@@ -81,7 +81,7 @@ def failures(read: Digest) -> list[Failure]:
     ]
 
 
-def csv_address(read: Digest) -> str:
+def csv_address(read: Summary) -> str:
     """Return the frame as a `data:` address: a download without script or folder."""
     text = read.frame.to_csv(index=False, float_format="%.12g", lineterminator="\n")
     return f"data:text/csv;base64,{base64.b64encode(text.encode()).decode()}"

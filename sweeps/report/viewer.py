@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from sweeps.analysis.summary import Cell, CellScore, Digest
+from sweeps.analysis.summary import Cell, CellScore, Summary
 from sweeps.labels import VARIANTS, interval, number, score_label, score_text, seeds
 
 
@@ -25,12 +25,12 @@ class CellData(TypedDict):
     trials: list[TrialData]
 
 
-def viewer_data(read: Digest) -> list[CellData]:
+def viewer_data(read: Summary) -> list[CellData]:
     """Return every cell, in the order of their numbers."""
     return [_cell(read, cell) for cell in read.cells]
 
 
-def _cell(read: Digest, cell: Cell) -> CellData:
+def _cell(read: Summary, cell: Cell) -> CellData:
     facet = f"{cell.facet}, " if cell.facet else ""
     trials = sorted(
         (
@@ -67,6 +67,6 @@ def _said(score: CellScore, name: str) -> str:
     return f"{score_text(score.mean)} ({between}; {seeds(score.n, score=name)})"
 
 
-def _floor(read: Digest, cell: Cell, score: str) -> str:
+def _floor(read: Summary, cell: Cell, score: str) -> str:
     floor = read.floor(cell, score)
     return "" if floor is None else f"\nuntrained {score_text(floor.mean)}"

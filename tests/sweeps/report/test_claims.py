@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.claims import latent_claims, score_claims
 
 
 def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
     """Each score answers for itself, under its name; the first is shown."""
-    read = digest(make_study(trials_of()))
+    read = summarize(make_study(trials_of()))
     mig, beta_vae = score_claims(read, scores=("mig", "beta_vae"))
 
     assert [(one.score, one.shown) for one in (mig, beta_vae)] == [
@@ -24,7 +24,7 @@ def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
 
 def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
     """What the KL says does not go by a score; without codes it says nothing."""
-    read = digest(make_study(trials_of()))
+    read = summarize(make_study(trials_of()))
     by_score = score_claims(read, scores=("mig", "beta_vae"))
 
     assert not [one for scored in by_score for one in scored.claims if "KL" in one.claim]
@@ -34,7 +34,7 @@ def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
 def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
-    (found,) = score_claims(digest(make_study(trials)), scores=("mig",))
+    (found,) = score_claims(summarize(make_study(trials)), scores=("mig",))
 
     assert {claim.about for claim in found.claims} == {
         "model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents",

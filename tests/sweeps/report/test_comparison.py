@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.comparison import cell_differences, key_differences, render, write_comparison
 
 
@@ -49,7 +49,7 @@ def test_only_what_differs_is_listed(pair: Any) -> None:
 
 def test_differences_are_paired_by_seed(pair: Any) -> None:
     """The mean of the differences, with a t interval of their variance pooled over the cells."""
-    rows = cell_differences(digest(pair[0]), digest(pair[1]), score="mig")
+    rows = cell_differences(summarize(pair[0]), summarize(pair[1]), score="mig")
     assert [row.difference for row in rows] == ["+0.110", "+0.090"]
     assert [row.n_shared for row in rows] == [3, 3]
     # both cells deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
@@ -65,9 +65,9 @@ def test_seeds_of_one_study_only_do_not_count(make_study: Any, trials_of: Any) -
     first = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
     second = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
     third = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
-    (row,) = cell_differences(digest(first), digest(second), score="mig")
+    (row,) = cell_differences(summarize(first), summarize(second), score="mig")
     assert (row.n_shared, row.difference) == (1, "+0.000")
-    (row,) = cell_differences(digest(first), digest(third), score="mig")
+    (row,) = cell_differences(summarize(first), summarize(third), score="mig")
     assert (row.n_shared, row.difference) == (0, "–")
 
 
@@ -77,7 +77,7 @@ def test_two_seeds_have_one_udr(make_study: Any, trials_of: Any) -> None:
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, value in zip(studies, (0.2, 0.5), strict=True):
         write_udr(study, {trial.slug: value for trial in trials})
-    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
+    (row,) = cell_differences(*(summarize(study) for study in studies), score="udr")
     assert (row.difference, row.interval, row.is_clear) == ("+0.300", "–", False)
     assert row.n_shared == 2
 
@@ -89,7 +89,7 @@ def test_seeds_that_share_pairs_are_not_independent(make_study: Any, trials_of: 
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, own in zip(studies, values, strict=True):
         write_udr(study, {trial.slug: float(u) for trial, u in zip(trials, own, strict=True)})
-    (row,) = cell_differences(*(digest(study) for study in studies), score="udr")
+    (row,) = cell_differences(*(summarize(study) for study in studies), score="udr")
     half = stats.t.ppf(0.975, 2) * 4 * 0.04 / np.sqrt(3)
     assert (row.first, row.second, row.difference) == ("0.240", "0.540", "+0.300")
     assert row.interval == f"{0.3 - half:.3f} to {0.3 + half:.3f}"
@@ -113,7 +113,7 @@ def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, trials_of:
         make_study(trials, folder=name, image_size=size)
         for name, size in (("a", 1024), ("b", 4096))
     ]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert "only β_norm is compared" in text
     assert "β_norm 0.0195, 5 latents" in text
     assert "β 4, 5 latents" not in text
@@ -127,7 +127,7 @@ def test_other_protocol_is_a_warning(make_study: Any, trials_of: Any, protocol: 
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     first = make_study(trials, folder="a")
     second = make_study(trials, folder="b", protocol=protocol)
-    warned = "different protocols" in render(digest(first), digest(second))
+    warned = "different protocols" in render(summarize(first), summarize(second))
     assert warned == (protocol == "fast")
 
 
@@ -137,7 +137,7 @@ def test_nothing_in_common_is_said(make_study: Any, trials_of: Any) -> None:
         make_study(trials_of(betas=(4,), latent_dims=(size,), seeds=(0,)), folder=str(size))
         for size in (5, 10)
     ]
-    assert "in common" in render(*(digest(study) for study in studies))
+    assert "in common" in render(*(summarize(study) for study in studies))
 
 
 def test_objective_without_values_gives_way(
@@ -149,7 +149,7 @@ def test_objective_without_values_gives_way(
         trial.slug: result_of(trial, scores={"mig": float("nan"), "sap": 0.1}) for trial in trials
     }
     studies = [make_study(trials, folder=name, results=results) for name in ("a", "b")]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert "in common" not in text
     assert re.findall(r'<option value="(.*?)"( selected)?', text) == [("sap", " selected")]
     assert re.findall(r'<div class="scroll" data-score="(.*?)"( hidden)?', text) == [("sap", "")]
@@ -163,7 +163,7 @@ def test_score_cannot_name_itself_into_the_page(
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     results = {trial.slug: result_of(trial, scores={"mig": 0.2, name: 0.1}) for trial in trials}
     studies = [make_study(trials, folder=folder, results=results) for folder in ("a", "b")]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert name not in text
     assert text.count("<script") == 2
     assert "x&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -173,4 +173,4 @@ def test_names_are_escaped(make_study: Any, trials_of: Any) -> None:
     """Here too."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     studies = [make_study(trials, folder=name, name="<script>x") for name in ("a", "b")]
-    assert "<script>x" not in render(*(digest(study) for study in studies))
+    assert "<script>x" not in render(*(summarize(study) for study in studies))

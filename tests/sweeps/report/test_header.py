@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.header import header
 
 
 def facts(study: Any) -> dict[str, str]:
     """Return the facts of a study by name."""
-    found = header(digest(study), command="bvae -m beta=1,4")
+    found = header(summarize(study), command="bvae -m beta=1,4")
     return {fact.name: fact.value for fact in found.facts}
 
 
 def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
     """Shares add up, and what is missing is said."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
-    head = header(digest(make_study(trials, results={trials[0].slug: None})), command="bvae")
+    head = header(summarize(make_study(trials, results={trials[0].slug: None})), command="bvae")
     assert [(state.name, state.count) for state in head.states] == [("complete", 3), ("pending", 1)]
     assert sum(state.percent for state in head.states) == 100
     assert head.unfinished == "3 of 4 trainings complete; 1 pending."
@@ -25,7 +25,7 @@ def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
 
 def test_finished_study_has_nothing_missing(make_study: Any) -> None:
     """No word about an unfinished study where there is none."""
-    assert header(digest(make_study()), command="bvae").unfinished == ""
+    assert header(summarize(make_study()), command="bvae").unfinished == ""
 
 
 def test_facts_say_what_it_was_made_with(make_study: Any) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from sweeps.analysis.budget import budget
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best
 from sweeps.commands.conclude import best_line
 from sweeps.commands.confirm import confirm
@@ -305,7 +305,7 @@ class TestWhileSeedsAreMissing:
 
     def test_all_name_the_same_best(self, running: Any, capsys: Any) -> None:
         """`sweeps best`, budget, claims, flags and `confirm` speak of one configuration."""
-        read, answer = digest(running), best(running, score="mig")
+        read, answer = summarize(running), best(running, score="mig")
         confirm(running, dry_run=True)
         asked = capsys.readouterr().out
         (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
@@ -325,7 +325,7 @@ class TestWhileSeedsAreMissing:
 
     def test_claims_are_tested_on_the_page(self, running: Any) -> None:
         """Each latent size has its claims, of which none says that nothing is complete."""
-        (of_mig, *_) = score_claims(digest(running), scores=["mig"])
+        (of_mig, *_) = score_claims(summarize(running), scores=["mig"])
         answers = {one.claim: one.answer for one in of_mig.claims}
 
         assert 5 == len(of_mig.claims)

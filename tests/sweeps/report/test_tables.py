@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.tables import columns, csv_address, failures, trial_rows
 
 
 def test_row_has_an_entry_for_every_column(make_study: Any) -> None:
     """Coordinates, scores, losses, latents and time; numbers sort by their full value."""
     study = make_study()
-    read = digest(study)
+    read = summarize(study)
     names = [column.name for column in columns(read)]
     row = trial_rows(read)[0]
     entries = dict(zip(names, row.entries, strict=True))
@@ -28,7 +28,7 @@ def test_row_has_an_entry_for_every_column(make_study: Any) -> None:
 def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
     """A training that has not run has coordinates and no results."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    read = digest(make_study(trials, results={trials[0].slug: None}))
+    read = summarize(make_study(trials, results={trials[0].slug: None}))
     (row,) = trial_rows(read)
     assert row.state == "pending"
     assert [entry.value for entry in row.entries] == ["1", "5", "0", "", "", "", "", "", ""]
@@ -38,7 +38,7 @@ def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result
     """Scores of sampled codes would fill the table; the file has them."""
     (trial,) = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
     result = result_of(trial, scores={"mig": 0.1, "mig_sampled": 0.05})
-    read = digest(make_study([trial], results={trial.slug: result}))
+    read = summarize(make_study([trial], results={trial.slug: result}))
     assert "mig_sampled" not in [column.name for column in columns(read)]
     assert "mig_sampled" in read.frame.columns
 
@@ -46,7 +46,7 @@ def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result
 def test_file_holds_the_frame(make_study: Any) -> None:
     """What is downloaded can be read back."""
     study = make_study()
-    read = digest(study)
+    read = summarize(study)
     kind, _, data = csv_address(read).partition(",")
     table = pd.read_csv(io.BytesIO(base64.b64decode(data)))
     assert kind == "data:text/csv;base64"
@@ -62,7 +62,7 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
         trials[0].slug: result_of(trials[0], error="loss is NaN\n  at step 17", **failed),
         trials[1].slug: result_of(trials[1], error=None, **failed),
     }
-    found = failures(digest(make_study(trials, results=results)))
+    found = failures(summarize(make_study(trials, results=results)))
     assert [(failure.slug, failure.error) for failure in found] == [
         (trials[0].slug, "loss is NaN"),
         (trials[1].slug, "no reason was recorded"),
