@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.analysis.curve import Line
-from sweeps.analysis.summary import Digest, facet_name
+from sweeps.analysis.summary import Summary, facet_name
 from sweeps.analysis.verdict import Judgement, judge
 from sweeps.labels import NOTHING, number, span
 from sweeps.study.command import as_grid, quoted, sweep
@@ -47,7 +47,7 @@ class Check:
     text: str
 
 
-def budget(read: Digest, *, command: str) -> Budget:
+def budget(read: Summary, *, command: str) -> Budget:
     """Describe the budget of a study's complete trainings."""
     trained = _longer(read, command)
     root = read.study.folder.root
@@ -64,7 +64,7 @@ def _compare(root: Path) -> str:
     return f"sweeps report {quoted(root)} {quoted(root.with_name(root.name + ENDING))}"
 
 
-def budget_checks(first: Digest, second: Digest) -> list[Check]:
+def budget_checks(first: Summary, second: Summary) -> list[Check]:
     """Compare the best β of two studies that differ in nothing but the number of steps.
 
     It holds if by the longer one it lies at most one step of the shorter one's grid away. At the
@@ -119,11 +119,11 @@ def _steps(line: Line, before: float, after: float) -> float:
     return round(abs(float(places[1] - places[0])), 9) + is_beyond
 
 
-def _finished(read: Digest) -> list[Line]:
+def _finished(read: Summary) -> list[Line]:
     return [line.finished() for line in read.lines(read.objective) if line.complete.any()]
 
 
-def _images(read: Digest) -> str:
+def _images(read: Summary) -> str:
     done = read.population.trials[read.population.trials["state"] == "complete"]
     seen = pd.to_numeric(done["images_seen"]).dropna()
     if seen.empty:
@@ -132,7 +132,7 @@ def _images(read: Digest) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _changes(read: Digest, slugs: Sequence[str] | None = None) -> list[float]:
+def _changes(read: Summary, slugs: Sequence[str] | None = None) -> list[float]:
     """Return the relative changes that are known, of all complete trainings or of some."""
     trials = read.population.trials
     kept = trials["state"] == "complete"
@@ -149,14 +149,14 @@ def _change(changes: Sequence[float]) -> str:
     return f"{100 * median(changes):+.1f} % (median), {100 * largest:+.1f} % (largest)"
 
 
-def _falling(read: Digest) -> str:
+def _falling(read: Summary) -> str:
     own = [] if read.overall is None else [one.slug for one in read.trials_of(read.overall)]
     changes = _changes(read, own)
     fell = -median(changes) if changes else 0.0
     return f"{100 * fell:.1f} %" if fell > SETTLED else ""
 
 
-def _longer(read: Digest, command: str) -> str:
+def _longer(read: Summary, command: str) -> str:
     """Return the command that trains the best β and its neighbours for twice the steps."""
     best, study = read.overall, read.study
     steps = study.manifest.steps

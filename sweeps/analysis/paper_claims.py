@@ -43,7 +43,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Claim:
+class PaperClaim:
     """One claim, the answer, and the words, with an estimate and its 95 % interval if there is one.
 
     `latent_dim` is None where the claim is about all latent sizes at once.
@@ -65,7 +65,7 @@ def check_claims(
     score: str,
     n_factors: int | None = None,
     latents: pd.DataFrame | None = None,
-) -> tuple[Claim, ...]:
+) -> tuple[PaperClaim, ...]:
     """Check every claim by one score, separately for each value of the further axes.
 
     Args:
@@ -87,7 +87,9 @@ def check_claims(
     return tuple(claims)
 
 
-def larger_layers_want_larger_beta(found: Sequence[Line], n_factors: int | None = None) -> Claim:
+def larger_layers_want_larger_beta(
+    found: Sequence[Line], n_factors: int | None = None
+) -> PaperClaim:
     """Check that the best β grows with the latent size M: slope of log β on log M above 0.
 
     In raw β: β_norm = β·M/N has this slope plus one, and rises even at constant β. The slope is
@@ -106,7 +108,7 @@ def larger_layers_want_larger_beta(found: Sequence[Line], n_factors: int | None 
         as_many = f" of {enough} latents or more" if enough else ""
         lacking = f"takes two latent sizes{as_many} with complete configurations, has {len(able)}"
         text = "; ".join([lacking, *bests])
-        return Claim(name, found[0].axes, None, Answer.NOT_TESTABLE, text)
+        return PaperClaim(name, found[0].axes, None, Answer.NOT_TESTABLE, text)
     x = np.log([line.latent_dim for line in able])
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     slope = round(float(weights @ np.log([line.betas[_best(line)] for line in able])), 9) + 0.0
@@ -114,10 +116,10 @@ def larger_layers_want_larger_beta(found: Sequence[Line], n_factors: int | None 
     text = "; ".join([f"slope of log best β on log M {_numbers(slope, low, high)}", *bests])
     bounded = math.isfinite(low) or math.isfinite(high)
     answer = _answer(low, high) if bounded else Answer.NOT_TESTABLE
-    return Claim(name, found[0].axes, None, answer, text, slope, low, high)
+    return PaperClaim(name, found[0].axes, None, answer, text, slope, low, high)
 
 
-def reconstruction_costs_score(scores: Line, errors: Line) -> Claim:
+def reconstruction_costs_score(scores: Line, errors: Line) -> PaperClaim:
     """Check that the best-reconstructing cell r scores below the best: max_c μ_c − μ_r above 0.
 
     Simultaneous comparison with the best (Hsu, 1984): from max_c(d_c − t_max·se_c), at least 0,
@@ -144,7 +146,7 @@ def reconstruction_costs_score(scores: Line, errors: Line) -> Claim:
     return _of_line(scores, name, text, lost, low, high)
 
 
-def reconstruction_ranks_backwards(scores: Line, errors: Line) -> Claim:
+def reconstruction_ranks_backwards(scores: Line, errors: Line) -> PaperClaim:
     """Check that better reconstruction goes with a lower score: Spearman's ρ below 0.
 
     Over the cells with β ≤ best β only, since beyond it collapse ruins both. The best cell was
@@ -173,7 +175,7 @@ def reconstruction_ranks_backwards(scores: Line, errors: Line) -> Claim:
 
 def informative_latents_carry_the_kl(
     latents: pd.DataFrame, *, axes: Sequence[str] = ()
-) -> list[Claim]:
+) -> list[PaperClaim]:
     """Check that informative latents have a higher KL than the others, and these close to none.
 
     Trials are the units: within each, mean KL of the informative latents minus that of the
@@ -206,7 +208,7 @@ def noise_of_means(both: Floats) -> Floats:
     return np.moveaxis(pool[:, picks].mean(axis=-1), 0, 1)
 
 
-def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Claim:
+def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> PaperClaim:
     name = "informative latents have a high KL, the others almost none"
     trials = latents.pivot_table(
         index=["beta", "latent_dim", "seed"], columns="informative", values="kl_nats"
@@ -214,7 +216,7 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Claim
     mixed = trials.dropna() if {True, False} <= set(trials.columns) else trials.iloc[:0]
     if len(mixed) < 2:
         text = f"takes two trainings of the best cells with both kinds of latents, has {len(mixed)}"
-        return Claim(name, axes, None, Answer.NOT_TESTABLE, text)
+        return PaperClaim(name, axes, None, Answer.NOT_TESTABLE, text)
     busy, quiet = mixed[True].to_numpy(np.float64), mixed[False].to_numpy(np.float64)
     gap, others = _t_interval(busy - quiet), _t_interval(quiet)
     answer = _answer(*gap[1:])
@@ -227,7 +229,7 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Claim
         f"{_numbers(*others)} nats, in the {len(mixed)} of the best cells' {len(trials)} trainings "
         f"that have both kinds{unclear}"
     )
-    return Claim(name, axes, None, answer, text, *gap)
+    return PaperClaim(name, axes, None, answer, text, *gap)
 
 
 def _finished_pairs(curves: Curves, score: str) -> Iterator[tuple[Line, Line]]:
@@ -237,13 +239,13 @@ def _finished_pairs(curves: Curves, score: str) -> Iterator[tuple[Line, Line]]:
         yield scores.keep(keep), errors.keep(keep)
 
 
-def _of_line(line: Line, claim: str, text: str, *numbers: float, flip: bool = False) -> Claim:
+def _of_line(line: Line, claim: str, text: str, *numbers: float, flip: bool = False) -> PaperClaim:
     """Return a claim about one line; without numbers it is not testable."""
     answer = Answer.NOT_TESTABLE
     if numbers:
         _, low, high = numbers
         answer = _answer(-high, -low) if flip else _answer(low, high)
-    return Claim(claim, line.axes, line.latent_dim, answer, text, *numbers)
+    return PaperClaim(claim, line.axes, line.latent_dim, answer, text, *numbers)
 
 
 def _answer(low: float, high: float) -> Answer:

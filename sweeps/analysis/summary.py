@@ -40,7 +40,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Cell:
-    """One β and latent size within a facet; `number` is its place in `Digest.cells`."""
+    """One β and latent size within a facet; `number` is its place in `Summary.cells`."""
 
     number: int
     facet: str
@@ -66,7 +66,7 @@ class CellScore(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Digest:
+class Summary:
     """What every part of the report is made from.
 
     `frame` has every expected trial, for tables and counts; `population` the lines of those that
@@ -154,7 +154,7 @@ class Digest:
         return max(done, key=lambda trial: trial.values[score or self.objective])
 
 
-def digest(study: Study) -> Digest:
+def summarize(study: Study) -> Summary:
     """Read a study and compute its curve."""
     objective, axes = study.manifest.objective, study.manifest.axes
     names = tuple(dict.fromkeys((objective, *score_names(study))))
@@ -165,7 +165,7 @@ def digest(study: Study) -> Digest:
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
     population = Curves(ended(frame), axes) if study.left else everything
     best = _best(population.lines(objective), cells)
-    return Digest(
+    return Summary(
         study=study,
         frame=frame,
         population=population,

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.analysis.best import best_of
+from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import Cell
 from sweeps.analysis.sensitivity import flags
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.commands.conclude import described
-from sweeps.commands.confirm import Confirmation, confirmation
 from sweeps.labels import is_known, next_step, number, score_text
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
 from sweeps.report.words import beta_range
@@ -49,7 +49,7 @@ class StudyAnswer:
 
 def best(study: Study, *, score: str) -> StudyAnswer:
     """Return what a study, finished or not, says by one of its scores."""
-    read, command = digest(study), study.manifest.command
+    read, command = summarize(study), study.manifest.command
     lines = line_answers(read, score=score, command=command)
     best_cell = best_of(line.cell for line in lines)
     overall = next((line for line in lines if line.cell is best_cell), None)

@@ -7,10 +7,10 @@ from pathlib import Path
 from bvae.trial import TrialFolder
 from sweeps.analysis import curve
 from sweeps.analysis.budget import Budget, budget
+from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.sensitivity import Flag, flags
-from sweeps.analysis.summary import Cell, CellScore, Digest
+from sweeps.analysis.summary import Cell, CellScore, Summary
 from sweeps.analysis.verdict import Judgement
-from sweeps.commands.confirm import Confirmation, confirmation
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
@@ -83,7 +83,7 @@ class GalleryEntry:
     pictures: Mapping[str, str]
 
 
-def best_answer(read: Digest, *, command: str) -> BestAnswer | NotYet:
+def best_answer(read: Summary, *, command: str) -> BestAnswer | NotYet:
     """Return what the study answers by its objective."""
     best = read.overall
     if best is None:
@@ -103,7 +103,7 @@ def best_answer(read: Digest, *, command: str) -> BestAnswer | NotYet:
 
 
 def best_model(
-    read: Digest, configuration: Cell, *, command: str, score: str | None = None
+    read: Summary, configuration: Cell, *, command: str, score: str | None = None
 ) -> Model:
     """Return the configuration's model with the highest score, and how to get it again."""
     trial, study = read.best_trial(configuration, score=score), read.study
@@ -116,7 +116,9 @@ def best_model(
     )
 
 
-def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[ScoreAnswer] | None:
+def score_answers(
+    read: Summary, *, scores: Sequence[str], command: str
+) -> list[ScoreAnswer] | None:
     """Return the answer by every score; None where no trial has a score."""
     return [
         ScoreAnswer(
@@ -128,7 +130,7 @@ def score_answers(read: Digest, *, scores: Sequence[str], command: str) -> list[
     ] or None
 
 
-def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
+def line_answers(read: Summary, *, score: str, command: str) -> list[LineAnswer]:
     """Return the best β of every latent size by a score, with the verdict on its curve.
 
     While trials are to come, both go by the seeds that are there.
@@ -145,7 +147,7 @@ def line_answers(read: Digest, *, score: str, command: str) -> list[LineAnswer]:
     ]
 
 
-def gallery(read: Digest, *, command: str) -> list[GalleryEntry] | NotYet:
+def gallery(read: Summary, *, command: str) -> list[GalleryEntry] | NotYet:
     """Return the best model of the best configuration of every latent size, with its pictures."""
     entries = []
     for configuration in read.best:
@@ -157,7 +159,7 @@ def gallery(read: Digest, *, command: str) -> list[GalleryEntry] | NotYet:
 
 
 def _next_command(
-    read: Digest, configuration: Cell, beta: float | None, command: str
+    read: Summary, configuration: Cell, beta: float | None, command: str
 ) -> str | None:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     if beta is None:

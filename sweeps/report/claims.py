@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeps.analysis.paper_claims import Claim, check_claims, informative_latents_carry_the_kl
-from sweeps.analysis.summary import Digest
+from sweeps.analysis.paper_claims import PaperClaim, check_claims, informative_latents_carry_the_kl
+from sweeps.analysis.summary import Summary
 from sweeps.report.latents import latent_table
 
 
@@ -12,11 +12,11 @@ from sweeps.report.latents import latent_table
 class PaperClaims:
     """The claims by each score, and those about single latents, which are the same by any."""
 
-    by_score: Mapping[str, Sequence[Claim]]
-    of_latents: Sequence[Claim]
+    by_score: Mapping[str, Sequence[PaperClaim]]
+    of_latents: Sequence[PaperClaim]
 
 
-def paper_claims(read: Digest, *, scores: Sequence[str]) -> PaperClaims | None:
+def paper_claims(read: Summary, *, scores: Sequence[str]) -> PaperClaims | None:
     """Return the claims by every score; None where no trial has a score."""
     if not scores:
         return None
@@ -24,13 +24,13 @@ def paper_claims(read: Digest, *, scores: Sequence[str]) -> PaperClaims | None:
     return PaperClaims(by_score, _of_latents(read))
 
 
-def _of_score(read: Digest, score: str) -> Sequence[Claim]:
+def _of_score(read: Summary, score: str) -> Sequence[PaperClaim]:
     manifest = read.study.manifest
     n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
     return check_claims(read.population, score=score, n_factors=n_factors)
 
 
-def _of_latents(read: Digest) -> Sequence[Claim]:
+def _of_latents(read: Summary) -> Sequence[PaperClaim]:
     latents = latent_table(read)
     if latents is None:
         return ()

@@ -14,7 +14,7 @@ from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
 from sweeps.analysis.budget import budget_checks
-from sweeps.analysis.summary import Cell, Digest, digest
+from sweeps.analysis.summary import Cell, Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
@@ -62,13 +62,13 @@ def write_comparison(first: Study, second: Study) -> Path:
     Returns:
         The path of the page.
     """
-    both = digest(first), digest(second)
+    both = summarize(first), summarize(second)
     path = second.folder.comparison(first.folder.name)
     write_atomically(path, render(*both))
     return path
 
 
-def render(first: Digest, second: Digest) -> str:
+def render(first: Summary, second: Summary) -> str:
     """Return the page as text."""
     scores = _shared_scores(first, second)
     comparable = first.study.manifest.image_size == second.study.manifest.image_size
@@ -121,7 +121,7 @@ def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
 
 
 def configuration_differences(
-    first: Digest, second: Digest, *, score: str
+    first: Summary, second: Summary, *, score: str
 ) -> list[ConfigurationDifference]:
     """Return second − first for every configuration that both have, line by line.
 
@@ -169,11 +169,11 @@ def _line_differences(
     ]
 
 
-def _protocol(read: Digest) -> tuple[str, str | None]:
+def _protocol(read: Summary) -> tuple[str, str | None]:
     return read.study.manifest.protocol, read.study.manifest.lattice
 
 
-def _pairs(first: Digest, second: Digest, line: LineKey, score: str) -> list[tuple[Cell, Cell]]:
+def _pairs(first: Summary, second: Summary, line: LineKey, score: str) -> list[tuple[Cell, Cell]]:
     """Return the configurations of a line that both have, by β."""
     own = {configuration.beta: configuration for configuration in _line(second, line, score)}
     return [
@@ -184,7 +184,7 @@ def _pairs(first: Digest, second: Digest, line: LineKey, score: str) -> list[tup
 
 
 def _paired(
-    first: Digest, second: Digest, pairs: Sequence[tuple[Cell, Cell]], score: str
+    first: Summary, second: Summary, pairs: Sequence[tuple[Cell, Cell]], score: str
 ) -> _Paired:
     by_seed = [(_by_seed(first, a, score), _by_seed(second, b, score)) for a, b in pairs]
     seeds = sorted({seed for both in by_seed for own in both for seed in own})
@@ -194,7 +194,7 @@ def _paired(
     return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
 
 
-def _by_seed(read: Digest, configuration: Cell, score: str) -> Mapping[int, float]:
+def _by_seed(read: Summary, configuration: Cell, score: str) -> Mapping[int, float]:
     return {
         trial.seed: trial.values[score]
         for trial in read.trials_of(configuration)
@@ -203,7 +203,13 @@ def _by_seed(read: Digest, configuration: Cell, score: str) -> Mapping[int, floa
 
 
 def _drawings(
-    first: Digest, second: Digest, *, score: str, x: str, name: str, on: Callable[..., CurveCanvas]
+    first: Summary,
+    second: Summary,
+    *,
+    score: str,
+    x: str,
+    name: str,
+    on: Callable[..., CurveCanvas],
 ) -> list[Drawing]:
     """Draw a chart for every line that both studies have, A and B on it."""
     return [
@@ -220,8 +226,8 @@ def _drawings(
 
 
 def _overlay(
-    first: Digest,
-    second: Digest,
+    first: Summary,
+    second: Summary,
     line: LineKey,
     *,
     score: str,
@@ -236,19 +242,19 @@ def _overlay(
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=HALF, on=on)
 
 
-def _shared_scores(first: Digest, second: Digest) -> list[str]:
+def _shared_scores(first: Summary, second: Summary) -> list[str]:
     """Return the scores that can be laid over each other somewhere."""
     names = [name for name in first.score_names if name in second.score_names]
     return [name for name in names if _shared_lines(first, second, name)]
 
 
-def _shared_lines(first: Digest, second: Digest, score: str) -> list[LineKey]:
+def _shared_lines(first: Summary, second: Summary, score: str) -> list[LineKey]:
     own = {(c.facet, c.latent_dim) for f in second.facets for c in seen(second, f, score)}
     lines = [(c.facet, c.latent_dim) for f in first.facets for c in seen(first, f, score)]
     return [line for line in dict.fromkeys(lines) if line in own]
 
 
-def _line(read: Digest, line: LineKey, score: str) -> list[Cell]:
+def _line(read: Summary, line: LineKey, score: str) -> list[Cell]:
     facet, latent_dim = line
     return [
         configuration

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Cell, Digest, digest
+from sweeps.analysis.summary import Cell, Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report import canvas, charts
 from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
@@ -48,7 +48,7 @@ def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart
         "heat_map": _heat,
         "tradeoff": _tradeoff,
     }
-    read = digest(study)
+    read = summarize(study)
     wanted = score or read.objective
     known = [one for one in (*read.score_names, "recon") if _has(read, one)]
     if name not in drawn:
@@ -82,11 +82,11 @@ def _save(chart: canvas.Chart, path: Path) -> Path:
     return path
 
 
-def _has(read: Digest, name: str) -> bool:
+def _has(read: Summary, name: str) -> bool:
     return any(score.n for score in read.scores[name])
 
 
-def charted(read: Digest) -> list[str]:
+def charted(read: Summary) -> list[str]:
     """Return the scores that have charts, the one shown first in front.
 
     Of a single configuration only one has a chart. The objective is shown if any trial has
@@ -96,7 +96,7 @@ def charted(read: Digest) -> list[str]:
     return names if len(read.cells) > 1 else names[:1]
 
 
-def curves(read: Digest) -> list[Choice] | NotYet:
+def curves(read: Summary) -> list[Choice] | NotYet:
     """Draw the curve of every score over β and β_norm.
 
     Several facets stand side by side; scores of other representations are drawn small, for few
@@ -123,13 +123,13 @@ def curves(read: Digest) -> list[Choice] | NotYet:
     ]
 
 
-def _shapes(read: Digest, score: str) -> dict[str, ChartSize]:
+def _shapes(read: Summary, score: str) -> dict[str, ChartSize]:
     if len(read.facets) > 1 or score_named(score).representation != "mean":
         return {"half": HALF}
     return {"wide": WIDE, "narrow": HALF}
 
 
-def heat_maps(read: Digest) -> list[Choice] | None:
+def heat_maps(read: Summary) -> list[Choice] | None:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
     if len(read.cells) < 2 or not charted(read):
         return None
@@ -151,7 +151,7 @@ def heat_maps(read: Digest) -> list[Choice] | None:
     ]
 
 
-def tradeoffs(read: Digest) -> list[Choice] | None:
+def tradeoffs(read: Summary) -> list[Choice] | None:
     """Draw every score against the reconstruction."""
     if len(read.cells) < 2 or not charted(read):
         return None
@@ -200,7 +200,7 @@ def curve_chart(
 
 
 def curve_line(
-    read: Digest, configurations: Sequence[Cell], *, label: str, score: str, x: str
+    read: Summary, configurations: Sequence[Cell], *, label: str, score: str, x: str
 ) -> Trace:
     """Return the line of one latent size, with its single seeds and the untrained baseline."""
     untrained = read.floor(configurations[0], score) if configurations else None
@@ -220,7 +220,7 @@ def curve_line(
     )
 
 
-def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
+def seen(read: Summary, facet: str, *scores: str) -> list[Cell]:
     """Return the facet's configurations that have these scores."""
     return [
         configuration
@@ -231,7 +231,7 @@ def seen(read: Digest, facet: str, *scores: str) -> list[Cell]:
 
 
 def _curve(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,
@@ -249,7 +249,7 @@ def _curve(
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
 
-def _mark(read: Digest, configuration: Cell, *, score: str, x: float) -> Mark:
+def _mark(read: Summary, configuration: Cell, *, score: str, x: float) -> Mark:
     found = read.scores[score][configuration.number]
     return Mark(
         configuration=configuration.number,
@@ -279,7 +279,7 @@ def _by_latent_dim(configurations: Sequence[Cell]) -> Iterator[tuple[str, list[C
 
 
 def _heat(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,
@@ -305,7 +305,7 @@ def _heat(
 
 
 def _tradeoff(
-    read: Digest,
+    read: Summary,
     facet: str,
     *,
     score: str,

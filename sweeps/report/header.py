@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sweeps.analysis.summary import Digest
+from sweeps.analysis.summary import Summary
 from sweeps.study.study import Study
 
 STATES = ("complete", "failed", "pruned", "running", "pending")
@@ -33,7 +33,7 @@ class Header:
     started: str
 
 
-def header(read: Digest, *, command: str) -> Header:
+def header(read: Summary, *, command: str) -> Header:
     """Describe a study as it stands."""
     study, counts = read.study, read.study.counts
     search = study.manifest.search

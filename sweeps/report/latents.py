@@ -15,7 +15,7 @@ from pandas import DataFrame
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
-from sweeps.analysis.summary import Cell, Digest, Trial
+from sweeps.analysis.summary import Cell, Summary, Trial
 from sweeps.labels import number
 from sweeps.report.canvas import to_svg
 from sweeps.report.charts import kl_figure
@@ -45,12 +45,12 @@ class LatentView:
     shares: Mapping[int, Sequence[float]]
 
 
-def latent_views(read: Digest) -> list[LatentView] | None:
+def latent_views(read: Summary) -> list[LatentView] | None:
     """Return the latents of the best model of every latent size; None if none has a KL."""
     return [view for configuration in read.best if (view := _view(read, configuration))] or None
 
 
-def _view(read: Digest, configuration: Cell) -> LatentView | None:
+def _view(read: Summary, configuration: Cell) -> LatentView | None:
     trial = read.best_trial(configuration)
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
@@ -68,7 +68,7 @@ def _view(read: Digest, configuration: Cell) -> LatentView | None:
     )
 
 
-def latent_table(read: Digest) -> DataFrame | None:
+def latent_table(read: Summary) -> DataFrame | None:
     """Return a row for every latent of every trial of the best configurations, if any.
 
     A latent is informative if a sample of it has a twentieth of some factor's entropy; its mean
@@ -86,7 +86,7 @@ def latent_table(read: Digest) -> DataFrame | None:
     return DataFrame(rows) if rows else None
 
 
-def _latent_rows(read: Digest, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
+def _latent_rows(read: Summary, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
     codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bvae.files import write_atomically
 from sweeps.analysis.curve import write_curve
-from sweeps.analysis.summary import Digest, digest
+from sweeps.analysis.summary import Summary, summarize
 from sweeps.report.answer import best_answer, gallery, score_answers
 from sweeps.report.claims import paper_claims
 from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
@@ -39,7 +39,7 @@ class Section(NamedTuple):
 
     name: str
     title: str
-    show: Callable[[Digest, Options], object]
+    show: Callable[[Summary, Options], object]
 
 
 SECTIONS = (
@@ -90,7 +90,7 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     Returns:
         The path of the page.
     """
-    read = digest(study)
+    read = summarize(study)
     path = study.folder.page
     page = render(read, command=command or study.manifest.command, embed_all=embed_all)
     write_curve(study.folder.curve, read.curve)
@@ -98,14 +98,14 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     return path
 
 
-def render(read: Digest, *, command: str, embed_all: bool = False) -> str:
+def render(read: Summary, *, command: str, embed_all: bool = False) -> str:
     """Return the page as text; a section that fails is a note, and the others stand."""
     options = Options(command, embed_all)
     parts = {section.name: _part(section, read, options) for section in SECTIONS}
     return template("page.html").render(title=read.study.name, parts=parts)
 
 
-def _part(section: Section, read: Digest, options: Options) -> Markup:
+def _part(section: Section, read: Summary, options: Options) -> Markup:
     try:
         return _shown(section, read, section.show(read, options))
     except Exception as error:  # whatever is wrong with one section, the others can be read
@@ -114,7 +114,7 @@ def _part(section: Section, read: Digest, options: Options) -> Markup:
         return _reason(section, reason)
 
 
-def _shown(section: Section, read: Digest, view: object) -> Markup:
+def _shown(section: Section, read: Summary, view: object) -> Markup:
     if view is None:
         return Markup()
     if isinstance(view, NotYet):

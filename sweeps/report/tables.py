@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Digest, Trial
+from sweeps.analysis.summary import Summary, Trial
 from sweeps.analysis.table import LOSSES
 from sweeps.labels import COLUMNS, score_label
 
@@ -24,13 +24,13 @@ class TrialTable:
     csv: str
 
 
-def trial_table(read: Digest) -> TrialTable:
+def trial_table(read: Summary) -> TrialTable:
     """Return the table; scores of other representations stand in the CSV file only."""
     rows = [(trial, _numbers(read, trial)) for trial in read.trials]
     return TrialTable(columns(read), rows, csv_address(read))
 
 
-def columns(read: Digest) -> dict[str, str]:
+def columns(read: Summary) -> dict[str, str]:
     """Return the heads of the table's columns by name."""
     scores = [name for name in read.score_names if score_named(name).representation == "mean"]
     heads = {name: score_label(name) for name in (*scores, *LOSSES)}
@@ -42,18 +42,18 @@ def columns(read: Digest) -> dict[str, str]:
     )
 
 
-def failures(read: Digest) -> list[Trial] | None:
+def failures(read: Summary) -> list[Trial] | None:
     """Return the failed trials, None if there are none."""
     return [trial for trial in read.trials if trial.state == "failed"] or None
 
 
-def csv_address(read: Digest) -> str:
+def csv_address(read: Summary) -> str:
     """Return the frame as a `data:` address: a download without script or folder."""
     text = read.frame.to_csv(index=False, float_format="%.12g", lineterminator="\n")
     return f"data:text/csv;base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def _numbers(read: Digest, trial: Trial) -> dict[str, float]:
+def _numbers(read: Summary, trial: Trial) -> dict[str, float]:
     configuration = read.cells[trial.cell]
     return {
         **trial.values,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Cell, Digest
+from sweeps.analysis.summary import Cell, Summary
 from sweeps.labels import interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import pictures_of
 
@@ -28,18 +28,18 @@ class ViewerData:
     pictures: Mapping[str, Mapping[str, str]]
 
 
-def viewer_data(read: Digest, *, embed_all: bool = False) -> ViewerData:
+def viewer_data(read: Summary, *, embed_all: bool = False) -> ViewerData:
     """Return every configuration, and with `embed_all` the pictures of all trials."""
     configurations = [_configuration(read, configuration) for configuration in read.cells]
     return ViewerData(configurations, _all_pictures(read) if embed_all else {})
 
 
-def _all_pictures(read: Digest) -> dict[str, dict[str, str]]:
+def _all_pictures(read: Summary) -> dict[str, dict[str, str]]:
     found = {trial.slug: pictures_of(read.study.trial_folder(trial.slug)) for trial in read.trials}
     return {slug: pictures for slug, pictures in found.items() if pictures}
 
 
-def _configuration(read: Digest, configuration: Cell) -> ConfigurationData:
+def _configuration(read: Summary, configuration: Cell) -> ConfigurationData:
     facet = f"{configuration.facet}, " if configuration.facet else ""
     recon = read.scores["recon"][configuration.number].mean
     return ConfigurationData(
@@ -56,14 +56,14 @@ def _configuration(read: Digest, configuration: Cell) -> ConfigurationData:
     )
 
 
-def _in_words(read: Digest, configuration: Cell, name: str) -> str:
+def _in_words(read: Summary, configuration: Cell, name: str) -> str:
     score, untrained = read.scores[name][configuration.number], read.floor(configuration, name)
     between = interval(score.low, score.high)
     text = f"{score_label(name)} {score_text(score.mean)} ({between}; {seeds(score.n, name)})"
     return text if untrained is None else f"{text}\nuntrained {score_text(untrained.mean)}"
 
 
-def _trials(read: Digest, configuration: Cell) -> list[dict[str, str | int]]:
+def _trials(read: Summary, configuration: Cell) -> list[dict[str, str | int]]:
     """Return the trials of a configuration, the complete ones first: they have pictures."""
     ordered = sorted(read.trials_of(configuration), key=lambda t: (t.state != "complete", t.seed))
     return [

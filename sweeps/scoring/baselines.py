@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.data.datasets import ImageDataset, open_dataset
 from bvae.data.lattice import FactorLattice
+from sweeps.scoring.untrained import N_ENCODERS
 
 # scikit-learn, LightGBM (with the scores) and torch take seconds to load, which the other
 # subcommands, whose parser needs the module of this one, need not pay.
@@ -29,7 +30,7 @@ GROUND_TRUTH, PCA_10, ICA_10, RAW_PIXELS = "ground truth", "PCA-10", "ICA-10", "
 
 N_COMPONENTS = 10
 N_TURNS = 5  # seeds of FastICA: one would not show that it has two answers
-N_ENCODERS = 3
+
 NETWORK = "higgins"  # the paper's encoder, at 64 pixels
 
 Codes = NDArray[np.float32]

@@ -73,6 +73,6 @@ def flags(
 
 def check_claims(
     frame: pd.DataFrame, *, score: str, axes: Sequence[str] = (), **more: Any
-) -> tuple[paper_claims.Claim, ...]:
+) -> tuple[paper_claims.PaperClaim, ...]:
     """The claims as a table answers them."""
     return paper_claims.check_claims(Curves(frame, axes), score=score, **more)

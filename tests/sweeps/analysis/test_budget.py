@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sweeps.analysis.budget import budget, budget_checks
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.comparison import render
 from sweeps.report.page import write_report
 
@@ -45,14 +45,14 @@ def test_images_and_change_of_the_loss_are_said(
         for trial, change, seen in zip(trials, changes, (64000, 64000, 128000, 64000), strict=True)
     }
     results[trials[2].slug] |= {"state": "failed", "attempt": 3, "scores": {}}
-    found = budget(digest(make_study(trials, results=results)), command="bvae -m beta=1,4")
+    found = budget(summarize(make_study(trials, results=results)), command="bvae -m beta=1,4")
     assert found.images == "64,000"
     assert found.change == "-0.4 % (median), -3.0 % (largest)"
 
 
 def test_older_results_know_no_change(make_study: Any) -> None:
     """Then nothing is said of it, and nothing is called unsettled."""
-    found = budget(digest(make_study()), command="bvae -m")
+    found = budget(summarize(make_study()), command="bvae -m")
     assert (found.change, found.falling) == ("–", "")
 
 
@@ -62,7 +62,7 @@ def test_best_cell_that_still_learns_is_the_best_at_this_budget(
 ) -> None:
     """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
     study = make_trained("quick", 1000, 16, loss_change=change)
-    found = budget(digest(study), command="bvae -m experiment=quick beta=1,4,16,64")
+    found = budget(summarize(study), command="bvae -m experiment=quick beta=1,4,16,64")
     page = write_report(study).read_text("utf-8")
     assert found.falling == falling
     assert ("best β at this budget" in page) == bool(falling)
@@ -79,7 +79,7 @@ def test_nothing_to_compare_has_no_command(make_study: Any, trials_of: Any) -> N
         trials_of(betas=(4,), latent_dims=(5,), seeds=(0,)), base={"trainer.max_steps": 10}
     )
     for study in (one, make_study(folder="b")):
-        assert budget(digest(study), command="bvae -m").command == ""
+        assert budget(summarize(study), command="bvae -m").command == ""
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_best_beta_holds_or_moves_when_trained_longer(
 ) -> None:
     """More than one step of the shorter study's grid is a move, and both β are said."""
     short, long = make_trained("a", 1000, 4), make_trained("b", 2000, peak, betas)
-    (check,) = budget_checks(digest(short), digest(long))
+    (check,) = budget_checks(summarize(short), summarize(long))
     assert (check.place, check.answer) == ("5 latents", answer)
     assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in check.text
     assert f"{peak:g} (of those tried {peak:g}, " in check.text
     assert check.text.endswith("after 128,000")
     assert ("best β at this budget" in check.text) == (answer == "moves")
-    assert budget_checks(digest(long), digest(short)) == [check]
-    assert "when trained longer?" in render(digest(short), digest(long))
+    assert budget_checks(summarize(long), summarize(short)) == [check]
+    assert "when trained longer?" in render(summarize(short), summarize(long))
 
 
 def test_other_differences_are_no_budget_check(make_trained: Any, make_study: Any) -> None:
@@ -113,5 +113,5 @@ def test_other_differences_are_no_budget_check(make_trained: Any, make_study: An
     short = make_trained("a", 1000, 4)
     other = make_study(folder="b", base={"trainer.max_steps": 2000, "optimizer.lr": 0.1})
     same = make_study(folder="c", base={"trainer.max_steps": 1000})
-    assert budget_checks(digest(short), digest(other)) == []
-    assert budget_checks(digest(short), digest(same)) == []
+    assert budget_checks(summarize(short), summarize(other)) == []
+    assert budget_checks(summarize(short), summarize(same)) == []

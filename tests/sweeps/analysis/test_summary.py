@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweeps.analysis import curve, table
-from sweeps.analysis.summary import digest, facet_name
+from sweeps.analysis.summary import facet_name, summarize
 from sweeps.analysis.table import LOSSES
 from sweeps.report.page import write_report
 from sweeps.scoring.untrained import Floor, Level, write_floors
@@ -16,7 +16,7 @@ from sweeps.statistics import inverted_u
 
 def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
     """Every trial trials at the cell with its own β and latent size, every cell at its trials."""
-    read = digest(make_study())
+    read = summarize(make_study())
     assert [cell.number for cell in read.cells] == list(range(6))
     for trial in read.trials:
         cell = read.cells[trial.cell]
@@ -26,7 +26,7 @@ def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
 
 def test_scores_are_those_of_the_trials(make_study: Any) -> None:
     """A cell's mean is the mean over its trials; losses are there beside the scores."""
-    read = digest(make_study())
+    read = summarize(make_study())
 
     assert len(read.cells) > 1
     for name in ("mig", "beta_vae", "recon"):
@@ -37,13 +37,13 @@ def test_scores_are_those_of_the_trials(make_study: Any) -> None:
 
 def test_collapsed_cells_are_known(make_study: Any) -> None:
     """At β = 64 no latent of the synthetic study is active."""
-    read = digest(make_study())
+    read = summarize(make_study())
     assert {cell.beta for cell in read.cells if cell.collapsed} == {64.0}
 
 
 def test_best_has_the_highest_mean(make_study: Any) -> None:
     """One best cell for each latent size, and the best of these."""
-    read = digest(make_study())
+    read = summarize(make_study())
     assert [(cell.latent_dim, cell.beta) for cell in read.best] == [(5, 4.0), (10, 4.0)]
     means = {cell: read.scores["mig"][cell.number].mean for cell in read.best}
     assert read.overall == max(means, key=lambda cell: means[cell])
@@ -52,7 +52,7 @@ def test_best_has_the_highest_mean(make_study: Any) -> None:
 def test_unfinished_study_has_a_best_so_far(make_study: Any, trials_of: Any) -> None:
     """While trainings are to come, cells compete with the seeds they have."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    read = digest(make_study(trials, results={trials[-1].slug: None, trials[-2].slug: None}))
+    read = summarize(make_study(trials, results={trials[-1].slug: None, trials[-2].slug: None}))
     assert read.in_progress
     assert read.overall is not None
     assert read.overall.beta == 4.0
@@ -65,7 +65,7 @@ def test_failed_seed_keeps_a_cell_from_being_best(
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     failed = next(trial for trial in trials if trial.values["beta"] == 4)
     result = result_of(failed, state="failed", scores={}, attempt=3, error="no memory\ntrace")
-    read = digest(make_study(trials, results={failed.slug: result}))
+    read = summarize(make_study(trials, results={failed.slug: result}))
     assert read.overall is not None
     assert read.overall.beta == 0.25
     assert [t.error for t in read.trials if t.state == "failed"] == ["no memory"]
@@ -80,7 +80,7 @@ def test_cell_that_was_given_up_is_not_best_so_far(
     by_slug = {trial.slug: trial for trial in trials}
     last = "beta=4,latent_dim=5,seed=1"
     ended = result_of(by_slug[last], state=state, attempt=3, error="no memory")
-    read = digest(make_study(trials, results={last: ended, "beta=16,latent_dim=5,seed=1": None}))
+    read = summarize(make_study(trials, results={last: ended, "beta=16,latent_dim=5,seed=1": None}))
     assert read.in_progress
     assert read.overall is not None
     assert read.overall.beta == 16
@@ -89,7 +89,7 @@ def test_cell_that_was_given_up_is_not_best_so_far(
 def test_nothing_complete_has_no_best(make_study: Any, trials_of: Any) -> None:
     """A study that has just begun can be read."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    read = digest(make_study(trials, results={trials[0].slug: None}))
+    read = summarize(make_study(trials, results={trials[0].slug: None}))
     assert read.overall is None
     assert math.isnan(read.scores["mig"][0].mean)
     assert read.score_names == ["mig"]
@@ -98,7 +98,7 @@ def test_nothing_complete_has_no_best(make_study: Any, trials_of: Any) -> None:
 def test_further_axes_make_facets(make_study: Any, trials_of: Any) -> None:
     """Each value of a further axis has cells of its own."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    read = digest(make_study(trials))
+    read = summarize(make_study(trials))
     assert read.facets == ["model=conv", "model=mlp"]
     assert len(read.best) == 2
 
@@ -118,7 +118,7 @@ def test_best_of_another_score(make_study: Any, trials_of: Any, result_of: Any) 
         trial.slug: result_of(trial, scores={"mig": mig, "sap": 1 - mig})
         for trial, mig in zip(trials, (0.1, 0.3), strict=True)
     }
-    read = digest(make_study(trials, results=results))
+    read = summarize(make_study(trials, results=results))
     assert [cell.beta for cell in read.best_by("mig")] == [4.0]
     assert [cell.beta for cell in read.best_by("sap")] == [1.0]
 
@@ -132,7 +132,7 @@ def test_floors_belong_to_facets(make_study: Any, trials_of: Any) -> None:
         for model, protocol in (("conv", "locatello2019"), ("mlp", "kim2018"))
     )
     write_floors(study.folder.floors, [conv, mlp])
-    assert digest(study).floors == {("model=conv", 5): conv}
+    assert summarize(study).floors == {("model=conv", 5): conv}
 
 
 def test_a_page_computes_every_line_once(

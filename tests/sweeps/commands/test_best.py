@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps import load_study
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.report.answer import line_answers
 from sweeps.report.words import beta_range
@@ -55,7 +55,7 @@ class TestInLines:
 
     def test_it_is_what_the_report_says(self, study: Study) -> None:
         """The words are those of the page."""
-        (of_report,) = line_answers(digest(study), score="mig", command=study.manifest.command)
+        (of_report,) = line_answers(summarize(study), score="mig", command=study.manifest.command)
         said = "\n".join(in_lines(best(study, score="mig")))
 
         assert of_report.judged.best_range is not None

@@ -15,8 +15,7 @@ from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import load_study
-from sweeps.analysis.curve import cell
-from sweeps.commands.confirm import (
+from sweeps.analysis.confirmation import (
     Answer,
     Confirmation,
     Gap,
@@ -25,6 +24,7 @@ from sweeps.commands.confirm import (
     gaps,
     requested,
 )
+from sweeps.analysis.curve import cell
 from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
 from tests.doubles.frames import best_cells

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.answer import (
     BestAnswer,
     ScoreAnswer,
@@ -29,7 +29,7 @@ def answers_of(read: Any, *, scores: Sequence[str]) -> list[ScoreAnswer]:
 
 def test_best_model_has_the_highest_score(make_study: Any) -> None:
     """Of the best cell's seeds, the one with the highest objective; its command and weights."""
-    read = digest(make_study())
+    read = summarize(make_study())
     assert read.overall is not None
     model = best_model(read, read.overall, command="bvae -m experiment=quick")
     scores = {t.seed: t.values["mig"] for t in read.trials_of(read.overall)}
@@ -44,13 +44,13 @@ def test_absent_weights_have_no_path(make_study: Any) -> None:
     study = make_study()
     for weights in study.folder.root.glob("trials/*/checkpoints/last.ckpt"):
         weights.unlink()
-    read = digest(study)
+    read = summarize(study)
     assert best_model(read, read.best[0], command="bvae -m").checkpoint == ""
 
 
 def test_every_latent_size_has_an_answer(make_study: Any, trials_of: Any) -> None:
     """A clear inverted U is called one; nothing is to be tried next."""
-    answers = line_answers(digest(make_study(trials_of())), score="mig", command="bvae -m")
+    answers = line_answers(summarize(make_study(trials_of())), score="mig", command="bvae -m")
     assert [answer.cell.latent_dim for answer in answers] == [5, 10]
     assert {answer.judged.verdict for answer in answers} == {"yes"}
     assert {answer.next_command for answer in answers} == {None}
@@ -60,7 +60,7 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
     make_study: Any, trials_of: Any
 ) -> None:
     """By the objective; where nothing is best, the reason is said."""
-    read = digest(make_study(trials_of()))
+    read = summarize(make_study(trials_of()))
     found = best_answer(read, command="bvae -m")
     assert isinstance(found, BestAnswer)
     assert found.line is not None
@@ -68,7 +68,7 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
     assert found.score.mean == found.line.cell.mean
 
     late = {trial.slug: None for trial in trials_of()}
-    waiting = digest(make_study(trials_of(), folder="waiting", results=late))
+    waiting = summarize(make_study(trials_of(), folder="waiting", results=late))
     reason = best_answer(waiting, command="bvae -m")
     assert isinstance(reason, NotYet)
     assert "every seed" in reason.reason
@@ -77,7 +77,7 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
 def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: Any) -> None:
     """Where the score still rises at the largest β, the command adds a larger one."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    read = digest(make_study(trials))
+    read = summarize(make_study(trials))
     (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
     assert answer.judged.next_beta == 2
     expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
@@ -87,7 +87,7 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: An
 def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> None:
     """A range that reaches the end of the grid says so; the confidence is of those tried."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    (answer,) = line_answers(digest(make_study(trials)), score="mig", command="bvae -m")
+    (answer,) = line_answers(summarize(make_study(trials)), score="mig", command="bvae -m")
     assert answer.judged.best_range is not None
     assert answer.judged.best_range.open_high
     assert not answer.judged.best_range.open_low
@@ -96,7 +96,7 @@ def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> 
 def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) -> None:
     """A size that is not given stands beside one that is; each has its answer, by its name."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1), resolution=(None, 32))
-    (answer,) = answers_of(digest(make_study(trials)), scores=("mig",))
+    (answer,) = answers_of(summarize(make_study(trials)), scores=("mig",))
 
     assert [line.configuration.facet for line in answer.lines] == [
         "resolution=32",
@@ -106,7 +106,7 @@ def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) ->
 
 def test_single_beta_was_not_chosen(make_study: Any, trials_of: Any) -> None:
     """Where nothing else was tried, none is called best with any confidence."""
-    read = digest(make_study(trials_of(betas=(4,), latent_dims=(5,))))
+    read = summarize(make_study(trials_of(betas=(4,), latent_dims=(5,))))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert answer.judged.best_range is None
 
@@ -115,7 +115,7 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
     """Of a study in progress the seeds that are there choose and judge: one story, not two."""
     trials = trials_of(latent_dims=(5,))
     late = {p.slug: None for p in trials if p.values["seed"] == 2 and p.values["beta"] > 0.25}
-    read = digest(make_study(trials, results=late))
+    read = summarize(make_study(trials, results=late))
     (answer,) = line_answers(read, score="mig", command="bvae -m")
     assert read.in_progress
     assert (answer.cell.beta, answer.judged.verdict) == (4, "yes")
@@ -126,7 +126,7 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
 
 def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
     """Pictures of one model for each latent size."""
-    entries = gallery(digest(make_study(pictures=True)), command="bvae -m")
+    entries = gallery(summarize(make_study(pictures=True)), command="bvae -m")
     assert isinstance(entries, list)
     assert [entry.configuration.latent_dim for entry in entries] == [5, 10]
     assert all(set(e.pictures) >= {"reconstructions", "traversal"} for e in entries)
@@ -140,7 +140,7 @@ def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_
         for trial in trials
         for sap in [0.5 - 0.1 * [0.25, 1, 4, 16, 64].index(float(str(trial.values["beta"])))]
     }
-    read = digest(make_study(trials, results=falling))
+    read = summarize(make_study(trials, results=falling))
     mig, sap = answers_of(read, scores=("mig", "sap"))
 
     assert [mig.score, sap.score] == ["mig", "sap"]
@@ -155,7 +155,9 @@ def test_flags_follow_the_score(make_study: Any, trials_of: Any, result_of: Any)
     """Only other representations of the score are named."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": 0.3, "beta_vae": 0.8, "beta_vae_sampled": 0.8}
-    read = digest(make_study(trials, results={trials[0].slug: result_of(trials[0], scores=scores)}))
+    read = summarize(
+        make_study(trials, results={trials[0].slug: result_of(trials[0], scores=scores)})
+    )
     found = answers_of(read, scores=("mig", "beta_vae"))
 
     assert [len(one.flags) for one in found] == [1, 0]
@@ -168,10 +170,10 @@ def test_untrained_baseline_stands_with_the_answer(make_study: Any) -> None:
         (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
     )
     write_floors(study.folder.floors, [floor])
-    (answer,) = answers_of(digest(study), scores=("mig",))
+    (answer,) = answers_of(summarize(study), scores=("mig",))
     five, ten = answer.lines
 
     assert five.untrained == Level(0.012, 0.003)
     assert ten.untrained is None
-    page = render(digest(study), command="bvae -m")
+    page = render(summarize(study), command="bvae -m")
     assert "Untrained encoders score 0.012 ± 0.003" in page

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.claims import paper_claims
 from sweeps.report.page import render
 
 
 def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
     """Each score answers for itself, under its name."""
-    found = paper_claims(digest(make_study(trials_of())), scores=("mig", "beta_vae"))
+    found = paper_claims(summarize(make_study(trials_of())), scores=("mig", "beta_vae"))
 
     assert found is not None
     mig, beta_vae = found.by_score["mig"], found.by_score["beta_vae"]
@@ -22,7 +22,7 @@ def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
 
 def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
     """What the KL says does not go by a score; without codes it says nothing."""
-    found = paper_claims(digest(make_study(trials_of())), scores=("mig", "beta_vae"))
+    found = paper_claims(summarize(make_study(trials_of())), scores=("mig", "beta_vae"))
 
     assert found is not None
     assert not [one for claims in found.by_score.values() for one in claims if "KL" in one.claim]
@@ -32,7 +32,7 @@ def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
 def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
-    page = render(digest(make_study(trials)), command="bvae -m")
+    page = render(summarize(make_study(trials)), command="bvae -m")
     claims = page[page.index('id="claims"') :]
 
     for about in ("model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents"):

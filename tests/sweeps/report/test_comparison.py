@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.comparison import (
     configuration_differences,
     key_differences,
@@ -55,7 +55,7 @@ def test_only_what_differs_is_listed(pair: Any) -> None:
 
 def test_differences_are_paired_by_seed(pair: Any) -> None:
     """The mean of the differences, with a t interval of their variance pooled over the cells."""
-    rows = configuration_differences(digest(pair[0]), digest(pair[1]), score="mig")
+    rows = configuration_differences(summarize(pair[0]), summarize(pair[1]), score="mig")
     assert [row.difference for row in rows] == pytest.approx([0.11, 0.09])
     assert [row.n_shared for row in rows] == [3, 3]
     # both cells deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
@@ -71,9 +71,9 @@ def test_seeds_of_one_study_only_do_not_count(make_study: Any, trials_of: Any) -
     first = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1)), folder="a")
     second = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(1, 2)), folder="b")
     third = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=(3,)), folder="c")
-    (row,) = configuration_differences(digest(first), digest(second), score="mig")
+    (row,) = configuration_differences(summarize(first), summarize(second), score="mig")
     assert (row.n_shared, row.difference) == (1, 0)
-    (row,) = configuration_differences(digest(first), digest(third), score="mig")
+    (row,) = configuration_differences(summarize(first), summarize(third), score="mig")
     assert row.n_shared == 0
     assert math.isnan(row.difference)
 
@@ -84,7 +84,7 @@ def test_two_seeds_have_one_udr(make_study: Any, trials_of: Any) -> None:
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, value in zip(studies, (0.2, 0.5), strict=True):
         write_udr(study, {trial.slug: value for trial in trials})
-    (row,) = configuration_differences(*(digest(study) for study in studies), score="udr")
+    (row,) = configuration_differences(*(summarize(study) for study in studies), score="udr")
     assert row.difference == pytest.approx(0.3)
     assert math.isnan(row.low)
     assert not row.is_clear
@@ -98,7 +98,7 @@ def test_seeds_that_share_pairs_are_not_independent(make_study: Any, trials_of: 
     studies = [make_study(trials, folder=name) for name in ("a", "b")]
     for study, own in zip(studies, values, strict=True):
         write_udr(study, {trial.slug: float(u) for trial, u in zip(trials, own, strict=True)})
-    (row,) = configuration_differences(*(digest(study) for study in studies), score="udr")
+    (row,) = configuration_differences(*(summarize(study) for study in studies), score="udr")
     half = stats.t.ppf(0.975, 2) * 4 * 0.04 / np.sqrt(3)
     assert (row.first, row.second, row.difference) == pytest.approx((0.24, 0.54, 0.3))
     assert (row.low, row.high) == pytest.approx((0.3 - half, 0.3 + half))
@@ -122,7 +122,7 @@ def test_raw_beta_is_not_compared_across_image_sizes(make_study: Any, trials_of:
         make_study(trials, folder=name, image_size=size)
         for name, size in (("a", 1024), ("b", 4096))
     ]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert "only β_norm is compared" in text
     assert "β_norm 0.0195, 5 latents" in text
     assert "β 4, 5 latents" not in text
@@ -136,7 +136,7 @@ def test_other_protocol_is_a_warning(make_study: Any, trials_of: Any, protocol: 
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     first = make_study(trials, folder="a")
     second = make_study(trials, folder="b", protocol=protocol)
-    warned = "different protocols" in render(digest(first), digest(second))
+    warned = "different protocols" in render(summarize(first), summarize(second))
     assert warned == (protocol == "fast")
 
 
@@ -146,7 +146,7 @@ def test_nothing_in_common_is_said(make_study: Any, trials_of: Any) -> None:
         make_study(trials_of(betas=(4,), latent_dims=(size,), seeds=(0,)), folder=str(size))
         for size in (5, 10)
     ]
-    assert "in common" in render(*(digest(study) for study in studies))
+    assert "in common" in render(*(summarize(study) for study in studies))
 
 
 def test_objective_without_values_gives_way(
@@ -158,7 +158,7 @@ def test_objective_without_values_gives_way(
         trial.slug: result_of(trial, scores={"mig": float("nan"), "sap": 0.1}) for trial in trials
     }
     studies = [make_study(trials, folder=name, results=results) for name in ("a", "b")]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert "in common" not in text
     assert re.findall(r'<option value="(.*?)"( selected)?', text) == [("sap", " selected")]
     assert re.findall(r'<div class="scroll" data-score="(.*?)"( hidden)?', text) == [("sap", "")]
@@ -172,7 +172,7 @@ def test_score_cannot_name_itself_into_the_page(
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     results = {trial.slug: result_of(trial, scores={"mig": 0.2, name: 0.1}) for trial in trials}
     studies = [make_study(trials, folder=folder, results=results) for folder in ("a", "b")]
-    text = render(*(digest(study) for study in studies))
+    text = render(*(summarize(study) for study in studies))
     assert name not in text
     assert text.count("<script") == 2
     assert "x&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -182,4 +182,4 @@ def test_names_are_escaped(make_study: Any, trials_of: Any) -> None:
     """Here too."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     studies = [make_study(trials, folder=name, name="<script>x") for name in ("a", "b")]
-    assert "<script>x" not in render(*(digest(study) for study in studies))
+    assert "<script>x" not in render(*(summarize(study) for study in studies))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bvae.exceptions import ConfigError
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.drawings import (
     Choice,
     curve_line,
@@ -27,7 +27,7 @@ def shown(choices: Sequence[Choice]) -> list[tuple[str, str]]:
 
 def test_objective_over_beta_is_shown_first(make_study: Any) -> None:
     """Every score over both axes can be chosen; the objective over β is there at once."""
-    choices = curves(digest(make_study(objective="beta_vae")))
+    choices = curves(summarize(make_study(objective="beta_vae")))
     assert len(choices) == 4
     assert shown(choices) == [("beta_vae", "beta")]
     assert [drawing.shape for drawing in choices[0].drawings] == ["wide", "narrow"]
@@ -41,14 +41,14 @@ def test_scores_of_other_codes_are_drawn_small(
     results = {
         trial.slug: result_of(trial, scores={"mig": 0.2, "mig_sampled": 0.1}) for trial in trials
     }
-    choices = curves(digest(make_study(trials, results=results)))
+    choices = curves(summarize(make_study(trials, results=results)))
     assert [drawing.shape for drawing in choices[-1].drawings] == ["half"]
 
 
 def test_facets_stand_side_by_side(make_study: Any, trials_of: Any) -> None:
     """A chart for each value of a further axis, small enough to compare."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    choice = curves(digest(make_study(trials)))[0]
+    choice = curves(summarize(make_study(trials)))[0]
     assert [(d.facet, d.shape) for d in choice.drawings] == [
         ("model=conv", "half"),
         ("model=mlp", "half"),
@@ -57,34 +57,34 @@ def test_facets_stand_side_by_side(make_study: Any, trials_of: Any) -> None:
 
 def test_reconstruction_stands_beside_every_score(make_study: Any) -> None:
     """The heat map of the reconstruction goes with any chosen score."""
-    choices = heat_maps(digest(make_study()))
+    choices = heat_maps(summarize(make_study()))
     assert shown(choices) == [("mig", ""), ("", "")]
     assert "Reconstruction" in choices[-1].drawings[0].svg
 
 
 def test_tradeoffs_follow_the_score(make_study: Any) -> None:
     """One for each score."""
-    choices = tradeoffs(digest(make_study()))
+    choices = tradeoffs(summarize(make_study()))
     assert [choice.score for choice in choices] == ["mig", "beta_vae"]
     assert shown(choices) == [("mig", "")]
 
 
 def test_unknown_objective_gives_way_to_a_known_score(make_study: Any) -> None:
     """Where the objective could not be computed, another score is shown."""
-    assert shown(curves(digest(make_study(objective="sap")))) == [("beta_vae", "beta")]
+    assert shown(curves(summarize(make_study(objective="sap")))) == [("beta_vae", "beta")]
 
 
 def test_single_cell_has_one_chart(make_study: Any, trials_of: Any) -> None:
     """A run is not drawn twenty times."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    assert {choice.score for choice in curves(digest(make_study(trials)))} == {"mig"}
+    assert {choice.score for choice in curves(summarize(make_study(trials)))} == {"mig"}
 
 
 def test_only_complete_trainings_are_dots(make_study: Any, trials_of: Any, result_of: Any) -> None:
     """A pruned training has a score, of a model that was not finished."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
     pruned = result_of(trials[1], state="pruned")
-    read = digest(make_study(trials, results={trials[1].slug: pruned}))
+    read = summarize(make_study(trials, results={trials[1].slug: pruned}))
     line = curve_line(read, read.cells, label="5", score="mig", x="beta")
     assert line.seeds == [(4.0, read.trials[0].values["mig"])]
     assert line.marks[0].y == read.trials[0].values["mig"]
@@ -92,7 +92,7 @@ def test_only_complete_trainings_are_dots(make_study: Any, trials_of: Any, resul
 
 def test_ids_of_charts_differ(make_study: Any) -> None:
     """No two charts of a page share an id."""
-    read = digest(make_study())
+    read = summarize(make_study())
     choices = [*curves(read), *heat_maps(read), *tradeoffs(read)]
     names = [
         drawing.svg.partition(' id="')[2].partition("-")[0]

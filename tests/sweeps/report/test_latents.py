@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.claims import paper_claims
 from sweeps.report.latents import factor_map, latent_table, latent_views
 
@@ -49,7 +49,7 @@ def test_data_without_factors_have_no_map(tmp_path: Path) -> None:
 def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     """The map has a row for each active latent, that of the highest KL first."""
     study = make_study()
-    read = digest(study)
+    read = summarize(study)
     trial = read.best_trial(read.best[0])
     mu = np.random.default_rng(0).normal(size=(12, 5))
     write_codes(study.trial_folder(trial.slug) / "codes.npz", mu)
@@ -66,7 +66,7 @@ def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> Non
     """They are tuples, as everywhere else: the claims group by them."""
     every = ((1, 1, 2), (1, 2, 2))
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,), **{"data.score_every": every})
-    read = digest(make_study(trials))
+    read = summarize(make_study(trials))
     factors = np.indices((30, 40)).reshape(2, -1)
     mu = np.stack([*factors, *(0 * factors), 0 * factors[0]], axis=1)
     for trial in trials:
@@ -84,8 +84,8 @@ def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> Non
 def test_informative_latents_are_told_from_the_others(make_study: Any) -> None:
     """By a sample: a passive latent whose mean moves by a thousandth is not informative."""
     study = make_study()
-    assert latent_table(digest(study)) is None
-    read = digest(study)
+    assert latent_table(summarize(study)) is None
+    read = summarize(study)
     trial = read.best_trial(read.best[0])
     factors = np.indices((30, 40, 20)).reshape(3, -1)
     mu = np.stack([factors[0], 0.001 * factors[1], factors[1], *(0 * factors[:2])], axis=1)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from sweeps.analysis.budget import budget
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best
 from sweeps.commands.conclude import best_line
 from sweeps.commands.confirm import confirm
@@ -207,7 +207,7 @@ def test_section_that_fails_is_a_note(
         section._replace(show=fail) if section.name == failing else section for section in SECTIONS
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
-    text = render(digest(finished), command=finished.manifest.command)
+    text = render(summarize(finished), command=finished.manifest.command)
 
     title = next(section.title for section in SECTIONS if section.name == failing)
     note = f"{title}: could not be made (ZeroDivisionError: a &lt;hole&gt; in the study)"
@@ -227,7 +227,7 @@ def test_template_that_fails_is_a_note_too(finished: Any, monkeypatch: pytest.Mo
         for section in SECTIONS
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
-    text = render(digest(finished), command=finished.manifest.command)
+    text = render(summarize(finished), command=finished.manifest.command)
 
     assert "What the latents hold: could not be made (" in text
     assert SHOWN["trials"] in text
@@ -360,7 +360,7 @@ class TestWhileSeedsAreMissing:
 
     def test_all_name_the_same_best(self, running: Any, capsys: Any) -> None:
         """`sweeps best`, budget, claims, flags and `confirm` speak of one configuration."""
-        read, answer = digest(running), best(running, score="mig")
+        read, answer = summarize(running), best(running, score="mig")
         confirm(running, dry_run=True)
         asked = capsys.readouterr().out
         (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
@@ -380,7 +380,7 @@ class TestWhileSeedsAreMissing:
 
     def test_claims_are_tested_on_the_page(self, running: Any) -> None:
         """Each latent size has its claims, of which none says that nothing is complete."""
-        found = paper_claims(digest(running), scores=["mig"])
+        found = paper_claims(summarize(running), scores=["mig"])
 
         assert found is not None
         assert 5 == len(found.by_score["mig"])

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.page import render
 from sweeps.report.tables import columns, csv_address, failures, trial_table
 
@@ -16,7 +16,7 @@ from sweeps.report.tables import columns, csv_address, failures, trial_table
 def test_row_has_a_number_for_every_column(make_study: Any) -> None:
     """Coordinates, scores, losses, latents and time."""
     study = make_study()
-    table = trial_table(digest(study))
+    table = trial_table(summarize(study))
     trial, numbers = table.rows[0]
     expected = study.frame().iloc[0]
     assert set(table.columns) <= set(numbers)
@@ -28,7 +28,7 @@ def test_row_has_a_number_for_every_column(make_study: Any) -> None:
 def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
     """A trial that has not run has coordinates and no results; the table sorts it last."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    page = render(digest(make_study(trials, results={trials[0].slug: None})), command="bvae -m")
+    page = render(summarize(make_study(trials, results={trials[0].slug: None})), command="bvae -m")
     row = page[page.index('<tr data-configuration="0"') :].partition("</tr>")[0]
     found = re.findall(r'data-value="(.*?)">(.*?)</td>', row)
     assert found[:3] == [("1", "1"), ("5", "5"), ("0", "0")]
@@ -39,7 +39,7 @@ def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result
     """Scores of other representations would fill the table; the file has them."""
     (trial,) = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
     result = result_of(trial, scores={"mig": 0.1, "mig_sampled": 0.05})
-    read = digest(make_study([trial], results={trial.slug: result}))
+    read = summarize(make_study([trial], results={trial.slug: result}))
     assert "mig_sampled" not in columns(read)
     assert "mig_sampled" in read.frame.columns
 
@@ -47,7 +47,7 @@ def test_variants_stand_in_the_file_only(make_study: Any, trials_of: Any, result
 def test_file_holds_the_frame(make_study: Any) -> None:
     """What is downloaded can be read back."""
     study = make_study()
-    read = digest(study)
+    read = summarize(study)
     kind, _, data = csv_address(read).partition(",")
     table = pd.read_csv(io.BytesIO(base64.b64decode(data)))
     assert kind == "data:text/csv;base64"
@@ -63,7 +63,7 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
         trials[0].slug: result_of(trials[0], error="loss is NaN\n  at step 17", **failed),
         trials[1].slug: result_of(trials[1], error=None, **failed),
     }
-    read = digest(make_study(trials, results=results))
+    read = summarize(make_study(trials, results=results))
     page = render(read, command="bvae -m")
     assert [trial.slug for trial in failures(read) or []] == [t.slug for t in trials[:2]]
     assert re.findall(r'class="note">(.*?) <a href="[^"]*log.txt', page) == [
@@ -74,4 +74,4 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
 
 def test_study_without_failures_has_no_table_of_them(make_study: Any) -> None:
     """Nothing is said of what did not happen."""
-    assert failures(digest(make_study())) is None
+    assert failures(summarize(make_study())) is None

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sweeps.analysis.summary import digest
+from sweeps.analysis.summary import summarize
 from sweeps.report.viewer import viewer_data
 from sweeps.scoring.udr import SCHEMA as UDR_SCHEMA
 from sweeps.scoring.untrained import Floor, Level, write_floors
@@ -11,7 +11,7 @@ from sweeps.scoring.untrained import Floor, Level, write_floors
 
 def test_configurations_are_in_the_order_of_their_numbers(make_study: Any) -> None:
     """The script finds a configuration by its number."""
-    read = digest(make_study())
+    read = summarize(make_study())
     titles = [one["title"] for one in viewer_data(read).configurations]
     assert titles[0] == "β 0.25, 5 latents"
     assert len(titles) == len(read.cells)
@@ -19,7 +19,7 @@ def test_configurations_are_in_the_order_of_their_numbers(make_study: Any) -> No
 
 def test_scores_are_said_with_interval_and_seeds(make_study: Any) -> None:
     """What is shown on hovering over a mark."""
-    said = viewer_data(digest(make_study())).configurations[1]["scores"]["mig"]
+    said = viewer_data(summarize(make_study())).configurations[1]["scores"]["mig"]
     assert said.startswith("MIG 0.")
     assert said.endswith("; 2 seeds)")
 
@@ -31,7 +31,7 @@ def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
     scores = {slug: {"udr": 0.5} for slug in cell}
     known = {"schema": UDR_SCHEMA, "cells": [{"codes": {}, "scores": scores}]}
     study.folder.udr.write_text(json.dumps(known))
-    said = [one["scores"]["udr"] for one in viewer_data(digest(study)).configurations]
+    said = [one["scores"]["udr"] for one in viewer_data(summarize(study)).configurations]
 
     assert [text for text in said if "0.500" in text] == [
         "UDR 0.500 (–; 2 seeds, which have one UDR)"
@@ -41,7 +41,9 @@ def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
 def test_complete_trials_come_first(make_study: Any, trials_of: Any) -> None:
     """A click on a configuration opens a trial that has pictures."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
-    (cell,) = viewer_data(digest(make_study(trials, results={trials[0].slug: None}))).configurations
+    (cell,) = viewer_data(
+        summarize(make_study(trials, results={trials[0].slug: None}))
+    ).configurations
     assert [(t["seed"], t["state"]) for t in cell["trials"]] == [(1, "complete"), (0, "pending")]
 
 
@@ -52,7 +54,7 @@ def test_untrained_baseline_is_said_on_hovering(make_study: Any) -> None:
         (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
     )
     write_floors(study.folder.floors, [floor])
-    said = {one["title"]: one["scores"] for one in viewer_data(digest(study)).configurations}
+    said = {one["title"]: one["scores"] for one in viewer_data(summarize(study)).configurations}
 
     assert said["β 4, 5 latents"]["mig"].endswith("\nuntrained 0.012")
     assert "untrained" not in said["β 4, 5 latents"]["beta_vae"]

@@ -1,0 +1,178 @@
+"""The best β and its neighbours on fresh seeds: what to train, and what came of it.
+
+The seeds that chose a best β flatter it: noise helped to choose. What it scores on seeds that had
+no say, and whether it still beats its neighbours there, is what can be relied on.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bvae.exceptions import ConfigError
+from sweeps.analysis.best import best_cells
+from sweeps.analysis.curve import Cell, Curves, Line, cell, lines
+from sweeps.analysis.table import ended, score_names, trials_table
+from sweeps.statistics.contrasts import differences, residual_noise
+from sweeps.statistics.intervals import CONFIDENCE
+from sweeps.study.folder import StudyFolder
+from sweeps.study.study import Study, open_study
+from sweeps.study.trials import Trial, in_order
+
+ENDING = "-confirm"
+MIN_SEEDS = 3
+
+
+class Answer(StrEnum):
+    """Whether the best β beats both neighbours on fresh seeds."""
+
+    CONFIRMED = "confirmed"
+    NOT_RESOLVED = "not resolved"
+    REFUTED = "refuted"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be trained: the best cell of a study, its neighbours, and seeds it has not."""
+
+    best: Cell
+    betas: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every training, in the order to run."""
+        shared = {"latent_dim": self.best.latent_dim, **dict(self.best.axes)}
+        return in_order(
+            Trial.of({"beta": beta, "seed": seed, **shared})
+            for seed in self.seeds
+            for beta in self.betas
+        )
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far the best β lies above a neighbour on fresh seeds, with its 95 % interval."""
+
+    beta: float
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The best cell by the seeds that chose it and by fresh ones, and its neighbours."""
+
+    chosen: Cell
+    fresh: Cell
+    gaps: tuple[Gap, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """Whether it holds: every gap above 0, or one of them below."""
+        if any(gap.high < 0 for gap in self.gaps):
+            return Answer.REFUTED
+        holds = bool(self.gaps) and all(gap.low > 0 for gap in self.gaps)
+        return Answer.CONFIRMED if holds else Answer.NOT_RESOLVED
+
+    def __str__(self) -> str:
+        """Say both means, and what the best β is above its neighbours."""
+        seeds = f"{self.fresh.n} fresh seeds"
+        above = ", ".join(
+            f"{gap.mean:+.3f} over beta={gap.beta:g} ({gap.low:+.3f} to {gap.high:+.3f})"
+            for gap in self.gaps
+            if math.isfinite(gap.mean)
+        )
+        return (
+            f"beta={self.chosen.beta:g} latent_dim={self.chosen.latent_dim} on {seeds}: "
+            f"{self.chosen.score} {self.fresh.mean:.3f} (95 % interval {self.fresh.low:.3f} to "
+            f"{self.fresh.high:.3f}), on the seeds that chose it {self.chosen.mean:.3f}; "
+            f"best above its neighbours: {self.answer}: {above or 'none is trained'}"
+        )
+
+
+def requested(study: Study) -> Request:
+    """Return what confirms a study: its best cell and neighbours, as many seeds, at least three.
+
+    The best goes by the trials that have ended, as every answer; its neighbours are those of the
+    whole grid, ended or not.
+
+    Raises:
+        ConfigError: no cell of the study is complete.
+    """
+    objective, axes = study.manifest.objective, study.manifest.axes
+    if objective not in score_names(study) or study.counts["complete"] == 0:
+        raise ConfigError(
+            f"{study.name}: no trial has the score {objective} yet; go on with: "
+            f"{study.manifest.command}"
+        )
+    best = best_cells(Curves(ended(trials_table(study)), axes).lines(objective)).overall
+    if best is None:
+        raise ConfigError(
+            f"{study.name}: no configuration is complete, so none is best; go on with: "
+            f"{study.manifest.command}"
+        )
+    line = _line_of(trials_table(study), best)
+    at = None if line is None else _index_of(line, best)
+    if line is None or at is None:
+        raise TypeError(f"expected a line through {best}")  # it was found on one
+    betas = tuple(line.betas[max(at - 1, 0) : at + 2].tolist())
+    first = 1 + max(int(str(trial.values["seed"])) for trial in study.trials)
+    n_seeds = max(MIN_SEEDS, len(line.seeds))
+    return Request(best, betas, tuple(range(first, first + n_seeds)))
+
+
+def folder_of(study: Study) -> StudyFolder:
+    """Return where the study is that confirms this one."""
+    root = study.folder.root
+    return StudyFolder(root.with_name(root.name + ENDING))
+
+
+def confirmation(study: Study) -> Confirmation | None:
+    """Return what fresh seeds say of a study's best cell, once the cell is complete on them."""
+    try:
+        fresh = open_study(folder_of(study).root)
+        wanted = requested(study)
+    except ConfigError:  # nothing is best, or nothing was asked for
+        return None
+    if wanted.best.score not in score_names(fresh):
+        return None
+    frame = trials_table(fresh)
+    frame = frame[frame["beta"].isin(wanted.betas) & frame["seed"].isin(wanted.seeds)]
+    line = _line_of(frame, wanted.best)
+    at = None if line is None else _index_of(line, wanted.best)
+    if line is None or at is None or not line.complete[at]:
+        return None
+    return Confirmation(wanted.best, cell(line, at), tuple(gaps(line, at)))
+
+
+def gaps(line: Line, at: int) -> Iterator[Gap]:
+    """Yield how far cell number `at` lies above every other, over the seeds both have.
+
+    Mean ± t·se of the paired differences, their variance pooled over the cells that have not
+    collapsed, as everywhere. The cells were chosen by other seeds, so nothing is paid for choosing.
+    """
+    open_cells = ~line.collapsed
+    members = open_cells if open_cells.sum() > 1 else np.ones_like(open_cells)
+    noise = residual_noise(line.values, members=members)
+    mean, error = differences(line.values, noise, end=at)
+    t = float(stats.t.ppf(0.5 + CONFIDENCE / 2, noise.df)) if noise.df > 0 else math.nan
+    for i in range(len(line.betas)):
+        if i != at:
+            gap, half = -float(mean[i]), t * float(error[i])
+            yield Gap(float(line.betas[i]), gap, gap - half, gap + half)
+
+
+def _line_of(frame: pd.DataFrame, best: Cell) -> Line | None:
+    found = lines(frame, score_names=[best.score], axes=[axis for axis, _ in best.axes])
+    own = (best.axes, best.latent_dim)
+    return next((line for line in found if (line.axes, line.latent_dim) == own), None)
+
+
+def _index_of(line: Line, best: Cell) -> int | None:
+    return next((i for i, beta in enumerate(line.betas) if beta == best.beta), None)
