@@ -1,6 +1,8 @@
 """How scores and numbers are written for people."""
 
+import contextlib
 import math
+from pathlib import Path
 
 from bvae.metrics.scores import UDR_NAMES, VARIANT_LABELS, score_named
 
@@ -79,3 +81,10 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

@@ -4,6 +4,7 @@ The seeds that chose a best β flatter it: noise helped to choose. What it score
 no say, and whether it still beats its neighbours there, is what can be relied on.
 """
 
+import argparse
 import math
 import sys
 import uuid
@@ -18,15 +19,27 @@ from scipy import stats
 from bvae.exceptions import ConfigError
 from bvae.trial import now
 from sweeps.analysis.curve import CONFIDENCE, Cell, Line, best_cells, cell, lines
+from sweeps.commands.arguments import add_study
+from sweeps.labels import shown
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.study.command import as_grid, sweep, words
 from sweeps.study.study import Study, StudyFolder, load_study
 from sweeps.study.trials import Trial, Value, in_order, text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import shown
 
 ENDING = "-confirm"
 MIN_SEEDS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps confirm` takes."""
+    add_study(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the command, train nothing")
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Train the best β and its neighbours on fresh seeds, and say whether they agree."""
+    return confirm(load_study(typed.study), dry_run=typed.dry_run)
 
 
 class Answer(StrEnum):
@@ -39,7 +52,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be trained: the best cell of a study, its neighbours, and seeds it has not."""
+    """What is to be trained: the best configuration and its neighbours on fresh seeds."""
 
     best: Cell
     betas: tuple[float, ...]
@@ -47,7 +60,7 @@ class Request:
 
     @property
     def trials(self) -> list[Trial]:
-        """Every training, in the order to run."""
+        """Every trial, in the order to run."""
         shared = {"latent_dim": self.best.latent_dim, **dict(self.best.axes)}
         return in_order(
             Trial.of({"beta": beta, "seed": seed, **shared})
@@ -68,7 +81,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The best cell by the seeds that chose it and by fresh ones, and its neighbours."""
+    """The best configuration by the seeds that chose it and by fresh ones, and its neighbours."""
 
     chosen: Cell
     fresh: Cell
@@ -105,7 +118,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
         The command's exit code; of a dry run, which only prints the command, 0.
 
     Raises:
-        ConfigError: the study has no best cell.
+        ConfigError: the study has no best configuration.
     """
     wanted = requested(study)
     command = command_of(study, wanted)
@@ -128,24 +141,24 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
 
 
 def requested(study: Study) -> Request:
-    """Return what confirms a study: its best cell and neighbours, as many seeds, at least three.
+    """Return what confirms a study: its best configuration and its neighbours.
 
-    The best goes by the trials that have ended, as every answer; its neighbours are those of the
-    whole grid, ended or not.
+    As many fresh seeds as the study has, at least three. The best goes by the trials that have
+    ended, as every answer; its neighbours are those of the whole grid, ended or not.
 
     Raises:
-        ConfigError: no cell of the study is complete.
+        ConfigError: no configuration of the study is complete.
     """
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in study.score_names or study.counts["complete"] == 0:
         raise ConfigError(
-            f"{study.name}: no trial has the score {objective} yet; go on with: "
+            f"{study.name}: no trial has the score {objective} yet; continue with: "
             f"{study.manifest.command}"
         )
     best = best_cells(study.ended(), score=objective, axes=axes).overall
     if best is None:
         raise ConfigError(
-            f"{study.name}: no configuration is complete, so none is best; go on with: "
+            f"{study.name}: no configuration is complete, so none is best; continue with: "
             f"{study.manifest.command}"
         )
     line = _line_of(study.frame(), best)
@@ -181,7 +194,7 @@ def folder_of(study: Study) -> StudyFolder:
 def prepare(study: Study, wanted: Request, command: str) -> None:
     """Put the confirming study on disk with the base and the sources of the one it confirms.
 
-    The command then goes on with it, and refuses to if it would train anything else.
+    The command then continues it, and refuses to if it would train anything else.
     """
     from sweeps.plan.plan import write_manifest
 
@@ -216,7 +229,7 @@ def typed_in(command: str) -> int:
 
 
 def confirmation(study: Study) -> Confirmation | None:
-    """Return what fresh seeds say of a study's best cell, once the cell is complete on them."""
+    """Return what fresh seeds say of a study's best configuration, None before they are there."""
     try:
         wanted, fresh = requested(study), load_study(folder_of(study).root)
     except ConfigError:  # nothing is best, or nothing was asked for

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from bvae import config
+from sweeps.labels import shown
 from sweeps.plan.plan import Plan
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
-from sweeps.workers.live_table import Display, duration, shown
+from sweeps.workers.live_table import Display, duration
 
 
 def preview(planned: Plan, *, n_workers: int, display: Display) -> None:

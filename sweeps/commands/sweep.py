@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bvae import checks
 from bvae.exceptions import ConfigError
 from sweeps.commands.dry_run import preview
+from sweeps.labels import shown
 from sweeps.plan.overrides import PASSWORD
 from sweeps.plan.plan import Plan, Terms, plan
 from sweeps.search.pruning import PERCENTILES
@@ -34,7 +35,7 @@ from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
 

@@ -1,4 +1,4 @@
-"""`sweeps workspace`: a W&B workspace over the runs of a study, or of two side by side.
+"""A W&B workspace over the runs of a study, or of two side by side.
 
 It is built and checked without a server. A push is noted in the study's folder, so that the next
 one changes the same workspace.

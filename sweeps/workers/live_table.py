@@ -1,9 +1,7 @@
 """A running study in the terminal: a live table, or plain lines where there is no terminal."""
 
-import contextlib
 import os
 import time
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -79,13 +77,6 @@ def duration(seconds: float | None) -> str:
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed from here."""
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
 
 
 def line(snapshot: Snapshot) -> str:

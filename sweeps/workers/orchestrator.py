@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bvae.exceptions import ConfigError
 from bvae.files import TEMPORARY
+from sweeps.labels import shown
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
@@ -22,7 +23,7 @@ from sweeps.study.heartbeat import (
 )
 from sweeps.study.study import Study, StudyFolder
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import Display, shown
+from sweeps.workers.live_table import Display
 from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.workers.progress import Progress
 from sweeps.workers.worker import log_to

@@ -1,14 +1,13 @@
 import io
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from sweeps.study.heartbeat import Heartbeat
 from sweeps.workers import live_table
-from sweeps.workers.live_table import Display, duration, line, panel, shown
+from sweeps.workers.live_table import Display, duration, line, panel
 from sweeps.workers.progress import BestCell, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
@@ -155,14 +154,3 @@ class TestInATerminal:
 def test_durations(seconds: float | None, expected: str) -> None:
     """Rounded once, so that no minute has 60 seconds."""
     assert expected == duration(seconds)
-
-
-def test_a_path_is_shown_as_it_can_be_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Relative to where one stands if it is below, else in full."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    assert "runs/quick" == shown(tmp_path / "here" / "runs" / "quick")
-    assert str(tmp_path / "else") == shown(tmp_path / "else")
