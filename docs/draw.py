@@ -1,8 +1,9 @@
 """Keeps what is shown here of a study: `python docs/draw.py runs/quick docs/quick`.
 
 Writes into the folder: curve.csv and trials.csv as the study has them, the curve of MIG and of the
-Higgins score, the heat map of MIG, and the traversal of the best cell's best model. Prints what its
-README shows: every cell, means over seeds with their 95 % intervals, and the best β by MIG.
+Higgins score, the heat map of MIG, and the traversal of the best configuration's best model. Prints
+what its README shows: every configuration, means over seeds with their 95 % intervals, and
+the best β by MIG.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main() -> None:
     typed.folder.mkdir(parents=True, exist_ok=True)
     keep(study, typed.folder)
     curve, trials = (pd.read_csv(typed.folder / name) for name in ("curve.csv", "trials.csv"))
-    print("\n".join([*cells(curve), "", *answers(trials), "", work(trials)]))
+    print("\n".join([*configurations(curve), "", *answers(trials), "", work(trials)]))
 
 
 def keep(study: Study, folder: Path) -> None:
@@ -54,12 +55,12 @@ def keep(study: Study, folder: Path) -> None:
         shutil.copy(media / "traversal.png", folder / "traversal.png")
 
 
-def cells(curve: pd.DataFrame) -> Iterator[str]:
-    """Yield a row a cell, with the mean of each score and its interval."""
+def configurations(curve: pd.DataFrame) -> Iterator[str]:
+    """Yield a row a configuration, with the mean of each score and its interval."""
     yield "| latents | β | " + " | ".join(SCORES.values()) + " | active latents |"
     yield "| --- " * (len(SCORES) + 3) + "|"
-    for (latent_dim, beta), cell in curve.groupby(["latent_dim", "beta"], sort=True):
-        rows = cell.set_index("score")
+    for (latent_dim, beta), found in curve.groupby(["latent_dim", "beta"], sort=True):
+        rows = found.set_index("score")
         shown = ["{mean:.2f} ({low:.2f} to {high:.2f})".format(**rows.loc[name]) for name in SCORES]
         active = rows["active_latents"].iloc[0]
         yield f"| {latent_dim} | {beta:g} | " + " | ".join(shown) + f" | {active:.1f} |"
@@ -79,7 +80,7 @@ def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
 
 
 def work(trials: pd.DataFrame) -> str:
-    """Say how many trainings there are, and how long they took."""
+    """Say how many trials there are, and how long they took."""
     done = (trials["state"] == "complete").sum()
     return f"{done} trials, {trials['wall_time_s'].sum() / 60:.1f} minutes of one core's work."
 

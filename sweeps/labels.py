@@ -1,6 +1,8 @@
 """How scores, numbers and durations are written; what is missing, None or NaN, is a dash."""
 
+import contextlib
 import math
+from pathlib import Path
 
 from bvae.metrics.scores import score_named
 
@@ -148,3 +150,10 @@ def clock(seconds: float | None) -> str:
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

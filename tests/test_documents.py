@@ -27,9 +27,9 @@ def shown(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 
 
-def test_cells_of_the_quick_study(draw: ModuleType) -> None:
+def test_configurations_of_the_quick_study(draw: ModuleType) -> None:
     """The table of the README is docs/quick/, row by row."""
-    rows = list(draw.cells(pd.read_csv(DOCS / "quick" / "curve.csv")))
+    rows = list(draw.configurations(pd.read_csv(DOCS / "quick" / "curve.csv")))
     page = shown(REPOSITORY / "README.md")
 
     assert rows == page[page.index(rows[0]) :][: len(rows)]
@@ -37,8 +37,8 @@ def test_cells_of_the_quick_study(draw: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("table", ["trials.csv", "longer.csv"])
-def test_best_cells_of_the_reference_study(draw: ModuleType, table: str) -> None:
-    """Those of docs/reference/, of one epoch and of two, are what their trainings say by MIG."""
+def test_best_configurations_of_the_reference_study(draw: ModuleType, table: str) -> None:
+    """Those of docs/reference/, of one epoch and of two, are what their trials say by MIG."""
     rows = list(draw.answers(pd.read_csv(DOCS / "reference" / table)))
     page = "\n".join(shown(DOCS / "reference" / "README.md"))
 

@@ -6,7 +6,7 @@ Run, some two hours on two cores, then:
         beta=0.25,1,4,8,16,32,64 latent_dim=3,5,10,20 seed=0,1,2,3,4,5
     python docs/replay/record.py runs/replay
 
-`trials.csv` has the scores of every trial, `histories.csv` the MIG on the way.
+`trials.csv` has the scores of every trial, `histories.csv` the validation MIG.
 """
 
 import sys
@@ -30,12 +30,12 @@ def main(folder: Path) -> None:
     table = frame[["slug", *COORDINATES, *scores]].sort_values(["seed", "latent_dim", "beta"])
     written = table.drop(columns="slug")
     written.to_csv(HERE / "trials.csv", index=False, float_format="%.5g", lineterminator="\n")
-    rows = pd.concat(looks(study, row) for row in table.to_dict("records"))
+    rows = pd.concat(validations(study, row) for row in table.to_dict("records"))
     rows.to_csv(HERE / "histories.csv", index=False, float_format="%.5g", lineterminator="\n")
 
 
-def looks(study: Study, row: dict[str, object]) -> pd.DataFrame:
-    """Return the steps at which a trial was looked at, and its MIG there."""
+def validations(study: Study, row: dict[str, object]) -> pd.DataFrame:
+    """Return the validation steps of a trial, and its MIG there."""
     history = pd.read_csv(study.folder.trial(str(row["slug"])).history)
     found = history.loc[history["scores/mig"].notna(), ["step", "scores/mig"]]
     coordinates = {name: row[name] for name in COORDINATES}

@@ -3,10 +3,11 @@
     python docs/udr/compare.py STUDY   # a finished study: writes trials.csv beside this file
     python docs/udr/compare.py         # prints what trials.csv says
 
-Spearman's ρ is over the cells, their scores being means over seeds; its interval is a jackknife
-over seeds of atanh ρ, with Student's t. The score lost is that of the β of highest UDR against the
-β of highest score, within each latent size; its interval is Student's t over seeds, the same seed
-of both β being paired. The best β is chosen and judged on the same seeds: that overstates the loss.
+Spearman's ρ is over the configurations, their scores being means over seeds; its interval is a
+jackknife over seeds of atanh ρ, with Student's t. The score lost is that of the β of highest UDR
+against the β of highest score, within each latent size; its interval is Student's t over seeds, the
+same seed of both β being paired. The best β is chosen and judged on the same seeds: that overstates
+the loss.
 """
 
 import argparse
@@ -19,12 +20,12 @@ from scipy import stats
 from sweeps import load_study
 from sweeps.analysis.table import trials_table
 from sweeps.scoring.udr import refresh
+from sweeps.study.ranking import MIN_ACTIVE
 
 TRIALS = Path(__file__).with_name("trials.csv")
 TRUTHS = ("mig", "beta_vae")
 LABEL_FREE = ("udr", "udr_spearman")
 COLUMNS = ["beta", "latent_dim", "seed", *TRUTHS, *LABEL_FREE, "active_latents"]
-MIN_ACTIVE = 2  # a cell with fewer has collapsed
 
 
 def main() -> None:
@@ -36,36 +37,36 @@ def main() -> None:
         frame = trials_table(refresh(load_study(typed.study)))
         done = frame[frame["state"] == "complete"][COLUMNS]
         done.sort_values(COLUMNS[:3]).to_csv(TRIALS, index=False, float_format="%.6g")
-    trials = whole_cells(pd.read_csv(TRIALS))
-    print(f"{len(trials)} trials, {trials['seed'].nunique()} seeds of each cell")
-    for cells in ("all", "not collapsed"):
+    trials = of_shared_seeds(pd.read_csv(TRIALS))
+    print(f"{len(trials)} trials, {trials['seed'].nunique()} seeds of each configuration")
+    for kept in ("all", "not collapsed"):
         for score in LABEL_FREE:
             for truth in TRUTHS:
-                found = rank_correlation(trials, score, truth, cells)
-                print(f"{cells:14}{score:13} ~ {truth:9}{found}")
+                found = rank_correlation(trials, score, truth, kept)
+                print(f"{kept:14}{score:13} ~ {truth:9}{found}")
     for score in LABEL_FREE:
         for truth in TRUTHS:
             print(f"choosing by {score:13} costs {truth:9}{lost(trials, score, truth)}")
 
 
-def whole_cells(trials: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the seeds that some cell lacks."""
-    cells = trials.groupby("seed")["beta"].count()
-    return trials[trials["seed"].isin(cells.index[cells == cells.max()])]
+def of_shared_seeds(trials: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the seeds that some configuration lacks."""
+    number = trials.groupby("seed")["beta"].count()
+    return trials[trials["seed"].isin(number.index[number == number.max()])]
 
 
-def rank_correlation(trials: pd.DataFrame, score: str, truth: str, cells: str) -> str:
-    """Return ρ over the cells with its interval."""
+def rank_correlation(trials: pd.DataFrame, score: str, truth: str, which: str) -> str:
+    """Return ρ over the configurations with its interval."""
     active = trials.groupby(["latent_dim", "beta"])["active_latents"].transform("mean")
-    kept = trials if cells == "all" else trials[active >= MIN_ACTIVE]
+    kept = trials if which == "all" else trials[active >= MIN_ACTIVE]
     seeds = kept["seed"].unique()
     whole = _atanh_rho(kept, score, truth)
     without = [_atanh_rho(kept[kept["seed"] != seed], score, truth) for seed in seeds]
     pseudo = len(seeds) * whole - (len(seeds) - 1) * np.array(without)
     margin = stats.t.ppf(0.975, len(seeds) - 1) * stats.sem(pseudo)
     low, high = np.tanh([whole - margin, whole + margin])
-    n_cells = kept.groupby(["latent_dim", "beta"]).ngroups
-    return f"ρ = {np.tanh(whole):+.2f} ({low:+.2f} to {high:+.2f}), {n_cells} cells"
+    number = kept.groupby(["latent_dim", "beta"]).ngroups
+    return f"ρ = {np.tanh(whole):+.2f} ({low:+.2f} to {high:+.2f}), {number} configurations"
 
 
 def _atanh_rho(trials: pd.DataFrame, score: str, truth: str) -> float:

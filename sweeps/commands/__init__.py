@@ -1,1 +1,1 @@
-"""What is typed: a module for each command."""
+"""What is typed: a module for each command, with its arguments and what it does."""

@@ -1,6 +1,6 @@
 """`sweeps baselines`: codes that need no training, scored beside Higgins et al. (2017), figure 6.
 
-They say at once whether metric and data are sound, and where a curve's floor is.
+They say at once whether metric and data are sound, and what an untrained encoder scores.
 `docs/higgins2017_pairs.md` says what is known of the paper's numbers, and where ours come from.
 """
 
@@ -89,7 +89,7 @@ WITHIN = "within the paper's own ±"
 
 
 def difference(found: Baseline) -> float | None:
-    """Return score minus the paper's in points of per cent; None where the paper has no such."""
+    """Return score minus the paper's in points of per cent; None where the paper has none."""
     paper = PAPER.get(found.name)
     return None if paper is None else 100 * found.score - paper.score
 
@@ -111,7 +111,7 @@ def order(found: Iterable[Baseline]) -> list[str]:
     """Say whether ground truth > PCA > raw pixels > untrained holds, as far as draws can tell."""
     known = {one.name: one for one in found if one.name != ICA_10}
     chain = [known.pop(name) for name in (GROUND_TRUTH, PCA_10, RAW_PIXELS)]
-    pairs = [*itertools.pairwise(chain), *((chain[-1], floor) for floor in known.values())]
+    pairs = [*itertools.pairwise(chain), *((chain[-1], other) for other in known.values())]
     return [_compared(high, low) for high, low in pairs]
 
 

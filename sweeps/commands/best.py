@@ -1,25 +1,61 @@
-"""The answer in the terminal: which β for each latent size, how sure, and how to get the model."""
+"""`sweeps best`: which β for each latent size, how sure that is, and how to get the model."""
 
+import argparse
 import dataclasses
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bvae.exceptions import ConfigError
+from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_of
 from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import Cell
 from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import summarize
-from sweeps.commands.conclude import described
-from sweeps.labels import is_known, next_step, number, score_text
+from sweeps.analysis.table import score_names
+from sweeps.commands.arguments import add_json, add_study
+from sweeps.commands.conclude import best_line, described
+from sweeps.labels import is_known, next_step, number, score_text, shown
 from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
 from sweeps.report.words import beta_range
-from sweeps.study.folder import shown
-from sweeps.study.study import Study
+from sweeps.scoring.udr import refresh
+from sweeps.study.study import Study, open_study
+from sweeps.workers.exit_codes import Exit
 
 INDENT = " " * 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps best` takes."""
+    add_study(parser)
+    parser.add_argument("--score", help="by this score instead of the study's objective")
+    add_json(parser)
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Print what a study says by its objective or another score."""
+    study = open_study(typed.study)
+    score = typed.score or study.manifest.objective
+    if score in UDR_NAMES:
+        study = refresh(study)
+    _refuse_unknown(score, study)
+    if score not in score_names(study) and not typed.json:
+        print(best_line(study))
+        return Exit.COMPLETE
+    found = best(study, score=score)
+    print(json.dumps(plain(found)) if typed.json else "\n".join(in_lines(found)))
+    return Exit.COMPLETE
+
+
+def _refuse_unknown(score: str, study: Study) -> None:
+    """Refuse a score that no trial has; the objective may have to be waited for."""
+    if score not in {*score_names(study), study.manifest.objective}:
+        known = ", ".join(score_names(study)) or "none yet"
+        raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
 
 
 @dataclass(frozen=True)
@@ -29,12 +65,12 @@ class StudyAnswer:
     Attributes:
         study: its folder.
         score: the one it goes by.
-        left: how many trainings have not ended; the answer goes by those that have.
-        lines: what is known of every latent size that has a best cell.
-        overall: that with the best cell of all, None if there is none.
-        model: the best of that cell's seeds.
-        confirmation: what fresh seeds say of that cell, if it is the objective's and there are any.
-        flags: cells that score otherwise when their codes are read otherwise.
+        left: how many trials have not ended; the answer goes by those that have.
+        lines: what is known of every latent size that has a best configuration.
+        overall: that with the best configuration of all, None if there is none.
+        model: the best of that configuration's seeds.
+        confirmation: what fresh seeds say of it, if it is the objective's and there are any.
+        flags: configurations that score otherwise by another representation.
     """
 
     study: Path
@@ -71,11 +107,11 @@ def best(study: Study, *, score: str) -> StudyAnswer:
 
 
 def in_lines(answer: StudyAnswer) -> Iterator[str]:
-    """Say it as the report does, a star at the best cell of all."""
+    """Say it as the report does, a star at the best configuration of all."""
     if not answer.lines:
-        yield "no cell is complete yet"
+        yield "no configuration is complete yet"
     elif answer.left:
-        yield f"{answer.left} trainings are left: the best so far"
+        yield f"{answer.left} trials are left: the best so far"
     for line in answer.lines:
         yield f"{'*' if line is answer.overall else ' '} {described(line.cell)}"
         yield from (INDENT + part for part in _certainty(line))
@@ -84,7 +120,7 @@ def in_lines(answer: StudyAnswer) -> Iterator[str]:
     if answer.confirmation:
         yield f"confirmation: {answer.confirmation}"
     if answer.flags:
-        yield "! other codes, other scores: latents that carry next to nothing count in these cells"
+        yield "! these scores differ by representation: latents that encode next to nothing count"
     yield from (f"{INDENT}{flag}" for flag in answer.flags)
 
 
@@ -120,7 +156,7 @@ def plain(answer: StudyAnswer) -> dict[str, Any]:
 
 
 def _line(line: LineAnswer) -> dict[str, Any]:
-    """Return a latent size's best cell and the judgement on its line, one beside the other."""
+    """Return a latent size's best configuration and the verdict on its line in one record."""
     judged = dataclasses.asdict(line.judged)
     del judged["best"]
     return _finite(judged) | _cell(line.cell)
@@ -131,7 +167,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _confirmation(found: Confirmation) -> dict[str, Any]:
-    """Return the cell on fresh seeds, and how far it lies above its neighbours there."""
+    """Return the configuration on fresh seeds, and how far it lies above its neighbours there."""
     gaps = [_finite(dataclasses.asdict(gap)) for gap in found.gaps]
     return {"answer": str(found.answer), "fresh": _cell(found.fresh), "gaps": gaps}
 

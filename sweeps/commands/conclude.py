@@ -10,9 +10,8 @@ from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_cells
 from sweeps.analysis.curve import Cell, Curves
 from sweeps.analysis.table import ended, score_names, trials_table
-from sweeps.labels import seeds
+from sweeps.labels import seeds, shown
 from sweeps.scoring.udr import refresh
-from sweeps.study.folder import shown
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
@@ -34,12 +33,12 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     for line in [*study.failures, *untracked(study)]:
         display.say(f"  {line}")
     if study.left:
-        display.say("type the same command again to go on")
-    if code is Exit.INTERRUPTED:  # who interrupts does not wait for drawings
+        display.say(f"{study.left} left: type the same command again to continue")
+    if code is Exit.INTERRUPTED:  # a user who interrupts does not want to wait for drawings
         return
     display.say(best_line(study))
     if counts["complete"]:
-        _find_floors(study, display)
+        _score_untrained(study, display)
     if _is_drawn(study):
         display.say(f"report: {shown(study.folder.page)}; nothing has changed since it was drawn")
         return
@@ -60,8 +59,8 @@ def _is_drawn(study: Study) -> bool:
     return all(path.stat().st_mtime_ns < drawn for path in shown_in_it if path.exists())
 
 
-def _find_floors(study: Study, display: Display) -> None:
-    """Score untrained encoders once; a report without them is better than none."""
+def _score_untrained(study: Study, display: Display) -> None:
+    """Add the untrained baseline once; a report without it is better than none."""
     from sweeps.scoring.untrained import add_floors
     from sweeps.workers.worker import log_to
 
@@ -70,7 +69,7 @@ def _find_floors(study: Study, display: Display) -> None:
             add_floors(study, tell=display.say)
         except Exception as error:  # whatever it is, it must not cost the report
             log.exception("untrained encoders could not be scored")
-            display.say(f"the report has no floor: {type(error).__name__}: {error}")
+            display.say(f"no untrained baseline: {type(error).__name__}: {error}")
 
 
 def _track(study: Study, page: Path, display: Display) -> None:
@@ -78,7 +77,7 @@ def _track(study: Study, page: Path, display: Display) -> None:
 
     lost = track_report(study, page)
     if lost is not None:
-        display.say(f"the run that tells of the whole study: {lost}")
+        display.say(f"W&B run of the study: {lost}")
 
 
 def untracked(study: Study) -> list[str]:
@@ -93,22 +92,22 @@ def write_table(study: Study) -> None:
 
 
 def best_line(study: Study) -> str:
-    """Say which cell is best, until the end by the seeds there are; no failed or pruned one is."""
+    """Say which configuration is best, until all trials have ended the best so far."""
     objective = study.manifest.objective
     if objective not in score_names(study):
-        why = ", which needs two seeds of a cell" if objective in UDR_NAMES else ""
-        return f"no best cell: no trial has the score {objective} yet{why}"
+        why = ", which compares two seeds of a configuration" if objective in UDR_NAMES else ""
+        return f"no best configuration: no trial has the score {objective} yet{why}"
     best = best_cells(
         Curves(ended(trials_table(study)), study.manifest.axes).lines(objective)
     ).overall
     if best is None:
-        return "no best cell: none is complete yet"
+        return "no best configuration: none is complete yet"
     so_far = " so far" if study.left else ""
     return f"best{so_far}: {described(best)}"
 
 
 def described(cell: Cell) -> str:
-    """Say a cell in one line: coordinates, mean of the score, interval and seeds."""
+    """Say a configuration in one line: coordinates, mean of the score, interval and seeds."""
     where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
     where += [f"{name}={text(value)}" for name, value in cell.axes]
     how_sure = seeds(cell.n, score=cell.score)

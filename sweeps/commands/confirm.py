@@ -4,17 +4,30 @@ The seeds that chose a best β flatter it: noise helped to choose. What it score
 no say, and whether it still beats its neighbours there, is what can be relied on.
 """
 
+import argparse
 import sys
 import uuid
 from dataclasses import replace
 
 from bvae.trial import now
 from sweeps.analysis.confirmation import Request, confirmation, folder_of, requested
+from sweeps.commands.arguments import add_study
+from sweeps.labels import shown
 from sweeps.study.command import as_grid, sweep, words
-from sweeps.study.folder import shown
-from sweeps.study.study import Study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Value, text
 from sweeps.workers.exit_codes import Exit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps confirm` takes."""
+    add_study(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the command, train nothing")
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Train the best β and its neighbours on fresh seeds, and say whether they agree."""
+    return confirm(open_study(typed.study), dry_run=typed.dry_run)
 
 
 def confirm(study: Study, *, dry_run: bool = False) -> int:
@@ -24,7 +37,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
         The command's exit code; of a dry run, which only prints the command, 0.
 
     Raises:
-        ConfigError: the study has no best cell.
+        ConfigError: the study has no best configuration.
     """
     wanted = requested(study)
     command = command_of(study, wanted)
@@ -63,7 +76,7 @@ def command_of(study: Study, wanted: Request) -> str:
 def prepare(study: Study, wanted: Request, command: str) -> None:
     """Put the confirming study on disk with the base and the sources of the one it confirms.
 
-    The command then goes on with it, and refuses to if it would train anything else.
+    The command then continues it, and refuses to if it would train anything else.
     """
     from sweeps.plan.plan import write_manifest
 

@@ -4,6 +4,7 @@ The journal is opened as the workers open it, under the same lock; nothing is wr
 Pictures are served as artifacts from the trial folders, without a copy or a record of them.
 """
 
+import argparse
 import hashlib
 import json
 import mimetypes
@@ -20,15 +21,34 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from bvae.exceptions import ConfigError
+from sweeps.commands.arguments import add_study
 from sweeps.queue.journal import open_journal
 from sweeps.study.folder import StudyFolder
-from sweeps.study.study import Study
+from sweeps.study.study import Study, open_study
+from sweeps.workers.exit_codes import Exit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK = "127.0.0.1"
 """There is no password, so only this machine may connect."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps dashboard` takes."""
+    add_study(parser)
+    parser.add_argument("--port", type=int, default=8080, help="default: 8080; 0 for any")
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Serve the study's dashboard until Ctrl-C."""
+    with serving(open_study(typed.study), port=typed.port) as server:
+        print(f"http://{LOOPBACK}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return Exit.COMPLETE
 
 
 def serving(study: Study, *, port: int) -> "Server":

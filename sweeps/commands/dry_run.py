@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from bvae import config
-from sweeps.labels import clock
+from sweeps.labels import clock, shown
 from sweeps.plan.plan import Plan
-from sweeps.study.folder import shown
 from sweeps.study.results import is_short
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial

@@ -20,6 +20,7 @@ from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import TrialResult
 from bvae.versions import code_version
+from sweeps.commands.arguments import add_study
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
@@ -28,7 +29,7 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 
 # The scores bring scikit-learn, LightGBM and torch, the lock of a study brings Optuna: seconds
-# that the other subcommands, whose parser is built from this module too, need not pay.
+# that a mistake in the arguments need not wait for.
 if TYPE_CHECKING:
     from bvae.evaluate import Codes
 
@@ -44,7 +45,8 @@ class Request:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `sweeps rescore` takes beside the study's folder."""
+    """Add what `sweeps rescore` takes."""
+    add_study(parser)
     parser.add_argument(
         "settings",
         nargs="+",
@@ -83,7 +85,7 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
     ]
     if "protocol" in manifest.axes:
         mistakes.append(
-            f"{manifest.name}: its protocol is swept; it holds the scores of each: leave it"
+            f"{manifest.name}: its protocol is swept, so it holds the scores of each already"
         )
     if mistakes:
         raise ConfigError("\n".join(mistakes))
@@ -94,8 +96,8 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
     names = (*protocol_named(wanted.protocol).score_names, *UDR_NAMES)
     if manifest.search is not None and wanted.objective in UDR_NAMES:
         raise ConfigError(
-            f"objective={wanted.objective}: compares the seeds of a cell, so a search cannot go by "
-            "it; leave it out, and look at it with `sweeps best --score`"
+            f"objective={wanted.objective}: compares the seeds of a configuration, so a search "
+            "cannot maximise it; leave it out, and look at it with `sweeps best --score`"
         )
     if wanted.objective not in names:
         raise ConfigError(
@@ -163,7 +165,7 @@ def rescored_manifest(manifest: Manifest, wanted: Request) -> Manifest:
 
 
 def _command(manifest: Manifest, changes: Mapping[str, str]) -> str:
-    """Return the command to go on with: typed as it was, it would be refused from now on."""
+    """Return the command that continues the study: as typed, it would be refused from now on."""
     words = shlex.split(manifest.command)
     old = {"protocol": manifest.protocol, "objective": manifest.objective}
     for key, value in changes.items():
@@ -177,12 +179,12 @@ def _refuse_workers(folder: StudyFolder) -> None:
     names = [worker.name for worker in living_workers(folder.workers)]
     if names:
         raise ConfigError(
-            f"{folder.name}: {', '.join(names)} at work; `sweeps stop` asks workers to leave"
+            f"{folder.name}: {', '.join(names)} at work; stop them first: `sweeps stop`"
         )
 
 
 def _refuse_changes(study: Study) -> None:
-    """Refuse a study that others have gone on with while scores were computed."""
+    """Refuse a study that has changed while scores were computed."""
     now = open_study(study.folder.root)
     if (now.manifest, now.states) != (study.manifest, study.states):
         raise ConfigError(

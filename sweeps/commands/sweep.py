@@ -25,11 +25,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bvae import checks
 from bvae.exceptions import ConfigError
 from sweeps.commands.dry_run import preview
+from sweeps.labels import shown
 from sweeps.plan.overrides import PASSWORD
 from sweeps.plan.plan import Plan, Terms, plan
 from sweeps.search.pruning import PERCENTILES
 from sweeps.search.search import SAMPLERS
-from sweeps.study.folder import shown
 from sweeps.study.study import Study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers

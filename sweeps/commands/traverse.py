@@ -1,10 +1,11 @@
-"""`sweeps traverse`: a picture and a film of one latent of a trained model over its range."""
+"""`sweeps traverse`: a picture and an animation of one latent of a trained model over its range."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
 from bvae.exceptions import ConfigError
-from sweeps.study.folder import shown
+from sweeps.commands.arguments import add_study, add_trial
+from sweeps.labels import shown
 from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 
@@ -16,8 +17,9 @@ STEPS = 11
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `sweeps traverse` takes beside the study's folder."""
-    parser.add_argument("trial", help="a trial's name, or enough of it to be the only one")
+    """Add what `sweeps traverse` takes."""
+    add_study(parser)
+    add_trial(parser)
     parser.add_argument("--latent", type=int, required=True, help="the latent to move, from 0")
     parser.add_argument(
         "--image",
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(typed: argparse.Namespace) -> int:
     """Draw one latent of a trial's model, and print where the pictures are."""
-    # torch takes seconds to load, which the subcommands that only read need not pay
+    # torch takes seconds to load, which a mistake in the arguments need not wait for
     from bvae.evaluate import Codes
     from bvae.pictures.traversal import draw, starts
     from bvae.train import load

@@ -1,6 +1,5 @@
 """Where everything of a study is on disk."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,10 +136,3 @@ class StudyFolder:
 def heartbeat_file(workers: Path, name: str) -> Path:
     """Return where a worker writes its heartbeat, of the folder of all workers' heartbeats."""
     return workers / f"{name}.json"
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed from here."""
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)

@@ -1,16 +1,17 @@
-"""What W&B runs leave on disk: a file for each attempt at a trial, read without wandb.
+"""What W&B runs leave on disk: a file for each attempt at a trial.
 
 A `.wandb` file is a 7-byte header, then records in chunks, in the log format of LevelDB
 (https://github.com/google/leveldb/blob/main/doc/log_format.md): blocks of 32 KiB, each chunk with
 a CRC-32 of its kind and data, their length, and its kind. A record is a message of
-`wandb_internal.proto`. A run that was interrupted and resumed has several files: its fragments.
+`wandb_internal.proto`, parsed by wandb's own classes. A run that was interrupted and resumed has
+several files: its fragments.
 """
 
 import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,6 @@ HEADER_BYTES = 7
 BLOCK_BYTES = 32 * 1024
 CHUNK = struct.Struct("<IHB")
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
-HISTORY = 2  # the field of a record that is a row of history
-VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5  # how protobuf writes a field
 
 FOLDER = re.compile(r"(offline-)?run-(?P<time>\d{8}_\d{6})-(?P<rest>.+)")
 
@@ -169,33 +168,7 @@ def written(header: bytes, records: Sequence[bytes]) -> bytes:
 
 def is_row(record: bytes) -> bool:
     """Whether a record is a row of history."""
-    return HISTORY in _fields(record)
+    from wandb.proto import wandb_internal_pb2 as messages  # most of a second; only uploads need it
 
-
-def _fields(record: bytes) -> Iterator[int]:
-    """Yield the numbers of a protobuf message's fields."""
-    at = 0
-    while at < len(record):
-        tag, at = _varint(record, at)
-        yield tag >> 3
-        kind = tag & 7
-        if kind == VARINT:
-            _, at = _varint(record, at)
-        elif kind == BYTES:
-            length, at = _varint(record, at)
-            at += length
-        elif kind in (FIXED_32, FIXED_64):
-            at += 4 if kind == FIXED_32 else 8
-        else:
-            return
-
-
-def _varint(record: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while at < len(record):
-        byte = record[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
+    parsed = messages.Record.FromString(record)  # type: ignore[attr-defined]  # made at run time
+    return bool(parsed.WhichOneof("record_type") == "history")

@@ -1,11 +1,10 @@
-"""`sweeps sync`: uploads to W&B what it does not have yet, one file after the other.
+"""Uploads to W&B what it does not have yet, the files of a run one after the other.
 
 wandb's own `sync` (0.31) does the uploading. Left alone, it ends at the first file it cannot read,
 takes a failed upload for a finished one, sends rows again when it is typed again after a failure,
 and exits with 0 whatever happens.
 """
 
-import argparse
 import subprocess
 import sys
 from collections import Counter
@@ -18,13 +17,12 @@ from bvae import tracking
 from bvae.environ import environ
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
-from sweeps.study.folder import shown
+from sweeps.labels import shown
 from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity, report_identity
-from sweeps.study.study import Study, open_study
+from sweeps.study.study import Study
 from sweeps.tracking import offline_files
 from sweeps.tracking.offline_files import HEADER_BYTES, Fragment
-from sweeps.workers.exit_codes import Exit
 
 AT_ONCE = 5
 """Files uploaded at the same time; starting wandb takes a second."""
@@ -53,24 +51,6 @@ class Handled(NamedTuple):
 
 RUNNING = (Outcome.RUNNING,)
 WAITING = (Outcome.FAILED, "waits for what came before it in its run")
-
-
-def run(typed: argparse.Namespace) -> int:
-    """Upload what is left, tell how it goes, and exit with what is true."""
-    study = open_study(typed.study)
-    found = offline_files.fragments(study.folder.wandb)
-    left = [fragment for fragment in found if not fragment.synced.exists()]
-    names = _names(study)
-    handled: list[Handled] = []
-    if left:
-        tracking.check_login()
-    for number, done in enumerate(upload_all(study, left), start=1):
-        handled.append(done)
-        name = names.get(done.fragment.run_id, done.fragment.run_id)
-        why = f": {done.reason}" if done.reason else ""
-        print(f"[{number}/{len(left)}] {name}  {done.outcome.value}{why}", flush=True)
-    print(summary(handled, already=len(found) - len(left)))
-    return _code(handled)
 
 
 def upload_all(study: Study, left: Sequence[Fragment]) -> Iterator[Handled]:
@@ -107,14 +87,7 @@ def summary(handled: Sequence[Handled], *, already: int) -> str:
     return ", ".join(said) or "no runs to upload: nothing was tracked with tracker=wandb"
 
 
-def _code(handled: Sequence[Handled]) -> Exit:
-    outcomes = {done.outcome for done in handled}
-    if outcomes & {Outcome.FAILED, Outcome.UNREADABLE}:
-        return Exit.FAILED
-    return Exit.LEFT if Outcome.RUNNING in outcomes else Exit.COMPLETE
-
-
-def _names(study: Study) -> dict[str, str]:
+def names_of(study: Study) -> dict[str, str]:
     """Return what people read for each run id."""
     known = [identity(study.manifest, trial) for trial in study.trials]
     return {one.run_id: one.name for one in [*known, report_identity(study.manifest)]}

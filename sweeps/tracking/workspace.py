@@ -1,4 +1,4 @@
-"""`sweeps workspace`: a W&B workspace over the runs of a study, or of two side by side.
+"""A W&B workspace over the runs of a study, or of two side by side.
 
 It is built and checked without a server. A push is noted in the study's folder, so that the next
 one changes the same workspace.
@@ -91,16 +91,14 @@ def push(studies: Sequence[Study]) -> str:
     note = _note(studies)
     before = _pushed(note)
     if before is not None and _place(before) == (workspace.entity, workspace.project):
-        workspace._internal_name, workspace._internal_id = before.name, before.view_id
+        _set_identity(workspace, before.name, before.view_id)
     with tracking.speaking():
         try:
             workspace.save()  # type: ignore[no-untyped-call]  # it has no annotations
             address = str(workspace.url)
         except Exception as error:  # wandb-workspaces lets through whatever its client raises
             raise ConfigError(f"the workspace was not taken: {error}") from error
-    now = Pushed(
-        workspace.entity, workspace.project, workspace._internal_name, workspace._internal_id
-    )
+    now = Pushed(workspace.entity, workspace.project, *_identity(workspace))
     write_atomically(note, json.dumps(asdict(now)))
     return address
 
@@ -182,12 +180,6 @@ def _scores(studies: Sequence[Study]) -> list[str]:
     return list(dict.fromkeys(names))[:MAX_SCORES]
 
 
-def _check(workspace: ws.Workspace) -> None:
-    """Make sure that what would be sent can be read back; a typing mistake shows here."""
-    sent = workspace._to_model().model_dump_json(by_alias=True, exclude_none=True)
-    ws.Workspace._from_model(internal.View.model_validate_json(sent))
-
-
 def _note(studies: Sequence[Study]) -> Path:
     ids = "-".join(study.manifest.study_id[:8] for study in studies)
     return studies[0].folder.workspace(ids)
@@ -202,3 +194,27 @@ def _pushed(note: Path) -> Pushed | None:
 
 def _place(pushed: Pushed) -> tuple[str, str]:
     return (pushed.entity, pushed.project)
+
+
+# wandb-workspaces 0.4 has no public names for what follows: where a workspace is on a server, and
+# its form in which it is sent. A test says for which version they hold.
+
+
+def _identity(workspace: ws.Workspace) -> tuple[str, str]:
+    """Return name and view id of a workspace on its server."""
+    return workspace._internal_name, workspace._internal_id
+
+
+def _set_identity(workspace: ws.Workspace, name: str, view_id: str) -> None:
+    """Make the next save write over the view that has this name and id."""
+    workspace._internal_name, workspace._internal_id = name, view_id
+
+
+def sent(workspace: ws.Workspace) -> str:
+    """Return what is sent to the server, as JSON."""
+    return str(workspace._to_model().model_dump_json(by_alias=True, exclude_none=True))
+
+
+def _check(workspace: ws.Workspace) -> None:
+    """Make sure that what would be sent can be read back; a typing mistake shows here."""
+    ws.Workspace._from_model(internal.View.model_validate_json(sent(workspace)))

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from bvae.exceptions import ConfigError
 from bvae.files import TEMPORARY
+from sweeps.labels import shown
 from sweeps.queue.queue import Queue
-from sweeps.study.folder import StudyFolder, shown
+from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
     HeartbeatWriter,

@@ -1,10 +1,12 @@
 """How numbers and names are written."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from sweeps import labels
+from sweeps.labels import shown
 
 NAN = math.nan
 
@@ -70,3 +72,14 @@ def test_durations_have_two_units(seconds: float, text: str) -> None:
 def test_clock_durations(seconds: float | None, text: str) -> None:
     """Rounded once, so that no minute has 60 seconds."""
     assert text == labels.clock(seconds)
+
+
+def test_a_path_is_shown_as_it_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative to where one stands if it is below, else in full."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert "runs/quick" == shown(tmp_path / "here" / "runs" / "quick")
+    assert str(tmp_path / "else") == shown(tmp_path / "else")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.__main__ import main
-from sweeps.commands import commands
-from tests.doubles.studies import make_study
+from sweeps import commands
+from sweeps.__main__ import COMMANDS, MODULES, main
+from sweeps.queue.queue import Queue
+from sweeps.study.heartbeat import WorkerRegistry
+from tests.doubles.studies import make_study, write_result
 
 
 def code_of(*arguments: str) -> int | str | None:
@@ -19,8 +21,8 @@ def code_of(*arguments: str) -> int | str | None:
 def test_the_commands_code_is_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the subcommand returns."""
-    monkeypatch.setattr(commands, "status", lambda typed: 3)
+    """Whatever the command returns."""
+    monkeypatch.setattr("sweeps.commands.status.run", lambda typed: 3)
 
     assert 3 == code_of("status", str(tmp_path))
 
@@ -32,7 +34,7 @@ def test_a_mistake_is_one_message_and_code_2(
     assert 2 == code_of("status", str(tmp_path))
 
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {tmp_path}: not a study")
+    assert said.startswith(f"error: {tmp_path}: ")
     assert 1 == len(said.splitlines())
 
 
@@ -66,3 +68,57 @@ def test_a_reader_that_has_left_is_no_mistake(tmp_path: Path) -> None:
         said = run.stderr.read()
 
     assert (0, b"") == (run.returncode, said)
+
+
+def test_every_module_with_arguments_is_a_command() -> None:
+    """None is forgotten in the listing, and none is listed that is not there."""
+    folder = Path(commands.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py") if "\ndef run(typed" in path.read_text()}
+
+    assert modules == {MODULES.get(name, name) for name in COMMANDS}
+
+
+def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its sentence."""
+    assert 0 == code_of("--help")
+
+    said = " ".join(capsys.readouterr().out.split())
+    for name, sentence in COMMANDS.items():
+        assert f"{name} {sentence}" in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_one_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its sentence and its arguments."""
+    assert 0 == code_of(name, "--help")
+
+    said = capsys.readouterr().out
+    assert COMMANDS[name] in " ".join(said.split())
+    assert ("RUNS" if name == "list" else "DATA" if name == "baselines" else "DIR") in said.upper()
+
+
+def test_only_the_command_that_is_typed_is_imported(tmp_path: Path) -> None:
+    """`sweeps --help`, too, waits for no other."""
+    code = (
+        "import sys; from sweeps import __main__ as entry; entry.parser({})\n"
+        "print(*(name for name in sys.modules if name.startswith('sweeps.commands.')))"
+    )
+    for asked, expected in (([], set()), (["stop"], {"arguments", "stop"})):
+        run = [sys.executable, "-c", code.format(asked)]
+        found = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+        assert {f"sweeps.commands.{name}" for name in expected} == {*found}
+
+
+def test_reading_commands_change_nothing(tmp_path: Path) -> None:
+    """They may be typed while the study runs, by anyone."""
+    study = make_study(tmp_path / "tested")
+    write_result(study, study.trials[0])
+    Queue(study).reconcile(WorkerRegistry(study.folder.workers))
+    root = study.folder.root
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    for command in ("status", "best"):
+        assert 0 == code_of(command, str(root))
+    assert 0 == code_of("logs", str(root), study.trials[0].slug)
+    assert 0 == code_of("list", str(tmp_path))
+
+    assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*")}

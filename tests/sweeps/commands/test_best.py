@@ -2,10 +2,12 @@ import json
 import math
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best, in_lines, plain
@@ -14,6 +16,8 @@ from sweeps.report.words import beta_range
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
+
+Type = Callable[..., str]
 
 SCORES = {0.25: 0.1, 1: 0.2, 4: 0.6, 16: 0.3}
 
@@ -37,7 +41,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 class TestInLines:
     def test_a_whole_answer(self, study: Study) -> None:
-        """The best cell, how sure it is, and its best model, with a command that can be pasted."""
+        """The best configuration, how sure it is, its best model, and a command to paste."""
         lines = list(in_lines(best(study, score="mig")))
 
         assert lines[0].startswith("* beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
@@ -80,7 +84,7 @@ class TestInLines:
         assert (lucky.slug, 2.0) == (found.slug, found.score)
 
     def test_fresh_seeds(self, study: Study) -> None:
-        """What they say of the best cell stands below it; they are those of the objective."""
+        """What they say of the best configuration stands below it, by the objective only."""
         fresh = trials(beta=[1, 4, 16], seed=[3, 4, 5])
         made = make_study(study.folder.root.with_name("made-confirm"), fresh)
         for trial in fresh:
@@ -94,7 +98,7 @@ class TestInLines:
         assert ("confirmed", 4) == (as_json["answer"], as_json["fresh"]["beta"])
         assert best(study, score="sap").confirmation is None
 
-    def test_collapsed_cells_of_all_latent_sizes_come_last(self, tmp_path: Path) -> None:
+    def test_collapsed_configurations_come_last(self, tmp_path: Path) -> None:
         """A latent size that has collapsed everywhere is not the best of all by a high score."""
         listed, _ = grid({"beta": [1, 4], "latent_dim": [1, 5], "seed": [0, 1]})
         made = make_study(tmp_path / "made", listed, command="bvae -m beta=1,4")
@@ -112,7 +116,7 @@ class TestInLines:
             study.folder.trial(f"beta=4,latent_dim=5,seed={seed}").result.unlink()
         lines = list(in_lines(best(load_study(study.folder.root), score="mig")))
 
-        assert "2 trainings are left: the best so far" == lines[0]
+        assert lines[0].startswith("2 trials")
         assert lines[1].startswith("* beta=4 latent_dim=5  mig 0.600 (95 % interval ")
         assert lines[1].endswith(", 1 seed)")
 
@@ -120,7 +124,7 @@ class TestInLines:
         """It is said; there is no model."""
         answer = best(make_study(tmp_path / "empty"), score="mig")
 
-        assert ["no cell is complete yet"] == list(in_lines(answer))
+        assert not [line for line in in_lines(answer) if "beta=" in line]
         assert (None, None, []) == tuple(
             plain(answer)[key] for key in ("best", "model", "by_latent_dim")
         )
@@ -151,3 +155,37 @@ class TestPlain:
         assert answer.overall is not None
         assert math.isnan(answer.overall.cell.low)
         assert plain(answer)["best"]["low"] is None
+
+
+class TestRun:
+    def test_which_beta(self, unfinished: Study, typed: Type) -> None:
+        """β = 16 has a better seed, but another that failed."""
+        said = typed("best", unfinished.folder.root)
+
+        assert said.startswith("2 trials")
+        assert "\n* beta=1 latent_dim=5  mig " in said
+
+    def test_by_another_score_as_numbers(self, unfinished: Study, typed: Type) -> None:
+        """Valid JSON: what is unknown is null."""
+        found = json.loads(
+            typed("best", unfinished.folder.root, "--score", "beta_vae", "--json"),
+            parse_constant=pytest.fail,
+        )
+
+        assert "beta_vae" == found["score"]
+        assert (1, 5) == (found["best"]["beta"], found["best"]["latent_dim"])
+        assert [found["best"]] == found["by_latent_dim"]
+
+    def test_an_unknown_score(self, unfinished: Study, typed: Type) -> None:
+        """The message names those there are."""
+        with pytest.raises(ConfigError, match=r"--score sap: .*mig, beta_vae"):
+            typed("best", unfinished.folder.root, "--score", "sap")
+
+    def test_before_anything_has_ended(self, tmp_path: Path, typed: Type) -> None:
+        """It is said, with code 0; a score that is typed must be there."""
+        folder = make_study(tmp_path / "new").folder.root
+
+        assert " mig " in typed("best", folder)
+        assert json.loads(typed("best", folder, "--json"))["best"] is None
+        with pytest.raises(ConfigError, match="--score sap"):
+            typed("best", folder, "--score", "sap")

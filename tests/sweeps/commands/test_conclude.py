@@ -22,7 +22,7 @@ from tests.doubles.studies import make_study, trials, write_result
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Two cells of two seeds; β = 4 is the better one."""
+    """Two configurations of two seeds; β = 4 is the better one."""
     made = make_study(tmp_path / "tested")
     for trial in made.trials:
         score = 0.1 * float(str(trial.values["beta"])) + 0.01 * int(str(trial.values["seed"]))
@@ -57,7 +57,7 @@ def age(study: Study, *, by_s: float) -> None:
 
 class TestConclude:
     def test_a_complete_study(self, study: Study, concluded: Callable[..., str]) -> None:
-        """Counts, the best cell, the path of the report; a row per trial on disk."""
+        """Counts, the best configuration, the path of the report; a row per trial on disk."""
         said = concluded(study)
 
         assert said.startswith("4 of 4 trials complete\n")
@@ -65,7 +65,7 @@ class TestConclude:
         assert "report: " in said
         assert "index.html" in said
         assert 5 == len(study.folder.table.read_text().splitlines())
-        assert "again" not in said
+        assert "left" not in said
 
     def test_what_has_failed_and_what_is_left(
         self, study: Study, concluded: Callable[..., str]
@@ -78,9 +78,10 @@ class TestConclude:
 
         said = concluded(study, Exit.LEFT)
 
-        assert said.startswith("1 of 4 trials complete, 1 failed, 1 pruned\n")
-        assert f"  failed {one.slug}: ValueError: no\n" in said
-        assert "type the same command again to go on" in said
+        counts = said.splitlines()[0].split(", ")
+        assert ["1 of 4 trials complete", "1 failed", "1 pruned"] == counts
+        assert f"failed {one.slug}: ValueError: no\n" in said
+        assert "\n1 left: " in said
 
     def test_runs_that_are_not_on_the_server(
         self, study: Study, concluded: Callable[..., str]
@@ -93,11 +94,9 @@ class TestConclude:
         said = concluded(study)
 
         assert said.startswith("4 of 4 trials complete\n")
-        assert f"  tracking of 3 trial(s): {reason}\n" in said
+        assert f" 3 trial(s): {reason}\n" in said
 
-    def test_who_interrupts_does_not_wait(
-        self, study: Study, concluded: Callable[..., str]
-    ) -> None:
+    def test_an_interrupt_draws_nothing(self, study: Study, concluded: Callable[..., str]) -> None:
         """The table is written, nothing is drawn."""
         said = concluded(study, Exit.INTERRUPTED)
 
@@ -114,7 +113,7 @@ class TestConclude:
         study.folder.page.write_text("as it was")
         age(study, by_s=-10)
 
-        assert "nothing has changed since it was drawn" in concluded(study)
+        assert str(study.folder.page) in concluded(study)
         assert "as it was" == study.folder.page.read_text()
 
         folder = study.folder
@@ -125,7 +124,7 @@ class TestConclude:
         }[changed]
         path.touch()
 
-        assert "nothing has changed" not in concluded(study)
+        assert str(study.folder.page) in concluded(study)
         assert "drawn" == study.folder.page.read_text()
 
     def test_the_report_of_an_unfinished_study_is_always_drawn(
@@ -141,11 +140,11 @@ class TestConclude:
         assert "drawn" == study.folder.page.read_text()
 
 
-class TestFloors:
-    def test_are_found_before_the_report(
+class TestUntrainedBaseline:
+    def test_is_scored_before_the_report(
         self, study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The report is drawn from them."""
+        """The report is drawn with it."""
 
         def add(study: Study, *, tell: Callable[[str], object]) -> None:
             assert not study.folder.page.exists()
@@ -168,31 +167,31 @@ class TestFloors:
         monkeypatch.setattr(untrained, "add_floors", fail)
         said = concluded(study)
 
-        assert "the report has no floor: MemoryError: no memory for the codes" in said
+        assert "untrained baseline: MemoryError: no memory for the codes" in said
         assert "report: " in said
         assert study.folder.page.exists()
         assert "Traceback" in (study.folder.logs / "orchestrator.log").read_text()
 
     @pytest.mark.parametrize("code", [Exit.INTERRUPTED, Exit.LEFT])
-    def test_nobody_waits_for_them_in_vain(
+    def test_is_not_scored_in_vain(
         self,
         study: Study,
         concluded: Callable[..., str],
         monkeypatch: pytest.MonkeyPatch,
         code: Exit,
     ) -> None:
-        """Neither who interrupts nor a study of which nothing is complete."""
+        """Neither after an interrupt nor for a study of which nothing is complete."""
         monkeypatch.delattr(untrained, "add_floors")
         if code is Exit.LEFT:
             for trial in study.trials:
                 study.folder.trial(trial.slug).result.unlink()
 
-        assert "floor" not in concluded(study, code)
+        assert "untrained" not in concluded(study, code)
 
 
 class TestBestLine:
-    def test_only_a_whole_cell_is_best(self, study: Study) -> None:
-        """A cell with a failed seed may look better than it is."""
+    def test_only_a_whole_configuration_is_best(self, study: Study) -> None:
+        """A configuration with a failed seed may look better than it is."""
         better = next(trial for trial in study.trials if trial.values["beta"] == 4)
         write_result(study, better, state="failed", attempt=3, error="ValueError: no")
 
@@ -204,24 +203,25 @@ class TestBestLine:
             if trial.values["seed"] == 1:
                 study.folder.trial(trial.slug).result.unlink()
 
-        best = "best so far: beta=4 latent_dim=5  mig 0.400 (1 seed: no interval)"
-        assert best == best_line(load_study(study.folder.root))
+        said = best_line(load_study(study.folder.root))
+        assert "so far: beta=4 latent_dim=5  mig 0.400 (1 seed" in said
 
     def test_none_is_whole(self, study: Study) -> None:
-        """Then there is no best cell, and it is said."""
+        """Then no configuration is named."""
         for trial in study.trials:
             if trial.values["seed"] == 0:
                 write_result(study, trial, state="failed", attempt=3, error="ValueError: no")
 
-        assert "no best cell: none is complete yet" == best_line(load_study(study.folder.root))
+        assert "beta=" not in best_line(load_study(study.folder.root))
 
-    def test_nobody_has_the_score(self, tmp_path: Path) -> None:
+    def test_no_trial_has_the_score(self, tmp_path: Path) -> None:
         """Data without factors has no objective."""
         made = make_study(tmp_path / "tested", trials())
         for trial in made.trials:
             write_result(made, trial, scores={})
 
-        assert "no best cell: no trial has the score mig yet" == best_line(made)
+        assert " mig " in best_line(made)
+        assert "beta=" not in best_line(made)
 
     def test_one_seed_has_no_udr(self, tmp_path: Path) -> None:
         """It is said what UDR needs."""
@@ -229,13 +229,15 @@ class TestBestLine:
         for trial in made.trials:
             write_result(made, trial)
 
-        assert best_line(made).endswith("the score udr yet, which needs two seeds of a cell")
+        said = best_line(made)
+        assert " udr " in said
+        assert "two seeds" in said
 
 
 class TestDescribed:
     @pytest.fixture
     def cell(self, study: Study) -> Cell:
-        """The best cell."""
+        """The best configuration."""
         overall = best_cells(study.frame(), score="mig", axes=()).overall
         assert overall is not None
         return overall
@@ -253,7 +255,7 @@ class TestDescribed:
         assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(1 seed: no interval)")
 
     def test_further_axes(self, cell: Cell) -> None:
-        """They are part of where the cell is."""
+        """They are part of its coordinates."""
         found = described(replace(cell, axes=(("model", "conv"),)))
 
         assert found.startswith("beta=4 latent_dim=5 model=conv  mig")
@@ -265,7 +267,7 @@ class TestDescribed:
         assert found.startswith("beta=4 latent_dim=5 a=null b=[1,2] c=true  mig")
 
     def test_udr_is_of_two_seeds(self, cell: Cell) -> None:
-        """Of a pair of seeds, also where other cells give it an interval."""
+        """Of a pair of seeds, also where other configurations give it an interval."""
         found = described(replace(cell, score="udr", n=1, low=0.4, high=0.6))
 
         assert found.endswith("to 0.600, 2 seeds, which have one UDR)")

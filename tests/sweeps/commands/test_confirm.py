@@ -206,13 +206,13 @@ class TestRequested:
     def test_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is said what to do."""
         made = make_study(tmp_path / "a")
-        with pytest.raises(ConfigError, match="no trial has the score mig yet"):
+        with pytest.raises(ConfigError, match=r" mig .*: bvae -m beta"):
             requested(made)
         write_result(made, made.trials[0])
         for trial in made.trials:
             if trial.values["seed"] == 1:
                 write_result(made, trial, state="failed", attempt=3, scores={})
-        with pytest.raises(ConfigError, match=r"no configuration is.*go on with: bvae -m beta"):
+        with pytest.raises(ConfigError, match=": bvae -m beta"):
             requested(load_study(made.folder.root))
 
     def test_the_best_so_far(self, tmp_path: Path) -> None:

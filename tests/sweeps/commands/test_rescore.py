@@ -71,9 +71,7 @@ def run(study: Study, *settings: str) -> int:
     """Run `sweeps rescore DIR …`."""
     parser = argparse.ArgumentParser()
     rescore.add_arguments(parser)
-    typed = parser.parse_args(settings)
-    typed.study = study.folder.root
-    return rescore.run(typed)
+    return rescore.run(parser.parse_args([str(study.folder.root), *settings]))
 
 
 def snapshot(study: Study) -> dict[str, str]:
@@ -113,7 +111,7 @@ class TestRun:
         assert study.results[slug].scores["mig"] == expected["mig"]  # exact in every protocol
         assert study.results[slug].scores["beta_vae"] != expected["beta_vae"]
         said = capsys.readouterr().err
-        assert "2 trials scored by kim2018; objective: mig" in said
+        assert {"2", "kim2018;", "mig"} <= set(said.split())
 
     def test_tables_and_report_are_written_anew(self, study: Study) -> None:
         """trials.csv and the report are of the new scores."""
@@ -188,7 +186,7 @@ class TestRefuses:
         """Workers may be there without the command that runs the study."""
         before = snapshot(study)
         worker = HeartbeatWriter(study.folder.workers / "one.json", name="one")
-        with worker, pytest.raises(ConfigError, match="one at work; `sweeps stop`"):
+        with worker, pytest.raises(ConfigError, match=r"one at work; .*`sweeps stop`"):
             run(study, "protocol=kim2018")
         assert before == snapshot(study)
 
@@ -222,7 +220,7 @@ class TestRefuses:
             return scored(*arguments, protocol=protocol)  # type: ignore[arg-type]
 
         monkeypatch.setattr(rescore, "rescored", change)
-        with pytest.raises(ConfigError, match="changed since scoring began; type the command aga"):
+        with pytest.raises(ConfigError, match=f"{study.name}: it has changed"):
             run(study, "protocol=kim2018")
         assert "fast" == load_study(study.folder.root).manifest.protocol
 
@@ -274,7 +272,7 @@ class TestRequested:
     def test_a_search_cannot_go_by_udr(self) -> None:
         """As it cannot be begun with it."""
         searched = manifest(trials(), search={"n_trials": 9, "seeds": [0], "space": {}})
-        with pytest.raises(ConfigError, match="a search cannot go by it"):
+        with pytest.raises(ConfigError, match="`sweeps best --score`"):
             requested(["objective=udr"], searched)
 
     @pytest.mark.parametrize(
@@ -304,7 +302,7 @@ class TestRequested:
 
     def test_a_swept_protocol(self) -> None:
         """A study of several protocols cannot be made one of another."""
-        with pytest.raises(ConfigError, match="its protocol is swept"):
+        with pytest.raises(ConfigError, match="protocol is swept"):
             requested(["protocol=fast"], manifest(trials(), axes=["protocol"]))
 
 

@@ -52,9 +52,7 @@ def typed(study: Study, *words: str) -> argparse.Namespace:
     """Parse what is typed after `sweeps traverse DIR`."""
     parser = argparse.ArgumentParser()
     traverse.add_arguments(parser)
-    parsed = parser.parse_args(words)
-    parsed.study = study.folder.root
-    return parsed
+    return parser.parse_args([str(study.folder.root), *words])
 
 
 def test_pictures_of_a_trial(study: Study, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,4 +129,4 @@ class TestACollapsedConfigurationIsNotBest:
             end(study, trial)
 
         assert live(study) is None
-        assert "no best cell" in best_line(load_study(study.folder.root))
+        assert "beta=" not in best_line(load_study(study.folder.root))

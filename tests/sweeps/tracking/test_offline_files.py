@@ -2,12 +2,13 @@ import os
 from pathlib import Path
 
 import pytest
+from wandb.proto.wandb_internal_pb2 import HistoryRecord, Record, SummaryRecord
 
 from sweeps.tracking.offline_files import Content, Fragment, fragments, is_row, read, written
 
 HEADER = b":W&B\xe1\xbe\x00"
-ROW = bytes([0x08, 0x07, 0x12, 0x03]) + b"row"  # number 7, then history in field 2
-OTHER = bytes([0x08, 0x08, 0x1A, 0x03]) + b"sum"  # number 8, then field 3
+ROW = Record(num=7, history=HistoryRecord()).SerializeToString()
+OTHER = Record(num=8, summary=SummaryRecord()).SerializeToString()
 
 
 class TestRead:
@@ -44,9 +45,8 @@ class TestRead:
 
 class TestRows:
     def test_are_told_from_other_records(self) -> None:
-        """By the field that is set; fields of every kind are skipped."""
-        fixed = bytes([0x2D]) + bytes(4) + bytes([0x31]) + bytes(8)
-        assert [is_row(ROW), is_row(fixed + ROW), is_row(OTHER)] == [True, True, False]
+        """By what the record says it holds; one that says nothing is none."""
+        assert [is_row(ROW), is_row(OTHER), is_row(b"")] == [True, False, False]
         assert 2 == Content([ROW, OTHER, ROW], is_whole=True).rows
 
     def test_the_first_are_left_out(self) -> None:

@@ -20,6 +20,7 @@ from sweeps.study.study import Study
 from sweeps.tracking.offline_files import fragments, read, written
 from tests.doubles import wandb_server
 from tests.doubles.studies import make_study, trials
+from tests.doubles.wandb_files import of_type, records
 from tests.doubles.wandb_server import KEY, Server
 
 # In a process of its own, as a worker is. Trial 0 is one attempt with a picture; trial 1 is
@@ -112,7 +113,7 @@ def sync(study: Study, capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple
     """Type the command; returns its exit code and the lines it prints."""
 
     def sync() -> tuple[int, list[str]]:
-        typed = entry.parser().parse_args(["sync", str(study.folder.root)])
+        typed = entry.parser(["sync"]).parse_args(["sync", str(study.folder.root)])
         code = typed.run(typed)
         return code, capsys.readouterr().out.splitlines()
 
@@ -145,6 +146,16 @@ def keep_only(study: Study, number: int) -> list[Path]:
 def steps(server: Server, name: str) -> list[float]:
     """The values that a run's rows have on the server, in their order."""
     return [row["x"] for row in server.runs[name].rows if "x" in row]
+
+
+def test_rows_of_real_files(tracked: Path) -> None:
+    """As many as wandb's own inspector finds in each."""
+    found = fragments(load_study(tracked).folder.wandb)
+    rows = [read(one.path.read_bytes()).rows for one in found]
+
+    assert 4 == len(found)
+    assert all(rows)
+    assert rows == [len(of_type(records(one.path), "history")) for one in found]
 
 
 class TestSync:

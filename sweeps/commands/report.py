@@ -1,0 +1,32 @@
+"""`sweeps report`: the page of a study as it stands now, or of two studies side by side."""
+
+import argparse
+
+from sweeps.commands.arguments import add_second_study, add_study
+from sweeps.commands.conclude import write_table
+from sweeps.labels import shown
+from sweeps.report.comparison import write_comparison
+from sweeps.report.page import write_report
+from sweeps.scoring.udr import refresh
+from sweeps.study.study import open_study
+from sweeps.workers.exit_codes import Exit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps report` takes."""
+    add_study(parser)
+    add_second_study(parser)
+    parser.add_argument(
+        "--embed-all", action="store_true", help="every configuration's pictures in the page itself"
+    )
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Write the report and trials.csv, or a page that compares two studies; print its path."""
+    study = refresh(open_study(typed.study))
+    if typed.other is not None:
+        print(shown(write_comparison(study, refresh(open_study(typed.other)))))
+        return Exit.COMPLETE
+    write_table(study)
+    print(shown(write_report(study, embed_all=typed.embed_all)))
+    return Exit.COMPLETE

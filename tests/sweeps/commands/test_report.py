@@ -1,0 +1,36 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweeps.study.study import Study
+
+Type = Callable[..., str]
+
+
+def test_a_report_is_written_anew(
+    study: Study, typed: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the results as they stand; the table of trials, too."""
+    page = study.folder.report / "index.html"
+    asked: list[bool] = []
+
+    def write_report(_: Study, *, embed_all: bool) -> Path:
+        asked.append(embed_all)
+        return page
+
+    monkeypatch.setattr("sweeps.commands.report.write_report", write_report)
+
+    assert f"{page}\n" == typed("report", study.folder.root)
+    assert f"{page}\n" == typed("report", study.folder.root, "--embed-all")
+    assert [False, True] == asked
+    assert 7 == len(study.folder.table.read_text().splitlines())
+
+
+def test_two_studies_are_put_side_by_side(study: Study, typed: Type) -> None:
+    """`sweeps report A B` writes a page about both, in the folder of the second."""
+    printed = typed("report", study.folder.root, study.folder.root)
+
+    page = study.folder.report / f"against-{study.name}.html"
+    assert str(page) in printed
+    assert page.stat().st_size > 0
