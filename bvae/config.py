@@ -96,6 +96,7 @@ class Config:
     protocol: str = MISSING
     threads: int = MISSING
     extend: bool = MISSING
+    accept_sources: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -115,6 +116,7 @@ NOT_IDENTITY = (
     "runs_dir",
     "objective",
     "extend",
+    "accept_sources",
     "data.path",  # the content of what is there counts
     "tracker",
     "checkpoint.interval_s",
