@@ -97,6 +97,7 @@ class Config:
     protocol: str = MISSING
     threads: int = MISSING
     extend: bool = MISSING
+    accept_sources: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -113,6 +114,7 @@ NOT_IDENTITY = (
     "runs_dir",
     "objective",
     "extend",
+    "accept_sources",
     "data.path",  # the content of what is there counts
     "tracker",
     "checkpoint.interval_s",

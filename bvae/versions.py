@@ -1,10 +1,16 @@
-"""What numbers may depend on besides the configuration: this code, and the packages under it."""
+"""What numbers may depend on besides the configuration: this code, and the packages under it.
+
+Of this code those sources count that make the images, the model, its training and its scores: a
+change there may change a number. Pictures, tracking, checks, files, the configuration's schema and
+the command line cannot, so a study goes on whatever happens to them.
+"""
 
 import functools
 import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGES = (
@@ -18,20 +24,37 @@ PACKAGES = (
     "pillow",  # own images, resized
 )
 
+PACKAGES_THAT_COUNT = ("data", "metrics")
+
+MODULES_THAT_COUNT = ("losses", "networks", "model", "train", "callbacks", "evaluate")
+"""`callbacks` saves and resumes a training, and chooses the weights that are kept as the best."""
+
 
 @functools.cache
 def sources() -> dict[str, str]:
-    """Return a hash of each source file of `bvae/`, 12 hexadecimal digits, by its path."""
+    """Return a hash of each source file that counts, 12 hexadecimal digits, by its path."""
     package = Path(__file__).resolve().parent
+    paths = {path.relative_to(package.parent).as_posix(): path for path in package.rglob("*.py")}
     return {
-        path.relative_to(package.parent).as_posix(): _digest(path.read_bytes())
-        for path in sorted(package.rglob("*.py"))
+        name: _digest(path.read_bytes()) for name, path in sorted(paths.items()) if counts(name)
     }
 
 
-def code_version() -> str:
-    """Return a hash of the sources of `bvae/`, 12 hexadecimal digits."""
-    return _digest(json.dumps(sources()).encode())
+def counts(path: str) -> bool:
+    """Whether a source can change numbers.
+
+    >>> [counts(f"bvae/{path}") for path in ("losses.py", "metrics/mig.py", "metrics/__main__.py")]
+    [True, True, False]
+    """
+    _, *folders, file = path.split("/")
+    if folders:
+        return folders[0] in PACKAGES_THAT_COUNT and file != "__main__.py"
+    return file.removesuffix(".py") in MODULES_THAT_COUNT
+
+
+def code_version(of: Mapping[str, str] | None = None) -> str:
+    """Return a hash of the sources that count, 12 hexadecimal digits: of these, or of others."""
+    return _digest(json.dumps(sources() if of is None else dict(of)).encode())
 
 
 def _digest(content: bytes) -> str:

@@ -159,41 +159,52 @@ class TestReading:
 class TestTypedAgain:
     def test_other_sources_are_refused(self, runs: Path, typed_again: Typed) -> None:
         """With the files that differ, and what to do; nothing is trained."""
-        old = {**versions.sources(), "bvae/losses.py": "0" * 12, "bvae/gone.py": "0" * 12}
+        old = {**versions.sources(), "bvae/losses.py": "0" * 12, "bvae/data/gone.py": "0" * 12}
         del old["bvae/model.py"]
         made_by(runs / "killed", old, "0" * 12)
         code, _, said = typed_again()
 
         assert 2 == code
         lines = [line.removeprefix("error: ").strip() for line in said.splitlines()]
-        assert ["bvae/gone.py: gone", "bvae/losses.py: changed", "bvae/model.py: new"] == (
+        assert ["bvae/data/gone.py: gone", "bvae/losses.py: changed", "bvae/model.py: new"] == (
             [line for line in lines if line.startswith("bvae/")]
         )
         assert "study=" in lines[-1]
+        assert "accept_sources=true" in lines[-1]
         assert 1 == load_study("runs/killed").counts["complete"]
 
     def test_these_sources(self, typed_again: Typed) -> None:
-        """The study as it is would be gone on with by the sources of fc4f123, and by no others."""
-        known = recorded("killed")
+        """The study is refused for what differs among the sources that count, and for no others."""
         code, _, said = typed_again("hydra.sweeper.dry_run=true")
-        then, now = known["sources"], versions.sources()
-        differ = {path for path in then | now if then.get(path) != now.get(path)}
+        then, now = recorded("killed")["sources"], versions.sources()
+        differ = {
+            path for path in then | now if versions.counts(path) and then.get(path) != now.get(path)
+        }
 
-        assert (known["code_version"] == versions.code_version()) == (code == 0)
+        assert (2 if differ else 0) == code
         assert differ == {
             word.strip(":") for word in said.split() if word.startswith("bvae/") and ".py" in word
         }
 
+    def test_accepted_sources(self, typed_again: Typed) -> None:
+        """With accept_sources=true the study goes on with the sources of today."""
+        code, _, said = typed_again("hydra.sweeper.dry_run=true", "accept_sources=true")
+
+        assert 0 == code, said
+
     @pytest.mark.slow
-    def test_the_killed_trial_is_resumed(self, runs: Path, typed_again: Typed) -> None:
-        """From the step of its checkpoint; afterwards all trials are complete."""
-        made_by(runs / "killed", versions.sources(), versions.code_version())
-        first = runs / "killed/trials/beta=1,latent_dim=2,seed=0/result.json"
+    def test_the_killed_trial_is_resumed(self, typed_again: Typed) -> None:
+        """From the step of its checkpoint; each new result says that its sources are others."""
+        first = load_study("runs/killed").folder.trial("beta=1,latent_dim=2,seed=0").result
         before = first.read_bytes()
-        code, _, said = typed_again("hydra/launcher=basic")
+        code, _, said = typed_again("hydra/launcher=basic", "accept_sources=true")
         study = load_study("runs/killed")
 
         assert 0 == code, said
         assert 8 == study.counts["complete"]
         assert "from step 20" in study.folder.trial(RESUMED).log.read_text()
         assert before == first.read_bytes()
+        assert {None, study.manifest.code_version} == {
+            result.versions.get("sources_changed_from") for result in study.results.values()
+        }
+        assert study.manifest.accepts(versions.code_version())

@@ -6,6 +6,7 @@ from typing import Any
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from bvae.versions import code_version, sources
 from sweeps.study.manifest import STEPS, Manifest
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
@@ -19,7 +20,7 @@ def extended(
 ) -> Manifest:
     """Return the study on disk with the trials of both; a smaller grid never shrinks it.
 
-    It stays a study of the sources of `bvae/` it was begun with, whoever looks at it later.
+    It stays a study of the sources it was begun with, and of those that were accepted since.
 
     Args:
         known: on disk.
@@ -56,6 +57,7 @@ def extended(
         created_at=known.created_at,
         code_version=known.code_version,
         sources=known.sources,
+        accepted=list(dict.fromkeys([*known.accepted, *new.accepted])),
         trials=[trial.values for trial in in_order(trials)],
         configurations=known.configurations | new.configurations,
         search=_joint_search(known.search, new.search),
@@ -112,23 +114,26 @@ def _different(
             yield f"{key}: the images are others than those the study was begun with"
 
 
-def check_sources(known: Manifest, new: Manifest, study: Study) -> None:
-    """Refuse to go on with other sources of `bvae/`; a study with nothing left may be looked at."""
-    if known.code_version == new.code_version:
+def check_sources(known: Manifest, study: Study) -> None:
+    """Refuse to go on with other sources than the study's; one with nothing left may be looked at.
+
+    Raises:
+        ConfigError: naming the files that differ, and what to do.
+    """
+    if known.accepts(code_version()) or study.left == 0:
         return
-    if study.left == 0:
-        return
-    paths = sorted({*known.sources, *new.sources})
-    changed = [path for path in paths if known.sources.get(path) != new.sources.get(path)]
+    paths = sorted({*known.sources, *sources()})
+    changed = [path for path in paths if known.sources.get(path) != sources().get(path)]
     raise ConfigError(
         f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
         "be compared with new ones:\n"
-        + "\n".join(f"  {path}: {_change(path, known, new)}" for path in changed)
-        + "\ngive the new study a name of its own (study=…), or put the old sources back"
+        + "\n".join(f"  {path}: {_change(path, known)}" for path in changed)
+        + "\ngive the new study a name of its own (study=…), put the old sources back, or go on "
+        "with these (accept_sources=true), which each new result will say"
     )
 
 
-def _change(path: str, known: Manifest, new: Manifest) -> str:
+def _change(path: str, known: Manifest) -> str:
     if path not in known.sources:
         return "new"
-    return "changed" if path in new.sources else "gone"
+    return "changed" if path in sources() else "gone"

@@ -24,7 +24,7 @@ WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*
 PASSWORD = "PGPASSWORD"
 """Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
 
-NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend")
+NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
 
 
 LOGARITHMIC = ("beta", "latent_dim")

@@ -153,7 +153,10 @@ def plan(
     if known is not None:
         fresh = manifest
         manifest = extended(known, fresh, longer=parsed.extend, sweeps=terms.sweeps)
-        check_sources(known, fresh, Study(folder, manifest))
+        if parsed.accept_sources and not known.accepts(fresh.code_version):
+            manifest = replace(manifest, accepted=[*manifest.accepted, fresh.code_version])
+            notes.append(f"sources of bvae/ have changed since {known.name} was begun; accepted")
+        check_sources(manifest, Study(folder, manifest))
         if known.base.get(STEPS) != manifest.base.get(STEPS):
             notes.append(
                 f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"

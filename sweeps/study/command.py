@@ -17,6 +17,7 @@ ONCE = (
     "hydra.sweeper.sampler.",
     "hydra/sweeper/sampler",
     "extend",
+    "accept_sources",
 )
 """How the trials of a study were chosen, and what holds for one command only."""
 
@@ -42,7 +43,9 @@ def reproduce(trial: Trial, *, command: str, study: str) -> str:
     """
     values = {key: [text(value)] for key, value in trial.coordinates}
     values |= {"study": [f"{study}-again"]}
-    kept = _without(without_multirun(_words(command)), ("hydra.", "hydra/", "extend", *values))
+    kept = _without(
+        without_multirun(_words(command)), ("hydra.", "hydra/", "extend", "accept_sources", *values)
+    )
     return shlex.join([*kept, *_overrides(values)])
 
 

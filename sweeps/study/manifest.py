@@ -12,6 +12,8 @@ from typing import Any
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
+from bvae.trial import TrialResult
+from bvae.versions import code_version, counts
 from sweeps.study.trials import Trial
 
 STEPS = "trainer.max_steps"
@@ -33,7 +35,8 @@ class Manifest:
         base: the flat configuration all trials share, as far as it can change numbers; what
             depends on a swept key is there as it was typed, as in `${beta}`.
         configurations: what was composed for each choice among the swept groups, likewise.
-        code_version: hash of the sources of `bvae/`; `sources` has one for each file.
+        code_version: hash of the sources that can change numbers; `sources` has one for each file.
+        accepted: hashes of other sources that `accept_sources=true` has gone on with.
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
@@ -60,6 +63,7 @@ class Manifest:
     created_at: str
     code_version: str
     sources: dict[str, str] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     trial: str = "bvae.train.run_trial"
     max_attempts: int = 3
@@ -113,6 +117,20 @@ class Manifest:
         """How many trials a search has yet to find."""
         return max(0, self.search["n_trials"] - len(self.trials)) if self.search else 0
 
+    def accepts(self, sources: str) -> bool:
+        """Whether the study may be gone on with by sources of this hash."""
+        return sources in (self.code_version, *self.accepted)
+
+    def with_sources(self, result: TrialResult) -> TrialResult:
+        """Return a result that says so if it is of other sources than the study was begun with.
+
+        Its `versions` then have `sources_changed_from`, the hash at the beginning, beside `code`.
+        """
+        if result.versions.get("code", self.code_version) == self.code_version:
+            return result
+        versions = {**result.versions, "sources_changed_from": self.code_version}
+        return dataclasses.replace(result, versions=versions)
+
     @classmethod
     def read(cls, path: Path) -> "Manifest":
         """Read a manifest.
@@ -127,6 +145,13 @@ class Manifest:
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
             content["trials"] = content.pop(TRIALS_KEY, None)
+            if content.get(
+                "sources"
+            ):  # which were all of `bvae/`, until those that count were told
+                content["sources"] = {
+                    path: digest for path, digest in content["sources"].items() if counts(path)
+                }
+                content["code_version"] = code_version(content["sources"])
             names = {entry.name for entry in dataclasses.fields(cls)}
             return cls(**{key: value for key, value in content.items() if key in names})
         except (FileNotFoundError, NotADirectoryError):

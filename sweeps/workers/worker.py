@@ -208,7 +208,7 @@ class Worker:
         on_step: called with trial, step and total at every step.
 
     Raises:
-        ConfigError: the sources of `bvae/` are not those that the study was begun with.
+        ConfigError: the sources of `bvae/` are not those of the study.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class Worker:
         among: Collection[str] | None = None,
         on_step: Callable[[Trial, int, int], None] | None = None,
     ) -> None:
-        if code_version() != study.manifest.code_version:
+        if not study.manifest.accepts(code_version()):
             raise ConfigError(
                 f"the sources of bvae/ have changed since {study.name} was begun; "
                 "type the command again to see which, and what to do"
@@ -296,7 +296,7 @@ class Worker:
             log.info("interrupted %s", interruption)
             self._queue.release(lease)
             return
-        self._commit(lease, result)
+        self._commit(lease, self._queue.study.manifest.with_sources(result))
         log.info("%s: %s", lease.trial.slug, result.state)
 
     def _result(self, lease: Lease) -> TrialResult:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sweeps import __main__ as entry
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 from tests.doubles.studies import make_study, trials, write_result
 
 Type = Callable[..., str]

@@ -3,7 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from bvae.exceptions import ConfigError
-from sweeps.study.study import Study, load_study
+from sweeps import load_study
+from sweeps.study.study import Study
 
 Type = Callable[..., str]
 

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
+from sweeps import load_study
 from sweeps.study.heartbeat import HeartbeatWriter
-from sweeps.study.study import Study, load_study
+from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 
 Type = Callable[..., str]

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bvae.exceptions import ConfigError
+from bvae.versions import code_version
 from sweeps import load_study
 from sweeps.plan.extend import extended
 from sweeps.plan.plan import Plan, Terms
@@ -135,10 +136,14 @@ class TestExtension:
 class TestSources:
     @pytest.fixture
     def study(self, planned: Planned) -> Study:
-        """A study of two trials made with other sources: one changed, one gone, one new."""
+        """A study of two trials made with other sources: one changed, one gone, one new.
+
+        A fourth does not count.
+        """
         found = planned("beta=1,4", "seed=0", "study=one")
-        sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12, "bvae/old.py": "1"}
-        del sources["bvae/step_time.py"]
+        sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12}
+        sources |= {"bvae/data/old.py": "1", "bvae/tracking.py": "1"}
+        del sources["bvae/model.py"]
         old = replace(found.manifest, code_version="0" * 12, sources=sources)
         old.write(found.folder.manifest)
         return load_study(found.folder.root)
@@ -151,11 +156,28 @@ class TestSources:
             planned("beta=1", "study=one")
 
         assert [
+            "  bvae/data/old.py: gone",
             "  bvae/losses.py: changed",
-            "  bvae/old.py: gone",
-            "  bvae/step_time.py: new",
-        ] == str(raised.value).splitlines()[1:4]
-        assert "put the old sources back" in str(raised.value)
+            "  bvae/model.py: new",
+        ] == str(raised.value).splitlines()[1:-1]
+        assert "accept_sources=true" in str(raised.value)
+
+    def test_sources_that_do_not_count_may_differ(self, planned: Planned) -> None:
+        """A study that lists all of `bvae/`, as older ones do, is compared by those that count."""
+        found = planned("beta=1,4", "seed=0", "study=one")
+        every = found.manifest.sources | {"bvae/visuals.py": "1", "bvae/files.py": "2"}
+        replace(found.manifest, code_version="0" * 12, sources=every).write(found.folder.manifest)
+
+        assert planned("beta=1", "study=one").write().manifest.sources == found.manifest.sources
+
+    def test_accepted_sources_stay_accepted(self, planned: Planned, study: Study) -> None:
+        """The manifest says which; those of the beginning stay there."""
+        grown = planned("beta=1,16", "study=one", "accept_sources=true").write().manifest
+        again = planned("beta=1", "study=one").write().manifest
+
+        assert study.manifest.code_version == grown.code_version != code_version()
+        assert [code_version()] == grown.accepted == again.accepted
+        assert 3 == len(again.trials)
 
     def test_a_finished_study_may_be_looked_at(self, planned: Planned, study: Study) -> None:
         """Nothing would be run; but it is not to be extended, neither now nor later."""

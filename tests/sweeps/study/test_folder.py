@@ -1,8 +1,6 @@
 from pathlib import Path
 
-import pytest
-
-from sweeps.study.folder import StudyFolder, shown
+from sweeps.study.folder import StudyFolder
 
 
 def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
@@ -18,14 +16,3 @@ def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
     assert "quick" == folder.name
     assert all(folder.root in path.parents for path in paths)
     assert len(paths) == len(set(paths))
-
-
-def test_a_path_is_shown_as_it_can_be_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Relative to where one stands if it is below, else in full."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-    assert "runs/quick" == shown(tmp_path / "here" / "runs" / "quick")
-    assert str(tmp_path / "else") == shown(tmp_path / "else")
