@@ -128,7 +128,7 @@ class TestOneRun:
             assert (study / name).stat().st_size > 0
         assert (study / "report" / "index.html").exists()
         assert {"runs"} == {path.name for path in tmp_path.iterdir()}
-        assert "1 of 1 points complete" in said
+        assert "1 of 1 trials complete" in said
 
     def test_typed_again_it_runs_nothing(self, bvae: Typed, tmp_path: Path) -> None:
         """The same point, typed in another way, is recognised as done."""
