@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from sweeps.study.folder import StudyFolder
+import pytest
+
+from sweeps.study.folder import StudyFolder, shown
 
 
 def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
