@@ -121,7 +121,9 @@ def stop(typed: argparse.Namespace) -> int:
 
 def worker(typed: argparse.Namespace) -> int:
     """Take trials of a study in this process, beside whoever else does."""
-    from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
+    from sweeps.workers.logs import log_to
+    from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
+    from sweeps.workers.worker import Worker
 
     study = load_study(typed.study)
     folder, name = study.folder, new_worker_name()

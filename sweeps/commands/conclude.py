@@ -61,7 +61,7 @@ def _is_drawn(study: Study) -> bool:
 def _find_floors(study: Study, display: Display) -> None:
     """Score untrained encoders once; a report without them is better than none."""
     from sweeps.scoring.untrained import add_floors
-    from sweeps.workers.worker import log_to
+    from sweeps.workers.logs import log_to
 
     with log_to(study.folder.orchestrator_log):
         try:
