@@ -18,7 +18,8 @@ from statistics import fmean, variance
 
 from benchmarks.replay_pruning import finals
 from sweeps.search.samplers import SystemAttrs, named, next_trial
-from sweeps.search.search import SAMPLERS, Choices, Search
+from sweeps.search.search import SAMPLERS, Search
+from sweeps.search.space import Choices
 from sweeps.study.ranking import Ending
 from sweeps.study.trials import Cell, Trial
 

@@ -62,7 +62,7 @@ def _is_drawn(study: Study) -> bool:
 def _score_untrained(study: Study, display: Display) -> None:
     """Add the untrained baseline once; a report without it is better than none."""
     from sweeps.scoring.untrained import add_floors
-    from sweeps.workers.worker import log_to
+    from sweeps.workers.logs import log_to
 
     with log_to(study.folder.orchestrator_log):
         try:

@@ -8,7 +8,9 @@ from sweeps.study.heartbeat import new_worker_name
 from sweeps.study.locks import is_locked
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
+from sweeps.workers.logs import log_to
+from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
+from sweeps.workers.worker import Worker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

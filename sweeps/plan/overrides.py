@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.trial import COORDINATES
-from sweeps.search.search import Interval
+from sweeps.search.space import Interval
 from sweeps.study.manifest import is_unresolved
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")

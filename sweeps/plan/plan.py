@@ -33,7 +33,8 @@ from sweeps.plan.compose import (
 )
 from sweeps.plan.extend import check_sources, extended
 from sweeps.plan.overrides import Overrides, depends, split
-from sweeps.search.search import N_TRIALS, PLACES, Choices, Search
+from sweeps.search.search import N_TRIALS, Search
+from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study

@@ -21,7 +21,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bvae.exceptions import ConfigError
-from sweeps.search.search import SAMPLERS, Choices, Dimension, Interval, Search
+from sweeps.search.search import SAMPLERS, Search
+from sweeps.search.space import Choices, Dimension, Interval
 from sweeps.study.ranking import Ending
 from sweeps.study.trials import Trial, Value
 

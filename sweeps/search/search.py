@@ -13,25 +13,19 @@ Nothing is drawn here; `sweeps.search.samplers` does that, with Optuna's sampler
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sweeps.search.space import Dimension, read_dimension
 from sweeps.study.ranking import Ending, best, ranked
-from sweeps.study.trials import Cell, Trial, Value, bisection, canonical
+from sweeps.study.trials import Cell, Trial, Value, bisection
 
 N_START = 7
 """Values of β that a search begins with, at most."""
 
 N_TRIALS = 20
 """Trainings, if nobody says how many; as in Hydra's Optuna sweeper."""
-
-DIGITS = 3
-"""Significant digits of a number from an interval: folders are named after it."""
-
-PLACES = 21
-"""So many numbers of an interval that has no end of them stand for it where cells are gone through;
-steps between them are what distances are measured in."""
 
 SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "tpe": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
@@ -44,126 +38,6 @@ SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "random": {"_target_": "optuna.samplers.RandomSampler"},
 }
 """By name. A search begins with a coarse line, so samplers need not begin with random cells."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Numbers from `low` to `high`, both included, on a logarithmic scale if `log`."""
-
-    low: float
-    high: float
-    log: bool = False
-    integer: bool = False
-
-    @property
-    def values(self) -> tuple[Value, ...]:
-        """All integers, or some numbers from end to end."""
-        if self.integer:
-            return tuple(range(round(self.low), round(self.high) + 1))
-        return self.spread(PLACES)
-
-    @property
-    def number(self) -> float:
-        """How many values there are: of numbers that are not integers, no end."""
-        return len(self.values) if self.integer else math.inf
-
-    @property
-    def middle(self) -> Value:
-        """The value in the middle."""
-        return self.snapped(self._at(0.5))
-
-    def spread(self, number: int) -> tuple[Value, ...]:
-        """Return so many numbers from end to end, or fewer where they are integers.
-
-        >>> Interval(1, 100, log=True).spread(3)
-        (1, 10, 100)
-        """
-        places = [place / (number - 1) for place in range(number)]
-        return tuple(dict.fromkeys(self.snapped(self._at(place)) for place in places))
-
-    def _at(self, place: float) -> float:
-        if self.log:
-            return float(self.low * (self.high / self.low) ** place)
-        return self.low + place * (self.high - self.low)
-
-    def snapped(self, number: float) -> Value:
-        """Return a number as it is used: within the ends, whole if it must be, else of few digits.
-
-        >>> Interval(0.5, 64).snapped(12.3456), Interval(2, 20, integer=True).snapped(2.6)
-        (12.3, 3)
-        """
-        rounded = round(number) if self.integer else float(f"{number:.{DIGITS}g}")
-        return canonical(min(max(rounded, self.low), self.high))
-
-    def __contains__(self, value: Value) -> bool:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and self.low <= _number(value) <= self.high
-
-    def distance(self, one: Value, other: Value) -> float:
-        """Return how far two numbers are apart, in steps from one of `values` to the next."""
-        scale = math.log if self.log else float
-        a, b, low, high = (scale(_number(x)) for x in (one, other, self.low, self.high))
-        return (PLACES - 1) * abs(a - b) / (high - low)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Some values, numbers among them in order."""
-
-    values: tuple[Value, ...]
-
-    @classmethod
-    def of(cls, values: Sequence[object]) -> "Choices":
-        """Return distinct values; numbers are put in order.
-
-        >>> Choices.of([16, 1.0, 4, 1])
-        Choices(values=(1, 4, 16))
-        """
-        distinct = tuple(dict.fromkeys(canonical(value) for value in values))
-        found = cls(distinct)
-        return cls(tuple(sorted(distinct, key=_number))) if found.are_ordered else found
-
-    @property
-    def number(self) -> float:
-        """How many they are."""
-        return len(self.values)
-
-    @property
-    def middle(self) -> Value:
-        """The value in the middle, of two the larger."""
-        return self.values[len(self.values) // 2]
-
-    @property
-    def are_ordered(self) -> bool:
-        """Whether they are numbers, whose neighbours are alike."""
-        return all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values)
-
-    def spread(self, number: int) -> tuple[Value, ...]:
-        """Return so many of them, from end to end, or all if they are fewer.
-
-        >>> Choices((1, 2, 4, 8, 16)).spread(3)
-        (1, 4, 16)
-        """
-        last = len(self.values) - 1
-        places = [round(place * last / (number - 1)) for place in range(number)]
-        return tuple(dict.fromkeys(self.values[place] for place in places))
-
-    def __contains__(self, value: Value) -> bool:
-        return value in self.values
-
-    def distance(self, one: Value, other: Value) -> float:
-        """Return how many steps two of them are apart; all are neighbours if they have no order."""
-        if self.are_ordered:
-            return abs(self.values.index(one) - self.values.index(other))
-        return float(one != other)
-
-
-def _number(value: Value) -> float:
-    return float(str(value))
-
-
-Dimension = Interval | Choices
-"""Where a key's values come from."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +59,7 @@ class Search:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "Search":
         """Return the search that a manifest holds."""
-        space = {key: _dimension(value) for key, value in content["space"].items()}
+        space = {key: read_dimension(value) for key, value in content["space"].items()}
         return cls(space, tuple(content["seeds"]), content["sampler"], content["n_trials"])
 
     def written(self) -> dict[str, Any]:
@@ -270,7 +144,3 @@ def leading(tried: Mapping[Trial, Ending | None]) -> Cell | None:
     ended = [(trial, ending) for trial, ending in tried.items() if ending is not None]
     leader = best(ranked(ended))
     return None if leader is None else leader.key
-
-
-def _dimension(content: Mapping[str, Any]) -> Dimension:
-    return Choices.of(content["values"]) if "values" in content else Interval(**content)

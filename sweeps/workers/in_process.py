@@ -20,7 +20,9 @@ from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
-from sweeps.workers.worker import EXIT_WITHIN_S, StopRequest, Worker, log_to, stopping_on
+from sweeps.workers.logs import log_to
+from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
+from sweeps.workers.worker import Worker
 
 
 def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit:

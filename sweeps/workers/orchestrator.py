@@ -25,9 +25,9 @@ from sweeps.study.heartbeat import (
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
+from sweeps.workers.logs import log_to
 from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.workers.progress import Progress
-from sweeps.workers.worker import log_to
 
 log = logging.getLogger("sweeps")
 

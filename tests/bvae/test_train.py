@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
@@ -580,3 +581,12 @@ class TestOwnImages:
         with Image.open(task.folder.media / "reconstructions.png") as picture:
             assert "RGB" == picture.mode
         assert 0.1 == bvae.load(task.folder.root).variance
+
+
+def test_lightning_has_the_private_names_that_are_replaced() -> None:
+    """It has no public way to leave signals alone; a name that is gone would be set in vain."""
+    connector = getattr(pl.Trainer(logger=False, accelerator="cpu"), "_signal_connector", None)
+    assert callable(getattr(connector, "register_signal_handlers", None)), (
+        "train.py replaces _signal_connector.register_signal_handlers of Lightning 2.6.6, but "
+        f"{pl.__version__} lacks it; find out what handles SIGTERM there"
+    )

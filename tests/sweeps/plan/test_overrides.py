@@ -6,7 +6,7 @@ import pytest
 from bvae.exceptions import ConfigError
 from sweeps.plan import overrides
 from sweeps.plan.overrides import check, parse, split, without_password
-from sweeps.search.search import Interval
+from sweeps.search.space import Interval
 
 
 class TestCheck:

@@ -6,7 +6,8 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps.search.samplers import SystemAttrs, named, next_trial
-from sweeps.search.search import SAMPLERS, Choices, Interval, Search
+from sweeps.search.search import SAMPLERS, Search
+from sweeps.search.space import Choices, Interval
 from sweeps.study.ranking import Ending
 from sweeps.study.trials import Trial
 

@@ -13,7 +13,7 @@ from bvae.assignment import Assignment
 from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.study.study import Study
-from sweeps.workers import worker
+from sweeps.workers import stopping, worker
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
@@ -154,7 +154,7 @@ def test_stopped_from_outside_something_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`sweeps stop` ends a single run with code 3."""
-    monkeypatch.setattr(worker, "STOP_CHECK_S", 0.0)
+    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
     study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
     at_the_first_step(study.folder.stop.touch)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ def ray_launcher(**init: str) -> DictConfig:
     """Return what is typed of Ray's launcher, the same way."""
     target = "hydra_plugins.x.RayLauncher"
     return OmegaConf.create({"_target_": target, "ray": {"init": init}})
+
+
+def test_submitit_has_the_private_names_that_are_set() -> None:
+    """It has no public setting for either; setting a name that is gone would do nothing."""
+    from submitit.local.local import LocalJob
+    from submitit.slurm.slurm import SlurmJob
+
+    names = [hasattr(LocalJob, "_results_timeout_s"), hasattr(SlurmJob.watcher, "_delay_s")]
+    assert [True, True] == names, (
+        "launchers.py sets LocalJob._results_timeout_s and SlurmJob.watcher._delay_s of submitit "
+        f"1.5.4, but {version('submitit')} lacks one; find out what waits for results there"
+    )
 
 
 class TestPrepare:

@@ -17,7 +17,7 @@ from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import Heartbeat, HeartbeatWriter, new_worker_name, this_host
 from sweeps.study.study import Study
 from sweeps.workers import orchestrator as module
-from sweeps.workers import worker as workers
+from sweeps.workers import stopping
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
@@ -35,7 +35,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for nothing longer than a test may take."""
     monkeypatch.setattr(module, "POLL_S", 0.02)
     monkeypatch.setattr(module, "RECONCILE_S", 0.1)
-    monkeypatch.setattr(workers, "STOP_CHECK_S", 0.0)
+    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
 
 
 @pytest.fixture
