@@ -22,7 +22,8 @@ from bvae.assignment import Assignment
 from bvae.trial import TrialResult, now
 from sweeps import load_study
 from sweeps.commands import sweep
-from sweeps.plan.plan import Plan, Terms, plan
+from sweeps.plan.plan import Plan, plan
+from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from tests.doubles import postgres
@@ -160,7 +161,7 @@ def planned(runs: Path, storage: str | None) -> Plan:
             typed,
             params={},
             compose=lambda given: compose("config", list(given), return_hydra_config=True),
-            terms=Terms(storage=storage),
+            settings=SweepSettings(storage=storage),
         )
 
 

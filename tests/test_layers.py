@@ -161,13 +161,11 @@ def test_every_module_stands_in_a_room() -> None:
     assert set(MAY_IMPORT) <= set(rooms)
 
 
-@pytest.mark.xfail(reason="until the rooms are tidied", strict=True)
 def test_imports_follow_the_table() -> None:
     """Running and reading are two wings on one ground; `bvae` knows `sweeps` in one place."""
     assert [] == against_the_table()
 
 
-@pytest.mark.xfail(reason="until the rooms are tidied", strict=True)
 def test_no_circle() -> None:
     """Modules import one way, low to high, those imported late or for types included."""
     assert [] == circle()

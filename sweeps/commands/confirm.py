@@ -5,15 +5,17 @@ no say, and whether it still beats its neighbours there, is what can be relied o
 """
 
 import argparse
-import sys
 import uuid
 from dataclasses import replace
 
 from bvae.trial import now
 from sweeps.analysis.confirmation import Request, confirmation, folder_of, requested
+from sweeps.commands import sweep
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
-from sweeps.study.command import as_grid, sweep, words
+from sweeps.plan.plan import write_manifest
+from sweeps.study import command as commands
+from sweeps.study.command import as_grid, words
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Value, text
 from sweeps.workers.exit_codes import Exit
@@ -45,7 +47,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     if dry_run:
         return 0
     prepare(study, wanted, command)
-    code = typed_in(command)
+    code = sweep.run(words(command))
     if code == Exit.USAGE:
         return code
     found = confirmation(study)
@@ -70,7 +72,7 @@ def command_of(study: Study, wanted: Request) -> str:
         "runs_dir": [str(study.folder.root.parent)],
     }
     written = {key: [text(one) for one in given] for key, given in values.items()}
-    return sweep(study.manifest.command, values={**written, **as_grid(study.manifest)})
+    return commands.sweep(study.manifest.command, values={**written, **as_grid(study.manifest)})
 
 
 def prepare(study: Study, wanted: Request, command: str) -> None:
@@ -78,8 +80,6 @@ def prepare(study: Study, wanted: Request, command: str) -> None:
 
     The command then continues it, and refuses to if it would train anything else.
     """
-    from sweeps.plan.plan import write_manifest
-
     folder = folder_of(study)
     if folder.manifest.exists():
         return
@@ -93,18 +93,3 @@ def prepare(study: Study, wanted: Request, command: str) -> None:
         created_at=now(),
     )
     write_manifest(folder, made)
-
-
-def typed_in(command: str) -> int:
-    """Type a `bvae` command in this process; return its exit code."""
-    from bvae.__main__ import main
-
-    before = sys.argv
-    sys.argv = ["bvae", *words(command)]
-    try:
-        main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    finally:
-        sys.argv = before
-    return 0

@@ -5,30 +5,32 @@ by; `register` puts this one there. Launchers are used as they are: what is laun
 but a worker loop, so that a launcher's failure costs no more than a worker.
 """
 
-import importlib.util
-import math
-import re
+import os
 import sys
 import threading
 import types
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
 
+import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from bvae import checks
-from bvae.exceptions import ConfigError
+from bvae import checks, config
+from bvae.exceptions import BvaeError, ConfigError
 from sweeps.commands.dry_run import preview
 from sweeps.labels import shown
-from sweeps.plan.overrides import PASSWORD
-from sweeps.plan.plan import Plan, Terms, plan
-from sweeps.search.pruning import PERCENTILES
+from sweeps.plan import overrides
+from sweeps.plan.plan import Plan, plan
+from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.search import SAMPLERS
 from sweeps.study.study import Study
 from sweeps.study.trials import as_typed
@@ -41,83 +43,8 @@ from sweeps.workers.worker import WorkerLoop
 
 MODULE = "hydra_plugins.bvae_sweeper"
 
-
-@dataclass
-class SweeperConf:
-    """The keys below `hydra.sweeper`; `hydra/sweeper/sampler=tpe` sets `sampler`, too."""
-
-    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": None}])
-    _target_: str = f"{MODULE}.BvaeSweeper"
-    n_workers: int | None = None
-    workers_per_device: int = 1
-    params: dict[str, Any] = field(default_factory=dict)
-    max_minutes: float | None = None
-    max_attempts: int = 3
-    max_deaths: int = 10
-    dry_run: bool = False
-    trial: str = "bvae.train.run_trial"
-    pruner: str | None = None
-    direction: str = "maximize"
-    sampler: Any = None
-    n_trials: int | None = None
-    storage: str | None = None
-    study_name: str | None = None
-
-    def check(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: naming all mistakes.
-        """
-        mistakes = [f"hydra.sweeper.{mistake}" for mistake in self._mistakes()]
-        if mistakes:
-            raise ConfigError("\n".join(mistakes))
-
-    def _mistakes(self) -> Iterator[str]:
-        for name in ("n_workers", "workers_per_device", "max_attempts", "max_deaths", "n_trials"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                yield f"{name}: expected an integer of at least 1, but got {number}"
-        minutes = self.max_minutes
-        if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
-            yield f"max_minutes: expected a finite number above 0, but got {minutes:g}"
-        if self.pruner not in (None, *PERCENTILES):
-            allowed = ", ".join(PERCENTILES)
-            yield f"pruner: expected one of {allowed}, or null, but got {self.pruner}"
-        if self.direction != "maximize":
-            yield f"direction: expected maximize, since scores are, but got {self.direction}"
-        if self.study_name is not None:
-            yield "study_name: a study is named by study=…; leave this key out"
-        if self.storage is not None:
-            yield from (f"storage: {mistake}" for mistake in _storage_mistakes(self.storage))
-
-    @property
-    def terms(self) -> Terms:
-        """What the study's manifest holds of these."""
-        return Terms(
-            max_attempts=self.max_attempts,
-            max_deaths=self.max_deaths,
-            trial=self.trial,
-            pruner=self.pruner,
-            storage=self.storage,
-            sampler=self.sampler,
-            n_trials=self.n_trials,
-        )
-
-
-def _storage_mistakes(url: str) -> Iterator[str]:
-    kind = url.partition("://")[0]
-    if kind == "sqlite":
-        yield (
-            "SQLite locks no rows: two workers would be handed one trial. Leave the key out, for "
-            "the journal in the study's folder, or give postgresql://user@host/database"
-        )
-    elif kind != "postgresql":
-        yield f"expected postgresql://user@host/database, but got {url}"
-    elif re.search(r"//[^/@]*:[^/@]*@|[?&]password=", url):
-        yield f"a password has no place in a file; set {PASSWORD}, or write it into ~/.pgpass"
-    elif importlib.util.find_spec("psycopg") is None:
-        yield "PostgreSQL's driver is missing; pip install 'bvae-sweeps[postgresql]'"
+PROGRAMS = ("bvae", "__main__.py")
+"""What a command line begins with that asks for a sweep itself; `sweeps confirm` does not."""
 
 
 def _reach(storage: str | None) -> None:
@@ -155,22 +82,22 @@ class BvaeSweeper(Sweeper):
         del task_function
         self._context = hydra_context
         self._config = config
-        self._conf = conf_of(config.hydra.sweeper)
+        self._settings = conf_of(config.hydra.sweeper)
         self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
     def sweep(self, arguments: list[str]) -> Exit:
         """Run the study that the arguments ask for."""
-        self._conf.check()
-        params = {str(key): str(value) for key, value in self._conf.params.items()}
-        planned = plan(arguments, params=params, compose=self._compose, terms=self._conf.terms)
+        self._settings.check()
+        params = {str(key): str(value) for key, value in self._settings.params.items()}
+        planned = plan(arguments, params=params, compose=self._compose, settings=self._settings)
         display = Display()
         gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
-        settings = Settings(self._n_workers(gpus), max_minutes=self._conf.max_minutes)
-        if self._conf.dry_run:
+        settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
+        if self._settings.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
             return self._leave(Exit.COMPLETE)
-        _reach(self._conf.storage)
+        _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
         with running(planned.folder):
@@ -194,8 +121,8 @@ class BvaeSweeper(Sweeper):
     def _n_workers(self, gpus: Sequence[str]) -> int:
         if self._launcher == "BasicLauncher":
             return 1  # it runs what it launches in this process, whose globals there are once
-        per_device = self._conf.workers_per_device
-        return self._conf.n_workers or devices.workers(gpus, per_device=per_device)
+        per_device = self._settings.workers_per_device
+        return self._settings.n_workers or devices.workers(gpus, per_device=per_device)
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
@@ -216,11 +143,62 @@ class BvaeSweeper(Sweeper):
             _ = returned.return_value  # raises what the worker raised
 
 
-def conf_of(node: DictConfig) -> SweeperConf:
+def run(arguments: Sequence[str]) -> Exit:
+    """Do what `bvae` does with these command-line arguments.
+
+    Returns:
+        its exit code; mistakes are printed, a line each.
+    """
+    # Hydra would print what went wrong in its own words and exit with 1; here it is caught below.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    register()
+    BvaeSweeper.exit_code = Exit.COMPLETE
+    entry = hydra.main(
+        config_path=str(config.directory()), config_name="config", version_base="1.3"
+    )(_train_one)
+    before, program = sys.argv, Path(sys.argv[0]).name
+    try:
+        typed = overrides.without_password(overrides.written_out(arguments))
+        sys.argv = [before[0] if program in PROGRAMS else "bvae", *typed]  # which Hydra parses
+        overrides.check(_overrides_among(typed))
+        entry()
+    except (BvaeError, HydraException, OmegaConfBaseException) as error:
+        return _refuse(error)
+    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
+        return Exit.INTERRUPTED
+    finally:
+        sys.argv = before
+    return BvaeSweeper.exit_code
+
+
+def _train_one(composed: DictConfig) -> None:
+    """Train and score one model: a study of one trial."""
+    try:
+        BvaeSweeper.exit_code = run_one(composed)
+    except BvaeError as error:  # here, since Hydra would first print words of its own
+        BvaeSweeper.exit_code = _refuse(error)
+
+
+def _overrides_among(arguments: Sequence[str]) -> list[str]:
+    """Return the overrides among command-line arguments."""
+    return [
+        text for text in arguments if not text.startswith("-") and ("=" in text or text[:1] in "~+")
+    ]
+
+
+def _refuse(error: Exception) -> Exit:
+    message = str(error) or str(error.__cause__)
+    if error.__cause__ is not None and str(error.__cause__) not in message:
+        message += f"\n{error.__cause__}"
+    print("\n".join(f"error: {line}" for line in message.splitlines() if line), file=sys.stderr)
+    return Exit.USAGE
+
+
+def conf_of(node: DictConfig) -> SweepSettings:
     """Return the keys below `hydra.sweeper` as one record."""
-    conf = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweeperConf), node))
-    if not isinstance(conf, SweeperConf):  # OmegaConf's return type does not say so
-        raise TypeError(f"expected a SweeperConf, but got {type(conf).__name__}")
+    conf = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepSettings), node))
+    if not isinstance(conf, SweepSettings):  # OmegaConf's return type does not say so
+        raise TypeError(f"expected a SweepSettings, but got {type(conf).__name__}")
     return conf
 
 
@@ -231,8 +209,8 @@ def run_one(composed: DictConfig) -> Exit:
     conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
-    terms = replace(conf.terms, sampler=None, n_trials=None, sweeps=False)
-    planned = plan(typed, params={}, compose=lambda _: whole, terms=terms)
+    conf = replace(conf, sampler=None, n_trials=None)
+    planned = plan(typed, params={}, compose=lambda _: whole, settings=conf, sweeps=False)
     display = Display()
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
@@ -256,8 +234,8 @@ def as_mapping(composed: object) -> DictConfig:
 def prepare(planned: Plan) -> None:
     """Build all data that trials are trained on, as far as they are not in the cache."""
     wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
-    for config in wanted.values():
-        checks.prepare(config)
+    for one in wanted.values():
+        checks.prepare(one)
 
 
 def begin(planned: Plan, display: Display) -> Study:
@@ -295,7 +273,7 @@ def register() -> None:
     sys.modules[MODULE] = module
     hydra_plugins.bvae_sweeper = module
     store = ConfigStore.instance()
-    store.store(group="hydra/sweeper", name="bvae", node=SweeperConf)
+    store.store(group="hydra/sweeper", name="bvae", node=SweepSettings)
     for name, node in SAMPLERS.items():
         store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
     Plugins.instance().register(BvaeSweeper)

@@ -16,13 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.trial import COORDINATES
+from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
 from sweeps.study.manifest import is_unresolved
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
-
-PASSWORD = "PGPASSWORD"
-"""Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
 
@@ -140,9 +138,7 @@ def _sweeper_mistakes(key: str) -> Iterable[str]:
     """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
     if not key.startswith("hydra.sweeper."):
         return
-    from sweeps.commands.sweep import SweeperConf  # which imports this module
-
-    known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweeperConf)]
+    known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweepSettings)]
     if ".".join(key.split(".")[:3]) not in known:
         yield f"{key}: no such key; {config.nearest(key, known)}"
 

@@ -33,6 +33,7 @@ from sweeps.plan.compose import (
 )
 from sweeps.plan.extend import check_sources, extended
 from sweeps.plan.overrides import Overrides, depends, split
+from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
@@ -94,39 +95,20 @@ def _one_writer(folder: StudyFolder) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class Terms:
-    """How often a trial may fail or its worker die; what runs trials, prunes, keeps, finds them.
-
-    Attributes:
-        sampler: of a search, a name or `_target_` and options; None with `n_trials` None: a grid,
-            unless an interval is typed.
-        sweeps: whether a sweep is planned; else a single trial, which may be one of a study.
-    """
-
-    max_attempts: int = 3
-    max_deaths: int = 10
-    trial: str = "bvae.train.run_trial"
-    pruner: str | None = None
-    storage: str | None = None
-    sampler: object = None
-    n_trials: int | None = None
-    sweeps: bool = True
-
-
 def plan(
     arguments: Sequence[str],
     *,
     params: Mapping[str, str],
     compose: Compose,
-    terms: Terms | None = None,
+    settings: SweepSettings | None = None,
+    sweeps: bool = True,
 ) -> Plan:
     """Plan the study a command asks for, and check all of it; nothing is written.
 
     Raises:
         ConfigError: naming all mistakes, or what differs from the study of the same name.
     """
-    terms = terms or Terms()
+    settings = settings or SweepSettings()
     typed = split(arguments, params=params)
     typed = replace(typed, axes=shortened(absolute(typed.axes)))
     compositions = list(compositions_of(typed, compose))
@@ -141,19 +123,19 @@ def plan(
     values = _values(typed, first, known.axes if known else [])
     if PATH in values:  # of one path, the images are checked to be those of the study
         compositions = [without_content(found) for found in compositions]
-    search = _search(typed, values, terms)
+    search = _search(typed, values, settings)
     trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
-    _check_together(terms, search, facts, data=parsed.data.name)
+    _check_together(settings, search, facts, data=parsed.data.name)
     manifest = _manifest(
-        folder.name, parsed, facts, compositions, values, trials, terms=terms, search=search
+        folder.name, parsed, facts, compositions, values, trials, settings=settings, search=search
     )
     configs = _check_cells(manifest, trials, search)
     notes = [f"repeated values dropped from {line}" for line in repeated]
-    notes += _hints(manifest, search) if terms.sweeps else []
+    notes += _hints(manifest, search) if sweeps else []
     if known is not None:
         fresh = manifest
-        manifest = extended(known, fresh, longer=parsed.extend, sweeps=terms.sweeps)
+        manifest = extended(known, fresh, longer=parsed.extend, sweeps=sweeps)
         if parsed.accept_sources and not known.accepts(fresh.code_version):
             manifest = replace(manifest, accepted=[*manifest.accepted, fresh.code_version])
             notes.append(f"sources of bvae/ have changed since {known.name} was begun; accepted")
@@ -163,7 +145,7 @@ def plan(
                 f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
             )
     _check_writable(folder.root)
-    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), terms.sweeps)
+    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 
 
 def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
@@ -187,7 +169,7 @@ def _manifest(
     values: Mapping[str, Sequence[object]],
     trials: Sequence[Trial],
     *,
-    terms: Terms,
+    settings: SweepSettings,
     search: Search | None,
 ) -> Manifest:
     """Return what is planned as a new study."""
@@ -213,11 +195,11 @@ def _manifest(
         code_version=code_version(),
         sources=sources(),
         versions=versions(),
-        trial=terms.trial,
-        max_attempts=terms.max_attempts,
-        max_deaths=terms.max_deaths,
-        pruner=terms.pruner,
-        storage=terms.storage,
+        trial=settings.trial,
+        max_attempts=settings.max_attempts,
+        max_deaths=settings.max_deaths,
+        pruner=settings.pruner,
+        storage=settings.storage,
         search=None if search is None else search.written(),
     )
 
@@ -236,10 +218,10 @@ def _refuse(configs: Iterable[Config]) -> None:
 
 
 def _search(
-    typed: Overrides, values: Mapping[str, Sequence[object]], terms: Terms
+    typed: Overrides, values: Mapping[str, Sequence[object]], settings: SweepSettings
 ) -> Search | None:
     """Return the search that is asked for: by an interval, a sampler, or a number of trials."""
-    if not (typed.intervals or terms.sampler or terms.n_trials):
+    if not (typed.intervals or settings.sampler or settings.n_trials):
         return None
     from sweeps.search import samplers  # Optuna, which a grid's plan need not load
 
@@ -248,23 +230,23 @@ def _search(
     search = Search(
         space=space,
         seeds=tuple(dict.fromkeys(int(str(seed)) for seed in values["seed"])),
-        sampler=samplers.named(terms.sampler or "tpe"),
-        n_trials=terms.n_trials or N_TRIALS,
+        sampler=samplers.named(settings.sampler or "tpe"),
+        n_trials=settings.n_trials or N_TRIALS,
     )
     return replace(search, n_trials=int(min(search.n_trials, search.n_all)))
 
 
 def _check_together(
-    terms: Terms, search: Search | None, facts: checks.DerivedSettings, *, data: str
+    settings: SweepSettings, search: Search | None, facts: checks.DerivedSettings, *, data: str
 ) -> None:
     """Check that what finds and prunes trials has a score to go by."""
     mistakes = []
-    if terms.pruner and facts.lattice is None:
+    if settings.pruner and facts.lattice is None:
         mistakes.append(
             f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {data} has none; "
             "leave it out"
         )
-    if terms.pruner and search is not None:
+    if settings.pruner and search is not None:
         mistakes.append(
             "hydra.sweeper.pruner: holds the cells of a grid against each other; "
             "leave it out of a search"
@@ -286,7 +268,7 @@ def _check_cells(
     So are β, latent sizes and seeds that other keys depend on. Of a search these are the values it
     may choose, of intervals some from end to end.
     """
-    texts = str(list(manifest.dependent.values()))
+    texts = str(list(_dependent(manifest).values()))
     keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
     cells = {tuple(trial.values[key] for key in keys): trial for trial in trials}
     if search is not None:
@@ -300,6 +282,16 @@ def _check_cells(
     parsed = tuple(config.parse(manifest.configuration(trial)) for trial in cells.values())
     _refuse(parsed)
     return parsed
+
+
+def _dependent(manifest: Manifest) -> dict[str, object]:
+    """Return the keys that depend on swept ones, and how, in any of the compositions."""
+    return {
+        key: text
+        for composed in manifest.configurations.values()
+        for key, text in config.flatten(composed).items()
+        if is_unresolved(text)
+    }
 
 
 def _values(

@@ -84,6 +84,7 @@ class Search:
     def start(self) -> list[Trial]:
         """Return the trials to begin with.
 
+        >>> from sweeps.search.space import Choices, Interval
         >>> space = {"beta": Interval(1, 64, log=True), "latent_dim": Choices((5, 10, 20))}
         >>> search = Search(space, seeds=(0, 1), sampler={}, n_trials=3)
         >>> [(trial.values["beta"], trial.values["latent_dim"]) for trial in search.start()]

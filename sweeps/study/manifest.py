@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
 from bvae.trial import TrialResult
@@ -18,6 +17,9 @@ from sweeps.study.trials import Trial
 
 STEPS = "trainer.max_steps"
 """The one key of the base configuration that `extend=true` may change."""
+
+RUN_TRIAL = "bvae.train.run_trial"
+"""Dotted name of the function that runs a trial, unless a study names another."""
 
 TRIALS_KEY = "points"
 """What the file calls the trials, since the first version."""
@@ -65,7 +67,7 @@ class Manifest:
     sources: dict[str, str] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
-    trial: str = "bvae.train.run_trial"
+    trial: str = RUN_TRIAL
     max_attempts: int = 3
     max_deaths: int = 10
     pruner: str | None = None
@@ -89,16 +91,6 @@ class Manifest:
         choice = combination({group: values[group] for group in self.groups})
         keys = {key: value for key, value in values.items() if key not in self.groups}
         return resolved(self.configurations[choice], keys)
-
-    @property
-    def dependent(self) -> dict[str, object]:
-        """The keys that depend on swept ones, and how, in any of the configurations."""
-        return {
-            key: text
-            for composed in self.configurations.values()
-            for key, text in config.flatten(composed).items()
-            if is_unresolved(text)
-        }
 
     @property
     def steps(self) -> float | None:

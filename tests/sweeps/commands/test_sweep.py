@@ -16,8 +16,8 @@ from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.commands import sweep
-from sweeps.commands.sweep import BvaeSweeper, SweeperConf, conf_of
-from sweeps.plan.plan import Terms
+from sweeps.commands.sweep import BvaeSweeper, conf_of
+from sweeps.plan.settings import SweepSettings
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import WorkerLoop
@@ -54,7 +54,7 @@ class TestConf:
     )
     def test_mistakes(self, key: str, value: object, message: str) -> None:
         """Each is told with the key as it is typed."""
-        conf = SweeperConf(**{key: value})  # type: ignore[arg-type]
+        conf = SweepSettings(**{key: value})  # type: ignore[arg-type]
 
         with pytest.raises(ConfigError, match=rf"^hydra\.sweeper\.{key}: ") as raised:
             conf.check()
@@ -63,16 +63,16 @@ class TestConf:
     def test_all_at_once(self) -> None:
         """And none where there is none."""
         with pytest.raises(ConfigError, match="n_workers") as raised:
-            SweeperConf(n_workers=0, max_minutes=-1.0, storage="x").check()
+            SweepSettings(n_workers=0, max_minutes=-1.0, storage="x").check()
 
         assert 3 == len(str(raised.value).splitlines())
-        SweeperConf(n_workers=2, max_minutes=0.5).check()
+        SweepSettings(n_workers=2, max_minutes=0.5).check()
 
     def test_keys_become_one_record(self) -> None:
         """What is not typed has its default."""
         conf = conf_of(OmegaConf.create({"n_workers": 3, "max_deaths": 2}))
 
-        assert (3, Terms(max_deaths=2)) == (conf.n_workers, conf.terms)
+        assert SweepSettings(n_workers=3, max_deaths=2) == conf
 
 
 class TestRegister:

@@ -7,7 +7,8 @@ from bvae.exceptions import ConfigError
 from bvae.versions import code_version
 from sweeps import load_study
 from sweeps.plan.extend import extended
-from sweeps.plan.plan import Plan, Terms
+from sweeps.plan.plan import Plan
+from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.manifest import Manifest
@@ -64,10 +65,10 @@ class TestExtension:
     ) -> None:
         """It is added; how the study goes on, and where it searches, is as it was typed."""
         monkeypatch.setattr("sys.argv", ["bvae", "-m", "beta=interval(1,64)"])
-        terms = Terms(max_attempts=5, n_trials=9)
-        begun = planned("beta=interval(1,64)", "study=s", terms=terms).write().manifest
+        settings = SweepSettings(max_attempts=5, n_trials=9)
+        begun = planned("beta=interval(1,64)", "study=s", settings=settings).write().manifest
         monkeypatch.setattr("sys.argv", ["bvae", "beta=3"])
-        alone = planned("beta=3", "study=s", terms=Terms(sweeps=False)).write().manifest
+        alone = planned("beta=3", "study=s", sweeps=False).write().manifest
 
         assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.trials
         assert replace(alone, trials=begun.trials, versions=begun.versions) == begun
@@ -194,7 +195,7 @@ class TestSources:
 def test_extension_keeps_the_terms_now_typed(planned: Planned) -> None:
     """More attempts may be given to a study that is there."""
     old = planned("beta=1", "study=one").manifest
-    new = planned("beta=1", "study=one", terms=Terms(max_attempts=5)).manifest
+    new = planned("beta=1", "study=one", settings=SweepSettings(max_attempts=5)).manifest
 
     found: Manifest = extended(old, new)
     assert 5 == found.max_attempts
@@ -205,9 +206,9 @@ class TestSearch:
 
     def test_a_search_goes_on_for_longer(self, planned: Planned) -> None:
         """More trainings are more; fewer never shrink it."""
-        planned(*self.SPACE, terms=Terms(n_trials=8)).write()
-        more = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
-        fewer = planned(*self.SPACE, terms=Terms(n_trials=3)).write()
+        planned(*self.SPACE, settings=SweepSettings(n_trials=8)).write()
+        more = planned(*self.SPACE, settings=SweepSettings(n_trials=12)).write()
+        fewer = planned(*self.SPACE, settings=SweepSettings(n_trials=3)).write()
 
         assert 12 == more.counts["expected"] == fewer.counts["expected"]
         assert more.manifest.trials == fewer.manifest.trials
@@ -215,7 +216,7 @@ class TestSearch:
     def test_it_may_begin_with_a_grid(self, planned: Planned) -> None:
         """Whose trials are among its trainings; and a grid may add trials to it."""
         grid = planned("beta=2,32", "latent_dim=5", "seed=0", "study=one").write()
-        searched = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
+        searched = planned(*self.SPACE, settings=SweepSettings(n_trials=12)).write()
         added = planned("beta=3", "latent_dim=5", "seed=0", "study=one").write()
 
         assert set(grid.trials) < set(searched.trials) < set(added.trials)
@@ -224,8 +225,8 @@ class TestSearch:
 
     def test_trials_found_meanwhile_stay(self, planned: Planned) -> None:
         """A worker that outlived its command adds a trial between plan and manifest."""
-        study = planned(*self.SPACE, terms=Terms(n_trials=12)).write()
-        late = planned(*self.SPACE, terms=Terms(n_trials=14))
+        study = planned(*self.SPACE, settings=SweepSettings(n_trials=12)).write()
+        late = planned(*self.SPACE, settings=SweepSettings(n_trials=14))
         queue = Queue(study)
         queue.reconcile(WorkerRegistry(study.folder.workers))
         leases = [queue.lease("w") for _ in range(8)]

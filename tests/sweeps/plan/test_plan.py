@@ -12,7 +12,8 @@ from bvae.data import folder
 from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.plan import plan as module
-from sweeps.plan.plan import Plan, Terms
+from sweeps.plan.plan import Plan
+from sweeps.plan.settings import SweepSettings
 from sweeps.study.manifest import Manifest
 from sweeps.study.trials import Trial
 from tests.doubles.studies import write_result
@@ -35,8 +36,8 @@ class TestPlan:
 
     def test_what_the_manifest_says(self, planned: Planned) -> None:
         """Data, model, scores and circumstances, for readers that know no Hydra."""
-        terms = Terms(max_attempts=2, max_deaths=4, trial="tests.doubles.fakes.instant")
-        made = planned(*GRID, "study=mine", terms=terms).manifest
+        settings = SweepSettings(max_attempts=2, max_deaths=4, trial="tests.doubles.fakes.instant")
+        made = planned(*GRID, "study=mine", settings=settings).manifest
 
         assert ("mine", "dsprites32", "mlp") == (made.name, made.data, made.model)
         assert (1024, 1) == (made.image_size, made.threads)
@@ -371,19 +372,19 @@ class TestSearch:
         notes = planned("beta=interval(1,64)").notes
         assert ("a search of 20 trainings (hydra.sweeper.n_trials) by TPESampler",) == notes
 
-    @pytest.mark.parametrize("terms", [Terms(n_trials=3), Terms(sampler="gp")])
+    @pytest.mark.parametrize("settings", [SweepSettings(n_trials=3), SweepSettings(sampler="gp")])
     def test_so_are_values_where_a_sampler_or_a_number_is_given(
-        self, planned: Planned, terms: Terms
+        self, planned: Planned, settings: SweepSettings
     ) -> None:
         """As in Hydra's Optuna sweeper."""
-        made = planned("beta=1,4,16", "latent_dim=5,10", "seed=0,1", terms=terms).manifest
+        made = planned("beta=1,4,16", "latent_dim=5,10", "seed=0,1", settings=settings).manifest
 
         assert made.search is not None
         assert {"values": (5, 10)} == made.search["space"]["latent_dim"]
 
     def test_no_more_trainings_than_there_are_trials(self, planned: Planned) -> None:
         """Who asks for a hundred of a grid of six gets six."""
-        found = planned("beta=1,4,16", "latent_dim=5,10", terms=Terms(n_trials=100))
+        found = planned("beta=1,4,16", "latent_dim=5,10", settings=SweepSettings(n_trials=100))
 
         assert 6 == len(found.manifest.trials) + found.manifest.unfound
 
@@ -397,16 +398,16 @@ class TestSearch:
         }
 
     @pytest.mark.parametrize(
-        ("arguments", "terms", "message"),
+        ("arguments", "settings", "message"),
         [
-            (["objective=udr"], Terms(), "objective=udr: compares the seeds of a cell"),
-            ([], Terms(pruner="median"), "hydra.sweeper.pruner: holds the cells of a grid"),
-            ([], Terms(sampler="bayes"), "hydra.sweeper.sampler: expected one of tpe, gp"),
+            (["objective=udr"], SweepSettings(), "objective=udr: compares the seeds of a cell"),
+            ([], SweepSettings(pruner="median"), "hydra.sweeper.pruner: holds the cells of a grid"),
+            ([], SweepSettings(sampler="bayes"), "hydra.sweeper.sampler: expected one of tpe, gp"),
         ],
     )
     def test_mistakes(
-        self, planned: Planned, arguments: list[str], terms: Terms, message: str
+        self, planned: Planned, arguments: list[str], settings: SweepSettings, message: str
     ) -> None:
         """What cannot be searched by, or with, is told before anything starts."""
         with pytest.raises(ConfigError, match=re.escape(message)):
-            planned("beta=interval(1,64)", *arguments, terms=terms)
+            planned("beta=interval(1,64)", *arguments, settings=settings)
