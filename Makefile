@@ -12,7 +12,7 @@ sweep: $(INSTALLED)
 	$(BIN)/bvae -m experiment=quick
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup
+	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup --cov --cov-report=
 
 fast: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup -m "not slow"

@@ -99,9 +99,6 @@ class TestConfiguration:
             assert [1, 5] == found["data"]["score_every"]
             assert f"a_{seed}" == found["tracker"]["project"]
         assert "a_0" == made.tracker["project"]
-        assert {"optimizer.lr", "data.variance", "data.score_every", "tracker.project"} == {
-            *made.dependent
-        }
 
     def test_what_cannot_be_resolved_is_named(self) -> None:
         """The key that holds it, and what is not there."""
