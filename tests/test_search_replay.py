@@ -15,6 +15,8 @@ from benchmarks.replay_search import (
     search_of,
 )
 
+pytestmark = pytest.mark.slow
+
 NEARLY_ALL = 18
 """Nine of ten, of 20 replays."""
 

@@ -15,6 +15,8 @@ from bvae.trial import RunIdentity, TrialFolder, TrialResult
 from sweeps.commands import sweep
 from tests.doubles import wandb_files
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     "experiment=quick",
     "latent_dim=6",

@@ -159,6 +159,7 @@ class TestOneRun:
         assert "NonFiniteLossError" in said
 
 
+@pytest.mark.slow
 def test_each_trial_is_trained_with_what_depends_on_its_values(bvae: Typed, tmp_path: Path) -> None:
     """`optimizer.lr=${beta}` is the trial's own β, not the default one; so are texts."""
     code, said = bvae(

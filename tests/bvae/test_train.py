@@ -311,6 +311,7 @@ class TestContinue:
         for name, value in trained_with_forgetting(long, at=12).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
+    @pytest.mark.slow
     def test_interruption_of_a_continued_trial_changes_nothing(self, assign: Assign) -> None:
         """A continued trial that is interrupted ends like one that is not, and says the same."""
         longer = assign(trainer={"max_steps": 24}).config

@@ -80,6 +80,7 @@ class TestScores:
         assert found.completeness.value == 1
         assert found.disentanglement.value < 0.01
 
+    @pytest.mark.slow
     def test_agrees_with_gradient_boosting(self, factors: Ints, entangled: Floats) -> None:
         """Scikit-learn's trees, a hundred times slower, give the same scores within .05."""
         table = code_table(entangled, factors).without_factors((2, 3))

@@ -21,6 +21,7 @@ def table(factors: Ints, entangled: Floats) -> CodeTable:
     return code_table(entangled, factors)
 
 
+@pytest.mark.slow
 def test_no_score_depends_on_which_others_are_wanted(table: CodeTable) -> None:
     """Each score alone has the value it has among all."""
     together = score_families(table, SMALL, wanted=frozenset(SCORE_NAMES), seed=0).scores
@@ -83,6 +84,7 @@ def test_circumstances_are_recorded(table: CodeTable) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
+@pytest.mark.slow
 def test_a_scale_free_protocol_sees_no_scale(table: CodeTable, scale: float) -> None:
     """Every score stays where it is when the codes are multiplied, unlike with the others."""
     wanted = frozenset(SCORE_NAMES)

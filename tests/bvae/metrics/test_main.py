@@ -112,6 +112,7 @@ def test_a_single_array_is_no_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Expected an .npz file of arrays" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_runs_as_a_module_without_torch(tmp_path: Path, arrays: dict[str, Any]) -> None:
     """`python -m bvae.metrics` scores a file, and never imports torch."""
     script = (

@@ -135,6 +135,7 @@ def test_floors_belong_to_facets(make_study: Any, trials_of: Any) -> None:
     assert summarize(study).floors == {("model=conv", 5): conv}
 
 
+@pytest.mark.slow
 def test_a_page_computes_every_line_once(
     make_study: Any, trials_of: Any, result_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ class TestRun:
             }
         assert study.manifest == again.manifest
 
+    @pytest.mark.slow
     def test_another_protocol(self, study: Study, capsys: pytest.CaptureFixture[str]) -> None:
         """Scores are those of the codes by the new protocol, with the seed of the trial."""
         assert 0 == run(study, "protocol=kim2018")
@@ -113,6 +114,7 @@ class TestRun:
         said = capsys.readouterr().err
         assert {"2", "kim2018;", "mig"} <= set(said.split())
 
+    @pytest.mark.slow
     def test_tables_and_report_are_written_anew(self, study: Study) -> None:
         """trials.csv and the report are of the new scores."""
         run(study, "protocol=kim2018", "objective=dci_disentanglement")
@@ -123,6 +125,7 @@ class TestRun:
         assert "kim2018" == (study.folder.report / "index.html").read_text()
         assert "kim2018" == OmegaConf.load(study.folder.base)["protocol"]
 
+    @pytest.mark.slow
     def test_those_of_a_finished_study_have_the_new_scores(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -145,6 +148,7 @@ class TestRun:
         run(study, "objective=sap")
         assert before == path.read_text()
 
+    @pytest.mark.slow
     def test_a_killed_rescore_is_repeated(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -209,6 +213,7 @@ class TestRefuses:
         worker.__exit__(None, None, None)
         assert before == snapshot(study)
 
+    @pytest.mark.slow
     def test_a_worker_that_has_come_and_gone(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -179,6 +179,7 @@ class TestSearch:
         assert late.trial not in {one.trial for one in found}
         assert 9 == len(load_study(study.folder.root).trials)
 
+    @pytest.mark.slow
     def test_all_there_is_has_been_found(self, tmp_path: Path) -> None:
         """A search for more trials than there are ends; nothing is missing then."""
         space = {

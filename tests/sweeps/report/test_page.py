@@ -330,6 +330,7 @@ def test_claims_are_answered_in_words(page: str) -> None:
     assert "MIG lost by taking" in text
 
 
+@pytest.mark.slow
 def test_report_imports_neither_torch_nor_hydra_nor_optuna() -> None:
     """Reading a study stays quick."""
     code = (

@@ -157,6 +157,7 @@ def test_it_stands_in_a_file_anyone_can_read(study: Study) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["best", "--score", "udr"], ["report"]])
+@pytest.mark.slow
 def test_commands_bring_it_up_to_date_without_torch(study: Study, arguments: list[str]) -> None:
     """`sweeps best --score udr` and `sweeps report` know it, also before a command has ended."""
     command, *options = arguments

@@ -75,6 +75,7 @@ class TestEverySampler:
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
+@pytest.mark.slow
 def test_learns(name: str) -> None:
     """The later half of the draws scores better than random draws do."""
     mean = {

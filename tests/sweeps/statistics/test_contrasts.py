@@ -114,6 +114,7 @@ class TestDifferences:
 
 class TestSomeAbove:
     @pytest.mark.parametrize(("cells", "seeds"), [(2, 4), (4, 3), (7, 3), (7, 6)])
+    @pytest.mark.slow
     def test_has_dunnetts_critical_value(self, cells: int, seeds: int) -> None:
         """The largest of m t's against one end exceeds it in 5 %, by numerical integration.
 

@@ -18,6 +18,8 @@ from sweeps.tracking.study_run import track_report
 from tests.doubles import wandb_files
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 
+pytestmark = pytest.mark.slow
+
 
 def study_with(root: Path, tracker: str, beta: list[float]) -> Study:
     """A complete study whose score is highest at β = 4."""

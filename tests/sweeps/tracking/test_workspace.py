@@ -133,6 +133,7 @@ class TestBuild:
 
 
 class TestPush:
+    @pytest.mark.slow
     def test_again_changes_the_same(self, study: Study, server: Server) -> None:
         """The second push takes the place of the first, with what is new."""
         address = push([study])
@@ -150,6 +151,7 @@ class TestPush:
         assert "scores/sap" not in json.dumps(first["spec"])
         assert "scores/sap" in json.dumps(second["spec"])
 
+    @pytest.mark.slow
     def test_two_studies_have_their_own(self, study: Study, other: Study, server: Server) -> None:
         """Beside those of each."""
         push([study])
