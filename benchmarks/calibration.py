@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sweeps.analysis.curve import Line
 from sweeps.analysis.paper_claims import (
-    Answer,
+    ClaimAnswer,
     larger_layers_want_larger_beta,
     reconstruction_costs_score,
     reconstruction_ranks_backwards,
@@ -245,7 +245,7 @@ def print_claims(studies: int) -> None:
             claim(line(truth, study), line(truth, error)).answer
             for study, error in zip(values, errors, strict=True)
         ]
-        print_row(name, [wanted, percent(found.count(Answer.SUPPORTED) / studies)])
+        print_row(name, [wanted, percent(found.count(ClaimAnswer.SUPPORTED) / studies)])
     for wanted, first in ("true", early), ("false", worse):
         small = draw(first, studies=2 * studies, noise=MIG)[:studies]
         large = draw(worse, studies=2 * studies, noise=MIG)[studies:]
@@ -257,7 +257,7 @@ def print_claims(studies: int) -> None:
         ]
         print_row(
             "larger layers want larger β (M = 5, 20)",
-            [wanted, percent(found.count(Answer.SUPPORTED) / studies)],
+            [wanted, percent(found.count(ClaimAnswer.SUPPORTED) / studies)],
         )
 
 

@@ -21,11 +21,11 @@ from sweeps.search.samplers import SystemAttrs, named, next_trial
 from sweeps.search.search import SAMPLERS, Search
 from sweeps.search.space import Choices
 from sweeps.study.ranking import Ending
-from sweeps.study.trials import Cell, Trial
+from sweeps.study.trials import Configuration, Trial
 
 Scores = Mapping[Trial, float]
 
-Play = Callable[[dict[Trial, float], int], Sequence[Cell]]
+Play = Callable[[dict[Trial, float], int], Sequence[Configuration]]
 """Plays a replay: of the scores that are seen and its number, the cells called best."""
 
 SEEDS = range(6)
@@ -42,7 +42,7 @@ def halves() -> Iterator[tuple[int, ...]]:
 def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Trial, float]:
     """Return the scores of half of the seeds as seeds 0, 1, 2, in an order of each cell's own."""
     chance = random.Random(order)
-    cells: dict[Cell, list[float]] = defaultdict(list)
+    cells: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in recorded.items():
         if trial.values["seed"] in half:
             cells[trial.cell].append(score)
@@ -60,7 +60,9 @@ def search_of(recorded: Scores, sampler: str) -> Search:
     return Search(space, tuple(range(N_SEEDS)), named(sampler), n_trials=BUDGET)
 
 
-def searched(scores: Scores, search: Search, *, start: Sequence[Trial] | None = None) -> list[Cell]:
+def searched(
+    scores: Scores, search: Search, *, start: Sequence[Trial] | None = None
+) -> list[Configuration]:
     """Search as the engine does, one worker; return what is called best after each training."""
     tried: dict[Trial, Ending | None] = {}
     system_attrs: dict[str, SystemAttrs] = {}
@@ -80,24 +82,24 @@ def searched(scores: Scores, search: Search, *, start: Sequence[Trial] | None = 
     return called
 
 
-def at_random(scores: Scores, number: int, *, order: int) -> list[Cell]:
+def at_random(scores: Scores, number: int, *, order: int) -> list[Configuration]:
     """Train trials drawn at random; return what is called best after each."""
     drawn = random.Random(order).sample(list(scores), number)
     return [best({trial: scores[trial] for trial in drawn[: n + 1]}) for n in range(number)]
 
 
-def best(tried: Scores) -> Cell:
+def best(tried: Scores) -> Configuration:
     """Return the cell of highest mean among those with the most seeds, as `sweeps best` would."""
-    cells: dict[Cell, list[float]] = defaultdict(list)
+    cells: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in tried.items():
         cells[trial.cell].append(score)
     most = max(map(len, cells.values()))
     return max((c for c in cells if len(cells[c]) == most), key=lambda c: fmean(cells[c]))
 
 
-def near(recorded: Scores, half: Sequence[int]) -> set[Cell]:
+def near(recorded: Scores, half: Sequence[int]) -> set[Configuration]:
     """Return the cells within one standard error of the best, by the hidden seeds."""
-    cells: dict[Cell, list[float]] = defaultdict(list)
+    cells: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in recorded.items():
         if trial.values["seed"] not in half:
             cells[trial.cell].append(score)

@@ -2,7 +2,7 @@
 
 Of this code those sources count that make the images, the model, its training and its scores: a
 change there may change a number. Pictures, tracking, checks, files, the configuration's schema and
-the command line cannot, so a study goes on whatever happens to them.
+the command line cannot, so a study is continued whatever happens to them.
 """
 
 import functools

@@ -171,6 +171,18 @@ def test_no_circle() -> None:
     assert [] == circle()
 
 
+def test_no_class_name_stands_for_two_things() -> None:
+    """Whoever reads a name in one module may look it up in another."""
+    names = [
+        node.name
+        for tree in sources().values()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert [] == sorted({name for name in names if names.count(name) > 1})
+
+
 class TestTheChecksThemselves:
     @pytest.fixture
     def clone(self, tmp_path: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.analysis.curve import Cell, Line, cell
+from sweeps.analysis.curve import Line, ScoredConfiguration, cell
 from sweeps.statistics.best_subset import may_be_best
 from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats, cell_means
 from sweeps.study import ranking
@@ -18,11 +18,11 @@ from sweeps.study.ranking import Ranked
 
 
 @dataclass(frozen=True)
-class BestCells:
+class BestConfigurations:
     """The best complete cell of every line that has one, and the best of all."""
 
-    by_line: tuple[Cell, ...]
-    overall: Cell | None
+    by_line: tuple[ScoredConfiguration, ...]
+    overall: ScoredConfiguration | None
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class BetaRange:
     open_high: bool
 
 
-def best_cells(lines: Iterable[Line]) -> BestCells:
+def best_cells(lines: Iterable[Line]) -> BestConfigurations:
     """Return the best cell of every line of a score, and of all, as `ranking` says.
 
     Cells are eligible if they are complete: a row without the score makes one incomplete.
     """
     found = [best_cell(line) for line in lines]
     by_line = tuple(cell for cell in found if cell is not None)
-    return BestCells(by_line, best_of(by_line))
+    return BestConfigurations(by_line, best_of(by_line))
 
 
-def best_of(cells: Iterable[Cell]) -> Cell | None:
+def best_of(cells: Iterable[ScoredConfiguration]) -> ScoredConfiguration | None:
     """Return the best of complete cells, of any lines; None if there are none."""
     best = ranking.best(cell.ranked for cell in cells)
     return None if best is None else best.key
 
 
-def best_cell(line: Line) -> Cell | None:
+def best_cell(line: Line) -> ScoredConfiguration | None:
     """Return the best complete cell of one line, or None if no cell is complete."""
     if not line.complete.any():
         return None
@@ -104,7 +104,7 @@ def next_beta(line: Line) -> float | None:
     """Return the β to try next if the best complete cell lies at the border, else None.
 
     The border on the right is where the latent layer collapses, or else the largest β with a score.
-    Beyond the grid it goes on by the last step in log β; before a collapsed cell it halves the gap.
+    Beyond the grid it is the last step in log β further; before a collapse it halves the gap.
     Rounded to two digits it may be one of the line's own, and then there is nothing to try.
     """
     done, tried = line.finished(), _tried(line)

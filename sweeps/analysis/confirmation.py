@@ -15,7 +15,7 @@ from scipy import stats
 
 from bvae.exceptions import ConfigError
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell, Curves, Line, cell, lines
+from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, cell, lines
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
@@ -27,7 +27,7 @@ ENDING = "-confirm"
 MIN_SEEDS = 3
 
 
-class Answer(StrEnum):
+class ConfirmationAnswer(StrEnum):
     """Whether the best β beats both neighbours on fresh seeds."""
 
     CONFIRMED = "confirmed"
@@ -36,10 +36,10 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Request:
+class FreshTrials:
     """What is to be trained: the best cell of a study, its neighbours, and seeds it has not."""
 
-    best: Cell
+    best: ScoredConfiguration
     betas: tuple[float, ...]
     seeds: tuple[int, ...]
 
@@ -68,17 +68,17 @@ class Gap:
 class Confirmation:
     """The best cell by the seeds that chose it and by fresh ones, and its neighbours."""
 
-    chosen: Cell
-    fresh: Cell
+    chosen: ScoredConfiguration
+    fresh: ScoredConfiguration
     gaps: tuple[Gap, ...]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> ConfirmationAnswer:
         """Whether it holds: every gap above 0, or one of them below."""
         if any(gap.high < 0 for gap in self.gaps):
-            return Answer.REFUTED
+            return ConfirmationAnswer.REFUTED
         holds = bool(self.gaps) and all(gap.low > 0 for gap in self.gaps)
-        return Answer.CONFIRMED if holds else Answer.NOT_RESOLVED
+        return ConfirmationAnswer.CONFIRMED if holds else ConfirmationAnswer.NOT_RESOLVED
 
     def __str__(self) -> str:
         """Say both means, and what the best β is above its neighbours."""
@@ -96,7 +96,7 @@ class Confirmation:
         )
 
 
-def requested(study: Study) -> Request:
+def requested(study: Study) -> FreshTrials:
     """Return what confirms a study: its best cell and neighbours, as many seeds, at least three.
 
     The best goes by the trials that have ended, as every answer; its neighbours are those of the
@@ -108,13 +108,13 @@ def requested(study: Study) -> Request:
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in score_names(study) or study.counts["complete"] == 0:
         raise ConfigError(
-            f"{study.name}: no trial has the score {objective} yet; go on with: "
+            f"{study.name}: no trial has the score {objective} yet; continue with: "
             f"{study.manifest.command}"
         )
     best = best_cells(Curves(ended(trials_table(study)), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
-            f"{study.name}: no configuration is complete, so none is best; go on with: "
+            f"{study.name}: no configuration is complete, so none is best; continue with: "
             f"{study.manifest.command}"
         )
     line = _line_of(trials_table(study), best)
@@ -124,7 +124,7 @@ def requested(study: Study) -> Request:
     betas = tuple(line.betas[max(at - 1, 0) : at + 2].tolist())
     first = 1 + max(int(str(trial.values["seed"])) for trial in study.trials)
     n_seeds = max(MIN_SEEDS, len(line.seeds))
-    return Request(best, betas, tuple(range(first, first + n_seeds)))
+    return FreshTrials(best, betas, tuple(range(first, first + n_seeds)))
 
 
 def folder_of(study: Study) -> StudyFolder:
@@ -168,11 +168,11 @@ def gaps(line: Line, at: int) -> Iterator[Gap]:
             yield Gap(float(line.betas[i]), gap, gap - half, gap + half)
 
 
-def _line_of(frame: pd.DataFrame, best: Cell) -> Line | None:
+def _line_of(frame: pd.DataFrame, best: ScoredConfiguration) -> Line | None:
     found = lines(frame, score_names=[best.score], axes=[axis for axis, _ in best.axes])
     own = (best.axes, best.latent_dim)
     return next((line for line in found if (line.axes, line.latent_dim) == own), None)
 
 
-def _index_of(line: Line, best: Cell) -> int | None:
+def _index_of(line: Line, best: ScoredConfiguration) -> int | None:
     return next((i for i, beta in enumerate(line.betas) if beta == best.beta), None)

@@ -22,7 +22,7 @@ from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
 from sweeps.statistics.contrasts import Noise, residual_noise
-from sweeps.statistics.intervals import Interval, cell_means, intervals
+from sweeps.statistics.intervals import MeanIntervals, cell_means, intervals
 from sweeps.study.ranking import MIN_ACTIVE, Ranked
 from sweeps.study.trials import axis_value
 
@@ -77,7 +77,7 @@ class Line:
         return residual_noise(self.values, members=~self.collapsed)
 
     @functools.cached_property
-    def intervals(self) -> Interval:
+    def intervals(self) -> MeanIntervals:
         """The mean of every cell and its 95 % interval."""
         return intervals(self.values, collapsed=self.collapsed)
 
@@ -107,7 +107,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoredConfiguration:
     """One cell of the curve with the mean of a score over its seeds and the interval of the mean.
 
     `n` counts seeds with a score; two seeds have one UDR.
@@ -125,7 +125,7 @@ class Cell:
     collapsed: bool
 
     @property
-    def ranked(self) -> "Ranked[Cell]":
+    def ranked(self) -> "Ranked[ScoredConfiguration]":
         """The cell as `ranking` sees it; only complete cells are compared."""
         return Ranked(self, self.beta, self.latent_dim, self.mean, self.collapsed)
 
@@ -205,10 +205,10 @@ class Curves:
         return found
 
 
-def cell(line: Line, index: int) -> Cell:
+def cell(line: Line, index: int) -> ScoredConfiguration:
     """Return cell number `index` of a line, in order of β."""
     means, low, high = line.intervals
-    return Cell(
+    return ScoredConfiguration(
         axes=line.axes,
         latent_dim=line.latent_dim,
         beta=float(line.betas[index]),

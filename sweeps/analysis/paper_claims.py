@@ -33,7 +33,7 @@ QUIET_NATS = 0.1  # below it a latent's KL counts as close to 0
 DRAWS = 2000
 
 
-class Answer(StrEnum):
+class ClaimAnswer(StrEnum):
     """Where the interval lies: on the claim's side of 0, across it, or on the other side."""
 
     SUPPORTED = "supported"
@@ -52,7 +52,7 @@ class PaperClaim:
     claim: str
     axes: tuple[tuple[str, Any], ...]
     latent_dim: int | None
-    answer: Answer
+    answer: ClaimAnswer
     text: str
     estimate: float = math.nan
     low: float = math.nan
@@ -108,14 +108,14 @@ def larger_layers_want_larger_beta(
         as_many = f" of {enough} latents or more" if enough else ""
         lacking = f"takes two latent sizes{as_many} with complete configurations, has {len(able)}"
         text = "; ".join([lacking, *bests])
-        return PaperClaim(name, found[0].axes, None, Answer.NOT_TESTABLE, text)
+        return PaperClaim(name, found[0].axes, None, ClaimAnswer.NOT_TESTABLE, text)
     x = np.log([line.latent_dim for line in able])
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     slope = round(float(weights @ np.log([line.betas[_best(line)] for line in able])), 9) + 0.0
     low, high = _slope_ends(weights, able)
     text = "; ".join([f"slope of log best β on log M {_numbers(slope, low, high)}", *bests])
     bounded = math.isfinite(low) or math.isfinite(high)
-    answer = _answer(low, high) if bounded else Answer.NOT_TESTABLE
+    answer = _answer(low, high) if bounded else ClaimAnswer.NOT_TESTABLE
     return PaperClaim(name, found[0].axes, None, answer, text, slope, low, high)
 
 
@@ -216,13 +216,13 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Paper
     mixed = trials.dropna() if {True, False} <= set(trials.columns) else trials.iloc[:0]
     if len(mixed) < 2:
         text = f"takes two trainings of the best cells with both kinds of latents, has {len(mixed)}"
-        return PaperClaim(name, axes, None, Answer.NOT_TESTABLE, text)
+        return PaperClaim(name, axes, None, ClaimAnswer.NOT_TESTABLE, text)
     busy, quiet = mixed[True].to_numpy(np.float64), mixed[False].to_numpy(np.float64)
     gap, others = _t_interval(busy - quiet), _t_interval(quiet)
     answer = _answer(*gap[1:])
     unclear = ""
-    if answer is Answer.SUPPORTED and others[2] > QUIET_NATS:
-        answer = Answer.NOT_SUPPORTED
+    if answer is ClaimAnswer.SUPPORTED and others[2] > QUIET_NATS:
+        answer = ClaimAnswer.NOT_SUPPORTED
         unclear = f"; that the others have no more than {QUIET_NATS} is not shown"
     text = (
         f"informative latents have {_numbers(*gap)} nats more KL than the others, which have "
@@ -241,18 +241,18 @@ def _finished_pairs(curves: Curves, score: str) -> Iterator[tuple[Line, Line]]:
 
 def _of_line(line: Line, claim: str, text: str, *numbers: float, flip: bool = False) -> PaperClaim:
     """Return a claim about one line; without numbers it is not testable."""
-    answer = Answer.NOT_TESTABLE
+    answer = ClaimAnswer.NOT_TESTABLE
     if numbers:
         _, low, high = numbers
         answer = _answer(-high, -low) if flip else _answer(low, high)
     return PaperClaim(claim, line.axes, line.latent_dim, answer, text, *numbers)
 
 
-def _answer(low: float, high: float) -> Answer:
+def _answer(low: float, high: float) -> ClaimAnswer:
     """Return the answer to "it is above 0"."""
     if low > 0:
-        return Answer.SUPPORTED
-    return Answer.CONTRADICTED if high < 0 else Answer.NOT_SUPPORTED
+        return ClaimAnswer.SUPPORTED
+    return ClaimAnswer.CONTRADICTED if high < 0 else ClaimAnswer.NOT_SUPPORTED
 
 
 def _best(line: Line) -> int:

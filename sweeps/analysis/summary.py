@@ -25,7 +25,7 @@ Key = tuple[str, int, float]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialEntry:
     """One expected trial: `values` has its scores and losses (nats), NaN where there are none."""
 
     slug: str
@@ -39,7 +39,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ConfigurationEntry:
     """One β and latent size within a facet; `number` is its place in `Summary.cells`."""
 
     number: int
@@ -56,7 +56,7 @@ class Cell:
         return self.active_latents < MIN_ACTIVE
 
 
-class CellScore(NamedTuple):
+class ConfigurationScore(NamedTuple):
     """Mean of a score over the seeds of a cell, its interval, and how many seeds have it."""
 
     mean: float
@@ -80,11 +80,11 @@ class Summary:
     frame: DataFrame
     population: Curves
     curve: DataFrame
-    trials: tuple[Trial, ...]
-    cells: tuple[Cell, ...]
-    scores: Mapping[str, Sequence[CellScore]]
-    best: tuple[Cell, ...]
-    overall: Cell | None
+    trials: tuple[TrialEntry, ...]
+    cells: tuple[ConfigurationEntry, ...]
+    scores: Mapping[str, Sequence[ConfigurationScore]]
+    best: tuple[ConfigurationEntry, ...]
+    overall: ConfigurationEntry | None
     floors: Mapping[tuple[str, int], Floor]
 
     @property
@@ -107,25 +107,25 @@ class Summary:
         """Whether trainings are still to come, so that the best cell is the best so far."""
         return self.study.left > 0
 
-    def trials_of(self, cell: Cell) -> list[Trial]:
+    def trials_of(self, cell: ConfigurationEntry) -> list[TrialEntry]:
         """Return the trials of a cell."""
         return self._trials_by_cell[cell.number]
 
     @functools.cached_property
-    def _trials_by_cell(self) -> dict[int, list[Trial]]:
-        found: dict[int, list[Trial]] = {cell.number: [] for cell in self.cells}
+    def _trials_by_cell(self) -> dict[int, list[TrialEntry]]:
+        found: dict[int, list[TrialEntry]] = {cell.number: [] for cell in self.cells}
         for trial in self.trials:
             found[trial.cell].append(trial)
         return found
 
-    def best_by(self, score: str) -> tuple[Cell, ...]:
+    def best_by(self, score: str) -> tuple[ConfigurationEntry, ...]:
         """Return the best cell of every latent size of each facet by this score."""
         if score not in self._best_by_score:
             self._best_by_score[score] = _best(self.lines(score), self.cells).by_line
         return self._best_by_score[score]
 
     @functools.cached_property
-    def _best_by_score(self) -> dict[str, tuple[Cell, ...]]:
+    def _best_by_score(self) -> dict[str, tuple[ConfigurationEntry, ...]]:
         return {self.objective: self.best}
 
     def lines(self, score: str) -> tuple[Line, ...]:
@@ -143,12 +143,12 @@ class Summary:
     def _judgements(self) -> dict[str, list[Judgement]]:
         return {}
 
-    def floor(self, cell: Cell, score: str) -> Level | None:
+    def floor(self, cell: ConfigurationEntry, score: str) -> Level | None:
         """Return what an untrained encoder scores at a cell's latent size, if it is known."""
         floor = self.floors.get((cell.facet, cell.latent_dim))
         return None if floor is None else floor.scores.get(score)
 
-    def best_trial(self, cell: Cell, *, score: str | None = None) -> Trial:
+    def best_trial(self, cell: ConfigurationEntry, *, score: str | None = None) -> TrialEntry:
         """Return the complete trial of a cell with the highest score, the objective by default."""
         done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
         return max(done, key=lambda trial: trial.values[score or self.objective])
@@ -200,11 +200,11 @@ def _numeric(frame: DataFrame, names: Sequence[str]) -> DataFrame:
 class _Best(NamedTuple):
     """The best cell of every line, and of all."""
 
-    by_line: tuple[Cell, ...]
-    overall: Cell | None
+    by_line: tuple[ConfigurationEntry, ...]
+    overall: ConfigurationEntry | None
 
 
-def _best(lines: Sequence[Line], cells: Sequence[Cell]) -> _Best:
+def _best(lines: Sequence[Line], cells: Sequence[ConfigurationEntry]) -> _Best:
     at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
     found = best_cells(lines)
     chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
@@ -231,28 +231,32 @@ def _line(place: Place, axes: Sequence[str]) -> tuple[str, int]:
 
 def _cells(
     table: DataFrame, *, expected: Mapping[Key, int], axes: Sequence[str]
-) -> tuple[Cell, ...]:
+) -> tuple[ConfigurationEntry, ...]:
     rows = dict(zip(_keys(table, axes), _records(table), strict=True))
     return tuple(
-        Cell(number, *key, row["beta_norm"], expected[key], row["active_latents"])
+        ConfigurationEntry(number, *key, row["beta_norm"], expected[key], row["active_latents"])
         for number, (key, row) in enumerate(rows.items())
     )
 
 
-def _scores(table: DataFrame) -> dict[str, list[CellScore]]:
+def _scores(table: DataFrame) -> dict[str, list[ConfigurationScore]]:
     """Return the scores by name, each in the order of the cells, as the table has them."""
-    scores: dict[str, list[CellScore]] = {}
+    scores: dict[str, list[ConfigurationScore]] = {}
     for row in _records(table):
-        score = CellScore(row["mean"], row["low"], row["high"], row["n"])
+        score = ConfigurationScore(row["mean"], row["low"], row["high"], row["n"])
         scores.setdefault(row["score"], []).append(score)
     return scores
 
 
 def _trials(
-    frame: DataFrame, at: Mapping[Key, Cell], *, names: Sequence[str], axes: Sequence[str]
-) -> tuple[Trial, ...]:
+    frame: DataFrame,
+    at: Mapping[Key, ConfigurationEntry],
+    *,
+    names: Sequence[str],
+    axes: Sequence[str],
+) -> tuple[TrialEntry, ...]:
     return tuple(
-        Trial(
+        TrialEntry(
             slug=row["slug"],
             cell=at[key].number,
             seed=int(row["seed"]),

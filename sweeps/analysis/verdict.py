@@ -9,7 +9,7 @@ import numpy as np
 
 from bvae.metrics.scores import score_named
 from sweeps.analysis.best import BetaRange, best_cell, best_range, may_win, next_beta
-from sweeps.analysis.curve import Cell, Line
+from sweeps.analysis.curve import Line, ScoredConfiguration
 from sweeps.statistics.best_subset import left_out_score
 from sweeps.statistics.intervals import Floats, cell_means
 from sweeps.statistics.inverted_u import (
@@ -42,7 +42,7 @@ class Judgement:
     verdict: Verdict
     text: str
     n_incomplete: int
-    best: Cell | None = None
+    best: ScoredConfiguration | None = None
     best_range: BetaRange | None = None
     left_out_score: float = math.nan
     next_beta: float | None = None

@@ -13,7 +13,7 @@ from bvae.exceptions import ConfigError
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_of
 from sweeps.analysis.confirmation import Confirmation, confirmation
-from sweeps.analysis.curve import Cell
+from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.sensitivity import flags
 from sweeps.analysis.summary import summarize
 from sweeps.analysis.table import score_names
@@ -162,7 +162,7 @@ def _line(line: LineAnswer) -> dict[str, Any]:
     return _finite(judged) | _cell(line.cell)
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(cell: ScoredConfiguration) -> dict[str, Any]:
     return _finite(dataclasses.asdict(cell) | {"axes": dict(cell.axes)})
 
 

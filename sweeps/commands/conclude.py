@@ -8,7 +8,7 @@ from pathlib import Path
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Cell, Curves
+from sweeps.analysis.curve import Curves, ScoredConfiguration
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.labels import seeds, shown
 from sweeps.scoring.udr import refresh
@@ -106,7 +106,7 @@ def best_line(study: Study) -> str:
     return f"best{so_far}: {described(best)}"
 
 
-def described(cell: Cell) -> str:
+def described(cell: ScoredConfiguration) -> str:
     """Say a configuration in one line: coordinates, mean of the score, interval and seeds."""
     where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
     where += [f"{name}={text(value)}" for name, value in cell.axes]

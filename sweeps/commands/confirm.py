@@ -9,7 +9,7 @@ import uuid
 from dataclasses import replace
 
 from bvae.trial import now
-from sweeps.analysis.confirmation import Request, confirmation, folder_of, requested
+from sweeps.analysis.confirmation import FreshTrials, confirmation, folder_of, requested
 from sweeps.commands import sweep
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
@@ -61,7 +61,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     return code
 
 
-def command_of(study: Study, wanted: Request) -> str:
+def command_of(study: Study, wanted: FreshTrials) -> str:
     """Return the study's command for the wanted trials, with the study's launcher."""
     values: dict[str, list[Value]] = {
         "beta": list(wanted.betas),
@@ -75,7 +75,7 @@ def command_of(study: Study, wanted: Request) -> str:
     return commands.sweep(study.manifest.command, values={**written, **as_grid(study.manifest)})
 
 
-def prepare(study: Study, wanted: Request, command: str) -> None:
+def prepare(study: Study, wanted: FreshTrials, command: str) -> None:
     """Put the confirming study on disk with the base and the sources of the one it confirms.
 
     The command then continues it, and refuses to if it would train anything else.

@@ -115,7 +115,7 @@ def _different(
 
 
 def check_sources(known: Manifest, study: Study) -> None:
-    """Refuse to go on with other sources than the study's; one with nothing left may be looked at.
+    """Refuse to continue with other sources than the study's; a finished one may be read.
 
     Raises:
         ConfigError: naming the files that differ, and what to do.
@@ -128,7 +128,7 @@ def check_sources(known: Manifest, study: Study) -> None:
         f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
         "be compared with new ones:\n"
         + "\n".join(f"  {path}: {_change(path, known)}" for path in changed)
-        + "\ngive the new study a name of its own (study=…), put the old sources back, or go on "
+        + "\ngive the new study a name of its own (study=…), put the old sources back, or continue "
         "with these (accept_sources=true), which each new result will say"
     )
 

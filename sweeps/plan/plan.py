@@ -73,7 +73,7 @@ class Plan:
                     known, manifest, longer=self.configs[0].extend, sweeps=self.sweeps
                 )
             try:
-                if manifest != known:  # who reads it again when it is new need not
+                if manifest != known:
                     write_manifest(self.folder, manifest)
             except OSError as error:
                 raise ConfigError(
@@ -142,7 +142,7 @@ def plan(
         check_sources(manifest, Study(folder, manifest))
         if known.base.get(STEPS) != manifest.base.get(STEPS):
             notes.append(
-                f"models of {known.base[STEPS]} steps are trained on to {manifest.base[STEPS]}"
+                f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}"
             )
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)

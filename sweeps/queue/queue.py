@@ -34,7 +34,7 @@ from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
 from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import Cell, Trial, cells_of
+from sweeps.study.trials import Configuration, Trial, cells_of
 
 log = logging.getLogger("sweeps")
 
@@ -249,7 +249,7 @@ class Queue:
                 self._attempts.enqueue(self._trials[slug], attempt_number=1)
         return failed
 
-    def _has_pruned_seed(self, cell: Cell) -> bool:
+    def _has_pruned_seed(self, cell: Configuration) -> bool:
         """Whether a seed of the cell was pruned: then the others are, too."""
         results = (self._results.read(slug) for slug in self._cells[cell])
         return any(result is not None and result.state == "pruned" for result in results)

@@ -9,7 +9,7 @@ from sweeps.analysis import curve
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.sensitivity import Flag, flags
-from sweeps.analysis.summary import Cell, CellScore, Summary
+from sweeps.analysis.summary import ConfigurationEntry, ConfigurationScore, Summary
 from sweeps.analysis.verdict import Judgement
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
@@ -38,12 +38,12 @@ class LineAnswer:
     """
 
     judged: Judgement
-    configuration: Cell
+    configuration: ConfigurationEntry
     next_command: str | None
     untrained: Level | None
 
     @property
-    def cell(self) -> curve.Cell:
+    def cell(self) -> curve.ScoredConfiguration:
         """The best configuration with its score and interval."""
         assert self.judged.best is not None, "a latent size without a best has no answer"
         return self.judged.best
@@ -65,8 +65,8 @@ class ScoreAnswer:
 class BestAnswer:
     """The best configuration by the objective, how sure that is, and its best model."""
 
-    best: Cell
-    score: CellScore
+    best: ConfigurationEntry
+    score: ConfigurationScore
     line: LineAnswer | None
     model: Model
     budget: Budget
@@ -77,7 +77,7 @@ class BestAnswer:
 class GalleryEntry:
     """The best model of a best configuration, with its pictures by kind."""
 
-    configuration: Cell
+    configuration: ConfigurationEntry
     n_seeds: int
     model: Model
     pictures: Mapping[str, str]
@@ -103,7 +103,7 @@ def best_answer(read: Summary, *, command: str) -> BestAnswer | NotYet:
 
 
 def best_model(
-    read: Summary, configuration: Cell, *, command: str, score: str | None = None
+    read: Summary, configuration: ConfigurationEntry, *, command: str, score: str | None = None
 ) -> Model:
     """Return the configuration's model with the highest score, and how to get it again."""
     trial, study = read.best_trial(configuration, score=score), read.study
@@ -159,7 +159,7 @@ def gallery(read: Summary, *, command: str) -> list[GalleryEntry] | NotYet:
 
 
 def _next_command(
-    read: Summary, configuration: Cell, beta: float | None, command: str
+    read: Summary, configuration: ConfigurationEntry, beta: float | None, command: str
 ) -> str | None:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     if beta is None:

@@ -26,8 +26,7 @@ def paper_claims(read: Summary, *, scores: Sequence[str]) -> PaperClaims | None:
 
 def _of_score(read: Summary, score: str) -> Sequence[PaperClaim]:
     manifest = read.study.manifest
-    n_factors = len(manifest.lattice.split("x")) if manifest.lattice else None
-    return check_claims(read.population, score=score, n_factors=n_factors)
+    return check_claims(read.population, score=score, n_factors=manifest.n_factors)
 
 
 def _of_latents(read: Summary) -> Sequence[PaperClaim]:

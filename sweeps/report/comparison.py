@@ -14,7 +14,7 @@ from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
 from sweeps.analysis.budget import budget_checks
-from sweeps.analysis.summary import Cell, Summary, summarize
+from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
@@ -42,7 +42,7 @@ class KeyDifference:
 class ConfigurationDifference:
     """A configuration of both studies: the means, and second − first over the seeds of both."""
 
-    configuration: Cell
+    configuration: ConfigurationEntry
     first: float
     second: float
     difference: float
@@ -145,7 +145,7 @@ class _Paired:
 
 
 def _line_differences(
-    pairs: Sequence[tuple[Cell, Cell]], scores: _Paired, score: str
+    pairs: Sequence[tuple[ConfigurationEntry, ConfigurationEntry]], scores: _Paired, score: str
 ) -> list[ConfigurationDifference]:
     collapsed = np.array([a.collapsed or b.collapsed for a, b in pairs])
     differences = scores.second - scores.first
@@ -173,7 +173,9 @@ def _protocol(read: Summary) -> tuple[str, str | None]:
     return read.study.manifest.protocol, read.study.manifest.lattice
 
 
-def _pairs(first: Summary, second: Summary, line: LineKey, score: str) -> list[tuple[Cell, Cell]]:
+def _pairs(
+    first: Summary, second: Summary, line: LineKey, score: str
+) -> list[tuple[ConfigurationEntry, ConfigurationEntry]]:
     """Return the configurations of a line that both have, by β."""
     own = {configuration.beta: configuration for configuration in _line(second, line, score)}
     return [
@@ -184,7 +186,10 @@ def _pairs(first: Summary, second: Summary, line: LineKey, score: str) -> list[t
 
 
 def _paired(
-    first: Summary, second: Summary, pairs: Sequence[tuple[Cell, Cell]], score: str
+    first: Summary,
+    second: Summary,
+    pairs: Sequence[tuple[ConfigurationEntry, ConfigurationEntry]],
+    score: str,
 ) -> _Paired:
     by_seed = [(_by_seed(first, a, score), _by_seed(second, b, score)) for a, b in pairs]
     seeds = sorted({seed for both in by_seed for own in both for seed in own})
@@ -194,7 +199,7 @@ def _paired(
     return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
 
 
-def _by_seed(read: Summary, configuration: Cell, score: str) -> Mapping[int, float]:
+def _by_seed(read: Summary, configuration: ConfigurationEntry, score: str) -> Mapping[int, float]:
     return {
         trial.seed: trial.values[score]
         for trial in read.trials_of(configuration)
@@ -254,7 +259,7 @@ def _shared_lines(first: Summary, second: Summary, score: str) -> list[LineKey]:
     return [line for line in dict.fromkeys(lines) if line in own]
 
 
-def _line(read: Summary, line: LineKey, score: str) -> list[Cell]:
+def _line(read: Summary, line: LineKey, score: str) -> list[ConfigurationEntry]:
     facet, latent_dim = line
     return [
         configuration

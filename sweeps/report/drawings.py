@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Cell, Summary, summarize
+from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report import canvas, charts
 from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
@@ -200,7 +200,7 @@ def curve_chart(
 
 
 def curve_line(
-    read: Summary, configurations: Sequence[Cell], *, label: str, score: str, x: str
+    read: Summary, configurations: Sequence[ConfigurationEntry], *, label: str, score: str, x: str
 ) -> Trace:
     """Return the line of one latent size, with its single seeds and the untrained baseline."""
     untrained = read.floor(configurations[0], score) if configurations else None
@@ -220,7 +220,7 @@ def curve_line(
     )
 
 
-def seen(read: Summary, facet: str, *scores: str) -> list[Cell]:
+def seen(read: Summary, facet: str, *scores: str) -> list[ConfigurationEntry]:
     """Return the facet's configurations that have these scores."""
     return [
         configuration
@@ -249,7 +249,7 @@ def _curve(
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
 
-def _mark(read: Summary, configuration: Cell, *, score: str, x: float) -> Mark:
+def _mark(read: Summary, configuration: ConfigurationEntry, *, score: str, x: float) -> Mark:
     found = read.scores[score][configuration.number]
     return Mark(
         configuration=configuration.number,
@@ -262,7 +262,9 @@ def _mark(read: Summary, configuration: Cell, *, score: str, x: float) -> Mark:
     )
 
 
-def _by_latent_dim(configurations: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+def _by_latent_dim(
+    configurations: Sequence[ConfigurationEntry],
+) -> Iterator[tuple[str, list[ConfigurationEntry]]]:
     """Group configurations into lines; the first line's label says what the numbers are."""
     for latent_dim in (
         sizes := sorted({configuration.latent_dim for configuration in configurations})

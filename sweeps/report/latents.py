@@ -15,7 +15,7 @@ from pandas import DataFrame
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
-from sweeps.analysis.summary import Cell, Summary, Trial
+from sweeps.analysis.summary import ConfigurationEntry, Summary, TrialEntry
 from sweeps.labels import number
 from sweeps.report.canvas import to_svg
 from sweeps.report.charts import kl_figure
@@ -50,7 +50,7 @@ def latent_views(read: Summary) -> list[LatentView] | None:
     return [view for configuration in read.best if (view := _view(read, configuration))] or None
 
 
-def _view(read: Summary, configuration: Cell) -> LatentView | None:
+def _view(read: Summary, configuration: ConfigurationEntry) -> LatentView | None:
     trial = read.best_trial(configuration)
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
@@ -86,7 +86,9 @@ def latent_table(read: Summary) -> DataFrame | None:
     return DataFrame(rows) if rows else None
 
 
-def _latent_rows(read: Summary, configuration: Cell, trial: Trial) -> list[dict[str, Any]]:
+def _latent_rows(
+    read: Summary, configuration: ConfigurationEntry, trial: TrialEntry
+) -> list[dict[str, Any]]:
     result = read.study.result(trial.slug)
     codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Summary, Trial
+from sweeps.analysis.summary import Summary, TrialEntry
 from sweeps.analysis.table import LOSSES
 from sweeps.labels import COLUMNS, score_label
 
@@ -20,7 +20,7 @@ class TrialTable:
     """
 
     columns: Mapping[str, str]
-    rows: Sequence[tuple[Trial, Mapping[str, float]]]
+    rows: Sequence[tuple[TrialEntry, Mapping[str, float]]]
     csv: str
 
 
@@ -42,7 +42,7 @@ def columns(read: Summary) -> dict[str, str]:
     )
 
 
-def failures(read: Summary) -> list[Trial] | None:
+def failures(read: Summary) -> list[TrialEntry] | None:
     """Return the failed trials, None if there are none."""
     return [trial for trial in read.trials if trial.state == "failed"] or None
 
@@ -53,7 +53,7 @@ def csv_address(read: Summary) -> str:
     return f"data:text/csv;base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def _numbers(read: Summary, trial: Trial) -> dict[str, float]:
+def _numbers(read: Summary, trial: TrialEntry) -> dict[str, float]:
     configuration = read.cells[trial.cell]
     return {
         **trial.values,

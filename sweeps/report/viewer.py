@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import Cell, Summary
+from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.labels import interval, number, score_label, score_text, seeds
 from sweeps.report.pictures import pictures_of
 
@@ -39,7 +39,7 @@ def _all_pictures(read: Summary) -> dict[str, dict[str, str]]:
     return {slug: pictures for slug, pictures in found.items() if pictures}
 
 
-def _configuration(read: Summary, configuration: Cell) -> ConfigurationData:
+def _configuration(read: Summary, configuration: ConfigurationEntry) -> ConfigurationData:
     facet = f"{configuration.facet}, " if configuration.facet else ""
     recon = read.scores["recon"][configuration.number].mean
     return ConfigurationData(
@@ -56,14 +56,14 @@ def _configuration(read: Summary, configuration: Cell) -> ConfigurationData:
     )
 
 
-def _in_words(read: Summary, configuration: Cell, name: str) -> str:
+def _in_words(read: Summary, configuration: ConfigurationEntry, name: str) -> str:
     score, untrained = read.scores[name][configuration.number], read.floor(configuration, name)
     between = interval(score.low, score.high)
     text = f"{score_label(name)} {score_text(score.mean)} ({between}; {seeds(score.n, name)})"
     return text if untrained is None else f"{text}\nuntrained {score_text(untrained.mean)}"
 
 
-def _trials(read: Summary, configuration: Cell) -> list[dict[str, str | int]]:
+def _trials(read: Summary, configuration: ConfigurationEntry) -> list[dict[str, str | int]]:
     """Return the trials of a configuration, the complete ones first: they have pictures."""
     ordered = sorted(read.trials_of(configuration), key=lambda t: (t.state != "complete", t.seed))
     return [

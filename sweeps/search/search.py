@@ -19,7 +19,7 @@ from typing import Any
 
 from sweeps.search.space import Dimension, read_dimension
 from sweeps.study.ranking import Ending, best, ranked
-from sweeps.study.trials import Cell, Trial, Value, bisection
+from sweeps.study.trials import Configuration, Trial, Value, bisection
 
 N_START = 7
 """Values of β that a search begins with, at most."""
@@ -140,7 +140,7 @@ class Search:
         return next((trial for trial in repeats if trial is not None), None)
 
 
-def leading(tried: Mapping[Trial, Ending | None]) -> Cell | None:
+def leading(tried: Mapping[Trial, Ending | None]) -> Configuration | None:
     """Return the configuration that leads: the best of those with at least one seed."""
     ended = [(trial, ending) for trial, ending in tried.items() if ending is not None]
     leader = best(ranked(ended))

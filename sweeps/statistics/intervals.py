@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 CONFIDENCE = 0.95
 
 
-class Interval(NamedTuple):
+class MeanIntervals(NamedTuple):
     """Means and the two ends of their intervals, each [..., C]."""
 
     mean: Floats
@@ -39,7 +39,7 @@ def cell_means(values: Floats) -> Floats:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENCE) -> Interval:
+def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENCE) -> MeanIntervals:
     """Return mean ± t·s/√n for every cell, with s² pooled over the cells of the line.
 
     A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 %
@@ -60,7 +60,7 @@ def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENC
         half = np.where(spread.df > 0, quantile * np.sqrt(spread.variance), np.nan)
         count = np.isfinite(members).sum(axis=-1)
         margins[..., pool] = half[..., None] / np.sqrt(np.maximum(count, 1))
-    return Interval(means, means - margins, means + margins)
+    return MeanIntervals(means, means - margins, means + margins)
 
 
 def pooled_spread(values: Floats) -> Spread:

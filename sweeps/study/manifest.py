@@ -38,7 +38,7 @@ class Manifest:
             depends on a swept key is there as it was typed, as in `${beta}`.
         configurations: what was composed for each choice among the swept groups, likewise.
         code_version: hash of the sources that can change numbers; `sources` has one for each file.
-        accepted: hashes of other sources that `accept_sources=true` has gone on with.
+        accepted: hashes of other sources that `accept_sources=true` has continued with.
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
@@ -93,6 +93,11 @@ class Manifest:
         return resolved(self.configurations[choice], keys)
 
     @property
+    def n_factors(self) -> int | None:
+        """How many factors the scored lattice has, as in 3x6x40; None without factors."""
+        return None if self.lattice is None else self.lattice.count("x") + 1
+
+    @property
     def steps(self) -> float | None:
         """How many steps every trial takes; None where trials differ in them."""
         steps = self.base.get(STEPS)
@@ -110,7 +115,7 @@ class Manifest:
         return max(0, self.search["n_trials"] - len(self.trials)) if self.search else 0
 
     def accepts(self, sources: str) -> bool:
-        """Whether the study may be gone on with by sources of this hash."""
+        """Whether the study may be continued with sources of this hash."""
         return sources in (self.code_version, *self.accepted)
 
     def with_sources(self, result: TrialResult) -> TrialResult:

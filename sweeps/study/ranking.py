@@ -20,7 +20,7 @@ from itertools import compress
 from statistics import fmean
 from typing import Generic, NamedTuple, TypeVar
 
-from sweeps.study.trials import Cell, Trial
+from sweeps.study.trials import Configuration, Trial
 
 Key = TypeVar("Key")
 
@@ -47,20 +47,22 @@ class Ranked(Generic[Key]):
     eligible: bool = True
 
 
-def ranked(ended: Iterable[tuple[Trial, Ending]], *, n_seeds: int = 1) -> list[Ranked[Cell]]:
+def ranked(
+    ended: Iterable[tuple[Trial, Ending]], *, n_seeds: int = 1
+) -> list[Ranked[Configuration]]:
     """Return the configurations of these ended trials.
 
     Args:
         ended: each trial that has ended, and how.
         n_seeds: how many of them a configuration needs to be eligible.
     """
-    endings: dict[Cell, list[Ending]] = defaultdict(list)
+    endings: dict[Configuration, list[Ending]] = defaultdict(list)
     for trial, ending in ended:
         endings[trial.cell].append(ending)
     return [_ranked(cell, found, n_seeds) for cell, found in endings.items()]
 
 
-def _ranked(cell: Cell, endings: Sequence[Ending], n_seeds: int) -> Ranked[Cell]:
+def _ranked(cell: Configuration, endings: Sequence[Ending], n_seeds: int) -> Ranked[Configuration]:
     values = dict(cell)
     scores = [one.score for one in endings if one.score is not None]
     active = [one.active_latents for one in endings if one.active_latents is not None]

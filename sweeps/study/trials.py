@@ -114,13 +114,13 @@ class Trial:
         return f"{safe[: MAX_SLUG - 13]}-{digest}"
 
 
-Cell = tuple[tuple[str, Value], ...]
+Configuration = tuple[tuple[str, Value], ...]
 """All coordinates of a trial but the seed."""
 
 
-def cells_of(trials: Iterable[Trial]) -> dict[Cell, list[str]]:
+def cells_of(trials: Iterable[Trial]) -> dict[Configuration, list[str]]:
     """Return the slugs of the trials of every cell."""
-    cells: dict[Cell, list[str]] = defaultdict(list)
+    cells: dict[Configuration, list[str]] = defaultdict(list)
     for trial in trials:
         cells[trial.cell].append(trial.slug)
     return dict(cells)

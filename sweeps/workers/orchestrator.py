@@ -59,7 +59,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Ending:
+class StopReason:
     """Why a sweep ends before every trial is done, and whether that is a failure."""
 
     reason: str
@@ -122,7 +122,7 @@ class Orchestrator:
         self._registry = WorkerRegistry(study.folder.workers)
         self._progress = Progress(study, self._queue.results)
         self._stopping = threading.Event()
-        self._ending: Ending | None = None
+        self._ending: StopReason | None = None
         self._interrupted_at: float | None = None
         self._idle_since = time.monotonic()
         self._unreachable_since: float | None = None
@@ -188,28 +188,30 @@ class Orchestrator:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
         cause = self._progress.same_cause_in_a_row(MAX_SAME_CAUSE)
         if self._interrupted_at is not None:
-            self._end(Ending("interrupted; running trials are saved (Ctrl-C again: exit at once)"))
+            self._end(
+                StopReason("interrupted; running trials are saved (Ctrl-C again: exit at once)")
+            )
         elif self._folder.stop.exists():
-            self._end(Ending("asked to by `sweeps stop`"))
+            self._end(StopReason("asked to by `sweeps stop`"))
         elif cause is not None:
             self._end(
-                Ending(
+                StopReason(
                     f"{MAX_SAME_CAUSE} trials failed in a row with the same cause: {cause}",
                     is_failure=True,
                 )
             )
         elif time.monotonic() > self._deadline:
-            self._end(Ending(f"the budget of {self._settings.max_minutes:g} minutes is spent"))
+            self._end(StopReason(f"the budget of {self._settings.max_minutes:g} minutes is spent"))
         elif self._idle_starts >= MAX_IDLE_STARTS:
             self._end(
-                Ending(
+                StopReason(
                     f"workers end before they lease a trial ({self._last_death}); see "
                     f"{shown(self._folder.logs / 'orchestrator.log')}",
                     is_failure=True,
                 )
             )
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: StopReason) -> None:
         if self._ending is None:
             self._ending = ending
             self._display.say(f"stopping: {ending.reason}")
@@ -250,7 +252,7 @@ class Orchestrator:
             self._wait_for_database(error)
             return
         except OSError as error:
-            self._end(Ending(f"the study cannot be written: {error}", is_failure=True))
+            self._end(StopReason(f"the study cannot be written: {error}", is_failure=True))
             return
         self._unreachable_since = None
         for message in changes.messages:
@@ -264,7 +266,7 @@ class Orchestrator:
             self._unreachable_since = time.monotonic()
             self._display.say(f"{error}; trying again for {DATABASE_TIMEOUT_S:g} s")
         elif time.monotonic() - self._unreachable_since > DATABASE_TIMEOUT_S:
-            self._end(Ending(f"the database cannot be reached: {error}", is_failure=True))
+            self._end(StopReason(f"the database cannot be reached: {error}", is_failure=True))
 
     def _interrupt(self, *_: object) -> None:
         """Handle Ctrl-C and SIGTERM: the first stops cleanly, a second kills and exits at once."""

@@ -12,11 +12,11 @@ from sweeps.study.heartbeat import Heartbeat, living_workers
 from sweeps.study.ranking import best, ranked
 from sweeps.study.results import AttemptResult, Results, stamp
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import Cell, text
+from sweeps.study.trials import Configuration, text
 
 
 @dataclass(frozen=True)
-class BestCell:
+class BestConfiguration:
     """The cell with the best mean of the objective so far."""
 
     cell: str
@@ -34,7 +34,7 @@ class Snapshot:
     workers: tuple[Heartbeat, ...]
     elapsed_s: float
     eta_s: float | None
-    best: BestCell | None
+    best: BestConfiguration | None
     failures: tuple[str, ...]
 
 
@@ -144,7 +144,7 @@ class Progress:
         steps = sum(worker.step / worker.total for worker in workers if worker.total)
         return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
 
-    def _best(self) -> BestCell | None:
+    def _best(self) -> BestConfiguration | None:
         """Return the best configuration so far; none by UDR, which is not a trial's own score."""
         ended = [
             (trial, self._final[trial.slug].ending)
@@ -155,7 +155,7 @@ class Progress:
         if found is None:
             return None
         n_seeds = sum(trial.cell == found.key for trial, _ in ended)
-        return BestCell(_name(found.key), found.mean, n_seeds)
+        return BestConfiguration(_name(found.key), found.mean, n_seeds)
 
     def _failures(self) -> Iterator[str]:
         for slug, result in self._final.items():
@@ -163,7 +163,7 @@ class Progress:
                 yield f"{slug}: {result.cause}"
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: Configuration) -> str:
     return " ".join(f"{key}={text(value)}" for key, value in cell)
 
 

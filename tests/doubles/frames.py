@@ -50,7 +50,9 @@ def end(frame: pd.DataFrame, state: str, **trial: object) -> pd.DataFrame:
     return changed
 
 
-def best_cells(frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()) -> best.BestCells:
+def best_cells(
+    frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()
+) -> best.BestConfigurations:
     """The best configurations of a table."""
     return best.best_cells(Curves(frame, axes).lines(score))
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from sweeps.analysis.curve import Line
 from sweeps.analysis.paper_claims import (
-    Answer,
+    ClaimAnswer,
     informative_latents_carry_the_kl,
     larger_layers_want_larger_beta,
     noise_of_means,
@@ -145,7 +145,7 @@ class TestLargerLayersWantLargerBeta:
             ).answer
             for i in range(200)
         ]
-        assert answers.count(Answer.SUPPORTED) / 200 <= 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / 200)
+        assert answers.count(ClaimAnswer.SUPPORTED) / 200 <= 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / 200)
 
 
 class TestReconstructionCostsScore:
@@ -233,9 +233,9 @@ class TestReconstructionRanksBackwards:
             reconstruction_ranks_backwards(line([0.2] * 7, sd=0.04, seed=i), errors).answer
             for i in range(200)
         ]
-        testable = 200 - answers.count(Answer.NOT_TESTABLE)
+        testable = 200 - answers.count(ClaimAnswer.NOT_TESTABLE)
         margin = 2.3 * np.sqrt(0.05 * 0.95 / testable)
-        assert answers.count(Answer.SUPPORTED) / testable <= 0.05 + margin
+        assert answers.count(ClaimAnswer.SUPPORTED) / testable <= 0.05 + margin
 
     @pytest.mark.parametrize(
         ("scores", "has"),

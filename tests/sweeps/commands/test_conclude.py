@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from sweeps import load_study
-from sweeps.analysis.curve import Cell
+from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
 from sweeps.scoring import untrained
@@ -236,37 +236,37 @@ class TestBestLine:
 
 class TestDescribed:
     @pytest.fixture
-    def cell(self, study: Study) -> Cell:
+    def cell(self, study: Study) -> ScoredConfiguration:
         """The best configuration."""
         overall = best_cells(study.frame(), score="mig", axes=()).overall
         assert overall is not None
         return overall
 
-    def test_interval_and_seeds(self, cell: Cell) -> None:
+    def test_interval_and_seeds(self, cell: ScoredConfiguration) -> None:
         """How sure one may be stands beside the mean."""
         text = described(replace(cell, mean=0.5, low=0.41, high=0.59, n=3))
 
         assert "beta=4 latent_dim=5  mig 0.500 (95 % interval 0.410 to 0.590, 3 seeds)" == text
 
-    def test_one_seed_has_no_interval(self, cell: Cell) -> None:
+    def test_one_seed_has_no_interval(self, cell: ScoredConfiguration) -> None:
         """It is said rather than left out."""
         nan = float("nan")
 
         assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(1 seed: no interval)")
 
-    def test_further_axes(self, cell: Cell) -> None:
+    def test_further_axes(self, cell: ScoredConfiguration) -> None:
         """They are part of its coordinates."""
         found = described(replace(cell, axes=(("model", "conv"),)))
 
         assert found.startswith("beta=4 latent_dim=5 model=conv  mig")
 
-    def test_null_is_written_as_typed(self, cell: Cell) -> None:
+    def test_null_is_written_as_typed(self, cell: ScoredConfiguration) -> None:
         """As are lists and truth."""
         found = described(replace(cell, axes=(("a", None), ("b", (1, 2)), ("c", True))))
 
         assert found.startswith("beta=4 latent_dim=5 a=null b=[1,2] c=true  mig")
 
-    def test_udr_is_of_two_seeds(self, cell: Cell) -> None:
+    def test_udr_is_of_two_seeds(self, cell: ScoredConfiguration) -> None:
         """Of a pair of seeds, also where other configurations give it an interval."""
         found = described(replace(cell, score="udr", n=1, low=0.4, high=0.6))
 

@@ -16,8 +16,8 @@ from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.analysis.confirmation import (
-    Answer,
     Confirmation,
+    ConfirmationAnswer,
     Gap,
     confirmation,
     folder_of,
@@ -248,14 +248,14 @@ class TestGaps:
     @pytest.mark.parametrize(
         ("intervals", "answer"),
         [
-            ([(0.1, 0.3), (0.2, 0.4)], Answer.CONFIRMED),
-            ([(0.1, 0.3), (-0.1, 0.4)], Answer.NOT_RESOLVED),
-            ([(0.1, 0.3), (-0.4, -0.1)], Answer.REFUTED),
-            ([(math.nan, math.nan)], Answer.NOT_RESOLVED),
-            ([], Answer.NOT_RESOLVED),
+            ([(0.1, 0.3), (0.2, 0.4)], ConfirmationAnswer.CONFIRMED),
+            ([(0.1, 0.3), (-0.1, 0.4)], ConfirmationAnswer.NOT_RESOLVED),
+            ([(0.1, 0.3), (-0.4, -0.1)], ConfirmationAnswer.REFUTED),
+            ([(math.nan, math.nan)], ConfirmationAnswer.NOT_RESOLVED),
+            ([], ConfirmationAnswer.NOT_RESOLVED),
         ],
     )
-    def test_answer(self, intervals: list[tuple[float, float]], answer: Answer) -> None:
+    def test_answer(self, intervals: list[tuple[float, float]], answer: ConfirmationAnswer) -> None:
         """Both gaps above 0; a neighbour above refutes; else it is open."""
         best = cell(line_of(np.ones((1, 3))), 0)
         found = tuple(Gap(2.0, 0.1, low, high) for low, high in intervals)

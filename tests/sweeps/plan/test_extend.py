@@ -85,7 +85,7 @@ class TestExtension:
         found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
         longer = found.write()
 
-        assert ("models of 2000 steps are trained on to 3000",) == found.notes
+        assert ("trials of 2000 steps are continued to 3000",) == found.notes
         assert study.manifest.study_id == longer.manifest.study_id
         assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
         assert [3000, 3000] == [

@@ -11,7 +11,7 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.ranking import Ending, Ranked, best, may_win, ranked
 from sweeps.study.study import Study
-from sweeps.study.trials import Cell, Trial
+from sweeps.study.trials import Configuration, Trial
 from sweeps.workers.progress import Progress
 from tests.doubles.studies import make_search, make_study, trials, write_result
 
@@ -62,7 +62,7 @@ class TestBest:
 
 class TestRanked:
     @staticmethod
-    def of(*endings: Ending, n_seeds: int = 1) -> Ranked[Cell]:
+    def of(*endings: Ending, n_seeds: int = 1) -> Ranked[Configuration]:
         """Return the configuration with these endings."""
         ended = zip(trials(beta=[4], seed=range(9)), endings, strict=False)
         (found,) = ranked(ended, n_seeds=n_seeds)

@@ -8,7 +8,7 @@ from rich.console import Console
 from sweeps.study.heartbeat import Heartbeat
 from sweeps.workers import live_table
 from sweeps.workers.live_table import Display, line, panel
-from sweeps.workers.progress import BestCell, Snapshot
+from sweeps.workers.progress import BestConfiguration, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
 SNAPSHOT = Snapshot(
@@ -18,7 +18,7 @@ SNAPSHOT = Snapshot(
     workers=(Heartbeat("w", "here", 7, slug="beta=4,latent_dim=10,seed=0", step=30, total=60),),
     elapsed_s=75.0,
     eta_s=3700.0,
-    best=BestCell("beta=4 latent_dim=10", 0.3124, 3),
+    best=BestConfiguration("beta=4 latent_dim=10", 0.3124, 3),
     failures=tuple(f"beta={beta}: ValueError: no" for beta in (1, 2, 3, 4)),
 )
 
