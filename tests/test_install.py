@@ -72,4 +72,6 @@ def test_wheel_has_what_it_needs(wheel: Path) -> None:
     }
 
     assert expected == carried
-    assert (wheel / "sweeps" / "report" / "page.html").exists()
+    templates = {path.name for path in (clone / "sweeps/report/html").iterdir()}
+    assert templates == {path.name for path in (wheel / "sweeps/report/html").iterdir()}
+    assert "page.html" in templates

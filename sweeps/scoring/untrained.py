@@ -88,7 +88,7 @@ def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
     }
     missing = {place: line for place, line in wanted.items() if place not in kept}
     if missing:
-        tell("scoring untrained encoders, the floor of the curve")
+        tell("scoring untrained encoders, the baseline of the curve")
         write_floors(study.folder.floors, [*kept.values(), *_computed(missing)])
 
 

@@ -190,7 +190,7 @@ def test_sweep_end_to_end(tmp_path: Path) -> None:
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert 0 == first.returncode, first.stderr
-    assert "4 of 4 points complete" in first.stderr
+    assert "4 of 4 trials complete" in first.stderr
     assert 4 == len(stamps)
     assert curve.startswith(
         "latent_dim,beta,beta_norm,score,mean,low,high,n,protocol,n_failed,n_pruned,active_latents\n"
