@@ -124,3 +124,14 @@ def write_result(study: Study, trial: Trial, **changes: Any) -> TrialResult:
 def slugs(study: Study) -> list[str]:
     """Return the slugs of a study, in the order to run."""
     return [trial.slug for trial in study.trials]
+
+
+def make_study_of_every_state(root: Path) -> Study:
+    """One trial of each state: complete, failed, pruned, to be tried again, running, untouched."""
+    made = make_study(root, trials(beta=[1, 4, 16], seed=[0, 1]))
+    one, two, three, four = made.trials[:4]
+    write_result(made, one, scores={"mig": 0.5, "beta_vae": 0.9}, losses={"recon": 40.0})
+    write_result(made, two, state="failed", attempt=3, error="ValueError: no\nTraceback", scores={})
+    write_result(made, three, state="pruned", scores={"mig": 0.1})
+    write_result(made, four, state="failed", attempt=1, error="OSError: once", scores={})
+    return load_study(root)

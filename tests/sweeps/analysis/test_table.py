@@ -10,19 +10,13 @@ from sweeps import load_study
 from sweeps.analysis.table import score_names, trials_table
 from sweeps.study.study import Study
 from sweeps.study.trials import grid
-from tests.doubles.studies import make_study, slugs, trials, write_result
+from tests.doubles.studies import make_study, make_study_of_every_state, slugs, write_result
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """One trial of each state: complete, failed, pruned, to be tried again, running, untouched."""
-    made = make_study(tmp_path / "tested", trials(beta=[1, 4, 16], seed=[0, 1]))
-    one, two, three, four = made.trials[:4]
-    write_result(made, one, scores={"mig": 0.5, "beta_vae": 0.9}, losses={"recon": 40.0})
-    write_result(made, two, state="failed", attempt=3, error="ValueError: no\nTraceback", scores={})
-    write_result(made, three, state="pruned", scores={"mig": 0.1})
-    write_result(made, four, state="failed", attempt=1, error="OSError: once", scores={})
-    return load_study(made.folder.root)
+    return make_study_of_every_state(tmp_path / "tested")
 
 
 class TestTrialsTable:
