@@ -2,10 +2,11 @@
 
     python benchmarks/calibration.py [STUDIES]
 
-Studies have the size of the quick one: 7 or 8 β, 3 seeds. The noise of a cell has a standard
-deviation drawn anew for every cell, .03 to .05 for the Higgins score and .02 to .04 for MIG; a
-fifth of its variance is shared by the cells of a seed. A collapsed cell hardly varies (.005).
-The curves are those measured on 32×32 sprites with 5 latents, smoothed.
+Studies have the size of the quick one: 7 or 8 β, 3 seeds. The noise of a configuration has a
+standard deviation drawn anew for every configuration, .03 to .05 for the Higgins score and .02 to
+.04 for MIG; a fifth of its variance is shared by the configurations of a seed. A collapsed
+configuration hardly varies (.005). The curves are those measured on 32×32 sprites with 5 latents,
+smoothed.
 """
 
 import sys
@@ -24,7 +25,7 @@ from sweeps.analysis.paper_claims import (
 )
 from sweeps.statistics.best_subset import left_out_score, may_be_best
 from sweeps.statistics.contrasts import residual_noise
-from sweeps.statistics.intervals import cell_means, intervals
+from sweeps.statistics.intervals import configuration_means, intervals
 from sweeps.statistics.inverted_u import POWER, Verdict, evidence, seeds_to_settle, verdicts
 
 SHARED = 0.2
@@ -32,7 +33,7 @@ BETAS = np.array([0.1, 0.5, 2, 4, 8, 16, 32, 64])
 
 
 class Noise(NamedTuple):
-    """The range of the cells' standard deviations, drawn from it or rising along the line."""
+    """The range of the standard deviations, drawn from it or rising along the line."""
 
     name: str
     low: float
@@ -46,7 +47,7 @@ UNEVEN = Noise(".03 rising to .05", 0.03, 0.05, rising=True)
 
 
 class Truth(NamedTuple):
-    """A curve without noise; the last `n_collapsed` cells have collapsed."""
+    """A curve without noise; the last `n_collapsed` configurations have collapsed."""
 
     name: str
     means: tuple[float, ...]
@@ -54,7 +55,7 @@ class Truth(NamedTuple):
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether a cell has collapsed: bool [C]."""
+        """Whether a configuration has collapsed: bool [C]."""
         return np.arange(len(self.means)) >= len(self.means) - self.n_collapsed
 
 
@@ -82,11 +83,11 @@ def draw(
 ) -> NDArray[np.float64]:
     """Return scores of synthetic studies: [studies, C, seeds]."""
     rng = np.random.default_rng(0)
-    cells = len(truth.means)
-    drawn = rng.uniform(noise.low, noise.high, (studies, cells))
-    rising = np.linspace(noise.low, noise.high, cells)
+    configurations = len(truth.means)
+    drawn = rng.uniform(noise.low, noise.high, (studies, configurations))
+    rising = np.linspace(noise.low, noise.high, configurations)
     spread = np.where(truth.collapsed, 0.005, rising if noise.rising else drawn)[..., None]
-    own = rng.standard_normal((studies, cells, seeds))
+    own = rng.standard_normal((studies, configurations, seeds))
     shared = rng.standard_normal((studies, 1, seeds))
     deviations = np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * shared
     return np.asarray(np.array(truth.means)[:, None] + spread * deviations)
@@ -100,20 +101,20 @@ def shares(truth: Truth, values: NDArray[np.float64]) -> dict[Verdict, float]:
 
 def line(truth: Truth, values: NDArray[np.float64], *, latent_dim: int = 5) -> Line:
     """Return one synthetic study as a line."""
-    cells = len(truth.means)
+    configurations = len(truth.means)
     return Line(
         axes=(),
         latent_dim=latent_dim,
         score="score",
-        betas=BETAS[:cells],
-        beta_norms=BETAS[:cells] * latent_dim / 1024,
+        betas=BETAS[:configurations],
+        beta_norms=BETAS[:configurations] * latent_dim / 1024,
         seeds=tuple(range(values.shape[-1])),
         values=values,
-        complete=np.ones(cells, dtype=np.bool_),
-        n_failed=np.zeros(cells, dtype=np.int64),
-        n_pruned=np.zeros(cells, dtype=np.int64),
+        complete=np.ones(configurations, dtype=np.bool_),
+        n_failed=np.zeros(configurations, dtype=np.int64),
+        n_pruned=np.zeros(configurations, dtype=np.int64),
         active_latents=np.where(truth.collapsed, 0.0, 5.0),
-        protocols=("",) * cells,
+        protocols=("",) * configurations,
     )
 
 
@@ -143,7 +144,7 @@ def print_nulls(studies: int) -> None:
     for truth in NULLS:
         for noise in (HIGGINS, MIG, UNEVEN):
             values = draw(truth, studies=studies, noise=noise)
-            means = cell_means(values)
+            means = configuration_means(values)
             best = means.argmax(axis=-1)
             naive = (best > 0) & (best < len(truth.means) - 1)
             found = shares(truth, values).values()
@@ -151,9 +152,9 @@ def print_nulls(studies: int) -> None:
 
 
 def print_power(studies: int) -> None:
-    """Print the verdicts on inverted U, by seeds a cell, and the seeds for a power of 80 %."""
+    """Print the verdicts on inverted U, by seeds each, and the seeds for a power of 80 %."""
     print_head(
-        "An inverted U: share of verdicts by seeds a cell",
+        "An inverted U: share of verdicts by seeds a configuration",
         ["seeds", *Verdict, "yes at both of two latent sizes"],
     )
     needed: dict[str, int] = {}
@@ -173,13 +174,16 @@ def print_power(studies: int) -> None:
                 needed.setdefault(truth.name, seeds)
             if yes > 0.99:
                 break
-    print("\nSeeds a cell for a power of 80 %:", ", ".join(f"{k}: {n}" for k, n in needed.items()))
+    print(
+        "\nSeeds a configuration for a power of 80 %:",
+        ", ".join(f"{k}: {n}" for k, n in needed.items()),
+    )
 
 
 def print_settling(studies: int) -> None:
     """Print the seeds that unsettled studies of three seeds ask for."""
     print_head(
-        "Seeds a cell asked for by the studies of 3 seeds that are not resolved",
+        "Seeds a configuration asked for by the studies of 3 seeds that are not resolved",
         ["share", "lower quartile", "median", "upper quartile"],
     )
     for truth in (U_HIGGINS, U_MIG, LOW_U, NULLS[0]):
@@ -193,9 +197,9 @@ def print_settling(studies: int) -> None:
 def print_coverage(studies: int) -> None:
     """Print how often the intervals hold the truth."""
     print_head(
-        "Coverage of 95 % (3 seeds), and bias of the best cell's score",
-        ["noise", "cells, mean", "worst cell", "percentile bootstrap of a cell", "range of best β",
-         "β in the range", "bias, mean of best", "bias, leave-one-seed-out"],
+        "Coverage of 95 % (3 seeds), and bias of the best configuration's score",
+        ["noise", "mean", "worst", "percentile bootstrap", "range of best β", "β in the range",
+         "bias, mean of best", "bias, leave-one-seed-out"],
     )  # fmt: skip
     cases = [(NULLS[0], HIGGINS), (NULLS[3], HIGGINS), (U_HIGGINS, HIGGINS), (U_MIG, MIG)]
     for truth, noise in [*cases, (U_HIGGINS, UNEVEN)]:
@@ -207,7 +211,7 @@ def print_coverage(studies: int) -> None:
             values, residual_noise(values, members=~truth.collapsed), able=~truth.collapsed
         )
         held_best = range_[:, means.argmax()].mean()  # the first, of equal ones
-        top = cell_means(values)
+        top = configuration_means(values)
         chosen = means[top.argmax(axis=-1)]
         bias = [(top.max(axis=-1) - chosen).mean(), (left_out_score(values) - chosen).mean()]
         shown = [held.mean(), held.min(), bootstrap_coverage(values, means), held_best]
@@ -218,7 +222,7 @@ def print_coverage(studies: int) -> None:
 
 
 def bootstrap_coverage(values: NDArray[np.float64], means: NDArray[np.float64]) -> float:
-    """Return how often the percentile bootstrap of each cell alone holds its mean."""
+    """Return how often the percentile bootstrap of each configuration alone holds its mean."""
     rng = np.random.default_rng(0)
     seeds = values.shape[-1]
     draws = rng.integers(seeds, size=(500, seeds))

@@ -36,9 +36,12 @@ def main(folder: Path) -> None:
     for rank, slug in trials.items():
         table.add_column(f"{rank}: {slug}", justify="right")
     for name in next(iter(moved.values())):
-        cells = [(study.results[slug].scores[name], moved[slug][name]) for slug in trials.values()]
+        configurations = [
+            (study.results[slug].scores[name], moved[slug][name]) for slug in trials.values()
+        ]
         table.add_row(
-            name, *(f"{part:.3f} → {all_:.3f} ({all_ - part:+.3f})" for part, all_ in cells)
+            name,
+            *(f"{part:.3f} → {all_:.3f} ({all_ - part:+.3f})" for part, all_ in configurations),
         )
     Console(width=140).print(table)
 

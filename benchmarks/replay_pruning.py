@@ -1,4 +1,4 @@
-"""Would pruning have spared the best cell? Replays of a recorded study, and the steps saved.
+"""Would pruning have spared the best configuration? Replays of a study, and the steps saved.
 
 Run: python benchmarks/replay_pruning.py
 
@@ -26,7 +26,7 @@ RECORD = Path(__file__).resolve().parents[1] / "docs" / "replay"
 N_SEEDS = 3
 N_WORKERS = 2
 
-Cell = tuple[tuple[str, object], ...]
+Configuration = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Replay:
     """What pruning would have done to a study of these seeds.
 
     Attributes:
-        pruned: the cells that were given up.
+        pruned: the configurations that were given up.
         saved: the share of all steps that were not trained.
     """
 
     trials: tuple[Trial, ...]
-    pruned: frozenset[Cell]
+    pruned: frozenset[Configuration]
     saved: float
 
 
@@ -70,7 +70,7 @@ def replay(recorded: Mapping[Trial, Scores], *, name: str) -> Replay:
     max_steps = max(max(scores) for scores in recorded.values())
     pruner = pruner_named(name, max_steps=max_steps)
     known: dict[Trial, dict[int, float]] = defaultdict(dict)
-    pruned: set[Cell] = set()
+    pruned: set[Configuration] = set()
     trained = 0
     busy: list[tuple[int, int, Trial]] = []  # the step of the simulated clock, a tie-break, who
     numbers = itertools.count()
@@ -78,7 +78,7 @@ def replay(recorded: Mapping[Trial, Scores], *, name: str) -> Replay:
     def begin(clock: int) -> None:
         while waiting:
             trial = waiting.pop()
-            if trial.cell not in pruned:
+            if trial.configuration not in pruned:
                 heapq.heappush(busy, (clock + min(recorded[trial]), next(numbers), trial))
                 return
 
@@ -89,9 +89,9 @@ def replay(recorded: Mapping[Trial, Scores], *, name: str) -> Replay:
         steps = sorted(recorded[trial])
         step = steps[len(known[trial])]
         known[trial][step] = recorded[trial][step]
-        if trial.cell in pruned or should_prune(trial, known, pruner=pruner):
-            pruned.add(trial.cell)
-        if step < max_steps and trial.cell not in pruned:
+        if trial.configuration in pruned or should_prune(trial, known, pruner=pruner):
+            pruned.add(trial.configuration)
+        if step < max_steps and trial.configuration not in pruned:
             following = steps[len(known[trial])]
             heapq.heappush(busy, (clock + following - step, next(numbers), trial))
             continue
@@ -109,15 +109,20 @@ def subsets(recorded: Mapping[Trial, Scores]) -> Iterator[dict[Trial, Scores]]:
         }
 
 
-def best_cells(trials: Sequence[Trial], final: Mapping[Trial, float]) -> list[Cell]:
-    """Return the cell with the best mean of each latent size."""
-    cells: dict[Cell, list[float]] = defaultdict(list)
+def best_configurations(
+    trials: Sequence[Trial], final: Mapping[Trial, float]
+) -> list[Configuration]:
+    """Return the configuration with the best mean of each latent size."""
+    configurations: dict[Configuration, list[float]] = defaultdict(list)
     for trial in trials:
-        cells[trial.cell].append(final[trial])
-    sizes = sorted({dict(cell)["latent_dim"] for cell in cells}, key=str)
-    means = {cell: fmean(values) for cell, values in cells.items()}
+        configurations[trial.configuration].append(final[trial])
+    sizes = sorted({dict(configuration)["latent_dim"] for configuration in configurations}, key=str)
+    means = {configuration: fmean(values) for configuration, values in configurations.items()}
     return [
-        max((cell for cell in means if dict(cell)["latent_dim"] == size), key=means.__getitem__)
+        max(
+            (configuration for configuration in means if dict(configuration)["latent_dim"] == size),
+            key=means.__getitem__,
+        )
         for size in sizes
     ]
 
@@ -133,10 +138,12 @@ def main() -> None:
         for score in ("mig", "beta_vae"):
             final = finals(score)
             spared = [
-                cell not in run.pruned for run in runs for cell in best_cells(run.trials, final)
+                configuration not in run.pruned
+                for run in runs
+                for configuration in best_configurations(run.trials, final)
             ]
             print(
-                f"{name:<11} {score:<9} {sum(spared):>3} of {len(spared):<3} best cells"
+                f"{name:<11} {score:<9} {sum(spared):>3} of {len(spared):<3} best configurations"
                 f"  {fmean(saved):.0%} ({min(saved):.0%} to {max(saved):.0%})"
             )
 

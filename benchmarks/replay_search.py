@@ -1,12 +1,12 @@
-"""Does a search find the best cell? Replays of a recorded study, beside random search and the grid.
+"""Does a search find the best configuration? Replays of a study, beside random search and the grid.
 
 Run: python -m benchmarks.replay_search
 
 `docs/replay/` holds 7 β x 4 latent sizes x 6 seeds, all trained to the end (`docs/replay/record.py`
 wrote it). A replay hides three of the six seeds: the search sees the other three, and what it calls
-best is judged by the hidden ones. It has found the best cell if, on the hidden seeds, its cell is
-within one standard error of the best one's mean (variance pooled over cells). There are 20 ways to
-hide three of six.
+best is judged by the hidden ones. It has found the best configuration if, on the hidden seeds, its
+configuration is within one standard error of the best one's mean (variance pooled over
+configurations). There are 20 ways to hide three of six.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from sweeps.study.trials import Configuration, Trial
 Scores = Mapping[Trial, float]
 
 Play = Callable[[dict[Trial, float], int], Sequence[Configuration]]
-"""Plays a replay: of the scores that are seen and its number, the cells called best."""
+"""Plays a replay: of the scores that are seen and its number, the configurations called best."""
 
 SEEDS = range(6)
 N_SEEDS = 3
@@ -40,21 +40,21 @@ def halves() -> Iterator[tuple[int, ...]]:
 
 
 def seen(recorded: Scores, half: Sequence[int], *, order: int) -> dict[Trial, float]:
-    """Return the scores of half of the seeds as seeds 0, 1, 2, in an order of each cell's own."""
+    """Return the scores of half of the seeds as seeds 0, 1, 2, each in its own order."""
     chance = random.Random(order)
-    cells: dict[Configuration, list[float]] = defaultdict(list)
+    configurations: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in recorded.items():
         if trial.values["seed"] in half:
-            cells[trial.cell].append(score)
+            configurations[trial.configuration].append(score)
     return {
-        Trial.of({**dict(cell), "seed": seed}): score
-        for cell, scores in sorted(cells.items(), key=str)
+        Trial.of({**dict(configuration), "seed": seed}): score
+        for configuration, scores in sorted(configurations.items(), key=str)
         for seed, score in enumerate(chance.sample(scores, N_SEEDS))
     }
 
 
 def search_of(recorded: Scores, sampler: str) -> Search:
-    """Return the search for the best of the recorded cells."""
+    """Return the search for the best of the recorded configurations."""
     keys = ("beta", "latent_dim")
     space = {key: Choices.of([trial.values[key] for trial in recorded]) for key in keys}
     return Search(space, tuple(range(N_SEEDS)), named(sampler), n_trials=BUDGET)
@@ -89,35 +89,45 @@ def at_random(scores: Scores, number: int, *, order: int) -> list[Configuration]
 
 
 def best(tried: Scores) -> Configuration:
-    """Return the cell of highest mean among those with the most seeds, as `sweeps best` would."""
-    cells: dict[Configuration, list[float]] = defaultdict(list)
+    """Return the configuration of highest mean among those with the most seeds."""
+    configurations: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in tried.items():
-        cells[trial.cell].append(score)
-    most = max(map(len, cells.values()))
-    return max((c for c in cells if len(cells[c]) == most), key=lambda c: fmean(cells[c]))
+        configurations[trial.configuration].append(score)
+    most = max(map(len, configurations.values()))
+    return max(
+        (c for c in configurations if len(configurations[c]) == most),
+        key=lambda c: fmean(configurations[c]),
+    )
 
 
 def near(recorded: Scores, half: Sequence[int]) -> set[Configuration]:
-    """Return the cells within one standard error of the best, by the hidden seeds."""
-    cells: dict[Configuration, list[float]] = defaultdict(list)
+    """Return the configurations within one standard error of the best, by the hidden seeds."""
+    configurations: dict[Configuration, list[float]] = defaultdict(list)
     for trial, score in recorded.items():
         if trial.values["seed"] not in half:
-            cells[trial.cell].append(score)
-    error = (fmean(variance(scores) for scores in cells.values()) / N_SEEDS) ** 0.5
-    highest = max(fmean(scores) for scores in cells.values())
-    return {cell for cell, scores in cells.items() if fmean(scores) >= highest - error}
+            configurations[trial.configuration].append(score)
+    error = (fmean(variance(scores) for scores in configurations.values()) / N_SEEDS) ** 0.5
+    highest = max(fmean(scores) for scores in configurations.values())
+    return {
+        configuration
+        for configuration, scores in configurations.items()
+        if fmean(scores) >= highest - error
+    }
 
 
 def found(recorded: Scores, play: Play) -> list[list[bool]]:
-    """Return for every replay whether the cell called best, after each training, is near it."""
+    """Return for every replay whether what is called best, after each trial, is near the best."""
     return [
-        [cell in near(recorded, half) for cell in play(seen(recorded, half, order=number), number)]
+        [
+            configuration in near(recorded, half)
+            for configuration in play(seen(recorded, half, order=number), number)
+        ]
         for number, half in enumerate(halves())
     ]
 
 
 def hits(runs: Sequence[Sequence[bool]], trainings: int) -> int:
-    """Count the replays that have found the best cell after so many trainings."""
+    """Count the replays that have found the best configuration after so many trainings."""
     return sum(run[min(trainings, len(run)) - 1] for run in runs)
 
 
@@ -132,10 +142,10 @@ def player(search: Search, start: Sequence[Trial] | None = None) -> Play:
 
 
 def rows(score: str) -> Iterator[tuple[str, str]]:
-    """Yield what was played, and how many of the 20 replays found the best cell."""
+    """Yield what was played, and how many of the 20 replays found the best configuration."""
     recorded = finals(score)
     near_best = fmean(len(near(recorded, half)) for half in halves())
-    yield "cells within one standard error", f"{near_best:.1f} of 28"
+    yield "configurations within one standard error", f"{near_best:.1f} of 28"
     grid = found(recorded, lambda scores, _: [best(scores)])
     yield "the grid of three seeds, 84 trainings", f"{hits(grid, 84)}"
     for sampler in SAMPLERS:
@@ -156,7 +166,7 @@ def _counts(runs: Sequence[Sequence[bool]], trainings: Sequence[int]) -> str:
 def main() -> None:
     """Print the table of each score."""
     for score in ("factor_vae", "beta_vae", "mig"):
-        print(f"{score}: replays of 20 that found the best cell")
+        print(f"{score}: replays of 20 that found the best configuration")
         for name, value in rows(score):
             print(f"  {name:40} {value}", flush=True)
 

@@ -32,7 +32,7 @@ def test_a_fifth_of_the_grid_is_enough(score: str) -> None:
 
 
 def test_mig_is_too_noisy_for_six_seeds() -> None:
-    """Not even the whole grid of three seeds finds the best cell of the other three."""
+    """Not even the whole grid of three seeds finds the best configuration of the other three."""
     recorded = finals("mig")
     grid = found(recorded, lambda scores, _: [best(scores)])
 
@@ -40,7 +40,7 @@ def test_mig_is_too_noisy_for_six_seeds() -> None:
 
 
 def test_what_counts_as_found() -> None:
-    """The best cell of the hidden seeds does, most cells do not."""
+    """The best configuration of the hidden seeds does, most configurations do not."""
     recorded = finals("factor_vae")
     half = next(halves())
     hidden = {trial: score for trial, score in recorded.items() if trial.values["seed"] not in half}

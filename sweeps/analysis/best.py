@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.analysis.curve import Line, ScoredConfiguration, cell
+from sweeps.analysis.curve import Line, ScoredConfiguration, configuration
 from sweeps.statistics.best_subset import may_be_best
-from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats, cell_means
+from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats, configuration_means
 from sweeps.study import ranking
 from sweeps.study.ranking import Ranked
 
 
 @dataclass(frozen=True)
 class BestConfigurations:
-    """The best complete cell of every line that has one, and the best of all."""
+    """The best complete configuration of every line that has one, and the best of all."""
 
     by_line: tuple[ScoredConfiguration, ...]
     overall: ScoredConfiguration | None
@@ -40,51 +40,51 @@ class BetaRange:
     open_high: bool
 
 
-def best_cells(lines: Iterable[Line]) -> BestConfigurations:
-    """Return the best cell of every line of a score, and of all, as `ranking` says.
+def best_configurations(lines: Iterable[Line]) -> BestConfigurations:
+    """Return the best configuration of every line of a score, and of all, as `ranking` says.
 
-    Cells are eligible if they are complete: a row without the score makes one incomplete.
+    Configurations are eligible if they are complete: a row without the score makes one incomplete.
     """
-    found = [best_cell(line) for line in lines]
-    by_line = tuple(cell for cell in found if cell is not None)
+    found = [best_configuration(line) for line in lines]
+    by_line = tuple(configuration for configuration in found if configuration is not None)
     return BestConfigurations(by_line, best_of(by_line))
 
 
-def best_of(cells: Iterable[ScoredConfiguration]) -> ScoredConfiguration | None:
-    """Return the best of complete cells, of any lines; None if there are none."""
-    best = ranking.best(cell.ranked for cell in cells)
+def best_of(configurations: Iterable[ScoredConfiguration]) -> ScoredConfiguration | None:
+    """Return the best of complete configurations, of any lines; None if there are none."""
+    best = ranking.best(configuration.ranked for configuration in configurations)
     return None if best is None else best.key
 
 
-def best_cell(line: Line) -> ScoredConfiguration | None:
-    """Return the best complete cell of one line, or None if no cell is complete."""
+def best_configuration(line: Line) -> ScoredConfiguration | None:
+    """Return the best complete configuration of one line, or None if none is complete."""
     if not line.complete.any():
         return None
     done = line.finished()
-    best = best_index(cell_means(done.values), done.collapsed)
-    return cell(line, int(np.flatnonzero(line.complete)[best]))
+    best = best_index(configuration_means(done.values), done.collapsed)
+    return configuration(line, int(np.flatnonzero(line.complete)[best]))
 
 
 def best_index(means: Floats, collapsed: Bools) -> int:
-    """Return which of the complete cells of a line is best, from means and collapse, each [C].
+    """Return which of the complete configurations is best, from means and collapse, each [C].
 
     Raises:
-        ValueError: there is no cell.
+        ValueError: there is no configuration.
     """
     pairs = enumerate(zip(means.tolist(), collapsed.tolist(), strict=True))
     best = ranking.best(Ranked(i, i, 0, *pair) for i, pair in pairs)  # in order of β
     if best is None:
-        raise ValueError("expected the means of one cell or more, but got none")
+        raise ValueError("expected the means of one configuration or more, but got none")
     return best.key
 
 
 def may_win(collapsed: Bools) -> Bools:
-    """Return which cells may be best: those that have not collapsed, or all if all have: [C]."""
+    """Return which may be best: those that have not collapsed, or all if all have: bool [C]."""
     return np.array(ranking.may_win(collapsed.tolist()), dtype=np.bool_)
 
 
 def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
-    """Return the range of β that holds the best of the complete cells with this confidence."""
+    """Return the range of β that holds the best of those complete, with this confidence."""
     done, tried = line.finished(), _tried(line).betas
     able = may_win(done.collapsed)
     found = may_be_best(done.values, done.noise, able=able, confidence=confidence)
@@ -101,26 +101,26 @@ def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
 
 
 def next_beta(line: Line) -> float | None:
-    """Return the β to try next if the best complete cell lies at the border, else None.
+    """Return the β to try next if the best complete configuration lies at the border, else None.
 
     The border on the right is where the latent layer collapses, or else the largest β with a score.
     Beyond the grid it is the last step in log β further; before a collapse it halves the gap.
     Rounded to two digits it may be one of the line's own, and then there is nothing to try.
     """
     done, tried = line.finished(), _tried(line)
-    best = done.betas[best_index(cell_means(done.values), done.collapsed)]
+    best = done.betas[best_index(configuration_means(done.values), done.collapsed)]
     found = _beyond(tried, int(np.searchsorted(tried.betas, best)))
     beta = None if found is None else float(f"{found:.2g}")
     return None if beta in line.betas else beta
 
 
 def _tried(line: Line) -> Line:
-    """Return the line with the cells that have a score of some seed."""
+    """Return the line with the configurations that have a score of some seed."""
     return line.keep(np.asarray(np.isfinite(line.values).any(axis=-1)))
 
 
 def _beyond(tried: Line, best: int) -> float | None:
-    """Return the β beyond cell number `best`, if it is at the border and has not collapsed."""
+    """Return the β beyond number `best`, if that is at the border and has not collapsed."""
     betas, collapsed = tried.betas, tried.collapsed
     if collapsed[best]:
         return None

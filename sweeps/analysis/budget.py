@@ -12,8 +12,8 @@ from sweeps.analysis.curve import Line
 from sweeps.analysis.summary import Summary, facet_name
 from sweeps.analysis.verdict import Judgement, judge
 from sweeps.labels import NOTHING, number, span
-from sweeps.study.command import as_grid, quoted, sweep
-from sweeps.study.manifest import STEPS
+from sweeps.study.command import quoted, sweep
+from sweeps.study.manifest import STEPS, command_line
 from sweeps.study.trials import text
 
 SETTLED = 0.01
@@ -26,9 +26,9 @@ ENDING = "-longer"
 class Budget:
     """How many images each model saw, and how much its validation loss still changed at the end.
 
-    `falling` is by how much that of the best cell still fell, empty where that is no more than
-    `SETTLED`. `command` trains the best β and its neighbours twice as long, `compare` tells what
-    became of the best β; they are empty where there is nothing to compare.
+    `falling` is by how much that of the best configuration still fell, empty where that is no more
+    than `SETTLED`. `command` trains the best β and its neighbours twice as long, `compare` tells
+    what became of the best β; they are empty where there is nothing to compare.
     """
 
     images: str
@@ -47,9 +47,9 @@ class Check:
     text: str
 
 
-def budget(read: Summary, *, command: str) -> Budget:
+def budget(read: Summary) -> Budget:
     """Describe the budget of a study's complete trainings."""
-    trained = _longer(read, command)
+    trained = _longer(read)
     root = read.study.folder.root
     return Budget(
         images=_images(read),
@@ -88,7 +88,9 @@ def budget_checks(first: Summary, second: Summary) -> list[Check]:
 def _check(short: Line, long: Line, fewer: str, more: str) -> Check:
     before, after = judge(short), judge(long)
     if before.best is None or after.best is None:
-        raise TypeError("expected lines with complete cells")  # `_finished` has left out the others
+        raise TypeError(
+            "expected lines with complete configurations"
+        )  # `_finished` has left out the others
     at_border = after.best.beta in (long.betas[0], long.betas[-1])
     steps = _steps(short, before.best.beta, after.best.beta)
     if steps > 1:
@@ -156,18 +158,19 @@ def _falling(read: Summary) -> str:
     return f"{100 * fell:.1f} %" if fell > SETTLED else ""
 
 
-def _longer(read: Summary, command: str) -> str:
+def _longer(read: Summary) -> str:
     """Return the command that trains the best β and its neighbours for twice the steps."""
     best, study = read.overall, read.study
     steps = study.manifest.steps
     if best is None or steps is None:
         return ""
-    line = [c for c in read.cells if (c.facet, c.latent_dim) == (best.facet, best.latent_dim)]
+    line = [
+        c for c in read.configurations if (c.facet, c.latent_dim) == (best.facet, best.latent_dim)
+    ]
     at = line.index(best)
-    betas = [cell.beta for cell in line[max(at - 1, 0) : at + 2]]
+    betas = [configuration.beta for configuration in line[max(at - 1, 0) : at + 2]]
     trials = read.trials_of(best)
     values = {key: [text(value)] for key, value in study.trial(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
     values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
-    values |= as_grid(study.manifest)
-    return sweep(command, values=values) if len(betas) > 1 else ""
+    return command_line(sweep(study.manifest, values)) if len(betas) > 1 else ""

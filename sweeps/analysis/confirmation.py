@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from bvae.exceptions import ConfigError
-from sweeps.analysis.best import best_cells
-from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, cell, lines
+from sweeps.analysis.best import best_configurations
+from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, configuration, lines
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
@@ -37,7 +37,7 @@ class ConfirmationAnswer(StrEnum):
 
 @dataclass(frozen=True)
 class FreshTrials:
-    """What is to be trained: the best cell of a study, its neighbours, and seeds it has not."""
+    """What is to be trained: a study's best configuration, its neighbours, and new seeds."""
 
     best: ScoredConfiguration
     betas: tuple[float, ...]
@@ -66,7 +66,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The best cell by the seeds that chose it and by fresh ones, and its neighbours."""
+    """The best configuration by the seeds that chose it and by fresh ones, and its neighbours."""
 
     chosen: ScoredConfiguration
     fresh: ScoredConfiguration
@@ -97,13 +97,13 @@ class Confirmation:
 
 
 def requested(study: Study) -> FreshTrials:
-    """Return what confirms a study: its best cell and neighbours, as many seeds, at least three.
+    """Return what confirms a study: the best and its neighbours, as many seeds, at least three.
 
     The best goes by the trials that have ended, as every answer; its neighbours are those of the
     whole grid, ended or not.
 
     Raises:
-        ConfigError: no cell of the study is complete.
+        ConfigError: no configuration of the study is complete.
     """
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in score_names(study) or study.counts["complete"] == 0:
@@ -111,7 +111,7 @@ def requested(study: Study) -> FreshTrials:
             f"{study.name}: no trial has the score {objective} yet; continue with: "
             f"{study.manifest.command}"
         )
-    best = best_cells(Curves(ended(trials_table(study)), axes).lines(objective)).overall
+    best = best_configurations(Curves(ended(trials_table(study)), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; continue with: "
@@ -134,7 +134,7 @@ def folder_of(study: Study) -> StudyFolder:
 
 
 def confirmation(study: Study) -> Confirmation | None:
-    """Return what fresh seeds say of a study's best cell, once the cell is complete on them."""
+    """Return what fresh seeds say of a study's best configuration, once it is complete on them."""
     try:
         fresh = open_study(folder_of(study).root)
         wanted = requested(study)
@@ -148,17 +148,20 @@ def confirmation(study: Study) -> Confirmation | None:
     at = None if line is None else _index_of(line, wanted.best)
     if line is None or at is None or not line.complete[at]:
         return None
-    return Confirmation(wanted.best, cell(line, at), tuple(gaps(line, at)))
+    return Confirmation(wanted.best, configuration(line, at), tuple(gaps(line, at)))
 
 
 def gaps(line: Line, at: int) -> Iterator[Gap]:
-    """Yield how far cell number `at` lies above every other, over the seeds both have.
+    """Yield how far configuration number `at` lies above every other, over the seeds both have.
 
-    Mean ± t·se of the paired differences, their variance pooled over the cells that have not
-    collapsed, as everywhere. The cells were chosen by other seeds, so nothing is paid for choosing.
+    Mean ± t·se of the paired differences, their variance pooled over the configurations that have
+    not collapsed, as everywhere. The configurations were chosen by other seeds, so nothing is paid
+    for choosing.
     """
-    open_cells = ~line.collapsed
-    members = open_cells if open_cells.sum() > 1 else np.ones_like(open_cells)
+    open_configurations = ~line.collapsed
+    members = (
+        open_configurations if open_configurations.sum() > 1 else np.ones_like(open_configurations)
+    )
     noise = residual_noise(line.values, members=members)
     mean, error = differences(line.values, noise, end=at)
     t = float(stats.t.ppf(0.5 + CONFIDENCE / 2, noise.df)) if noise.df > 0 else math.nan

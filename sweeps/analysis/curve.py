@@ -1,10 +1,10 @@
 """The curve: score against β, a line for every latent size, with intervals over seeds.
 
-A *cell* is one β and latent size (and one value of every further axis); its trials differ by seed
-only. The cells of one latent size form a *line* of the chart. Seeds are never averaged across the
-further axes. Everything here is numbers in, numbers out; nothing is drawn.
+A *configuration* is one β and latent size (and one value of every further axis); its trials differ
+by seed only. The configurations of one latent size form a *line* of the chart. Seeds are never
+averaged across the further axes. Everything here is numbers in, numbers out; nothing is drawn.
 
-Shapes: C cells of a line, in order of β; S seeds. Missing values are NaN.
+Shapes: C configurations of a line, in order of β; S seeds. Missing values are NaN.
 """
 
 import functools
@@ -22,7 +22,7 @@ from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
 from sweeps.statistics.contrasts import Noise, residual_noise
-from sweeps.statistics.intervals import MeanIntervals, cell_means, intervals
+from sweeps.statistics.intervals import MeanIntervals, configuration_means, intervals
 from sweeps.study.ranking import MIN_ACTIVE, Ranked
 from sweeps.study.trials import axis_value
 
@@ -41,16 +41,16 @@ COLUMNS = (
     "active_latents",
 )
 NEEDED = ("beta", "beta_norm", "seed", "state", "active_latents", "protocol")
-REPEATS = "repeats"  # of a cell of a search, which has its trials one by one
+REPEATS = "repeats"  # of a configuration of a search, which has its trials one by one
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """The cells of one latent size (and one value of each further axis) for one score.
+    """The configurations of one latent size (and one value of each further axis) for one score.
 
     `values` is [C, S] and NaN where a seed has no score; `complete` [C] is true where every
-    expected seed of the cell has one; `active_latents` [C] is a mean over seeds. The UDR of seeds
-    are not independent: their `values` are pseudo-values, which have the same mean.
+    expected seed of the configuration has one; `active_latents` [C] is a mean over seeds. The UDR
+    of seeds are not independent: their `values` are pseudo-values, which have the same mean.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -68,21 +68,21 @@ class Line:
 
     @property
     def collapsed(self) -> NDArray[np.bool_]:
-        """Whether a cell has fewer than two active latents: bool [C]; unknown is not collapsed."""
+        """Whether fewer than two latents are active: bool [C]; unknown is not collapsed."""
         return self.active_latents < MIN_ACTIVE
 
     @functools.cached_property
     def noise(self) -> Noise:
-        """The variance of a seed, by the cells that have not collapsed."""
+        """The variance of a seed, by the configurations that have not collapsed."""
         return residual_noise(self.values, members=~self.collapsed)
 
     @functools.cached_property
     def intervals(self) -> MeanIntervals:
-        """The mean of every cell and its 95 % interval."""
+        """The mean of every configuration and its 95 % interval."""
         return intervals(self.values, collapsed=self.collapsed)
 
     def finished(self) -> "Line":
-        """Return the line with its complete cells only."""
+        """Return the line with its complete configurations only."""
         return self._finished
 
     @functools.cached_property
@@ -90,7 +90,7 @@ class Line:
         return self.keep(self.complete)
 
     def keep(self, keep: NDArray[np.bool_]) -> "Line":
-        """Return the line with the cells where `keep` [C] is true; itself if all are kept."""
+        """Return the line where `keep` [C] is true; itself if all are kept."""
         if keep.all():
             return self
         return replace(
@@ -108,7 +108,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ScoredConfiguration:
-    """One cell of the curve with the mean of a score over its seeds and the interval of the mean.
+    """One configuration with the mean of a score over its seeds and the interval of the mean.
 
     `n` counts seeds with a score; two seeds have one UDR.
     """
@@ -126,14 +126,14 @@ class ScoredConfiguration:
 
     @property
     def ranked(self) -> "Ranked[ScoredConfiguration]":
-        """The cell as `ranking` sees it; only complete cells are compared."""
+        """The configuration as `ranking` sees it; only complete configurations are compared."""
         return Ranked(self, self.beta, self.latent_dim, self.mean, self.collapsed)
 
 
 def curve(
     frame: pd.DataFrame, *, score_names: Sequence[str], axes: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Return the table of curve.csv: a row for every cell and score, in a fixed order.
+    """Return the table of curve.csv: a row for every configuration and score, in a fixed order.
 
     Args:
         frame: a row for every expected trial, as `trials_table` gives it.
@@ -205,8 +205,8 @@ class Curves:
         return found
 
 
-def cell(line: Line, index: int) -> ScoredConfiguration:
-    """Return cell number `index` of a line, in order of β."""
+def configuration(line: Line, index: int) -> ScoredConfiguration:
+    """Return configuration number `index` of a line, in order of β."""
     means, low, high = line.intervals
     return ScoredConfiguration(
         axes=line.axes,
@@ -248,18 +248,19 @@ def _order(value: Any) -> tuple[bool, float, str]:
 class _Layout(NamedTuple):
     """What all scores of a line share: where each of N trials stands, and which are complete.
 
-    `expected` [C] is how many seeds a cell is to have: in a search more than it has trials yet.
+    `expected` [C] is how many seeds a configuration is to have: in a search more than it has trials
+    yet.
     """
 
     blank: Line
-    cell: NDArray[np.int64]
+    configuration: NDArray[np.int64]
     seed: NDArray[np.int64]
     done: NDArray[np.bool_]
     expected: NDArray[np.int64]
 
 
 def _layout(group: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> _Layout:
-    betas, first, cell = np.unique(group["beta"], return_index=True, return_inverse=True)
+    betas, first, configuration = np.unique(group["beta"], return_index=True, return_inverse=True)
     seeds, seed = np.unique(group["seed"], return_inverse=True)
     done = (group["state"] == "complete").to_numpy(np.bool_)
     blank = Line(
@@ -271,28 +272,37 @@ def _layout(group: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> _Layout:
         seeds=tuple(seeds.tolist()),
         values=np.full((len(betas), len(seeds)), np.nan),
         complete=np.zeros(len(betas), dtype=np.bool_),
-        n_failed=_count(group, cell, "failed"),
-        n_pruned=_count(group, cell, "pruned"),
-        active_latents=cell_means(_table(group["active_latents"], cell, seed, done)),
+        n_failed=_count(group, configuration, "failed"),
+        n_pruned=_count(group, configuration, "pruned"),
+        active_latents=configuration_means(
+            _table(group["active_latents"], configuration, seed, done)
+        ),
         protocols=_protocols(group, betas),
     )
     repeats = int(group[REPEATS].max()) if REPEATS in group else 0
-    return _Layout(blank, cell, seed, done, expected=np.maximum(np.bincount(cell), repeats))
+    return _Layout(
+        blank, configuration, seed, done, expected=np.maximum(np.bincount(configuration), repeats)
+    )
 
 
 def _line(layout: _Layout, score: str, column: pd.Series) -> Line:
-    table = _table(column, layout.cell, layout.seed, layout.done)
+    table = _table(column, layout.configuration, layout.seed, layout.done)
     complete = np.isfinite(table).sum(axis=1) >= layout.expected
     values = _independent(score, table)
     return replace(layout.blank, score=score, values=values, complete=complete)
 
 
 def _table(
-    column: pd.Series, cell: NDArray[np.int64], seed: NDArray[np.int64], done: NDArray[np.bool_]
+    column: pd.Series,
+    configuration: NDArray[np.int64],
+    seed: NDArray[np.int64],
+    done: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return a column as cells by seeds [C, S], NaN for what is not complete or not there."""
-    table = np.full((cell.max() + 1, seed.max() + 1), np.nan)
-    table[cell, seed] = np.where(done, column.to_numpy(np.float64, na_value=np.nan), np.nan)
+    """Return a column as [C, S], NaN for what is not complete or not there."""
+    table = np.full((configuration.max() + 1, seed.max() + 1), np.nan)
+    table[configuration, seed] = np.where(
+        done, column.to_numpy(np.float64, na_value=np.nan), np.nan
+    )
     return table
 
 
@@ -301,12 +311,12 @@ def _independent(score: str, values: NDArray[np.float64]) -> NDArray[np.float64]
     return as_independent(values) if score_named(score).per_configuration else values
 
 
-def _count(group: pd.DataFrame, cell: NDArray[np.int64], state: str) -> NDArray[np.int64]:
-    return np.bincount(cell, weights=group["state"] == state).astype(np.int64)
+def _count(group: pd.DataFrame, configuration: NDArray[np.int64], state: str) -> NDArray[np.int64]:
+    return np.bincount(configuration, weights=group["state"] == state).astype(np.int64)
 
 
 def _protocols(group: pd.DataFrame, betas: NDArray[np.float64]) -> tuple[str, ...]:
-    """Return the protocols in each cell, joined; in pandas this would be slow."""
+    """Return the protocols in each configuration, joined; in pandas this would be slow."""
     found: dict[float, set[str]] = {beta: set() for beta in betas.tolist()}
     for beta, name in zip(group["beta"].tolist(), group["protocol"].tolist(), strict=True):
         if isinstance(name, str):

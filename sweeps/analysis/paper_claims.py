@@ -3,7 +3,7 @@
 The paper's claims (§4.2 and fig. 6) are about the best β and latent size, about reconstruction,
 and about the KL of single latents. "Not supported" is a valid answer.
 
-Shapes: C complete cells of a line in order of β, S seeds, B bootstrap draws.
+Shapes: C complete configurations of a line in order of β, S seeds, B bootstrap draws.
 """
 
 import math
@@ -25,7 +25,7 @@ from sweeps.statistics.contrasts import (
     differences,
     upper_bounds,
 )
-from sweeps.statistics.intervals import CONFIDENCE, Floats, cell_means
+from sweeps.statistics.intervals import CONFIDENCE, Floats, configuration_means
 from sweeps.study.trials import axis_value
 
 ALPHA = 1 - CONFIDENCE
@@ -120,10 +120,10 @@ def larger_layers_want_larger_beta(
 
 
 def reconstruction_costs_score(scores: Line, errors: Line) -> PaperClaim:
-    """Check that the best-reconstructing cell r scores below the best: max_c μ_c − μ_r above 0.
+    """Check that the best-reconstructing r scores below the best: max_c μ_c − μ_r above 0.
 
-    Simultaneous comparison with the best (Hsu, 1984): from max_c(d_c − t_max·se_c), at least 0,
-    to max_c(d_c + t·se_c), with d_c the paired difference to r. Collapsed cells take no part.
+    Simultaneous comparison with the best (Hsu, 1984): from max_c(d_c − t_max·se_c), at least 0, to
+    max_c(d_c + t·se_c), with d_c the paired difference to r. Collapsed configurations take no part.
     """
     name = "choosing by reconstruction costs score"
     able = may_win(scores.collapsed)
@@ -131,9 +131,9 @@ def reconstruction_costs_score(scores: Line, errors: Line) -> PaperClaim:
     if noise.df < 1:
         text = "takes two seeds and two complete β with two or more active latents"
         return _of_line(scores, name, text)
-    chosen = int(np.argmin(np.where(able, cell_means(errors.values), np.inf)))
+    chosen = int(np.argmin(np.where(able, configuration_means(errors.values), np.inf)))
     gap = differences(scores.values, noise, end=chosen)
-    t_max = critical_t(scores.values, noise, cells=able, end=chosen, level=ALPHA / 2)
+    t_max = critical_t(scores.values, noise, configurations=able, end=chosen, level=ALPHA / 2)
     lost = float(np.nanmax(gap.mean[able]))
     low = max(float(np.nanmax((gap.mean - t_max * gap.error)[able])), 0.0)
     bounds = upper_bounds(scores.values, noise, end=chosen, level=ALPHA / 2)
@@ -149,15 +149,17 @@ def reconstruction_costs_score(scores: Line, errors: Line) -> PaperClaim:
 def reconstruction_ranks_backwards(scores: Line, errors: Line) -> PaperClaim:
     """Check that better reconstruction goes with a lower score: Spearman's ρ below 0.
 
-    Over the cells with β ≤ best β only, since beyond it collapse ruins both. The best cell was
-    chosen for its score, which alone makes ρ negative, so the answer must hold without it. The
-    interval is a bootstrap of the cell means with deviations pooled over the cells, score and
-    error drawn together.
+    Over the configurations with β ≤ best β only, since beyond it collapse ruins both. The best
+    configuration was chosen for its score, which alone makes ρ negative, so the answer must hold
+    without it. The interval is a bootstrap of the configuration means with deviations pooled over
+    the configurations, score and error drawn together.
     """
     name = "up to the best β, better reconstruction goes with a lower score"
     count = _best(scores) + 1 if len(scores.betas) else 1
     both = np.stack([scores.values[:count], -errors.values[:count]])  # [2, C, S]
-    both = both[..., np.isfinite(both).all(axis=(0, 1))]  # the seeds that all these cells have
+    both = both[
+        ..., np.isfinite(both).all(axis=(0, 1))
+    ]  # the seeds that all these configurations have
     if count - 1 < 4 or both.shape[-1] < 2:  # three have no order worth the name
         text = f"takes four β below the best and two seeds, has {count - 1} and {both.shape[-1]}"
         return _of_line(scores, name, text)
@@ -182,7 +184,8 @@ def informative_latents_carry_the_kl(
     others, then mean ± t over trials. Trials where all latents are alike are left out.
 
     Args:
-        latents: a row for every latent of every complete trial of the best cells with `beta`,
+        latents: a row for every latent of every complete trial of the best configurations with
+        `beta`,
             `latent_dim`, `seed`, the axes, `kl_nats` and `informative` (bool).
         axes: swept keys beside beta, latent_dim and seed.
     """
@@ -196,15 +199,15 @@ def informative_latents_carry_the_kl(
 
 
 def noise_of_means(both: Floats) -> Floats:
-    """Return noise as cell means of S seeds have it: [K, C, S] -> [B, K, C].
+    """Return noise as configuration means of S seeds have it: [K, C, S] -> [B, K, C].
 
-    Deviations from the cell means, inflated by √(S/(S−1)) to their true size, are pooled over the
-    cells; the K quantities of a seed are drawn together.
+    Deviations from the configuration means, inflated by √(S/(S−1)) to their true size, are pooled
+    over the configurations; the K quantities of a seed are drawn together.
     """
-    kinds, cells, seeds = both.shape
+    kinds, configurations, seeds = both.shape
     deviations = both - both.mean(axis=-1, keepdims=True)
     pool = deviations.reshape(kinds, -1) * math.sqrt(seeds / (seeds - 1))
-    picks = np.random.default_rng(0).integers(pool.shape[1], size=(DRAWS, cells, seeds))
+    picks = np.random.default_rng(0).integers(pool.shape[1], size=(DRAWS, configurations, seeds))
     return np.moveaxis(pool[:, picks].mean(axis=-1), 0, 1)
 
 
@@ -215,7 +218,7 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Paper
     )
     mixed = trials.dropna() if {True, False} <= set(trials.columns) else trials.iloc[:0]
     if len(mixed) < 2:
-        text = f"takes two trainings of the best cells with both kinds of latents, has {len(mixed)}"
+        text = f"takes two best models with both kinds of latents, has {len(mixed)}"
         return PaperClaim(name, axes, None, ClaimAnswer.NOT_TESTABLE, text)
     busy, quiet = mixed[True].to_numpy(np.float64), mixed[False].to_numpy(np.float64)
     gap, others = _t_interval(busy - quiet), _t_interval(quiet)
@@ -226,14 +229,14 @@ def _kl_claim(latents: pd.DataFrame, axes: tuple[tuple[str, Any], ...]) -> Paper
         unclear = f"; that the others have no more than {QUIET_NATS} is not shown"
     text = (
         f"informative latents have {_numbers(*gap)} nats more KL than the others, which have "
-        f"{_numbers(*others)} nats, in the {len(mixed)} of the best cells' {len(trials)} trainings "
+        f"{_numbers(*others)} nats, in {len(mixed)} of the {len(trials)} best models "
         f"that have both kinds{unclear}"
     )
     return PaperClaim(name, axes, None, answer, text, *gap)
 
 
 def _finished_pairs(curves: Curves, score: str) -> Iterator[tuple[Line, Line]]:
-    """Yield the line of the score and that of the reconstruction error, with the same cells."""
+    """Yield the line of the score and that of the reconstruction error, of the same β."""
     for scores, errors in zip(curves.lines(score), curves.lines("recon"), strict=True):
         keep = scores.complete & errors.complete
         yield scores.keep(keep), errors.keep(keep)
@@ -256,7 +259,7 @@ def _answer(low: float, high: float) -> ClaimAnswer:
 
 
 def _best(line: Line) -> int:
-    return best_index(cell_means(line.values), line.collapsed)
+    return best_index(configuration_means(line.values), line.collapsed)
 
 
 def _bests(found: Sequence[Line]) -> str:

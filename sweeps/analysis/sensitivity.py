@@ -1,4 +1,4 @@
-"""Cells whose score depends on how the codes were read: sampled, or without dead latents.
+"""Configurations whose score depends on how the codes were read: sampled, or without dead latents.
 
 A mean that carries a factor far below the noise of its latent is read by a classifier all the same.
 Where scores of means and of samples, or of all and of active latents, part, such latents are there,
@@ -13,7 +13,7 @@ import numpy as np
 
 from bvae.metrics.scores import ACTIVE, SAMPLED
 from sweeps.analysis.curve import Curves, Line
-from sweeps.statistics.intervals import cell_means
+from sweeps.statistics.intervals import configuration_means
 from sweeps.study.trials import text
 
 TOLERANCE = 0.05
@@ -22,10 +22,10 @@ WORDS = {SAMPLED: "on samples", ACTIVE: "of active latents alone"}
 
 @dataclass(frozen=True)
 class Flag:
-    """A cell in which one score has two values.
+    """A configuration in which one score has two values.
 
     Attributes:
-        axes, latent_dim, beta: the cell.
+        axes, latent_dim, beta: the configuration.
         score: the score of the means of all latents; `value`, its mean over the seeds that have
             both; `other` and `other_value`, those of the other representation.
     """
@@ -52,7 +52,7 @@ class Flag:
 
 
 def flags(curves: Curves, *, score_names: Sequence[str]) -> tuple[Flag, ...]:
-    """Return every cell and pair of representations that differ by more than .05.
+    """Return every configuration and pair of representations that differ by more than .05.
 
     In order of the scores; names of representations (`mig_sampled`) stand for their score.
     """
@@ -69,8 +69,8 @@ def flags(curves: Curves, *, score_names: Sequence[str]) -> tuple[Flag, ...]:
 
 def _of_line(plain: Line, other: Line) -> Iterator[Flag]:
     both = np.isfinite(plain.values) & np.isfinite(other.values)
-    value = cell_means(np.where(both, plain.values, np.nan))
-    other_value = cell_means(np.where(both, other.values, np.nan))
+    value = configuration_means(np.where(both, plain.values, np.nan))
+    other_value = configuration_means(np.where(both, other.values, np.nan))
     for i in np.flatnonzero(np.abs(other_value - value) > TOLERANCE):
         yield Flag(
             axes=plain.axes,

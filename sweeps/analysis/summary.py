@@ -1,4 +1,4 @@
-"""A study read once for the report: its trials, its cells, and every score of every cell."""
+"""A study read once for the report: its trials, its configurations, and every score of each."""
 
 import functools
 import math
@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pandas import DataFrame
 
-from sweeps.analysis.best import best_cells
+from sweeps.analysis.best import best_configurations
 from sweeps.analysis.curve import Curves, Line
 from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
-from sweeps.scoring.untrained import Floor, Level, Place, read_floors
+from sweeps.scoring.untrained import Level, Place, UntrainedBaseline, read_untrained
 from sweeps.study.ranking import MIN_ACTIVE
 from sweeps.study.study import Study
 from sweeps.study.trials import axis_value, text
 
 Axes = Sequence[tuple[str, Any]]
 Key = tuple[str, int, float]
-"""The facet's name, the latent size and β: what the trials of a cell share."""
+"""The facet's name, the latent size and β: what the trials of a configuration share."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TrialEntry:
     """One expected trial: `values` has its scores and losses (nats), NaN where there are none."""
 
     slug: str
-    cell: int
+    configuration: int
     seed: int
     state: str
     values: Mapping[str, float]
@@ -40,7 +40,7 @@ class TrialEntry:
 
 @dataclass(frozen=True)
 class ConfigurationEntry:
-    """One β and latent size within a facet; `number` is its place in `Summary.cells`."""
+    """One β and latent size within a facet; `number` is its place in `Summary.configurations`."""
 
     number: int
     facet: str
@@ -57,7 +57,7 @@ class ConfigurationEntry:
 
 
 class ConfigurationScore(NamedTuple):
-    """Mean of a score over the seeds of a cell, its interval, and how many seeds have it."""
+    """A score of a configuration: mean over seeds, its interval, and the number of seeds."""
 
     mean: float
     low: float
@@ -72,7 +72,7 @@ class Summary:
     `frame` has every expected trial, for tables and counts; `population` the lines of those that
     have ended, by which goes whatever is said of the study. `scores` has a list for every score
     and loss, an entry a configuration. A facet is one combination of the further axes' values;
-    `best` has a configuration for each latent size of each facet, by the objective. `floors` has
+    `best` has a configuration for each latent size of each facet, by the objective. `untrained` has
     what untrained encoders score, by facet and latent size.
     """
 
@@ -81,15 +81,15 @@ class Summary:
     population: Curves
     curve: DataFrame
     trials: tuple[TrialEntry, ...]
-    cells: tuple[ConfigurationEntry, ...]
+    configurations: tuple[ConfigurationEntry, ...]
     scores: Mapping[str, Sequence[ConfigurationScore]]
     best: tuple[ConfigurationEntry, ...]
     overall: ConfigurationEntry | None
-    floors: Mapping[tuple[str, int], Floor]
+    untrained: Mapping[tuple[str, int], UntrainedBaseline]
 
     @property
     def objective(self) -> str:
-        """The score that says which cell is best."""
+        """The score that says which configuration is best."""
         return self.study.manifest.objective
 
     @property
@@ -98,30 +98,42 @@ class Summary:
         return [name for name in self.scores if name not in LOSSES]
 
     @property
+    def charted(self) -> list[str]:
+        """The scores that have charts, the one shown first in front.
+
+        Of a single configuration only one has a chart. The objective is shown if any trial has
+        it: without factors it may be a score that cannot be computed.
+        """
+        names = [name for name in self.score_names if any(score.n for score in self.scores[name])]
+        return names if len(self.configurations) > 1 else names[:1]
+
+    @property
     def facets(self) -> list[str]:
         """The facets' names, in order; one empty name if there are no further axes."""
-        return list(dict.fromkeys(cell.facet for cell in self.cells))
+        return list(dict.fromkeys(configuration.facet for configuration in self.configurations))
 
     @property
     def in_progress(self) -> bool:
-        """Whether trainings are still to come, so that the best cell is the best so far."""
+        """Whether trials are still to come, so that the best is the best so far."""
         return self.study.left > 0
 
-    def trials_of(self, cell: ConfigurationEntry) -> list[TrialEntry]:
-        """Return the trials of a cell."""
-        return self._trials_by_cell[cell.number]
+    def trials_of(self, configuration: ConfigurationEntry) -> list[TrialEntry]:
+        """Return the trials of a configuration."""
+        return self._trials_by_configuration[configuration.number]
 
     @functools.cached_property
-    def _trials_by_cell(self) -> dict[int, list[TrialEntry]]:
-        found: dict[int, list[TrialEntry]] = {cell.number: [] for cell in self.cells}
+    def _trials_by_configuration(self) -> dict[int, list[TrialEntry]]:
+        found: dict[int, list[TrialEntry]] = {
+            configuration.number: [] for configuration in self.configurations
+        }
         for trial in self.trials:
-            found[trial.cell].append(trial)
+            found[trial.configuration].append(trial)
         return found
 
     def best_by(self, score: str) -> tuple[ConfigurationEntry, ...]:
-        """Return the best cell of every latent size of each facet by this score."""
+        """Return the best configuration of every latent size of each facet by this score."""
         if score not in self._best_by_score:
-            self._best_by_score[score] = _best(self.lines(score), self.cells).by_line
+            self._best_by_score[score] = _best(self.lines(score), self.configurations).by_line
         return self._best_by_score[score]
 
     @functools.cached_property
@@ -143,14 +155,16 @@ class Summary:
     def _judgements(self) -> dict[str, list[Judgement]]:
         return {}
 
-    def floor(self, cell: ConfigurationEntry, score: str) -> Level | None:
-        """Return what an untrained encoder scores at a cell's latent size, if it is known."""
-        floor = self.floors.get((cell.facet, cell.latent_dim))
-        return None if floor is None else floor.scores.get(score)
+    def untrained_level(self, configuration: ConfigurationEntry, score: str) -> Level | None:
+        """Return what untrained encoders of this latent size score, if it is known."""
+        baseline = self.untrained.get((configuration.facet, configuration.latent_dim))
+        return None if baseline is None else baseline.scores.get(score)
 
-    def best_trial(self, cell: ConfigurationEntry, *, score: str | None = None) -> TrialEntry:
-        """Return the complete trial of a cell with the highest score, the objective by default."""
-        done = [trial for trial in self.trials_of(cell) if trial.state == "complete"]
+    def best_trial(
+        self, configuration: ConfigurationEntry, *, score: str | None = None
+    ) -> TrialEntry:
+        """Return the complete trial with the highest score, the objective by default."""
+        done = [trial for trial in self.trials_of(configuration) if trial.state == "complete"]
         return max(done, key=lambda trial: trial.values[score or self.objective])
 
 
@@ -161,26 +175,29 @@ def summarize(study: Study) -> Summary:
     frame = _numeric(trials_table(study), (*names, *LOSSES))
     everything = Curves(frame, axes)
     table, losses = everything.table(names), everything.table(LOSSES)
-    cells = _cells(table, expected=Counter(_keys(frame, axes)), axes=axes)
-    at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
+    configurations = _configurations(table, expected=Counter(_keys(frame, axes)), axes=axes)
+    at = {
+        (configuration.facet, configuration.latent_dim, configuration.beta): configuration
+        for configuration in configurations
+    }
     population = Curves(ended(frame), axes) if study.left else everything
-    best = _best(population.lines(objective), cells)
+    best = _best(population.lines(objective), configurations)
     return Summary(
         study=study,
         frame=frame,
         population=population,
         curve=table,
         trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
-        cells=cells,
+        configurations=configurations,
         scores=_scores(table) | _scores(losses),
         best=best.by_line,
         overall=best.overall,
-        floors=_floors(study, frame),
+        untrained=_untrained(study, frame),
     )
 
 
 def facet_name(axes: Axes) -> str:
-    """Write the further axes' values of a cell.
+    """Write the further axes' values of a configuration.
 
     >>> facet_name([("model", "mlp"), ("optimizer.lr", 0.001)])
     'model=mlp, optimizer.lr=0.001'
@@ -198,29 +215,37 @@ def _numeric(frame: DataFrame, names: Sequence[str]) -> DataFrame:
 
 
 class _Best(NamedTuple):
-    """The best cell of every line, and of all."""
+    """The best configuration of every line, and of all."""
 
     by_line: tuple[ConfigurationEntry, ...]
     overall: ConfigurationEntry | None
 
 
-def _best(lines: Sequence[Line], cells: Sequence[ConfigurationEntry]) -> _Best:
-    at = {(cell.facet, cell.latent_dim, cell.beta): cell for cell in cells}
-    found = best_cells(lines)
-    chosen = [at[facet_name(cell.axes), cell.latent_dim, cell.beta] for cell in found.by_line]
+def _best(lines: Sequence[Line], configurations: Sequence[ConfigurationEntry]) -> _Best:
+    at = {
+        (configuration.facet, configuration.latent_dim, configuration.beta): configuration
+        for configuration in configurations
+    }
+    found = best_configurations(lines)
+    chosen = [
+        at[facet_name(configuration.axes), configuration.latent_dim, configuration.beta]
+        for configuration in found.by_line
+    ]
     return _Best(
         tuple(chosen), chosen[found.by_line.index(found.overall)] if found.overall else None
     )
 
 
-def _floors(study: Study, frame: DataFrame) -> dict[tuple[str, int], Floor]:
-    """Return the floors that were computed by the protocol of the line's scores."""
+def _untrained(study: Study, frame: DataFrame) -> dict[tuple[str, int], UntrainedBaseline]:
+    """Return the baselines that were computed by the protocol of the line's scores."""
     axes = study.manifest.axes
     protocols: dict[tuple[str, int], set[str]] = {}
     for (facet, latent_dim, _), protocol in zip(_keys(frame, axes), frame["protocol"], strict=True):
         protocols.setdefault((facet, latent_dim), set()).add(protocol)
-    floors = {_line(place, axes): one for place, one in read_floors(study.folder.floors).items()}
-    return {at: one for at, one in floors.items() if protocols.get(at) == {one.protocol}}
+    baselines = {
+        _line(place, axes): one for place, one in read_untrained(study.folder.untrained).items()
+    }
+    return {at: one for at, one in baselines.items() if protocols.get(at) == {one.protocol}}
 
 
 def _line(place: Place, axes: Sequence[str]) -> tuple[str, int]:
@@ -229,7 +254,7 @@ def _line(place: Place, axes: Sequence[str]) -> tuple[str, int]:
     return facet, int(str(values["latent_dim"]))
 
 
-def _cells(
+def _configurations(
     table: DataFrame, *, expected: Mapping[Key, int], axes: Sequence[str]
 ) -> tuple[ConfigurationEntry, ...]:
     rows = dict(zip(_keys(table, axes), _records(table), strict=True))
@@ -240,7 +265,7 @@ def _cells(
 
 
 def _scores(table: DataFrame) -> dict[str, list[ConfigurationScore]]:
-    """Return the scores by name, each in the order of the cells, as the table has them."""
+    """Return the scores by name, each in the order of the configurations, as the table has them."""
     scores: dict[str, list[ConfigurationScore]] = {}
     for row in _records(table):
         score = ConfigurationScore(row["mean"], row["low"], row["high"], row["n"])
@@ -258,7 +283,7 @@ def _trials(
     return tuple(
         TrialEntry(
             slug=row["slug"],
-            cell=at[key].number,
+            configuration=at[key].number,
             seed=int(row["seed"]),
             state=row["state"],
             values={name: row[name] for name in names},

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bvae.metrics.scores import score_named
-from sweeps.analysis.best import BetaRange, best_cell, best_range, may_win, next_beta
+from sweeps.analysis.best import BetaRange, best_configuration, best_range, may_win, next_beta
 from sweeps.analysis.curve import Line, ScoredConfiguration
 from sweeps.statistics.best_subset import left_out_score
-from sweeps.statistics.intervals import Floats, cell_means
+from sweeps.statistics.intervals import Floats, configuration_means
 from sweeps.statistics.inverted_u import (
     CEILING,
     Evidence,
@@ -33,7 +33,7 @@ class Judgement:
     `best_range` holds the best β among those tried with 95 % confidence, None of a single β;
     `left_out_score` is what the choice is worth on seeds that did not make it, beside the
     optimistic `best.mean`. It is NaN of UDR: no seed has one of its own.
-    `more_seeds` is a cell's; `n_incomplete` cells were left aside.
+    `more_seeds` is a configuration's; `n_incomplete` configurations were left aside.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -56,10 +56,10 @@ def judge_all(of_score: Sequence[Line], *, other_scores: Sequence[str] = ()) -> 
 
 
 def is_saturated(of_score: Sequence[Line]) -> bool:
-    """Whether more than a quarter of the complete cells of these lines have a mean above .97."""
-    means = [cell_means(line.values) for line in (at.finished() for at in of_score)]
-    cells = np.concatenate(means) if means else np.zeros(0)
-    return bool(cells.size and is_crowded(cells))
+    """Whether more than a quarter of the complete configurations have a mean above .97."""
+    means = [configuration_means(line.values) for line in (at.finished() for at in of_score)]
+    configurations = np.concatenate(means) if means else np.zeros(0)
+    return bool(configurations.size and is_crowded(configurations))
 
 
 def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = False) -> Judgement:
@@ -76,7 +76,7 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
         latent_dim=line.latent_dim,
         score=line.score,
         verdict=Verdict.NOT_RESOLVED,
-        text="no cell is complete yet",
+        text="no configuration is complete yet",
         n_incomplete=int((~line.complete).sum()),
     )
     if len(done.betas) == 0:
@@ -88,7 +88,7 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
         nothing,
         verdict=verdict,
         text=_text(done, seen, verdict, more_seeds, other_scores),
-        best=best_cell(line),
+        best=best_configuration(line),
         best_range=best_range(line) if len(done.betas) > 1 else None,
         left_out_score=_left_out_score(done),
         next_beta=next_beta(line),
@@ -107,7 +107,7 @@ def _more_seeds(done: Line, verdict: Verdict) -> int | None:
     total = float(seeds_to_settle(done.values, done.collapsed, noise=done.noise))
     if verdict not in (Verdict.NOT_RESOLVED, Verdict.COLLAPSE_ONLY) or math.isnan(total):
         return None
-    have = int(np.isfinite(done.values).all(axis=0).sum())  # seeds that every cell has
+    have = int(np.isfinite(done.values).all(axis=0).sum())  # seeds that every configuration has
     return max(math.ceil(total) - have, 1)
 
 
@@ -126,14 +126,15 @@ def _text(
     if verdict is Verdict.NO:
         scatter = math.sqrt(done.noise.variance)
         return f"no bump as high as the scatter of one seed ({scatter:.2g}): {_course(done, seen)}"
-    return f"needs about {_seeds(more_seeds)} a cell: {_course(done, seen)}"
+    return f"needs about {_seeds(more_seeds)} a configuration: {_course(done, seen)}"
 
 
 def _saturated(done: Line, scores: Sequence[str]) -> str:
-    above = int((cell_means(done.values) > CEILING).sum())
+    above = int((configuration_means(done.values) > CEILING).sum())
     stricter = [name for name in STRICTER if name in scores and name != done.score]
     look = f"look at {stricter[0]}" if stricter else "this study has no stricter score"
-    return f"{above} of {len(done.betas)} cells exceed {CEILING} and cannot be told apart: {look}"
+    many = f"{above} of {len(done.betas)} configurations"
+    return f"{many} exceed {CEILING} and cannot be told apart: {look}"
 
 
 def _collapse_only(done: Line, seen: Evidence, more_seeds: int | None) -> str:
@@ -141,13 +142,13 @@ def _collapse_only(done: Line, seen: Evidence, more_seeds: int | None) -> str:
     text = f"no fall is shown before the collapse at β = {beta:.4g}: {_course(done, seen)}"
     if more_seeds is None:
         return text
-    return f"{text}; about {_seeds(more_seeds)} a cell would tell"
+    return f"{text}; about {_seeds(more_seeds)} a configuration would tell"
 
 
 def _course(done: Line, seen: Evidence) -> str:
     """Return the score at the first, the best and the last uncollapsed β, with both p-values."""
     first, last, between = parts(done.collapsed)
-    means = cell_means(done.values)
+    means = configuration_means(done.values)
     notes = {first: "", last: ""}
     if between.any():
         top = int(np.argmax(np.where(between, means, -np.inf)))

@@ -85,14 +85,14 @@ class StudyAnswer:
 
 def best(study: Study, *, score: str) -> StudyAnswer:
     """Return what a study, finished or not, says by one of its scores."""
-    read, command = summarize(study), study.manifest.command
-    lines = line_answers(read, score=score, command=command)
-    best_cell = best_of(line.cell for line in lines)
-    overall = next((line for line in lines if line.cell is best_cell), None)
+    read = summarize(study)
+    lines = line_answers(read, score=score)
+    best_configuration = best_of(line.scored for line in lines)
+    overall = next((line for line in lines if line.scored is best_configuration), None)
     model = None
     if overall is not None:
-        cell = overall.configuration
-        model = best_model(read, cell, command=command, score=score)
+        configuration = overall.configuration
+        model = best_model(read, configuration, score=score)
     found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
@@ -113,7 +113,7 @@ def in_lines(answer: StudyAnswer) -> Iterator[str]:
     elif answer.left:
         yield f"{answer.left} trials are left: the best so far"
     for line in answer.lines:
-        yield f"{'*' if line is answer.overall else ' '} {described(line.cell)}"
+        yield f"{'*' if line is answer.overall else ' '} {described(line.scored)}"
         yield from (INDENT + part for part in _certainty(line))
     if answer.model:
         yield from _model(answer.study, answer.model, answer.score)
@@ -128,7 +128,7 @@ def _certainty(line: LineAnswer) -> Iterator[str]:
     judged = line.judged
     left_out = f"; a seed left out scores {score_text(judged.left_out_score)}"
     known = left_out if is_known(judged.left_out_score) else ""
-    yield f"β_norm {number(line.cell.beta_norm)}{known}"
+    yield f"β_norm {number(line.scored.beta_norm)}{known}"
     if judged.best_range is not None:
         yield f"the best β of those tried: {beta_range(judged.best_range)}"
     yield f"inverted U: {judged.verdict}; {judged.text}"
@@ -159,17 +159,17 @@ def _line(line: LineAnswer) -> dict[str, Any]:
     """Return a latent size's best configuration and the verdict on its line in one record."""
     judged = dataclasses.asdict(line.judged)
     del judged["best"]
-    return _finite(judged) | _cell(line.cell)
+    return _finite(judged) | _configuration(line.scored)
 
 
-def _cell(cell: ScoredConfiguration) -> dict[str, Any]:
-    return _finite(dataclasses.asdict(cell) | {"axes": dict(cell.axes)})
+def _configuration(configuration: ScoredConfiguration) -> dict[str, Any]:
+    return _finite(dataclasses.asdict(configuration) | {"axes": dict(configuration.axes)})
 
 
 def _confirmation(found: Confirmation) -> dict[str, Any]:
     """Return the configuration on fresh seeds, and how far it lies above its neighbours there."""
     gaps = [_finite(dataclasses.asdict(gap)) for gap in found.gaps]
-    return {"answer": str(found.answer), "fresh": _cell(found.fresh), "gaps": gaps}
+    return {"answer": str(found.answer), "fresh": _configuration(found.fresh), "gaps": gaps}
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

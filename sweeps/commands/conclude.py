@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.analysis.best import best_cells
+from sweeps.analysis.best import best_configurations
 from sweeps.analysis.curve import Curves, ScoredConfiguration
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.labels import seeds, shown
@@ -54,19 +54,19 @@ def _is_drawn(study: Study) -> bool:
     if study.left or not study.folder.page.exists():
         return False
     results = [study.folder.trial(slug).result for slug in study.results]
-    shown_in_it = [study.folder.manifest, study.folder.floors, study.folder.udr, *results]
+    shown_in_it = [study.folder.manifest, study.folder.untrained, study.folder.udr, *results]
     drawn = study.folder.page.stat().st_mtime_ns
     return all(path.stat().st_mtime_ns < drawn for path in shown_in_it if path.exists())
 
 
 def _score_untrained(study: Study, display: Display) -> None:
     """Add the untrained baseline once; a report without it is better than none."""
-    from sweeps.scoring.untrained import add_floors
+    from sweeps.scoring.untrained import add_untrained
     from sweeps.workers.logs import log_to
 
     with log_to(study.folder.orchestrator_log):
         try:
-            add_floors(study, tell=display.say)
+            add_untrained(study, tell=display.say)
         except Exception as error:  # whatever it is, it must not cost the report
             log.exception("untrained encoders could not be scored")
             display.say(f"no untrained baseline: {type(error).__name__}: {error}")
@@ -97,7 +97,7 @@ def best_line(study: Study) -> str:
     if objective not in score_names(study):
         why = ", which compares two seeds of a configuration" if objective in UDR_NAMES else ""
         return f"no best configuration: no trial has the score {objective} yet{why}"
-    best = best_cells(
+    best = best_configurations(
         Curves(ended(trials_table(study)), study.manifest.axes).lines(objective)
     ).overall
     if best is None:
@@ -106,13 +106,13 @@ def best_line(study: Study) -> str:
     return f"best{so_far}: {described(best)}"
 
 
-def described(cell: ScoredConfiguration) -> str:
+def described(configuration: ScoredConfiguration) -> str:
     """Say a configuration in one line: coordinates, mean of the score, interval and seeds."""
-    where = [f"beta={cell.beta:g}", f"latent_dim={cell.latent_dim}"]
-    where += [f"{name}={text(value)}" for name, value in cell.axes]
-    how_sure = seeds(cell.n, score=cell.score)
-    if math.isfinite(cell.low):
-        how_sure = f"95 % interval {cell.low:.3f} to {cell.high:.3f}, {how_sure}"
-    elif cell.n == 1:
+    where = [f"beta={configuration.beta:g}", f"latent_dim={configuration.latent_dim}"]
+    where += [f"{name}={text(value)}" for name, value in configuration.axes]
+    how_sure = seeds(configuration.n, score=configuration.score)
+    if math.isfinite(configuration.low):
+        how_sure = f"95 % interval {configuration.low:.3f} to {configuration.high:.3f}, {how_sure}"
+    elif configuration.n == 1:
         how_sure = f"{how_sure}: no interval"
-    return f"{' '.join(where)}  {cell.score} {cell.mean:.3f} ({how_sure})"
+    return f"{' '.join(where)}  {configuration.score} {configuration.mean:.3f} ({how_sure})"

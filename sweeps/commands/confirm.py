@@ -14,8 +14,8 @@ from sweeps.commands import sweep
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
 from sweeps.plan.plan import write_manifest
-from sweeps.study import command as commands
-from sweeps.study.command import as_grid, words
+from sweeps.study import command
+from sweeps.study.manifest import command_line
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Value, text
 from sweeps.workers.exit_codes import Exit
@@ -42,12 +42,12 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
         ConfigError: the study has no best configuration.
     """
     wanted = requested(study)
-    command = command_of(study, wanted)
-    print(command, flush=True)
+    arguments = arguments_of(study, wanted)
+    print(command_line(arguments), flush=True)
     if dry_run:
         return 0
-    prepare(study, wanted, command)
-    code = sweep.run(words(command))
+    prepare(study, wanted, arguments)
+    code = sweep.run(arguments)
     if code == Exit.USAGE:
         return code
     found = confirmation(study)
@@ -61,8 +61,8 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     return code
 
 
-def command_of(study: Study, wanted: FreshTrials) -> str:
-    """Return the study's command for the wanted trials, with the study's launcher."""
+def arguments_of(study: Study, wanted: FreshTrials) -> list[str]:
+    """Return what to type after `bvae` for the wanted trials, with the study's launcher."""
     values: dict[str, list[Value]] = {
         "beta": list(wanted.betas),
         "latent_dim": [wanted.best.latent_dim],
@@ -72,10 +72,10 @@ def command_of(study: Study, wanted: FreshTrials) -> str:
         "runs_dir": [str(study.folder.root.parent)],
     }
     written = {key: [text(one) for one in given] for key, given in values.items()}
-    return commands.sweep(study.manifest.command, values={**written, **as_grid(study.manifest)})
+    return command.sweep(study.manifest, written)
 
 
-def prepare(study: Study, wanted: FreshTrials, command: str) -> None:
+def prepare(study: Study, wanted: FreshTrials, arguments: list[str]) -> None:
     """Put the confirming study on disk with the base and the sources of the one it confirms.
 
     The command then continues it, and refuses to if it would train anything else.
@@ -89,7 +89,7 @@ def prepare(study: Study, wanted: FreshTrials, command: str) -> None:
         name=folder.name,
         trials=[trial.values for trial in wanted.trials],
         search=None,
-        command=command,
+        arguments=arguments,
         created_at=now(),
     )
     write_manifest(folder, made)

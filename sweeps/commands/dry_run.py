@@ -38,7 +38,7 @@ def _steps_left(study: Study, trial: Trial, max_steps: int) -> int:
 
 
 def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
-    """Say how long the trials may train, from one timed step for each cell but β and seed."""
+    """Say how long the trials may train, from one timed step for each choice but β and seed."""
     from bvae.step_time import step_time_s  # torch, which only this needs
 
     times: dict[tuple[object, ...], float] = {}
@@ -46,7 +46,7 @@ def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
     total_s = 0.0
     for trial in left:
         kind = tuple(pair for pair in trial.coordinates if pair[0] not in ("beta", "seed"))
-        parsed = config.parse(study.manifest.configuration(trial))
+        parsed = config.parse(study.manifest.config_of(trial))
         if kind not in times:
             times[kind] = step_time_s(parsed)
         steps += _steps_left(study, trial, parsed.trainer.max_steps)

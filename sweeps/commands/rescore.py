@@ -5,7 +5,6 @@ last: until it is, the study is one of the old protocol, and typing the command 
 """
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,22 +156,22 @@ def rescored_manifest(manifest: Manifest, wanted: Request) -> Manifest:
         protocol=wanted.protocol,
         objective=wanted.objective,
         base=manifest.base | {"protocol": wanted.protocol},
-        configurations={
-            choice: composed | changes for choice, composed in manifest.configurations.items()
+        compositions={
+            choice: composed | changes for choice, composed in manifest.compositions.items()
         },
-        command=_command(manifest, changes),
+        arguments=_arguments(manifest, changes),
     )
 
 
-def _command(manifest: Manifest, changes: Mapping[str, str]) -> str:
-    """Return the command that continues the study: as typed, it would be refused from now on."""
-    words = shlex.split(manifest.command)
+def _arguments(manifest: Manifest, changes: Mapping[str, str]) -> list[str]:
+    """Return what continues the study: as typed, it would be refused from now on."""
+    words = manifest.arguments
     old = {"protocol": manifest.protocol, "objective": manifest.objective}
     for key, value in changes.items():
         if value != old[key]:
-            words = [word for word in words if not word.startswith(f"{key}=")]
-            words.append(f"{key}={value}")
-    return shlex.join(words)
+            kept = [word for word in words if not word.startswith(f"{key}=")]
+            words = [*kept, f"{key}={value}"]
+    return words
 
 
 def _refuse_workers(folder: StudyFolder) -> None:

@@ -11,7 +11,6 @@ import threading
 import types
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 import hydra
@@ -42,9 +41,6 @@ from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
 
 MODULE = "hydra_plugins.bvae_sweeper"
-
-PROGRAMS = ("bvae", "__main__.py")
-"""What a command line begins with that asks for a sweep itself; `sweeps confirm` does not."""
 
 
 def _reach(storage: str | None) -> None:
@@ -90,7 +86,13 @@ class BvaeSweeper(Sweeper):
         """Run the study that the arguments ask for."""
         self._settings.check()
         params = {str(key): str(value) for key, value in self._settings.params.items()}
-        planned = plan(arguments, params=params, compose=self._compose, settings=self._settings)
+        planned = plan(
+            arguments,
+            command=_typed(),
+            params=params,
+            compose=self._compose,
+            settings=self._settings,
+        )
         display = Display()
         gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
         settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
@@ -156,10 +158,10 @@ def run(arguments: Sequence[str]) -> Exit:
     entry = hydra.main(
         config_path=str(config.directory()), config_name="config", version_base="1.3"
     )(_train_one)
-    before, program = sys.argv, Path(sys.argv[0]).name
+    before = sys.argv
     try:
         typed = overrides.without_password(overrides.written_out(arguments))
-        sys.argv = [before[0] if program in PROGRAMS else "bvae", *typed]  # which Hydra parses
+        sys.argv = ["bvae", *typed]  # which Hydra parses
         overrides.check(_overrides_among(typed))
         entry()
     except (BvaeError, HydraException, OmegaConfBaseException) as error:
@@ -169,6 +171,11 @@ def run(arguments: Sequence[str]) -> Exit:
     finally:
         sys.argv = before
     return BvaeSweeper.exit_code
+
+
+def _typed() -> list[str]:
+    """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
+    return list(map(overrides.with_short_home, sys.argv[1:]))
 
 
 def _train_one(composed: DictConfig) -> None:
@@ -210,7 +217,14 @@ def run_one(composed: DictConfig) -> Exit:
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
     conf = replace(conf, sampler=None, n_trials=None)
-    planned = plan(typed, params={}, compose=lambda _: whole, settings=conf, sweeps=False)
+    planned = plan(
+        typed,
+        command=_typed(),
+        params={},
+        compose=lambda _: whole,
+        settings=conf,
+        sweeps=False,
+    )
     display = Display()
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)

@@ -11,7 +11,7 @@ from sweeps.study.manifest import STEPS, Manifest
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
 
-SWEEPING = ("command", "pruner", "max_attempts", "max_deaths", "search")
+SWEEPING = ("arguments", "pruner", "max_attempts", "max_deaths", "search")
 """What a manifest says of how its study is swept."""
 
 
@@ -35,9 +35,9 @@ def extended(
         known = replace(
             known,
             base=known.base | {STEPS: new.base[STEPS]},
-            configurations={
+            compositions={
                 choice: _with_steps(values, new.base[STEPS])
-                for choice, values in known.configurations.items()
+                for choice, values in known.compositions.items()
             },
         )
     different = list(differences(known, new))
@@ -59,7 +59,7 @@ def extended(
         sources=known.sources,
         accepted=list(dict.fromkeys([*known.accepted, *new.accepted])),
         trials=[trial.values for trial in in_order(trials)],
-        configurations=known.configurations | new.configurations,
+        compositions=known.compositions | new.compositions,
         search=_joint_search(known.search, new.search),
     )
 
@@ -91,10 +91,10 @@ def differences(known: Manifest, new: Manifest) -> Iterator[str]:
         yield f"{axis}: {old} in the study, {now_} now"
     swept = {*known.axes, *new.axes}
     lines = list(_different(known.base, new.base, swept))
-    for choice in known.configurations.keys() & new.configurations.keys():
+    for choice in known.compositions.keys() & new.compositions.keys():
         # with what is below swept groups, which the base does not have
         old, now_ = (
-            config.identity(one.configurations[choice], axes=swept - {*known.groups})
+            config.identity(one.compositions[choice], axes=swept - {*known.groups})
             for one in (known, new)
         )
         lines += _different(old, now_, swept - {*known.groups})

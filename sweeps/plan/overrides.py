@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from bvae.files import with_tilde
 from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
@@ -60,6 +61,14 @@ def parse(lines: Sequence[str]) -> list[Override]:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
+
+
+def with_short_home(argument: str) -> str:
+    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
+    key, equals, value = argument.partition("=")
+    short = with_tilde(value)
+    plain = equals and short != value and not set(short) & set("\"',[]{}()")
+    return f'{key}="{short}"' if plain else with_tilde(argument)
 
 
 def without_password(arguments: Sequence[str]) -> list[str]:
@@ -146,7 +155,7 @@ def _sweeper_mistakes(key: str) -> Iterable[str]:
 def _interval_mistakes(override: Override) -> Iterable[str]:
     key, line, ends = override.key_or_group, override.input_line, _ends(override)
     if key == "seed":
-        yield f"{line}: a search repeats cells with the seeds it is given; write seed=0,1,2"
+        yield f"{line}: a search needs the seeds to repeat the best with; write seed=0,1,2"
         return
     wrong = [mistake for end in ends if (mistake := config.value_mistake(key, end))]
     if wrong:

@@ -5,8 +5,6 @@ import hashlib
 import itertools
 import json
 import os
-import shlex
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import ConfigError
-from bvae.files import shortened, with_tilde, write_atomically
+from bvae.files import shortened, write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, sources, versions
@@ -98,6 +96,7 @@ def _one_writer(folder: StudyFolder) -> Iterator[None]:
 def plan(
     arguments: Sequence[str],
     *,
+    command: Sequence[str],
     params: Mapping[str, str],
     compose: Compose,
     settings: SweepSettings | None = None,
@@ -105,17 +104,21 @@ def plan(
 ) -> Plan:
     """Plan the study a command asks for, and check all of it; nothing is written.
 
+    Args:
+        arguments: overrides of keys outside `hydra`.
+        command: all that was typed after `bvae`, for the manifest.
+        params: overrides that the arguments beat.
+        compose: returns the configuration for some overrides.
+        settings: the keys below `hydra.sweeper`.
+        sweeps: whether the command says how the study is swept; one of a single trial does not.
+
     Raises:
         ConfigError: naming all mistakes, or what differs from the study of the same name.
     """
     settings = settings or SweepSettings()
     typed = split(arguments, params=params)
     typed = replace(typed, axes=shortened(absolute(typed.axes)))
-    compositions = list(compositions_of(typed, compose))
-    compositions = [
-        settled(found, parsed, typed)
-        for found, parsed in zip(compositions, _checked(compositions, typed), strict=True)
-    ]
+    compositions = _compositions(typed, compose)
     first = compositions[0]
     parsed = config.parse(first.first(typed))
     folder = StudyFolder(_root(parsed, typed, first))
@@ -128,24 +131,47 @@ def plan(
     facts = checks.derived_settings(parsed)
     _check_together(settings, search, facts, data=parsed.data.name)
     manifest = _manifest(
-        folder.name, parsed, facts, compositions, values, trials, settings=settings, search=search
+        folder.name,
+        parsed,
+        facts,
+        compositions,
+        values,
+        trials,
+        command=command,
+        settings=settings,
+        search=search,
     )
-    configs = _check_cells(manifest, trials, search)
+    configs = _check_configurations(manifest, trials, search)
     notes = [f"repeated values dropped from {line}" for line in repeated]
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
-        fresh = manifest
-        manifest = extended(known, fresh, longer=parsed.extend, sweeps=sweeps)
-        if parsed.accept_sources and not known.accepts(fresh.code_version):
-            manifest = replace(manifest, accepted=[*manifest.accepted, fresh.code_version])
-            notes.append(f"sources of bvae/ have changed since {known.name} was begun; accepted")
+        manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
+        notes += changes
         check_sources(manifest, Study(folder, manifest))
-        if known.base.get(STEPS) != manifest.base.get(STEPS):
-            notes.append(
-                f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}"
-            )
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
+
+
+def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
+    """Compose each choice of config groups once, and check it with its first values."""
+    composed = list(compositions_of(typed, compose))
+    configs = [config.parse(found.first(typed)) for found in composed]
+    _refuse(configs)
+    return [settled(found, parsed, typed) for found, parsed in zip(composed, configs, strict=True)]
+
+
+def _continued(
+    known: Manifest, new: Manifest, parsed: Config, *, sweeps: bool
+) -> tuple[Manifest, list[str]]:
+    """Return the manifest of a study that is there, with what is new, and what has changed."""
+    notes = []
+    manifest = extended(known, new, longer=parsed.extend, sweeps=sweeps)
+    if parsed.accept_sources and not known.accepts(new.code_version):
+        manifest = replace(manifest, accepted=[*manifest.accepted, new.code_version])
+        notes.append(f"sources of bvae/ have changed since {known.name} was begun; accepted")
+    if known.base.get(STEPS) != manifest.base.get(STEPS):
+        notes.append(f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}")
+    return manifest, notes
 
 
 def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
@@ -156,8 +182,8 @@ def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
     seeds = {trial["seed"] for trial in manifest.trials}
     if manifest.objective in UDR_NAMES and len(seeds) == 1:
         yield (
-            f"{manifest.objective} compares the seeds of a cell, and there is one: no β will be "
-            "best; type seed=0,1,2"
+            f"{manifest.objective} compares seeds, and there is one: no β will be best; "
+            "type seed=0,1,2"
         )
 
 
@@ -169,6 +195,7 @@ def _manifest(
     values: Mapping[str, Sequence[object]],
     trials: Sequence[Trial],
     *,
+    command: Sequence[str],
     settings: SweepSettings,
     search: Search | None,
 ) -> Manifest:
@@ -182,7 +209,7 @@ def _manifest(
         trials=[trial.values for trial in trials],
         base=config.identity(compositions[0].values, axes=axes),
         groups=groups,
-        configurations={found.name(groups): found.values for found in compositions},
+        compositions={found.name(groups): found.values for found in compositions},
         objective=facts.objective,
         protocol=parsed.protocol,
         lattice=facts.lattice,
@@ -190,7 +217,7 @@ def _manifest(
         model=_joined("model", values, parsed.model.name),
         image_size=facts.image_size,
         threads=parsed.threads,
-        command=_command(),
+        arguments=list(command),
         created_at=now(),
         code_version=code_version(),
         sources=sources(),
@@ -202,12 +229,6 @@ def _manifest(
         storage=settings.storage,
         search=None if search is None else search.written(),
     )
-
-
-def _checked(compositions: Iterable[Composition], typed: Overrides) -> tuple[Config, ...]:
-    configs = tuple(config.parse(found.first(typed)) for found in compositions)
-    _refuse(configs)
-    return configs
 
 
 def _refuse(configs: Iterable[Config]) -> None:
@@ -248,19 +269,19 @@ def _check_together(
         )
     if settings.pruner and search is not None:
         mistakes.append(
-            "hydra.sweeper.pruner: holds the cells of a grid against each other; "
+            "hydra.sweeper.pruner: holds the configurations of a grid against each other; "
             "leave it out of a search"
         )
     if search is not None and facts.objective in UDR_NAMES:
         mistakes.append(
-            f"objective={facts.objective}: compares the seeds of a cell, so a search cannot go by "
-            "it; sweep a grid, as in beta=1,4,16 latent_dim=5,10 seed=0,1,2"
+            f"objective={facts.objective}: compares seeds, so a search cannot go by it; "
+            "sweep a grid, as in beta=1,4,16 latent_dim=5,10 seed=0,1,2"
         )
     if mistakes:
         raise ConfigError("\n".join(mistakes))
 
 
-def _check_cells(
+def _check_configurations(
     manifest: Manifest, trials: Sequence[Trial], search: Search | None
 ) -> tuple[Config, ...]:
     """Check what further swept values amount to together; one by one they were checked as typed.
@@ -270,16 +291,18 @@ def _check_cells(
     """
     texts = str(list(_dependent(manifest).values()))
     keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
-    cells = {tuple(trial.values[key] for key in keys): trial for trial in trials}
+    configurations = {tuple(trial.values[key] for key in keys): trial for trial in trials}
     if search is not None:
         chosen = [
             search.seeds if key == "seed" else search.space[key].spread(PLACES) for key in keys
         ]
-        cells = {
-            cell: Trial.of({**trials[0].values, **dict(zip(keys, cell, strict=True))})
-            for cell in itertools.product(*chosen)
+        configurations = {
+            configuration: Trial.of(
+                {**trials[0].values, **dict(zip(keys, configuration, strict=True))}
+            )
+            for configuration in itertools.product(*chosen)
         }
-    parsed = tuple(config.parse(manifest.configuration(trial)) for trial in cells.values())
+    parsed = tuple(config.parse(manifest.config_of(trial)) for trial in configurations.values())
     _refuse(parsed)
     return parsed
 
@@ -288,7 +311,7 @@ def _dependent(manifest: Manifest) -> dict[str, object]:
     """Return the keys that depend on swept ones, and how, in any of the compositions."""
     return {
         key: text
-        for composed in manifest.configurations.values()
+        for composed in manifest.compositions.values()
         for key, text in config.flatten(composed).items()
         if is_unresolved(text)
     }
@@ -349,17 +372,3 @@ def _check_writable(root: Path) -> None:
         raise ConfigError(f"runs_dir: {existing} is a file; give a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"runs_dir: {existing} cannot be written; give another runs_dir=…")
-
-
-def _command() -> str:
-    program = Path(sys.argv[0]).name
-    shown = "python -m bvae" if program == "__main__.py" else program
-    return shlex.join([*shown.split(), *map(_as_typed, sys.argv[1:])])
-
-
-def _as_typed(argument: str) -> str:
-    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
-    key, equals, value = argument.partition("=")
-    short = with_tilde(value)
-    plain = equals and short != value and not set(short) & set("\"',[]{}()")
-    return f'{key}="{short}"' if plain else with_tilde(argument)

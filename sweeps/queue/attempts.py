@@ -136,7 +136,7 @@ class Attempts:
     def enqueue(
         self, trial: Trial, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
     ) -> None:
-        """Add a waiting attempt, with the system attributes the sampler has set for its cell."""
+        """Add a waiting attempt, with the system attributes the sampler has set for it."""
         attrs: dict[str, Any] = {"slug": trial.slug, "attempt": attempt_number}
         if system_attrs:
             attrs[SYSTEM_ATTRS] = system_attrs

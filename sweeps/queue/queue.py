@@ -34,7 +34,7 @@ from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
 from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import Configuration, Trial, cells_of
+from sweeps.study.trials import Configuration, Trial, configurations_of
 
 log = logging.getLogger("sweeps")
 
@@ -110,13 +110,13 @@ class Queue:
             return Lease(self._trials[slug], attempt.user_attrs["attempt"], worker)
 
     def _next_waiting(self, among: Collection[str] | None) -> FrozenTrial | None:
-        """Return the next waiting attempt; those whose cell was pruned end without being run."""
+        """Return the next waiting attempt; those of what was pruned end without being run."""
         wanted = self._trials if among is None else among
         while (attempt := self._waiting.first(wanted)) is not None:
             slug = slug_of(attempt)
             if self._results.is_complete(slug):  # of fewer steps: it is continued
                 return attempt
-            if not self._has_pruned_seed(self._trials[slug].cell):
+            if not self._has_pruned_seed(self._trials[slug].configuration):
                 return attempt
             self._prune(slug, attempt)
         return None
@@ -156,12 +156,13 @@ class Queue:
     def should_prune(self, lease: Lease, *, step: int, score: float) -> bool:
         """Record an intermediate score; return whether to prune the trial.
 
-        A cell is pruned as a whole: where one seed was, the others end at their next score.
+        A configuration is pruned as a whole: where one seed was, the others end at their next
+        score.
         """
         manifest = self._study.manifest
         if manifest.pruner is None:
             return False
-        max_steps = manifest.configuration(lease.trial)["trainer"]["max_steps"]
+        max_steps = manifest.config_of(lease.trial)["trainer"]["max_steps"]
         pruner = pruner_named(manifest.pruner, max_steps=max_steps)
         with self._exclusive():
             attempt = self._attempts.leased(lease.trial.slug, lease.worker)
@@ -175,7 +176,7 @@ class Queue:
             }
             if self._results.is_complete(lease.trial.slug):  # of fewer steps: it is continued
                 return False
-            if self._has_pruned_seed(lease.trial.cell):
+            if self._has_pruned_seed(lease.trial.configuration):
                 return True
             return should_prune(lease.trial, scores, pruner=pruner)
 
@@ -249,13 +250,13 @@ class Queue:
                 self._attempts.enqueue(self._trials[slug], attempt_number=1)
         return failed
 
-    def _has_pruned_seed(self, cell: Configuration) -> bool:
-        """Whether a seed of the cell was pruned: then the others are, too."""
-        results = (self._results.read(slug) for slug in self._cells[cell])
+    def _has_pruned_seed(self, configuration: Configuration) -> bool:
+        """Whether a seed of the configuration was pruned: then the others are, too."""
+        results = (self._results.read(slug) for slug in self._configurations[configuration])
         return any(result is not None and result.state == "pruned" for result in results)
 
     def _prune(self, slug: str, attempt: FrozenTrial) -> None:
-        """End a waiting attempt whose cell was pruned, without running it."""
+        """End a waiting attempt whose configuration was pruned, without running it."""
         result = TrialResult(
             point=self._trials[slug].values,
             state="pruned",
@@ -285,7 +286,7 @@ class Queue:
     def _reload(self, study: Study) -> None:
         self._study = study
         self._trials = {trial.slug: trial for trial in study.trials}
-        self._cells = cells_of(study.trials)
+        self._configurations = configurations_of(study.trials)
         self._waiting = WaitingAttempts(self._attempts, self._trials)
         self._results = Results(study.folder, objective=study.manifest.objective)
         self._manifest_seen = stamp(study.folder.manifest)

@@ -14,7 +14,7 @@ from sweeps.analysis.verdict import Judgement
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
-from sweeps.study.command import as_grid, extend, reproduce
+from sweeps.study.command import extend, reproduce
 from sweeps.study.trials import text
 
 
@@ -43,7 +43,7 @@ class LineAnswer:
     untrained: Level | None
 
     @property
-    def cell(self) -> curve.ScoredConfiguration:
+    def scored(self) -> curve.ScoredConfiguration:
         """The best configuration with its score and interval."""
         assert self.judged.best is not None, "a latent size without a best has no answer"
         return self.judged.best
@@ -83,7 +83,7 @@ class GalleryEntry:
     pictures: Mapping[str, str]
 
 
-def best_answer(read: Summary, *, command: str) -> BestAnswer | NotYet:
+def best_answer(read: Summary) -> BestAnswer | NotYet:
     """Return what the study answers by its objective."""
     best = read.overall
     if best is None:
@@ -91,19 +91,19 @@ def best_answer(read: Summary, *, command: str) -> BestAnswer | NotYet:
             "Nothing to choose from yet: a configuration counts when every seed of it has been "
             "trained and scored."
         )
-    lines = line_answers(read, score=read.objective, command=command)
+    lines = line_answers(read, score=read.objective)
     return BestAnswer(
         best=best,
         score=read.scores[read.objective][best.number],
         line=next((line for line in lines if line.configuration == best), None),
-        model=best_model(read, best, command=command),
-        budget=budget(read, command=command),
+        model=best_model(read, best),
+        budget=budget(read),
         confirmation=confirmation(read.study),
     )
 
 
 def best_model(
-    read: Summary, configuration: ConfigurationEntry, *, command: str, score: str | None = None
+    read: Summary, configuration: ConfigurationEntry, *, score: str | None = None
 ) -> Model:
     """Return the configuration's model with the highest score, and how to get it again."""
     trial, study = read.best_trial(configuration, score=score), read.study
@@ -111,26 +111,26 @@ def best_model(
         slug=trial.slug,
         seed=trial.seed,
         score=trial.values[score or read.objective],
-        command=reproduce(study.trial(trial.slug), command=command, study=study.name),
+        command=reproduce(study.manifest, study.trial(trial.slug)),
         checkpoint=_checkpoint(study.trial_folder(trial.slug)),
     )
 
 
 def score_answers(
-    read: Summary, *, scores: Sequence[str], command: str
+    read: Summary, *, scores: Sequence[str] | None = None
 ) -> list[ScoreAnswer] | None:
-    """Return the answer by every score; None where no trial has a score."""
+    """Return the answer by these scores, by default all; None where no trial has a score."""
     return [
         ScoreAnswer(
             score=score,
-            lines=line_answers(read, score=score, command=command),
+            lines=line_answers(read, score=score),
             flags=flags(read.population, score_names=[score]),
         )
-        for score in scores
+        for score in scores or read.charted
     ] or None
 
 
-def line_answers(read: Summary, *, score: str, command: str) -> list[LineAnswer]:
+def line_answers(read: Summary, *, score: str) -> list[LineAnswer]:
     """Return the best β of every latent size by a score, with the verdict on its curve.
 
     While trials are to come, both go by the seeds that are there.
@@ -140,18 +140,18 @@ def line_answers(read: Summary, *, score: str, command: str) -> list[LineAnswer]
         LineAnswer(
             judged=judged,
             configuration=configuration,
-            next_command=_next_command(read, configuration, judged.next_beta, command),
-            untrained=read.floor(configuration, score),
+            next_command=_next_command(read, configuration, judged.next_beta),
+            untrained=read.untrained_level(configuration, score),
         )
         for configuration, judged in zip(read.best_by(score), with_best, strict=True)
     ]
 
 
-def gallery(read: Summary, *, command: str) -> list[GalleryEntry] | NotYet:
+def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
     """Return the best model of the best configuration of every latent size, with its pictures."""
     entries = []
     for configuration in read.best:
-        model = best_model(read, configuration, command=command)
+        model = best_model(read, configuration)
         pictures = pictures_of(read.study.trial_folder(model.slug))
         n_seeds = read.scores[read.objective][configuration.number].n
         entries.append(GalleryEntry(configuration, n_seeds, model, pictures))
@@ -159,7 +159,7 @@ def gallery(read: Summary, *, command: str) -> list[GalleryEntry] | NotYet:
 
 
 def _next_command(
-    read: Summary, configuration: ConfigurationEntry, beta: float | None, command: str
+    read: Summary, configuration: ConfigurationEntry, beta: float | None
 ) -> str | None:
     """Return the command that adds a β to a line, with the line's seeds and further axes."""
     if beta is None:
@@ -167,8 +167,7 @@ def _next_command(
     trials = read.trials_of(configuration)
     shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
     changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    grid = as_grid(read.study.manifest)
-    return extend(command, values={**shared, **changed, **grid})
+    return extend(read.study.manifest, {**shared, **changed})
 
 
 def _checkpoint(trial: Path) -> str:

@@ -16,11 +16,11 @@ class PaperClaims:
     of_latents: Sequence[PaperClaim]
 
 
-def paper_claims(read: Summary, *, scores: Sequence[str]) -> PaperClaims | None:
-    """Return the claims by every score; None where no trial has a score."""
-    if not scores:
+def paper_claims(read: Summary, *, scores: Sequence[str] | None = None) -> PaperClaims | None:
+    """Return the claims by these scores, by default all; None where no trial has a score."""
+    by_score = {score: _of_score(read, score) for score in scores or read.charted}
+    if not by_score:
         return None
-    by_score = {score: _of_score(read, score) for score in scores}
     return PaperClaims(by_score, _of_latents(read))
 
 

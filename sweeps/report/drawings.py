@@ -50,7 +50,9 @@ def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart
     }
     read = summarize(study)
     wanted = score or read.objective
-    known = [one for one in (*read.score_names, "recon") if _has(read, one)]
+    known = [
+        one for one in (*read.score_names, "recon") if any(level.n for level in read.scores[one])
+    ]
     if name not in drawn:
         raise ConfigError(f"{name}: no such chart; expected one of {', '.join(drawn)}")
     if wanted not in known:
@@ -82,27 +84,13 @@ def _save(chart: canvas.Chart, path: Path) -> Path:
     return path
 
 
-def _has(read: Summary, name: str) -> bool:
-    return any(score.n for score in read.scores[name])
-
-
-def charted(read: Summary) -> list[str]:
-    """Return the scores that have charts, the one shown first in front.
-
-    Of a single configuration only one has a chart. The objective is shown if any trial has
-    it: without factors it may be a score that cannot be computed.
-    """
-    names = [name for name in read.score_names if _has(read, name)]
-    return names if len(read.cells) > 1 else names[:1]
-
-
 def curves(read: Summary) -> list[Choice] | NotYet:
     """Draw the curve of every score over β and β_norm.
 
     Several facets stand side by side; scores of other representations are drawn small, for few
     choose them.
     """
-    if not charted(read):
+    if not read.charted:
         return NotYet("No trial is complete yet, so there is no curve to draw.")
     on = functools.cache(charts.CurveCanvas)
     return [
@@ -118,7 +106,7 @@ def curves(read: Summary) -> list[Choice] | NotYet:
                 for chart in [_curve(read, facet, score=score, x=x, size=size, on=on)]
             ],
         )
-        for i, score in enumerate(charted(read))
+        for i, score in enumerate(read.charted)
         for j, x in enumerate(AXES)
     ]
 
@@ -131,7 +119,7 @@ def _shapes(read: Summary, score: str) -> dict[str, ChartSize]:
 
 def heat_maps(read: Summary) -> list[Choice] | None:
     """Draw β × latent size as colours: every score, and the reconstruction to stand beside it."""
-    if len(read.cells) < 2 or not charted(read):
+    if len(read.configurations) < 2 or not read.charted:
         return None
     on = functools.cache(charts.HeatCanvas)
     return [
@@ -147,13 +135,13 @@ def heat_maps(read: Summary) -> list[Choice] | None:
                 for chart in [_heat(read, facet, score=name, on=on)]
             ],
         )
-        for i, name in enumerate([*charted(read), "recon"])
+        for i, name in enumerate([*read.charted, "recon"])
     ]
 
 
 def tradeoffs(read: Summary) -> list[Choice] | None:
     """Draw every score against the reconstruction."""
-    if len(read.cells) < 2 or not charted(read):
+    if len(read.configurations) < 2 or not read.charted:
         return None
     on = functools.cache(charts.TradeoffCanvas)
     return [
@@ -169,7 +157,7 @@ def tradeoffs(read: Summary) -> list[Choice] | None:
                 for chart in [_tradeoff(read, facet, score=score, on=on)]
             ],
         )
-        for i, score in enumerate(charted(read))
+        for i, score in enumerate(read.charted)
     ]
 
 
@@ -203,7 +191,7 @@ def curve_line(
     read: Summary, configurations: Sequence[ConfigurationEntry], *, label: str, score: str, x: str
 ) -> Trace:
     """Return the line of one latent size, with its single seeds and the untrained baseline."""
-    untrained = read.floor(configurations[0], score) if configurations else None
+    untrained = read.untrained_level(configurations[0], score) if configurations else None
     return Trace(
         label,
         [
@@ -224,7 +212,7 @@ def seen(read: Summary, facet: str, *scores: str) -> list[ConfigurationEntry]:
     """Return the facet's configurations that have these scores."""
     return [
         configuration
-        for configuration in read.cells
+        for configuration in read.configurations
         if configuration.facet == facet
         and all(read.scores[name][configuration.number].n for name in scores)
     ]
@@ -244,7 +232,11 @@ def _curve(
         for label, configurations in _by_latent_dim(seen(read, facet, score))
     ]
     ticks = sorted(
-        {getattr(configuration, x) for configuration in read.cells if configuration.facet == facet}
+        {
+            getattr(configuration, x)
+            for configuration in read.configurations
+            if configuration.facet == facet
+        }
     )
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
 
@@ -287,7 +279,7 @@ def _heat(
     score: str,
     on: Callable[..., charts.HeatCanvas] = charts.HeatCanvas,
 ) -> charts.HeatCanvas:
-    own = [configuration for configuration in read.cells if configuration.facet == facet]
+    own = [configuration for configuration in read.configurations if configuration.facet == facet]
     betas = sorted({configuration.beta for configuration in own})
     latent_dims = sorted({configuration.latent_dim for configuration in own})
     boxes = [

@@ -33,19 +33,19 @@ class Header:
     started: str
 
 
-def header(read: Summary, *, command: str) -> Header:
+def header(read: Summary) -> Header:
     """Describe a study as it stands."""
     study, counts = read.study, read.study.counts
     search = study.manifest.search
-    complete = Counter(trial.cell for trial in read.trials if trial.state == "complete")
+    complete = Counter(trial.configuration for trial in read.trials if trial.state == "complete")
     return Header(
-        command=command,
+        command=study.manifest.command,
         counts=counts,
         states=[name for name in STATES if counts[name]],
         missing=[name for name in ("running", "pending", "failed") if counts[name]],
         sampler=str(search["sampler"]["_target_"]).rpartition(".")[2] if search else "",
-        seeds_complete=[complete[configuration.number] for configuration in read.cells],
-        seeds_expected=[configuration.n_expected for configuration in read.cells],
+        seeds_complete=[complete[configuration.number] for configuration in read.configurations],
+        seeds_expected=[configuration.n_expected for configuration in read.configurations],
         wall_times_s=[t.wall_time_s for t in read.trials if math.isfinite(t.wall_time_s)],
         elapsed_s=_elapsed_s(study),
         started=_moment(study.manifest.created_at),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from sweeps.analysis.curve import write_curve
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.report.answer import best_answer, gallery, score_answers
 from sweeps.report.claims import paper_claims
-from sweeps.report.drawings import charted, curves, heat_maps, tradeoffs
+from sweeps.report.drawings import curves, heat_maps, tradeoffs
 from sweeps.report.header import header
 from sweeps.report.latents import latent_views
 from sweeps.report.tables import failures, trial_table
@@ -24,13 +25,6 @@ from sweeps.study.study import Study
 log = logging.getLogger(__name__)
 
 
-class Options(NamedTuple):
-    """What a page is made for: the command to type, and whether it holds every trial's pictures."""
-
-    command: str
-    embed_all: bool = False
-
-
 class Section(NamedTuple):
     """A part of the page, shown by the template `<name>.html`.
 
@@ -39,52 +33,33 @@ class Section(NamedTuple):
 
     name: str
     title: str
-    show: Callable[[Summary, Options], object]
+    show: Callable[[Summary], object]
 
 
 SECTIONS = (
-    Section("header", "The study", lambda read, options: header(read, command=options.command)),
-    Section(
-        "answer",
-        "The best configuration",
-        lambda read, options: best_answer(read, command=options.command),
-    ),
-    Section("curves", "Score against β", lambda read, _: curves(read)),
-    Section(
-        "verdicts",
-        "The best β of each latent size",
-        lambda read, options: score_answers(read, scores=charted(read), command=options.command),
-    ),
-    Section("heat-maps", "β × latent size", lambda read, _: heat_maps(read)),
-    Section("tradeoffs", "Reconstruction against disentanglement", lambda read, _: tradeoffs(read)),
-    Section("latents", "What the latents hold", lambda read, _: latent_views(read)),
-    Section(
-        "pictures",
-        "Pictures of the best models",
-        lambda read, options: gallery(read, command=options.command),
-    ),
-    Section(
-        "claims",
-        "What the paper claims, on this study",
-        lambda read, _: paper_claims(read, scores=charted(read)),
-    ),
-    Section("failures", "Failed trials", lambda read, _: failures(read)),
-    Section("trials", "All trials", lambda read, _: trial_table(read)),
-    Section(
-        "viewer",
-        "Pictures of every trial",
-        lambda read, options: viewer_data(read, embed_all=options.embed_all),
-    ),
+    Section("header", "The study", header),
+    Section("answer", "The best configuration", best_answer),
+    Section("curves", "Score against β", curves),
+    Section("verdicts", "The best β of each latent size", score_answers),
+    Section("heat-maps", "β × latent size", heat_maps),
+    Section("tradeoffs", "Reconstruction against disentanglement", tradeoffs),
+    Section("latents", "What the latents hold", latent_views),
+    Section("pictures", "Pictures of the best models", gallery),
+    Section("claims", "What the paper claims, on this study", paper_claims),
+    Section("failures", "Failed trials", failures),
+    Section("trials", "All trials", trial_table),
+    Section("viewer", "Pictures of every trial", viewer_data),
 )
 """The page from top to bottom; `viewer` is what its script knows."""
 
+EMBEDDED = Section("viewer", "Pictures of every trial", partial(viewer_data, embed_all=True))
 
-def write_report(study: Study, *, command: str | None = None, embed_all: bool = False) -> Path:
+
+def write_report(study: Study, *, embed_all: bool = False) -> Path:
     """Write `report/index.html` and `report/curve.csv` of a study, finished or not.
 
     Args:
         study: as it stands on disk.
-        command: what the reader types to run or continue the study; the manifest's by default.
         embed_all: put the pictures of every trial into the page, not only those of the best.
 
     Returns:
@@ -92,22 +67,22 @@ def write_report(study: Study, *, command: str | None = None, embed_all: bool = 
     """
     read = summarize(study)
     path = study.folder.page
-    page = render(read, command=command or study.manifest.command, embed_all=embed_all)
+    page = render(read, embed_all=embed_all)
     write_curve(study.folder.curve, read.curve)
     write_atomically(path, page)
     return path
 
 
-def render(read: Summary, *, command: str, embed_all: bool = False) -> str:
+def render(read: Summary, *, embed_all: bool = False) -> str:
     """Return the page as text; a section that fails is a note, and the others stand."""
-    options = Options(command, embed_all)
-    parts = {section.name: _part(section, read, options) for section in SECTIONS}
+    sections = (*SECTIONS[:-1], EMBEDDED) if embed_all else SECTIONS
+    parts = {section.name: _part(section, read) for section in sections}
     return template("page.html").render(title=read.study.name, parts=parts)
 
 
-def _part(section: Section, read: Summary, options: Options) -> Markup:
+def _part(section: Section, read: Summary) -> Markup:
     try:
-        return _shown(section, read, section.show(read, options))
+        return _shown(section, read, section.show(read))
     except Exception as error:  # whatever is wrong with one section, the others can be read
         log.exception("%s: the section %s could not be made", read.study.name, section.name)
         reason = f"{section.title}: could not be made ({type(error).__name__}: {error})"
@@ -127,9 +102,9 @@ def _shown(section: Section, read: Summary, view: object) -> Markup:
         study=read.study,
         folder=quoted(read.study.folder.root),
         objective=read.objective,
-        scores=charted(read),
+        scores=read.charted,
         so_far=read.in_progress,
-        untrained=bool(read.floors),
+        untrained=bool(read.untrained),
     )
     return Markup(text)  # the template has escaped it
 

@@ -54,7 +54,7 @@ def csv_address(read: Summary) -> str:
 
 
 def _numbers(read: Summary, trial: TrialEntry) -> dict[str, float]:
-    configuration = read.cells[trial.cell]
+    configuration = read.configurations[trial.configuration]
     return {
         **trial.values,
         "beta": configuration.beta,

@@ -30,7 +30,7 @@ class ViewerData:
 
 def viewer_data(read: Summary, *, embed_all: bool = False) -> ViewerData:
     """Return every configuration, and with `embed_all` the pictures of all trials."""
-    configurations = [_configuration(read, configuration) for configuration in read.cells]
+    configurations = [_configuration(read, configuration) for configuration in read.configurations]
     return ViewerData(configurations, _all_pictures(read) if embed_all else {})
 
 
@@ -57,7 +57,10 @@ def _configuration(read: Summary, configuration: ConfigurationEntry) -> Configur
 
 
 def _in_words(read: Summary, configuration: ConfigurationEntry, name: str) -> str:
-    score, untrained = read.scores[name][configuration.number], read.floor(configuration, name)
+    score, untrained = (
+        read.scores[name][configuration.number],
+        read.untrained_level(configuration, name),
+    )
     between = interval(score.low, score.high)
     text = f"{score_label(name)} {score_text(score.mean)} ({between}; {seeds(score.n, name)})"
     return text if untrained is None else f"{text}\nuntrained {score_text(untrained.mean)}"

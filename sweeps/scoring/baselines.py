@@ -126,13 +126,13 @@ def baselines(
     for latent_dim in latent_dims:
         name = untrained(latent_dim)
         tell(name)
-        floors = [
+        encoders = [
             untrained_scores(
                 images, latent_dim=latent_dim, protocol=protocol, seed=seed, only=("beta_vae",)
             )["beta_vae"]
             for seed in range(N_ENCODERS)
         ]
-        yield _over(name, floors, draws="encoders", protocol=protocol)
+        yield _over(name, encoders, draws="encoders", protocol=protocol)
 
 
 def untrained_scores(

@@ -1,8 +1,8 @@
-"""UDR of a study's trials, from the codes they have stored: how well the seeds of a cell agree.
+"""UDR of a study's trials, from the codes they have stored: how well seeds agree.
 
 It is a score like any other, but not a trial's own: a seed that comes later changes the others'.
 So it stands in `udr.json` of the study's folder, from where the table of trials takes it. `refresh`
-computes what is new or has changed, a fraction of a second a cell, and loads no torch.
+computes what is new or has changed, a fraction of a second a configuration, and loads no torch.
 """
 
 import json
@@ -28,11 +28,16 @@ Stamp = list[int]
 
 def refresh(study: Study) -> Study:
     """Bring `udr.json` up to date with the complete trials; return the study as it then stands."""
-    known = {_key(cell["codes"]): cell for cell in _known(study.folder.udr)}
-    cells = [known.get(_key(codes)) or _cell(study.folder, codes) for codes in _comparable(study)]
-    if {_key(cell["codes"]) for cell in cells} == set(known):
+    known = {
+        _key(configuration["codes"]): configuration for configuration in _known(study.folder.udr)
+    }
+    configurations = [
+        known.get(_key(codes)) or _configuration(study.folder, codes)
+        for codes in _comparable(study)
+    ]
+    if {_key(configuration["codes"]) for configuration in configurations} == set(known):
         return study
-    content = {"schema": SCHEMA, "cells": cells}
+    content = {"schema": SCHEMA, "cells": configurations}
     write_atomically(study.folder.udr, json.dumps(content, indent=1))
     return open_study(study.folder.root)
 
@@ -41,14 +46,18 @@ def stored(study: Study) -> Mapping[str, Mapping[str, float]]:
     """Return the UDR of the trials whose configuration has other seeds, by slug."""
     try:
         known = _known(study.folder.udr)
-        return {slug: scores for cell in known for slug, scores in cell["scores"].items()}
+        return {
+            slug: scores
+            for configuration in known
+            for slug, scores in configuration["scores"].items()
+        }
     except (KeyError, TypeError, AttributeError):
         return {}
 
 
 def _comparable(study: Study) -> list[dict[str, Stamp]]:
-    """The stored codes of every cell of which two or more seeds have some, by slug."""
-    cells: dict[object, dict[str, Stamp]] = {}
+    """The stored codes of every configuration of which two or more seeds have some, by slug."""
+    configurations: dict[object, dict[str, Stamp]] = {}
     for trial in study.trials:
         if study.states[trial.slug] != "complete":
             continue
@@ -56,26 +65,31 @@ def _comparable(study: Study) -> list[dict[str, Stamp]]:
             stat = study.folder.trial(trial.slug).codes.stat()
         except OSError:  # thrown away; the other seeds can be compared without
             continue
-        cells.setdefault(trial.cell, {})[trial.slug] = [stat.st_size, stat.st_mtime_ns]
-    return [codes for codes in cells.values() if len(codes) > 1]
+        configurations.setdefault(trial.configuration, {})[trial.slug] = [
+            stat.st_size,
+            stat.st_mtime_ns,
+        ]
+    return [codes for codes in configurations.values() if len(codes) > 1]
 
 
 def _known(path: Path) -> list[dict[str, Any]]:
-    """The cells that are on disk; none where the file is missing, damaged or of another schema."""
+    """What is on disk; nothing where the file is missing, damaged or of another schema."""
     try:
         content = json.loads(path.read_text("utf-8"))
-        cells: list[dict[str, Any]] = content["cells"] if content["schema"] == SCHEMA else []
+        configurations: list[dict[str, Any]] = (
+            content["cells"] if content["schema"] == SCHEMA else []
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return cells
+    return configurations
 
 
 def _key(codes: Mapping[str, Sequence[int]]) -> frozenset[tuple[str, tuple[int, ...]]]:
     return frozenset((slug, tuple(stamp)) for slug, stamp in codes.items())
 
 
-def _cell(folder: StudyFolder, codes: Mapping[str, Stamp]) -> dict[str, Any]:
-    """The cell as `udr.json` holds it: codes that cannot be read, or of other images, left out."""
+def _configuration(folder: StudyFolder, codes: Mapping[str, Stamp]) -> dict[str, Any]:
+    """One entry of `udr.json`: codes that cannot be read, or of other images, are left out."""
     rows: list[int] | None = None
     models: dict[str, Posteriors] = {}
     for slug in codes:

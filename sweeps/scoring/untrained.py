@@ -1,6 +1,6 @@
-"""The floor of a curve: what encoders score that were never trained, by latent size.
+"""The baseline of a curve: what encoders score that were never trained, by latent size.
 
-A study's floors are computed once, when its command ends, with its own networks, images and
+A study's baselines are computed once, when its command ends, with its own networks, images and
 protocol, and kept in `floors.json`, from which the report is drawn without torch. The scores are
 those of the protocol but for DCI, which would take minutes.
 """
@@ -46,7 +46,7 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Floor:
+class UntrainedBaseline:
     """The scores of the untrained encoders of one line, and what they were computed by."""
 
     place: Place
@@ -56,20 +56,20 @@ class Floor:
     scores: Mapping[str, Level]
 
 
-def read_floors(path: Path) -> dict[Place, Floor]:
-    """Read the floors of a study by line; none where there is no file or it cannot be read."""
+def read_untrained(path: Path) -> dict[Place, UntrainedBaseline]:
+    """Read the baselines of a study by line; none where there is no file or it cannot be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             return {}
-        floors = [_floor(record) for record in content["floors"]]
+        baselines = [_baseline(record) for record in content["floors"]]
     except UNREADABLE:
         return {}
-    return {floor.place: floor for floor in floors}
+    return {baseline.place: baseline for baseline in baselines}
 
 
-def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
-    """Compute what `floors.json` lacks, and write it; data without factors has no floor.
+def add_untrained(study: Study, *, tell: Callable[[str], object] = str) -> None:
+    """Compute what `floors.json` lacks, and write it; data without factors has no baseline.
 
     A study whose trials are no trainings, or of a single trial, is left alone. Needs torch.
 
@@ -80,7 +80,7 @@ def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
     if study.manifest.trial != TRAINING or len(study.trials) == 1:
         return
     wanted = dict(_wanted(study))
-    known = read_floors(study.folder.floors)
+    known = read_untrained(study.folder.untrained)
     kept = {
         place: known[place]
         for place, line in wanted.items()
@@ -89,12 +89,12 @@ def add_floors(study: Study, *, tell: Callable[[str], object] = str) -> None:
     missing = {place: line for place, line in wanted.items() if place not in kept}
     if missing:
         tell("scoring untrained encoders, the baseline of the curve")
-        write_floors(study.folder.floors, [*kept.values(), *_computed(missing)])
+        write_untrained(study.folder.untrained, [*kept.values(), *_computed(missing)])
 
 
-def write_floors(path: Path, floors: Sequence[Floor]) -> None:
+def write_untrained(path: Path, baselines: Sequence[UntrainedBaseline]) -> None:
     """Write `floors.json`, whole or not at all."""
-    records = [asdict(floor) | {"place": dict(floor.place)} for floor in floors]
+    records = [asdict(baseline) | {"place": dict(baseline.place)} for baseline in baselines]
     for record in records:
         levels: Mapping[str, Level] = record["scores"]
         record["scores"] = {name: level._asdict() for name, level in levels.items()}
@@ -146,8 +146,8 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
     return {name: _level([scores[name] for scores in found]) for name in found[0]}
 
 
-def _computed(missing: Mapping[Place, Config]) -> Iterator[Floor]:
-    """Compute each floor once: lines that differ by a learning rate only share theirs."""
+def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:
+    """Compute each baseline once: lines that differ by a learning rate only share theirs."""
     import torch
 
     scores: dict[tuple[object, ...], dict[str, Level]] = {}
@@ -156,14 +156,14 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[Floor]:
         same = (line.latent_dim, line.protocol, repr(line.model), repr(line.data))
         if same not in scores:
             scores[same] = untrained_scores(line, checks.prepare(line))
-        yield Floor(place, line.protocol, str(_lattice(line)), N_ENCODERS, scores[same])
+        yield UntrainedBaseline(place, line.protocol, str(_lattice(line)), N_ENCODERS, scores[same])
 
 
 def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
     """Yield every line of a study whose data has factors, with a configuration of it."""
     firsts = {place_of(trial): trial for trial in reversed(study.trials)}
     for place, trial in firsts.items():
-        line = config.parse(study.manifest.configuration(trial))
+        line = config.parse(study.manifest.config_of(trial))
         if _lattice(line) is not None:
             yield place, line
 
@@ -172,17 +172,17 @@ def _lattice(line: Config) -> str | None:
     return checks.derived_settings(line).lattice
 
 
-def _circumstances(floor: Floor) -> tuple[str, str]:
-    return floor.protocol, floor.lattice
+def _circumstances(baseline: UntrainedBaseline) -> tuple[str, str]:
+    return baseline.protocol, baseline.lattice
 
 
 def _level(values: Sequence[float]) -> Level:
     return Level(float(np.mean(values)), float(np.std(values, ddof=1)))
 
 
-def _floor(record: Mapping[str, Any]) -> Floor:
+def _baseline(record: Mapping[str, Any]) -> UntrainedBaseline:
     place = Trial.of(dict.fromkeys(("beta", "seed")) | record["place"])
     scores = {name: Level(**level) for name, level in record["scores"].items()}
-    return Floor(
+    return UntrainedBaseline(
         place_of(place), record["protocol"], record["lattice"], record["n_encoders"], scores
     )

@@ -1,9 +1,9 @@
-"""Pruning of whole cells: one of Optuna's pruners, given the means over the seeds of a cell.
+"""Pruning of whole configurations: one of Optuna's pruners, given means over seeds.
 
 Off by default: a curve needs its ends. The pruner gets an intermediate score whose definition does
 not contain β (MIG on a fixed sample), never the loss, whose scale grows with β: by it, the largest
-β would be pruned first. A cell is compared with the other β of its line, since the best β of each
-latent size is wanted.
+β would be pruned first. A configuration is compared with the other β of its line, since the best β
+of each latent size is wanted.
 """
 
 import math
@@ -18,13 +18,13 @@ from optuna.trial import TrialState, create_trial
 from sweeps.study.trials import Trial, Value
 
 PERCENTILES = {"percentile": 75.0, "median": 50.0}
-"""The percentage of the cells, the best, that is kept; the names are those of Optuna's pruners."""
+"""The percentage of the best that is kept; the names are those of Optuna's pruners."""
 
 MIN_SEEDS = 2
-"""Seeds of a cell that must have reached a step before it may be pruned there."""
+"""Seeds of a configuration that must have reached a step before it may be pruned there."""
 
 MIN_PEERS = 3
-"""Other cells that must have reached a step before a cell may be pruned there."""
+"""Other configurations that must have reached a step before a configuration may be pruned there."""
 
 Scores = Mapping[int, float]
 """Intermediate scores by step."""
@@ -38,24 +38,24 @@ def pruner_named(name: str, *, max_steps: int) -> BasePruner:
 
 
 def should_prune(trial: Trial, scores: Mapping[Trial, Scores], *, pruner: BasePruner) -> bool:
-    """Whether to prune the cell of a trial: it falls behind the other cells of its line.
+    """Whether to prune a trial's configuration: it falls behind the others of its line.
 
     Args:
         trial: whose score has just been added.
         scores: of every trial that has any.
         pruner: called once for each step that is reported.
     """
-    cells: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
+    configurations: dict[tuple[tuple[str, Value], ...], list[Scores]] = defaultdict(list)
     for other, found in scores.items():
         if _line(other) == _line(trial):
-            cells[other.cell].append(found)
-    own = means_by_step(cells.pop(trial.cell, []), min_seeds=MIN_SEEDS)
-    peers = [means_by_step(seeds) for seeds in cells.values()]
+            configurations[other.configuration].append(found)
+    own = means_by_step(configurations.pop(trial.configuration, []), min_seeds=MIN_SEEDS)
+    peers = [means_by_step(seeds) for seeds in configurations.values()]
     return falls_behind(own, peers, pruner=pruner)
 
 
 def _line(trial: Trial) -> tuple[tuple[str, Value], ...]:
-    return tuple(pair for pair in trial.cell if pair[0] != "beta")
+    return tuple(pair for pair in trial.configuration if pair[0] != "beta")
 
 
 def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, float]:
@@ -71,21 +71,21 @@ def means_by_step(seeds: Iterable[Scores], *, min_seeds: int = 1) -> dict[int, f
     return {step: fmean(at[step]) for step in sorted(at) if len(at[step]) >= min_seeds}
 
 
-def falls_behind(cell: Scores, peers: Sequence[Scores], *, pruner: BasePruner) -> bool:
-    """Ask the pruner about a cell, as an Optuna trial whose intermediate values are its means.
+def falls_behind(configuration: Scores, peers: Sequence[Scores], *, pruner: BasePruner) -> bool:
+    """Ask the pruner about a configuration, as an Optuna trial that reports its means.
 
     Args:
-        cell: its means by step; without any it is not pruned.
-        peers: those of the other cells of its line.
+        configuration: its means by step; without any it is not pruned.
+        peers: those of the other configurations of its line.
         pruner: called once for each step that is reported, with the latest.
     """
-    if not cell:
+    if not configuration:
         return False
     study = optuna.create_study(direction="maximize", pruner=pruner)
     for peer in peers:
-        if max(cell) in peer:
+        if max(configuration) in peer:
             study.add_trial(_trial(peer, TrialState.COMPLETE))
-    return bool(pruner.prune(study, _trial(cell, TrialState.PRUNED)))
+    return bool(pruner.prune(study, _trial(configuration, TrialState.PRUNED)))
 
 
 def _trial(scores: Scores, state: TrialState) -> optuna.trial.FrozenTrial:

@@ -1,8 +1,8 @@
-"""Optuna's samplers, asked for the next cell of a search.
+"""Optuna's samplers, asked for the next configuration of a search.
 
 A sampler is created for each trial, in a study in memory that holds all trials so far: so a search
 that was killed continues as if it had not been, and no worker waits for a batch. Samplers
-get options for noisy scores; repeats of a cell are Optuna trials with equal parameters.
+get options for noisy scores; repeats of a configuration are Optuna trials with equal parameters.
 """
 
 import importlib
@@ -32,7 +32,7 @@ SystemAttrs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """The trial to train next, and the system attributes if a sampler has drawn its cell."""
+    """The trial to train next, and its system attributes if a sampler has drawn it."""
 
     trial: Trial
     system_attrs: SystemAttrs

@@ -1,12 +1,12 @@
-"""A search: where it looks for the best cell, what it begins with, and what it trains next.
+"""A search for the best configuration: where it looks, begins, and what it trains next.
 
 A search is a study that extends itself. It begins as a coarse line: β over its whole range, by
 bisection, all else in the middle. From then on whoever asks for a trial gets
 
-1. another seed of the cell that leads, until the cell that leads has all of its seeds: the best
-   cell shall not be one that was lucky once;
-2. else the cell that a sampler draws, given all scores so far; if it was tried, the nearest cell
-   that was not.
+1. another seed of the configuration that leads, until the configuration that leads has all of its
+   seeds: the best configuration shall not be one that was lucky once;
+2. else the configuration that a sampler draws, given all scores so far; if it was tried, the
+   nearest configuration that was not.
 
 Nothing is drawn here; `sweeps.search.samplers` does that, with Optuna's samplers.
 """
@@ -37,7 +37,7 @@ SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "n_startup_trials": 1},
     "random": {"_target_": "optuna.samplers.RandomSampler"},
 }
-"""By name. A search begins with a coarse line, so samplers need not begin with random cells."""
+"""By name. A search begins with a coarse line, so samplers need no random start."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Search:
     """What is searched, by which sampler, for how long.
 
     Attributes:
-        space: of every key of a cell, β and latent size among them.
-        seeds: repeats of a cell, in the order they are trained.
+        space: of every key of a configuration, β and latent size among them.
+        seeds: repeats of a configuration, in the order they are trained.
         sampler: one of Optuna's: `_target_` and options.
         n_trials: trainings in all, over any number of commands.
     """
@@ -101,34 +101,36 @@ class Search:
 
         Args:
             tried: every trial so far, and how it has ended, None if it has not.
-            draw: returns the cell that a sampler has drawn.
+            draw: returns the configuration that a sampler has drawn.
         """
         leader = leading(tried)
         repeat = None if leader is None else self._repeat(dict(leader), tried)
         return repeat or self._first_near(draw(), tried) or self._any_repeat(tried)
 
-    def _trial(self, cell: Mapping[str, Value], seed: int) -> Trial:
-        return Trial.of({**cell, "seed": seed})
+    def _trial(self, configuration: Mapping[str, Value], seed: int) -> Trial:
+        return Trial.of({**configuration, "seed": seed})
 
     def _repeat(
-        self, cell: Mapping[str, Value], tried: Mapping[Trial, Ending | None]
+        self, configuration: Mapping[str, Value], tried: Mapping[Trial, Ending | None]
     ) -> Trial | None:
-        repeats = (self._trial(cell, seed) for seed in self.seeds)
+        repeats = (self._trial(configuration, seed) for seed in self.seeds)
         return next((trial for trial in repeats if trial not in tried), None)
 
     def _first_near(
         self, drawn: Mapping[str, Value], tried: Mapping[Trial, Ending | None]
     ) -> Trial | None:
-        """Return the first seed of the cell that was drawn, or of the nearest that is untried."""
-        cells = {trial.cell for trial in tried}
+        """Return the first seed of what was drawn, or of the nearest that is untried."""
+        configurations = {trial.configuration for trial in tried}
         trial = self._trial(drawn, self.seeds[0])
-        if trial.cell not in cells:
+        if trial.configuration not in configurations:
             return trial
-        others = (self._trial(cell, self.seeds[0]) for cell in self._cells())
-        untried = [other for other in others if other.cell not in cells]
+        others = (
+            self._trial(configuration, self.seeds[0]) for configuration in self._configurations()
+        )
+        untried = [other for other in others if other.configuration not in configurations]
         return min(untried, key=lambda other: self._distance(drawn, other.values), default=None)
 
-    def _cells(self) -> Iterator[dict[str, Value]]:
+    def _configurations(self) -> Iterator[dict[str, Value]]:
         for values in itertools.product(*(found.values for found in self.space.values())):
             yield dict(zip(self.space, values, strict=True))
 
@@ -136,7 +138,7 @@ class Search:
         return sum(found.distance(one[key], other[key]) for key, found in self.space.items())
 
     def _any_repeat(self, tried: Mapping[Trial, Ending | None]) -> Trial | None:
-        repeats = (self._repeat(dict(trial.cell), tried) for trial in tried)
+        repeats = (self._repeat(dict(trial.configuration), tried) for trial in tried)
         return next((trial for trial in repeats if trial is not None), None)
 
 

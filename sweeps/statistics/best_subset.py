@@ -12,22 +12,23 @@ from sweeps.statistics.intervals import CONFIDENCE, Bools, Floats
 def may_be_best(
     values: Floats, noise: Noise, *, able: Bools, confidence: float = CONFIDENCE
 ) -> Bools:
-    """Return the cells that cannot be told from the best: bool [..., C].
+    """Return the configurations that cannot be told from the best: bool [..., C].
 
-    Subset selection (Gupta, 1965): a cell stays unless some other is significantly higher, by
-    the many-to-one comparison. The best cell is among those left with at least this confidence,
-    the choice of the highest mean included. Only `able` [C] may be. Values are [..., C, S].
+    Subset selection (Gupta, 1965): a configuration stays unless some other is significantly higher,
+    by the many-to-one comparison. The best configuration is among those left with at least this
+    confidence, the choice of the highest mean included. Only `able` [C] may be. Values are [..., C,
+    S].
     """
-    p = [p_some_above(values, noise, cells=able, end=end) for end in range(len(able))]
+    p = [p_some_above(values, noise, configurations=able, end=end) for end in range(len(able))]
     return np.asarray(able & (np.stack(p, axis=-1) > 1 - confidence))
 
 
 def left_out_score(values: Floats) -> Floats:
     """Return what the chosen β scores on seeds that did not choose it: [..., C, S] -> [...].
 
-    The mean of the highest cell is optimistic, since noise helped to choose it. Each seed in turn
-    is left out (Stone, 1974): the others choose the cell, the seed left out scores it. Only seeds
-    that every cell has take part; NaN with fewer than two.
+    The mean of the highest configuration is optimistic, since noise helped to choose it. Each seed
+    in turn is left out (Stone, 1974): the others choose the configuration, the seed left out scores
+    it. Only seeds that every configuration has take part; NaN with fewer than two.
     """
     shared = np.isfinite(values).all(axis=tuple(range(values.ndim - 1)))
     common = values[..., shared]

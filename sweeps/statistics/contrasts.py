@@ -1,12 +1,12 @@
-"""Differences between the cells of one line, with seeds as blocks.
+"""Differences between the configurations of one line, with seeds as blocks.
 
-A seed gives every cell the same first weights and the same batches, so scores of one seed may lie
-high or low together. Model: y_cj = μ_c + b_j + e_cj for cell c and seed j. Two cells are compared
-over the seeds they share, which removes b_j, and the variance of e is pooled over cells, because
-three seeds cannot tell their own.
+A seed gives every configuration the same first weights and the same batches, so scores of one seed
+may lie high or low together. Model: y_cj = μ_c + b_j + e_cj for configuration c and seed j. Two
+configurations are compared over the seeds they share, which removes b_j, and the variance of e is
+pooled over configurations, because three seeds cannot tell their own.
 
-Shapes: C cells in order of β, S seeds; leading dimensions (...) are studies of equal layout, with
-the same values missing (NaN).
+Shapes: C configurations in order of β, S seeds; leading dimensions (...) are studies of equal
+layout, with the same values missing (NaN).
 """
 
 from functools import lru_cache
@@ -21,42 +21,42 @@ DRAWS = 100_000  # a p-value of .05 is then known to ±.0014
 
 
 class Noise(NamedTuple):
-    """Variance of e: pooled [...], with its degrees of freedom, and by cell alone [..., C]."""
+    """Variance of e: pooled [...], with its degrees of freedom, and of each β alone [..., C]."""
 
     variance: Floats
     df: int
-    by_cell: Floats
+    by_configuration: Floats
 
 
 class Differences(NamedTuple):
-    """Mean of every cell minus that of one cell, and the standard error, each [..., C]."""
+    """Mean of every configuration minus that of one, and the standard error, each [..., C]."""
 
     mean: Floats
     error: Floats
 
 
 def residual_noise(values: Floats, *, members: Bools) -> Noise:
-    """Return the variance left by the least-squares fit of y_cj = μ_c + b_j to the member cells.
+    """Return the variance left by the least-squares fit of y_cj = μ_c + b_j to the members.
 
-    s² = Σ r² / (N − rank), and for one cell Σ_j r_cj² / Σ_j q_cj with q the diagonal of the
-    residual projector; cells that are not members get the pooled value.
+    s² = Σ r² / (N − rank), and for one alone Σ_j r_cj² / Σ_j q_cj with q the diagonal of the
+    residual projector; configurations that are not members get the pooled value.
     """
     seen = _seen(values) & members[:, None]
-    cell, seed = np.nonzero(seen)
+    configuration, seed = np.nonzero(seen)
     projector = _residual_projector(seen.tobytes(), seen.shape)
     leverage = np.diag(projector)
     df = round(float(leverage.sum()))
-    squares = (values[..., cell, seed] @ projector) ** 2  # [..., N]
+    squares = (values[..., configuration, seed] @ projector) ** 2  # [..., N]
     variance = squares.sum(axis=-1) / max(df, 1)
-    one_cell = np.eye(seen.shape[0])[cell]  # [N, C]
-    weight = leverage @ one_cell
+    one_configuration = np.eye(seen.shape[0])[configuration]  # [N, C]
+    weight = leverage @ one_configuration
     known = weight > 1e-9
-    own = (squares @ one_cell) / np.where(known, weight, 1.0)
+    own = (squares @ one_configuration) / np.where(known, weight, 1.0)
     return Noise(variance, df, np.where(known, own, variance[..., None]))
 
 
 def differences(values: Floats, noise: Noise, *, end: int) -> Differences:
-    """Compare every cell with cell `end`: d_c = mean over shared seeds of (y_cj − y_end,j).
+    """Compare every configuration with `end`: d_c = mean over shared seeds of (y_cj − y_end,j).
 
     se_c² = (s² + max(s², s²_end)) / n_c. The end stands in every difference, so its own noise
     matters most; taking the larger variance keeps the error rate where noise grows along the line.
@@ -64,18 +64,18 @@ def differences(values: Floats, noise: Noise, *, end: int) -> Differences:
     shared = _shared(values, end).sum(axis=-1)
     gaps = np.where(_shared(values, end), values - values[..., end : end + 1, :], 0.0)
     count = np.where(shared > 0, shared, np.nan)
-    end_variance = np.maximum(noise.variance, noise.by_cell[..., end])
+    end_variance = np.maximum(noise.variance, noise.by_configuration[..., end])
     variance = (noise.variance + end_variance)[..., None] / count
     return Differences(gaps.sum(axis=-1) / count, np.sqrt(variance))
 
 
-def p_some_above(values: Floats, noise: Noise, *, cells: Bools, end: int) -> Floats:
-    """Return the p-value [...] of max_c μ_c ≤ μ_end, c among `cells`: small if some cell is higher.
+def p_some_above(values: Floats, noise: Noise, *, configurations: Bools, end: int) -> Floats:
+    """Return the p-value [...] of max_c μ_c ≤ μ_end: small if some configuration is higher.
 
     Many-to-one comparison (Dunnett, 1955): the largest t = d_c / se_c against the distribution
-    of the largest of as many correlated t, so that choosing the highest cell is paid for.
+    of the largest of as many correlated t, so that choosing the highest configuration is paid for.
     """
-    chosen = _comparable(values, cells, end)
+    chosen = _comparable(values, configurations, end)
     if noise.df < 1 or not chosen.any():
         return np.ones(values.shape[:-2])
     mean, error = differences(values, noise, end=end)
@@ -84,9 +84,11 @@ def p_some_above(values: Floats, noise: Noise, *, cells: Bools, end: int) -> Flo
     return np.asarray(1 - np.searchsorted(sample, t) / (len(sample) + 1))
 
 
-def critical_t(values: Floats, noise: Noise, *, cells: Bools, end: int, level: float) -> float:
-    """Return what the largest t exceeds with probability `level` if all cells are equal."""
-    chosen = _comparable(values, cells, end)
+def critical_t(
+    values: Floats, noise: Noise, *, configurations: Bools, end: int, level: float
+) -> float:
+    """Return what the largest t exceeds with probability `level` if all means are equal."""
+    chosen = _comparable(values, configurations, end)
     if noise.df < 1 or not chosen.any():
         return float("inf")
     sample = _largest_t(_correlation(values, chosen, end), noise.df)
@@ -94,7 +96,7 @@ def critical_t(values: Floats, noise: Noise, *, cells: Bools, end: int, level: f
 
 
 def upper_bounds(values: Floats, noise: Noise, *, end: int, level: float) -> Floats:
-    """Return, for each cell alone, a bound that μ_c − μ_end exceeds with probability `level`."""
+    """Return, for each alone, a bound that μ_c − μ_end exceeds with probability `level`."""
     mean, error = differences(values, noise, end=end)
     return mean + special.stdtrit(max(noise.df, 1), 1 - level) * error
 
@@ -105,9 +107,11 @@ def _residual_projector(seen: bytes, shape: tuple[int, int]) -> Floats:
 
     Every score of a study has the same layout, and 50 β with 10 seeds take a fifth of a second.
     """
-    cell, seed = np.nonzero(np.frombuffer(seen, dtype=np.bool_).reshape(shape))
-    design = np.concatenate([np.eye(shape[0])[cell], np.eye(shape[1])[seed]], axis=1)  # [N, C + S]
-    projector: Floats = np.eye(len(cell)) - design @ np.linalg.pinv(design)
+    configuration, seed = np.nonzero(np.frombuffer(seen, dtype=np.bool_).reshape(shape))
+    design = np.concatenate(
+        [np.eye(shape[0])[configuration], np.eye(shape[1])[seed]], axis=1
+    )  # [N, C + S]
+    projector: Floats = np.eye(len(configuration)) - design @ np.linalg.pinv(design)
     projector.flags.writeable = False
     return projector
 
@@ -122,9 +126,9 @@ def _shared(values: Floats, end: int) -> Bools:
     return np.asarray(seen & seen[end])
 
 
-def _comparable(values: Floats, cells: Bools, end: int) -> Bools:
-    others = np.arange(len(cells)) != end
-    return np.asarray(cells & others & _shared(values, end).any(axis=-1))
+def _comparable(values: Floats, configurations: Bools, end: int) -> Bools:
+    others = np.arange(len(configurations)) != end
+    return np.asarray(configurations & others & _shared(values, end).any(axis=-1))
 
 
 def _correlation(values: Floats, chosen: Bools, end: int) -> tuple[tuple[float, ...], ...]:

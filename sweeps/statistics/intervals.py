@@ -25,13 +25,13 @@ class MeanIntervals(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Variance of a single seed about its cell's mean, and its degrees of freedom, each [...]."""
+    """Variance of a single seed about its mean, and its degrees of freedom, each [...]."""
 
     variance: Floats
     df: Floats
 
 
-def cell_means(values: Floats) -> Floats:
+def configuration_means(values: Floats) -> Floats:
     """Return the mean over the seeds that are there: [..., C, S] -> [..., C], NaN for none."""
     seen = np.isfinite(values)
     count = seen.sum(axis=-1)
@@ -40,18 +40,18 @@ def cell_means(values: Floats) -> Floats:
 
 
 def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENCE) -> MeanIntervals:
-    """Return mean ± t·s/√n for every cell, with s² pooled over the cells of the line.
+    """Return mean ± t·s/√n for every configuration, with s² pooled over the line.
 
-    A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 %
-    instead of 95 %. Collapsed cells score chance and hardly vary, so they are pooled apart, or
+    A few seeds cannot tell their own variance: a percentile bootstrap of three covers 69 % instead
+    of 95 %. Collapsed configurations score chance and hardly vary, so they are pooled apart, or
     they would narrow the intervals of all others.
 
     Args:
         values: scores [..., C, S], NaN where missing.
         collapsed: bool [C].
-        confidence: probability that an interval holds the mean of its cell.
+        confidence: probability that an interval holds the mean of its configuration.
     """
-    means = cell_means(values)
+    means = configuration_means(values)
     margins = np.full(means.shape, np.nan)
     for pool in (~collapsed, collapsed):
         members = values[..., pool, :]
@@ -64,20 +64,20 @@ def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENC
 
 
 def pooled_spread(values: Floats) -> Spread:
-    """Return the variance within cells, pooled: s² = Σ(y−ȳ_cell)² / Σ(n_cell − 1).
+    """Return the variance within configurations, pooled: s² = Σ(y−ȳ_c)² / Σ(n_c − 1).
 
-    The cells share their seeds, so their deviations need not be independent. Satterthwaite's
-    (1946) degrees of freedom account for it, with the sum of squares SS split into what the cells
-    of a seed have in common and the rest: df = SS² / (SS_seed²/df_seed + SS_rest²/df_rest).
-    Values are [..., C, S]; the split is exact where no seed is missing.
+    The configurations share their seeds, so their deviations need not be independent.
+    Satterthwaite's (1946) degrees of freedom account for it, with the sum of squares SS split into
+    what the configurations of a seed have in common and the rest: df = SS² / (SS_seed²/df_seed +
+    SS_rest²/df_rest). Values are [..., C, S]; the split is exact where no seed is missing.
     """
     seen = np.isfinite(values)
-    deviations = np.where(seen, values - cell_means(values)[..., None], 0.0)
+    deviations = np.where(seen, values - configuration_means(values)[..., None], 0.0)
     ss = (deviations**2).sum(axis=(-2, -1))
     df = np.maximum(seen.sum(axis=-1) - 1, 0).sum(axis=-1).astype(np.float64)
-    cells = seen.sum(axis=-2)
-    ss_seed = (deviations.sum(axis=-2) ** 2 / np.maximum(cells, 1)).sum(axis=-1)
-    df_seed = np.minimum(np.maximum((cells > 0).sum(axis=-1) - 1, 0), df)
+    configurations = seen.sum(axis=-2)
+    ss_seed = (deviations.sum(axis=-2) ** 2 / np.maximum(configurations, 1)).sum(axis=-1)
+    df_seed = np.minimum(np.maximum((configurations > 0).sum(axis=-1) - 1, 0), df)
     ss_rest, df_rest = np.maximum(ss - ss_seed, 0.0), df - df_seed
     share = ss_seed**2 / np.maximum(df_seed, 1) + ss_rest**2 / np.maximum(df_rest, 1)
     effective = np.divide(ss**2, share, out=np.array(df), where=share > 0)

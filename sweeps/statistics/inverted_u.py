@@ -1,11 +1,12 @@
 """Is the line an inverted U? The evidence, and the verdict by it.
 
-The score must rise from the smallest β to some cell between, and fall from some cell between to
-the largest β at which the latent layer has not collapsed. Each is tested at 5 %, the choice of the
-cell between included; "yes" needs both (intersection-union test: Berger, 1982), so that it is
-wrong in at most 5 % of studies whose true line is flat, only rises, only falls, or has a dip.
+The score must rise from the smallest β to some configuration between, and fall from some
+configuration between to the largest β at which the latent layer has not collapsed. Each is tested
+at 5 %, the choice of the configuration between included; "yes" needs both (intersection-union test:
+Berger, 1982), so that it is wrong in at most 5 % of studies whose true line is flat, only rises,
+only falls, or has a dip.
 
-Shapes: C complete cells in order of β, S seeds; leading dimensions (...) are studies.
+Shapes: C complete configurations in order of β, S seeds; leading dimensions (...) are studies.
 """
 
 from enum import StrEnum
@@ -23,11 +24,11 @@ from sweeps.statistics.contrasts import (
     residual_noise,
     upper_bounds,
 )
-from sweeps.statistics.intervals import Bools, Floats, cell_means
+from sweeps.statistics.intervals import Bools, Floats, configuration_means
 
 LEVEL = 0.05
 POWER = 0.8
-CEILING = 0.97  # a quarter of the cells above it: the score no longer tells them apart
+CEILING = 0.97  # a quarter of the configurations above it: the score no longer tells them apart
 CROWDED = 0.25
 
 
@@ -44,9 +45,9 @@ class Verdict(StrEnum):
 class Evidence(NamedTuple):
     """What the seeds say of a line, each [...].
 
-    `p_rise`, `p_fall`: some cell between is above the smallest, the largest uncollapsed β.
-    `p_collapse`: some uncollapsed cell is above the collapsed cell of largest β.
-    `no_bump`: no cell between is higher than both ends by the scatter of one seed or more.
+    `p_rise`, `p_fall`: some configuration between is above the smallest, the largest uncollapsed β.
+    `p_collapse`: some uncollapsed configuration is above the collapsed configuration of largest β.
+    `no_bump`: no configuration between is higher than both ends by the scatter of one seed or more.
     """
 
     p_rise: Floats
@@ -56,9 +57,9 @@ class Evidence(NamedTuple):
     saturated: Bools
 
 
-def is_crowded(cells: Floats) -> Bools:
-    """Return whether more than a quarter of the cells [..., C] lie above .97: [...]."""
-    return np.asarray((cells > CEILING).mean(axis=-1) > CROWDED)
+def is_crowded(configurations: Floats) -> Bools:
+    """Return whether more than a quarter of the configurations [..., C] lie above .97: [...]."""
+    return np.asarray((configurations > CEILING).mean(axis=-1) > CROWDED)
 
 
 def evidence(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Evidence:
@@ -71,13 +72,13 @@ def evidence(values: Floats, collapsed: Bools, *, noise: Noise | None = None) ->
     quiet = np.flatnonzero(collapsed)
     nothing = np.ones(values.shape[:-2])
     return Evidence(
-        p_rise=p_some_above(values, noise, cells=between, end=first),
-        p_fall=p_some_above(values, noise, cells=between, end=last),
-        p_collapse=p_some_above(values, noise, cells=~collapsed, end=int(quiet[-1]))
+        p_rise=p_some_above(values, noise, configurations=between, end=first),
+        p_fall=p_some_above(values, noise, configurations=between, end=last),
+        p_collapse=p_some_above(values, noise, configurations=~collapsed, end=int(quiet[-1]))
         if len(quiet)
         else nothing,
         no_bump=_no_bump(values, noise, collapsed),
-        saturated=is_crowded(cell_means(values)),
+        saturated=is_crowded(configuration_means(values)),
     )
 
 
@@ -96,7 +97,7 @@ def verdicts(seen: Evidence) -> NDArray[np.str_]:
 
 
 def seeds_to_settle(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Floats:
-    """Return the seeds a cell [...] at which about 80 % of such studies have a verdict.
+    """Return the seeds a configuration [...] at which about 80 % of such studies have a verdict.
 
     With h the observed height of the bump over the higher end, s the scatter of one seed, t the
     critical value and z the normal quantile of the power, "yes" takes n = 2 s² (t + z)² / h² and
@@ -113,7 +114,7 @@ def seeds_to_settle(values: Floats, collapsed: Bools, *, noise: Noise | None = N
     h = np.nan_to_num(np.minimum(*gaps)).max(axis=-1)  # unknown without a shared seed: nothing
     s = np.sqrt(noise.variance)
     z = stats.norm.ppf(POWER)
-    t_yes = critical_t(values, noise, cells=between, end=last, level=LEVEL)
+    t_yes = critical_t(values, noise, configurations=between, end=last, level=LEVEL)
     t_no = stats.t.ppf(1 - LEVEL / 2, noise.df)
     smallest = 1e-6 * s + 1e-12  # a bump below it would take for ever
     yes = 2 * (s * (t_yes + z) / np.maximum(h, smallest)) ** 2
@@ -122,17 +123,21 @@ def seeds_to_settle(values: Floats, collapsed: Bools, *, noise: Noise | None = N
 
 
 def parts(collapsed: Bools) -> tuple[int, int, Bools]:
-    """Return the first and last uncollapsed cell, and the cells between: bool [C]."""
-    open_cells = np.flatnonzero(~collapsed)
-    first, last = (int(open_cells[0]), int(open_cells[-1])) if len(open_cells) else (0, 0)
+    """Return the first and last that have not collapsed, and those between: bool [C]."""
+    open_configurations = np.flatnonzero(~collapsed)
+    first, last = (
+        (int(open_configurations[0]), int(open_configurations[-1]))
+        if len(open_configurations)
+        else (0, 0)
+    )
     index = np.arange(len(collapsed))
     return first, last, np.asarray(~collapsed & (index > first) & (index < last))
 
 
 def _no_bump(values: Floats, noise: Noise, collapsed: Bools) -> Bools:
-    """Return whether every cell between is below first or last + one seed's scatter: [...].
+    """Return whether all between are below first or last + a standard deviation of a seed: [...].
 
-    For each cell the smaller of its two upper bounds counts, each at half the level.
+    For each configuration the smaller of its two upper bounds counts, each at half the level.
     """
     first, last, between = parts(collapsed)
     if noise.df < 1 or not between.any():

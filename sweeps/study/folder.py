@@ -76,13 +76,13 @@ class StudyFolder:
         return self.root / "trials.csv"
 
     @property
-    def floors(self) -> Path:
+    def untrained(self) -> Path:
         """What untrained encoders score."""
         return self.root / "floors.json"
 
     @property
     def udr(self) -> Path:
-        """How well the seeds of each cell agree; `sweeps.scoring.udr` keeps it."""
+        """How well the seeds of each configuration agree; `sweeps.scoring.udr` keeps it."""
         return self.root / "udr.json"
 
     @property

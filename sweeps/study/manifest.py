@@ -4,7 +4,8 @@ import copy
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ STEPS = "trainer.max_steps"
 RUN_TRIAL = "bvae.train.run_trial"
 """Dotted name of the function that runs a trial, unless a study names another."""
 
-TRIALS_KEY = "points"
-"""What the file calls the trials, since the first version."""
+NAMES = {"trials": "points", "compositions": "configurations"}
+"""What the file calls these fields, since the first version."""
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
@@ -36,13 +37,14 @@ class Manifest:
         axes: swept keys beside β, latent size and seed; `groups` are those that are config groups.
         base: the flat configuration all trials share, as far as it can change numbers; what
             depends on a swept key is there as it was typed, as in `${beta}`.
-        configurations: what was composed for each choice among the swept groups, likewise.
+        compositions: what was composed for each choice among the swept groups, likewise.
+        arguments: what was typed after `bvae`, without the password of a database.
         code_version: hash of the sources that can change numbers; `sources` has one for each file.
         accepted: hashes of other sources that `accept_sources=true` has continued with.
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
             worker may die without progress.
-        pruner: ends the worst cells early; None lets every trial end.
+        pruner: ends the worst configurations early; None lets every trial end.
         storage: URL of the database with the attempts, without password; None: `study.journal`.
         search: what `sweeps.search.search` has written; it adds trials as they are found.
     """
@@ -53,7 +55,7 @@ class Manifest:
     groups: list[str]
     trials: list[dict[str, Any]]
     base: dict[str, Any]
-    configurations: dict[str, dict[str, Any]]
+    compositions: dict[str, dict[str, Any]]
     objective: str
     protocol: str
     lattice: str | None
@@ -61,7 +63,7 @@ class Manifest:
     model: str
     image_size: int
     threads: int
-    command: str
+    arguments: list[str]
     created_at: str
     code_version: str
     sources: dict[str, str] = field(default_factory=dict)
@@ -78,10 +80,10 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write the manifest atomically."""
         content = dataclasses.asdict(self)
-        written = {TRIALS_KEY if key == "trials" else key: value for key, value in content.items()}
+        written = {NAMES.get(key, key): value for key, value in content.items()}
         write_atomically(path, json.dumps(written, indent=1, ensure_ascii=False))
 
-    def configuration(self, trial: Trial) -> dict[str, Any]:
+    def config_of(self, trial: Trial) -> dict[str, Any]:
         """Return the composed configuration of a trial: swept values set, then all resolved.
 
         Raises:
@@ -90,7 +92,12 @@ class Manifest:
         values = trial.values
         choice = combination({group: values[group] for group in self.groups})
         keys = {key: value for key, value in values.items() if key not in self.groups}
-        return resolved(self.configurations[choice], keys)
+        return resolved(self.compositions[choice], keys)
+
+    @property
+    def command(self) -> str:
+        """The command that made the study, as it is pasted into a POSIX shell."""
+        return command_line(self.arguments)
 
     @property
     def n_factors(self) -> int | None:
@@ -106,7 +113,7 @@ class Manifest:
     @property
     def tracker(self) -> dict[str, Any]:
         """How the study is tracked: as its first trial."""
-        settings: dict[str, Any] = self.configuration(Trial.of(self.trials[0]))["tracker"]
+        settings: dict[str, Any] = self.config_of(Trial.of(self.trials[0]))["tracker"]
         return settings
 
     @property
@@ -141,7 +148,10 @@ class Manifest:
                 raise ConfigError(
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
-            content["trials"] = content.pop(TRIALS_KEY, None)
+            if "command" in content:  # as text, until its words were kept
+                content["arguments"] = _words_after_program(content["command"])
+            for name, written in NAMES.items():
+                content[name] = content.pop(written, None)
             if content.get(
                 "sources"
             ):  # which were all of `bvae/`, until those that count were told
@@ -161,6 +171,24 @@ class Manifest:
                 f"{path}: not a manifest this version can read ({error}); put back the file as it "
                 "was written, or give the study another name with study=…"
             ) from None
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return the command with these arguments, quoted for a POSIX shell.
+
+    >>> print(command_line(["-m", "beta=choice(1, 4)"]))
+    bvae -m 'beta=choice(1, 4)'
+    """
+    return shlex.join(["bvae", *arguments])
+
+
+def _words_after_program(command: str) -> list[str]:
+    """Return what was typed after `bvae` or `python -m bvae`."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote without its partner: a person wrote it down
+        words = command.split()
+    return words[words.index("bvae") + 1 :] if "bvae" in words else words[1:]
 
 
 def is_unresolved(value: object) -> bool:

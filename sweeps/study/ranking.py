@@ -58,16 +58,18 @@ def ranked(
     """
     endings: dict[Configuration, list[Ending]] = defaultdict(list)
     for trial, ending in ended:
-        endings[trial.cell].append(ending)
-    return [_ranked(cell, found, n_seeds) for cell, found in endings.items()]
+        endings[trial.configuration].append(ending)
+    return [_ranked(configuration, found, n_seeds) for configuration, found in endings.items()]
 
 
-def _ranked(cell: Configuration, endings: Sequence[Ending], n_seeds: int) -> Ranked[Configuration]:
-    values = dict(cell)
+def _ranked(
+    configuration: Configuration, endings: Sequence[Ending], n_seeds: int
+) -> Ranked[Configuration]:
+    values = dict(configuration)
     scores = [one.score for one in endings if one.score is not None]
     active = [one.active_latents for one in endings if one.active_latents is not None]
     return Ranked(
-        key=cell,
+        key=configuration,
         beta=float(str(values["beta"])),
         latent_dim=float(str(values["latent_dim"])),
         mean=fmean(scores) if scores else 0.0,

@@ -1,4 +1,4 @@
-"""Trials of a study: a cell of the grid with a seed, its readable name, and the order to run in."""
+"""Trials of a study: a configuration with a seed, its readable name, and the order to run in."""
 
 import functools
 import hashlib
@@ -90,7 +90,7 @@ class Trial:
         return dict(self.coordinates)
 
     @property
-    def cell(self) -> tuple[tuple[str, Value], ...]:
+    def configuration(self) -> tuple[tuple[str, Value], ...]:
         """All coordinates but the seed."""
         return tuple(pair for pair in self.coordinates if pair[0] != "seed")
 
@@ -118,12 +118,12 @@ Configuration = tuple[tuple[str, Value], ...]
 """All coordinates of a trial but the seed."""
 
 
-def cells_of(trials: Iterable[Trial]) -> dict[Configuration, list[str]]:
-    """Return the slugs of the trials of every cell."""
-    cells: dict[Configuration, list[str]] = defaultdict(list)
+def configurations_of(trials: Iterable[Trial]) -> dict[Configuration, list[str]]:
+    """Return the slugs of the trials of every configuration."""
+    configurations: dict[Configuration, list[str]] = defaultdict(list)
     for trial in trials:
-        cells[trial.cell].append(trial.slug)
-    return dict(cells)
+        configurations[trial.configuration].append(trial.slug)
+    return dict(configurations)
 
 
 def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Trial], list[str]]:

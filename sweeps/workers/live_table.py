@@ -80,12 +80,12 @@ def line(snapshot: Snapshot) -> str:
         f"ETA {clock(snapshot.eta_s)}",
     ]
     if snapshot.best is not None:
-        parts.append(f"best so far {snapshot.best.cell} ({snapshot.best.mean:.3f})")
+        parts.append(f"best so far {snapshot.best.configuration} ({snapshot.best.mean:.3f})")
     return " · ".join(parts)
 
 
 def panel(snapshot: Snapshot) -> Group:
-    """Draw a study: a bar, a line of counts, a row per worker, the best cell so far."""
+    """Draw a study: a bar, a line of counts, a row per worker, the best configuration so far."""
     counts = snapshot.counts
     done = counts["expected"] - counts["running"] - counts["pending"]
     head = Table.grid(padding=(0, 2))
@@ -102,7 +102,7 @@ def panel(snapshot: Snapshot) -> Group:
         parts.append(
             Text.assemble(
                 ("best so far  ", "dim"),
-                (best.cell, "bold"),
+                (best.configuration, "bold"),
                 f"  {snapshot.objective} {best.mean:.3f} over {best.seeds} seed(s)",
             )
         )

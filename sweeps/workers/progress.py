@@ -1,4 +1,4 @@
-"""How far a running study is: counts, what each worker trains, time left, the best cell so far."""
+"""How far a running study is: counts, what each worker trains, time left, the best so far."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from sweeps.study.trials import Configuration, text
 
 @dataclass(frozen=True)
 class BestConfiguration:
-    """The cell with the best mean of the objective so far."""
+    """The configuration with the best mean of the objective so far."""
 
-    cell: str
+    configuration: str
     mean: float
     seeds: int
 
@@ -154,7 +154,7 @@ class Progress:
         found = best(ranked(ended, n_seeds=self._study.repeats))
         if found is None:
             return None
-        n_seeds = sum(trial.cell == found.key for trial, _ in ended)
+        n_seeds = sum(trial.configuration == found.key for trial, _ in ended)
         return BestConfiguration(_name(found.key), found.mean, n_seeds)
 
     def _failures(self) -> Iterator[str]:
@@ -163,8 +163,8 @@ class Progress:
                 yield f"{slug}: {result.cause}"
 
 
-def _name(cell: Configuration) -> str:
-    return " ".join(f"{key}={text(value)}" for key, value in cell)
+def _name(configuration: Configuration) -> str:
+    return " ".join(f"{key}={text(value)}" for key, value in configuration)
 
 
 def _kind(cause: str) -> str:

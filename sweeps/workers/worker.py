@@ -220,7 +220,7 @@ class Worker:
     def _assignment(self, lease: Lease) -> Assignment:
         manifest = self._queue.study.manifest
         return Assignment(
-            config=config.parse(manifest.configuration(lease.trial)),
+            config=config.parse(manifest.config_of(lease.trial)),
             folder=self._folder.trial(lease.trial.slug),
             point=lease.trial.values,
             attempt=lease.attempt_number,

@@ -18,12 +18,12 @@ def line_of(
     axes: tuple[tuple[str, Any], ...] = (),
     n_collapsed: int = 0,
 ) -> Line:
-    """A line of complete cells with these scores [C, S], at β = 1, 2, 4 … of 1,000 input values.
+    """A complete line with these scores [C, S], at β = 1, 2, 4 … of 1,000 input values.
 
-    The last cells have collapsed.
+    The last configurations have collapsed.
     """
-    cells, seeds = values.shape
-    grid = 2.0 ** np.arange(cells) if betas is None else np.array(betas[:cells])
+    configurations, seeds = values.shape
+    grid = 2.0 ** np.arange(configurations) if betas is None else np.array(betas[:configurations])
     return Line(
         axes=axes,
         latent_dim=latent_dim,
@@ -32,9 +32,9 @@ def line_of(
         beta_norms=grid * latent_dim / 1000,
         seeds=tuple(range(seeds)),
         values=values,
-        complete=np.ones(cells, dtype=np.bool_),
-        n_failed=np.zeros(cells, dtype=np.int64),
-        n_pruned=np.zeros(cells, dtype=np.int64),
-        active_latents=np.array([5.0] * (cells - n_collapsed) + [0.0] * n_collapsed),
-        protocols=("p",) * cells,
+        complete=np.ones(configurations, dtype=np.bool_),
+        n_failed=np.zeros(configurations, dtype=np.int64),
+        n_pruned=np.zeros(configurations, dtype=np.int64),
+        active_latents=np.array([5.0] * (configurations - n_collapsed) + [0.0] * n_collapsed),
+        protocols=("p",) * configurations,
     )

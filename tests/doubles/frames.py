@@ -50,11 +50,11 @@ def end(frame: pd.DataFrame, state: str, **trial: object) -> pd.DataFrame:
     return changed
 
 
-def best_cells(
+def best_configurations(
     frame: pd.DataFrame, *, score: str, axes: Sequence[str] = ()
 ) -> best.BestConfigurations:
     """The best configurations of a table."""
-    return best.best_cells(Curves(frame, axes).lines(score))
+    return best.best_configurations(Curves(frame, axes).lines(score))
 
 
 def judge_all(

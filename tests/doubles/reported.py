@@ -19,7 +19,7 @@ IMAGE_SIZE = 1024
 MANIFEST: dict[str, Any] = {
     "study_id": "study-1",
     "base": {},
-    "configurations": {},
+    "compositions": {},
     "groups": [],
     "objective": "mig",
     "protocol": "locatello2019",
@@ -28,7 +28,7 @@ MANIFEST: dict[str, Any] = {
     "model": "mlp",
     "image_size": IMAGE_SIZE,
     "threads": 1,
-    "command": "bvae -m experiment=quick",
+    "arguments": ["-m", "experiment=quick"],
     "created_at": "2026-11-24T04:00:00+00:00",
     "code_version": "4f1c2a9b",
     "versions": {"bvae-sweeps": "0.1.0", "torch": "2.13.0"},

@@ -88,7 +88,7 @@ def command(root: Path, asked: Manifest, max_minutes: float | None = None) -> No
     """
     folder, display = StudyFolder(root), Display(Console(file=io.StringIO()))
     settings = Settings(n_workers=1, max_minutes=max_minutes)
-    config = parse(asked.configurations[""])
+    config = parse(asked.compositions[""])
     with running(folder), mock.patch.object(page, "render", return_value="<html>"):
         study = begin(Plan(folder, asked, (config,), (), ()), display)
         code = Orchestrator(study, launch=launcher(root), settings=settings, display=display).run()

@@ -90,6 +90,7 @@ def planned(
     monkeypatch.chdir(tmp_path)
 
     def planned(*arguments: str, **options: Any) -> Plan:
+        options.setdefault("command", ["-m", *arguments])
         return plan([*arguments, "tracker=none"], params={}, compose=composed, **options)
 
     return planned

@@ -47,7 +47,7 @@ def test_what_the_api_has_not_is_no_attribute() -> None:
 
 
 def test_curve_is_the_table_that_the_report_keeps(study: LoadedStudy) -> None:
-    """A row for every cell and score, with the contract's columns first."""
+    """A row for every configuration and score, with the contract's columns first."""
     found = study.curve()
 
     write_curve(study.folder.report / "curve.csv", found)

@@ -37,7 +37,7 @@ def test_forty_kills(tmp_path: Path) -> None:
         tmp_path / "tested",
         listed,
         trial="tests.doubles.fakes.stepping",
-        configurations=of_steps(60),
+        compositions=of_steps(60),
     )
     command = Command(study.folder.root, n_workers=4)
     first: dict[str, int] = {}
@@ -62,7 +62,7 @@ def test_a_search_is_killed_too(tmp_path: Path) -> None:
         tmp_path / "tested",
         n_trials=40,
         trial="tests.doubles.fakes.stepping",
-        configurations=of_steps(90),
+        compositions=of_steps(90),
     )
     command = Command(study.folder.root, n_workers=3)
     for _ in command.kills(8, every_s=0.8):
@@ -88,9 +88,7 @@ def test_the_curve_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     curves = []
     for kills, steps in ((0, 1), (10, 100)):
         root = tmp_path / str(kills) / "tested"
-        make_study(
-            root, listed, trial="tests.doubles.fakes.stepping", configurations=of_steps(steps)
-        )
+        make_study(root, listed, trial="tests.doubles.fakes.stepping", compositions=of_steps(steps))
         command = Command(root, n_workers=2)
         for _ in command.kills(kills, every_s=0.8):
             pass

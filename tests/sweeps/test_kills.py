@@ -147,7 +147,7 @@ def kill_the_orchestrator(
         if max_minutes
         else ("tests.doubles.fakes.failing_once", 1)
     )
-    asked = manifest(trials(seed=[0]), trial=trial, configurations=of_steps(steps))
+    asked = manifest(trials(seed=[0]), trial=trial, compositions=of_steps(steps))
     code = end(start(killed_orchestrator, root, asked, number, log, only, max_minutes))
 
     assert Exit.COMPLETE == end(start(command, root, asked)), log.read_text()

@@ -138,7 +138,7 @@ def test_a_worker_joins_a_running_study(shell: Shell) -> None:
 def test_the_budget_is_spent(tmp_path: Path) -> None:
     """Code 3; nobody is left, and the running trials are saved."""
     study = make_study(
-        tmp_path / "tested", trial="tests.doubles.fakes.stepping", configurations=of_steps(6000)
+        tmp_path / "tested", trial="tests.doubles.fakes.stepping", compositions=of_steps(6000)
     )
 
     assert Exit.LEFT == end(start(orchestrate, study.folder.root, 2, 2 / 60))

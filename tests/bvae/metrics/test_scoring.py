@@ -39,7 +39,7 @@ def five() -> Ints:
     return np.indices((3, 2, 4, 5, 3)).reshape(5, -1).T
 
 
-class TestCeilingsAndFloors:
+class TestCeilingsAndChance:
     @pytest.mark.parametrize("protocol", PROTOCOLS)
     def test_perfect_code(self, factors: Ints, identity: Floats, protocol: str) -> None:
         """A perfect code has every score at its ceiling."""
@@ -57,11 +57,11 @@ class TestCeilingsAndFloors:
     def test_constant_code(self, factors: Ints) -> None:
         """A constant code has every score at chance or 0, up to the frequencies of classes."""
         scores = score_table(np.full((480, 2), 0.1), factors, protocol=ALL).scores
-        floors = {"beta_vae": 0.25, "explicitness": 0.5}
-        floors["dci_informativeness"] = scores["dci_informativeness"].chance
+        levels = {"beta_vae": 0.25, "explicitness": 0.5}
+        levels["dci_informativeness"] = scores["dci_informativeness"].chance
 
         assert {name: s.value for name, s in scores.items()} == (
-            dict.fromkeys(SCORE_NAMES, 0.0) | floors
+            dict.fromkeys(SCORE_NAMES, 0.0) | levels
         )
 
     def test_codes_in_between_are_in_between(self, factors: Ints, entangled: Floats) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sweeps.analysis.best import best_range, next_beta
 from sweeps.analysis.curve import Line, curve
 from tests.doubles.curve_lines import line_of
-from tests.doubles.frames import best_cells, end, study
+from tests.doubles.frames import best_configurations, end, study
 
 # Shapes: C configurations, S seeds.
 
@@ -26,7 +26,7 @@ def line(means: Sequence[float], *, n_collapsed: int = 0, sd: float = 0.01, seed
 
 
 def incomplete(of: Line, *, keep: list[int]) -> Line:
-    """The line with these cells alone complete."""
+    """The line with these configurations alone complete."""
     return replace(of, complete=np.isin(np.arange(len(of.betas)), keep))
 
 
@@ -56,13 +56,13 @@ class TestBestRange:
         found = best_range(line([0.1, 0.2, 0.5, 0.2, 0.1], seeds=1))
         assert (found.low, found.high, found.open_low, found.open_high) == (0.5, 8, True, True)
 
-    def test_does_not_hold_a_collapsed_cell(self) -> None:
+    def test_does_not_hold_a_collapsed_configuration(self) -> None:
         """High without active latents, it is neither best nor does it rule the others out."""
         found = best_range(line([0.1, 0.2, 0.5, 0.2, 0.9], n_collapsed=1))
         assert (found.low, found.high, found.open_high) == (2, 2, False)
 
     def test_is_open_at_the_border_of_all_with_a_score(self) -> None:
-        """Cells that a search has not completed bound the grid too."""
+        """Configurations that a search has not completed bound the grid too."""
         found = best_range(incomplete(line([0.1, 0.2, 0.5, 0.3, 0.1]), keep=[2, 3]))
         assert (found.low, found.high, found.open_low, found.open_high) == (2, 2, False, False)
 
@@ -84,7 +84,9 @@ class TestNextBeta:
             pytest.param([0.1, 0.2, 0.5, 0.3, 0.0], 1, None, id="inside, collapse further on"),
             pytest.param([0.5, 0.0], 1, 0.71, id="first, before collapse"),
             pytest.param([0.5], 0, 1.0, id="the only one"),
-            pytest.param([0.1, 0.2, 0.5, 0.3, 0.9], 1, None, id="a collapsed cell is not best"),
+            pytest.param(
+                [0.1, 0.2, 0.5, 0.3, 0.9], 1, None, id="a collapsed configuration is not best"
+            ),
             pytest.param([0.1, 0.5], 2, None, id="all collapsed"),
         ],
     )
@@ -95,7 +97,7 @@ class TestNextBeta:
         assert next_beta(line(means, n_collapsed=n_collapsed)) == expected
 
     def test_border_is_that_of_all_with_a_score(self) -> None:
-        """A search completes few cells: a best one amid others has no border to go beyond."""
+        """A search completes few configurations: a best amid others has no border to go beyond."""
         found = replace(line([0.1, 0.2, 0.5, 0.3, 0.1]), betas=np.array([0.5, 1, 2, 5, 9]))
         assert next_beta(incomplete(found, keep=[2])) is None
         assert next_beta(incomplete(found.keep(np.arange(5) < 3), keep=[2])) == 4.0
@@ -107,9 +109,9 @@ class TestNextBeta:
         assert next_beta(collapsed) is None
 
 
-class TestBestCells:
+class TestBestConfigurations:
     def top(self) -> pd.DataFrame:
-        """A study whose best cells are β=4 at 5 latents and, above it, β=16 at 10."""
+        """A study whose best configurations are β=4 at 5 latents and, above it, β=16 at 10."""
         frame = study()
         for latent_dim, beta, score in ((5, 4.0, 0.5), (10, 16.0, 0.6)):
             hit = (frame["latent_dim"] == latent_dim) & (frame["beta"] == beta)
@@ -117,9 +119,11 @@ class TestBestCells:
         return frame
 
     def test_are_the_highest_means_of_each_latent_size_and_of_all(self) -> None:
-        """Every latent size has a best cell with its interval; the best of them is the best."""
-        found = best_cells(self.top(), score="mig")
-        assert [(cell.latent_dim, cell.beta) for cell in found.by_line] == [(5, 4.0), (10, 16.0)]
+        """Every latent size has a best with its interval; the best of them is the best."""
+        found = best_configurations(self.top(), score="mig")
+        assert [
+            (configuration.latent_dim, configuration.beta) for configuration in found.by_line
+        ] == [(5, 4.0), (10, 16.0)]
         assert found.overall == found.by_line[1]
         assert found.overall.mean == pytest.approx(0.6)
         assert found.overall.beta_norm == 16.0 * 10 / 1024
@@ -130,51 +134,53 @@ class TestBestCells:
 
     @pytest.mark.parametrize("state", ["failed", "pruned", "running", "pending", "complete"])
     def test_are_complete(self, state: str) -> None:
-        """A cell that lacks the score of one seed, for whatever reason, is not called best."""
-        found = best_cells(end(self.top(), state, beta=16.0, latent_dim=10, seed=1), score="mig")
+        """What lacks the score of one seed, for whatever reason, is not called best."""
+        found = best_configurations(
+            end(self.top(), state, beta=16.0, latent_dim=10, seed=1), score="mig"
+        )
         assert found.by_line[1].beta != 16.0
         assert found.overall == found.by_line[0]
 
     def test_have_all_their_repeats(self) -> None:
-        """In a search, which gives a cell its seeds one by one, a single lucky one does not win."""
+        """In a search, which adds seeds one by one, a single lucky one does not win."""
         frame = self.top()
         lucky = (frame["beta"] == 16.0) & (frame["latent_dim"] == 10) & (frame["seed"] > 0)
-        found = best_cells(frame[~lucky].assign(repeats=3), score="mig")
+        found = best_configurations(frame[~lucky].assign(repeats=3), score="mig")
 
         assert found.overall == found.by_line[0]
-        assert best_cells(frame[~lucky], score="mig").overall.n == 1
+        assert best_configurations(frame[~lucky], score="mig").overall.n == 1
 
     def test_have_not_collapsed(self) -> None:
         """A score may be high where nothing is encoded; where all have collapsed one is best."""
         frame = self.top()
         frame.loc[(frame["beta"] == 16.0) & (frame["latent_dim"] == 10), "active_latents"] = 1
-        found = best_cells(frame, score="mig")
+        found = best_configurations(frame, score="mig")
         assert found.by_line[1].beta != 16.0
         assert found.overall == found.by_line[0]
 
         frame.loc[frame["latent_dim"] == 10, "active_latents"] = 1
-        found = best_cells(frame, score="mig")
+        found = best_configurations(frame, score="mig")
         assert (found.by_line[1].beta, found.by_line[1].collapsed) == (16.0, True)
         assert found.overall == found.by_line[0]
 
     def test_are_found_for_each_value_of_an_axis(self) -> None:
-        """Every facet has its own best cells."""
-        found = best_cells(study(models=("mlp", "conv")), score="mig", axes=("model",))
-        assert [dict(cell.axes)["model"] for cell in found.by_line] == [
+        """Every facet has its own best configurations."""
+        found = best_configurations(study(models=("mlp", "conv")), score="mig", axes=("model",))
+        assert [dict(configuration.axes)["model"] for configuration in found.by_line] == [
             "conv",
             "conv",
             "mlp",
             "mlp",
         ]
 
-    def test_take_the_smaller_beta_of_equal_cells(self) -> None:
+    def test_take_the_smaller_beta_of_equal_configurations(self) -> None:
         """A tie is broken the same way every time."""
-        found = best_cells(study().assign(mig=0.5), score="mig")
-        assert [cell.beta for cell in found.by_line] == [0.25, 0.25]
+        found = best_configurations(study().assign(mig=0.5), score="mig")
+        assert [configuration.beta for configuration in found.by_line] == [0.25, 0.25]
         assert found.overall.latent_dim == 5
 
-    def test_are_absent_without_a_complete_cell(self) -> None:
-        """A study that has just begun has no best cell."""
-        found = best_cells(end(study(), "pending", seed=2), score="mig")
+    def test_are_absent_without_a_complete_configuration(self) -> None:
+        """A study that has just begun has no best configuration."""
+        found = best_configurations(end(study(), "pending", seed=2), score="mig")
         assert found.by_line == ()
         assert found.overall is None

@@ -45,24 +45,24 @@ def test_images_and_change_of_the_loss_are_said(
         for trial, change, seen in zip(trials, changes, (64000, 64000, 128000, 64000), strict=True)
     }
     results[trials[2].slug] |= {"state": "failed", "attempt": 3, "scores": {}}
-    found = budget(summarize(make_study(trials, results=results)), command="bvae -m beta=1,4")
+    found = budget(summarize(make_study(trials, results=results)))
     assert found.images == "64,000"
     assert found.change == "-0.4 % (median), -3.0 % (largest)"
 
 
 def test_older_results_know_no_change(make_study: Any) -> None:
     """Then nothing is said of it, and nothing is called unsettled."""
-    found = budget(summarize(make_study()), command="bvae -m")
+    found = budget(summarize(make_study()))
     assert (found.change, found.falling) == ("–", "")
 
 
 @pytest.mark.parametrize(("change", "falling"), [(-0.02, "2.0 %"), (-0.009, ""), (0.02, "")])
-def test_best_cell_that_still_learns_is_the_best_at_this_budget(
+def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
     make_trained: Any, change: float, falling: str
 ) -> None:
     """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
     study = make_trained("quick", 1000, 16, loss_change=change)
-    found = budget(summarize(study), command="bvae -m experiment=quick beta=1,4,16,64")
+    found = budget(summarize(study))
     page = write_report(study).read_text("utf-8")
     assert found.falling == falling
     assert ("best β at this budget" in page) == bool(falling)
@@ -79,7 +79,7 @@ def test_nothing_to_compare_has_no_command(make_study: Any, trials_of: Any) -> N
         trials_of(betas=(4,), latent_dims=(5,), seeds=(0,)), base={"trainer.max_steps": 10}
     )
     for study in (one, make_study(folder="b")):
-        assert budget(summarize(study), command="bvae -m").command == ""
+        assert budget(summarize(study)).command == ""
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sweeps.analysis.curve import (
 )
 from tests.doubles.frames import end, study
 
-# Shapes: C cells, S seeds, T synthetic studies.
+# Shapes: C configurations, S seeds, T synthetic studies.
 
 
 class TestTable:
@@ -26,8 +26,8 @@ class TestTable:
         ]
         assert list(curve(study(), score_names=("mig",)).columns) == list(COLUMNS)
 
-    def test_has_one_row_for_every_cell_and_score(self) -> None:
-        """Each cell appears once per score, with the plain mean over its seeds."""
+    def test_has_one_row_for_every_configuration_and_score(self) -> None:
+        """Each configuration appears once per score, with the plain mean over its seeds."""
         frame = study()
         table = curve(frame, score_names=("mig", "beta_vae"))
         melted = frame.melt(["latent_dim", "beta"], ["mig", "beta_vae"], "score")
@@ -83,8 +83,8 @@ class TestTable:
         assert (row["n"], row["n_failed"], row["n_pruned"]) == (1, 1, 1)
         assert row["mean"] == alive["mig"]
 
-    def test_has_a_row_without_numbers_for_a_cell_that_has_not_begun(self) -> None:
-        """A pending cell is in the table, empty."""
+    def test_has_a_row_without_numbers_for_a_configuration_that_has_not_begun(self) -> None:
+        """A pending configuration is in the table, empty."""
         table = curve(end(study(), "pending", beta=4.0), score_names=("mig",))
         rows = table[table["beta"] == 4.0]
         assert (rows["n"] == 0).all()
@@ -101,7 +101,7 @@ class TestTable:
         assert list(table.columns) == list(COLUMNS)
         assert len(table) == 0
 
-    def test_shows_every_protocol_of_a_cell(self) -> None:
+    def test_shows_every_protocol_of_a_configuration(self) -> None:
         """Seeds scored under two protocols are seen in the table, not hidden."""
         frame = study()
         frame.loc[frame["seed"] == 2, "protocol"] = "higgins2017"
@@ -111,13 +111,13 @@ class TestTable:
 
 class TestIntervalsOfTheCurve:
     def test_are_unknown_with_one_seed(self) -> None:
-        """A single seed a cell has a mean but no interval."""
+        """A single seed a configuration has a mean but no interval."""
         table = curve(study(seeds=(0,)), score_names=("mig",))
         assert table["mean"].notna().all()
         assert table[["low", "high"]].isna().all(axis=None)
 
-    def test_of_a_single_seed_lean_on_the_other_cells(self) -> None:
-        """A cell with one seed gets the pooled variance, and √3 times the width of the others."""
+    def test_of_a_single_seed_lean_on_the_other_configurations(self) -> None:
+        """One seed gets the pooled variance, and √3 times the width of the others."""
         frame = end(study(latent_dims=(5,)), "pending", beta=4.0, seed=1)
         frame = end(frame, "pending", beta=4.0, seed=2)
         width = curve(frame, score_names=("mig",)).eval("high - low").to_numpy()
@@ -135,8 +135,8 @@ class TestLine:
         (line,) = lines(frame, score_names=("mig",))
         assert line.collapsed.tolist() == [False, True, False]
 
-    def test_finished_keeps_complete_cells_in_every_field(self) -> None:
-        """Dropping a cell drops it from every array alike."""
+    def test_finished_keeps_complete_configurations_in_every_field(self) -> None:
+        """Dropping a configuration drops it from every array alike."""
         frame = end(study(latent_dims=(5,)), "failed", beta=4.0, seed=1)
         (line,) = lines(frame, score_names=("mig",))
         done = line.finished()

@@ -18,7 +18,7 @@ from sweeps.analysis.paper_claims import (
 from tests.doubles.curve_lines import line_of
 from tests.doubles.frames import check_claims
 
-# Shapes: C cells, S seeds.
+# Shapes: C configurations, S seeds.
 
 Means = Sequence[float] | np.ndarray
 
@@ -46,7 +46,7 @@ def line(
 
 
 def peak(at: int, **options: Any) -> Line:
-    """A line of seven cells whose best is cell `at`."""
+    """A line of seven configurations whose best is configuration `at`."""
     return line(0.3 - 0.05 * np.abs(np.arange(7) - at), **options)
 
 
@@ -76,7 +76,7 @@ class TestLargerLayersWantLargerBeta:
         assert found.answer == "contradicted"
 
     def test_takes_every_best_beta_anywhere_in_its_range(self) -> None:
-        """A flat top of cells 2 and 3 against a clear cell 4: slope between 1/2 and 1."""
+        """A flat top of the second and third against a clear fourth: slope between 1/2 and 1."""
         flat = line((0.0, 0.1, 0.3, 0.3, 0.1, 0.0, 0.0), latent_dim=5)
         found = larger_layers_want_larger_beta([flat, peak(4, latent_dim=20)])
         assert (found.low, found.high) == pytest.approx((0.5, 1.0))
@@ -131,7 +131,7 @@ class TestLargerLayersWantLargerBeta:
         assert found.answer == "not testable"
         assert found.text.endswith("has 0")
 
-    def test_leaves_out_a_latent_size_without_complete_cells(self) -> None:
+    def test_leaves_out_a_latent_size_without_complete_configurations(self) -> None:
         """A line that has just begun has no best β."""
         empty = peak(2).keep(np.zeros(7, dtype=np.bool_))
         found = larger_layers_want_larger_beta([empty, peak(2, latent_dim=20)])
@@ -150,7 +150,7 @@ class TestLargerLayersWantLargerBeta:
 
 class TestReconstructionCostsScore:
     def test_is_supported_where_the_best_reconstruction_scores_low(self) -> None:
-        """The score lost is the best mean less that of the cell of lowest error."""
+        """The score lost is the best mean less that of the configuration of lowest error."""
         scores = line(RISE)
         found = reconstruction_costs_score(scores, line(ERRORS, sd=0.1))
         means = scores.values.mean(axis=1)
@@ -162,11 +162,11 @@ class TestReconstructionCostsScore:
         )
 
     def test_is_not_supported_where_the_best_reconstruction_scores_best(self) -> None:
-        """Nothing is lost if the best-reconstructing cell is the best."""
+        """Nothing is lost if the best-reconstructing configuration is the best."""
         found = reconstruction_costs_score(line(RISE[::-1][1:]), line(ERRORS[:6], sd=0.1))
         assert (found.answer, found.estimate, found.low) == ("not supported", 0.0, 0.0)
 
-    def test_leaves_collapsed_cells_out(self) -> None:
+    def test_leaves_collapsed_configurations_out(self) -> None:
         """A score that is high without active latents is not what one could have had."""
         found = reconstruction_costs_score(
             line((*RISE[:6], 0.9), n_collapsed=1), line(ERRORS, sd=0.1)
@@ -186,10 +186,10 @@ class TestReconstructionCostsScore:
     @pytest.mark.parametrize(
         "scores",
         [line(RISE, seeds=1), line(RISE, n_collapsed=7), line(RISE).keep(np.zeros(7, dtype=bool))],
-        ids=["one seed", "all collapsed", "no complete cell"],
+        ids=["one seed", "all collapsed", "no complete configuration"],
     )
     def test_takes_noise_to_go_by(self, scores: Line) -> None:
-        """Without two seeds and two uncollapsed cells there is no interval."""
+        """Without two seeds and two uncollapsed configurations there is no interval."""
         errors = line(ERRORS, seeds=scores.values.shape[1]).keep(np.arange(7) < len(scores.betas))
         found = reconstruction_costs_score(scores, errors)
         assert found.answer == "not testable"
@@ -206,13 +206,13 @@ class TestReconstructionRanksBackwards:
         )
 
     def test_is_contradicted_where_good_reconstruction_scores_high(self) -> None:
-        """If score falls as the error rises, up to a lone best cell, the claim is wrong."""
+        """If score falls as the error rises, up to a lone best, the claim is wrong."""
         means = (0.30, 0.25, 0.2, 0.15, 0.1, 0.4, 0.0)
         found = reconstruction_ranks_backwards(line(means), line(ERRORS, sd=0.1))
         assert (found.answer, found.estimate) == ("contradicted", 1.0)
 
     def test_is_spearmans_correlation(self) -> None:
-        """The same as scipy's, over the cells before the best."""
+        """The same as scipy's, over the configurations before the best."""
         means = (0.2, 0.1, 0.25, 0.05, 0.15, 0.4, 0.0)
         scores, errors = line(means), line(ERRORS, sd=30)
         found = reconstruction_ranks_backwards(scores, errors)
@@ -223,10 +223,10 @@ class TestReconstructionRanksBackwards:
         assert found.low <= found.estimate <= found.high
 
     def test_is_rarely_supported_on_a_flat_curve(self) -> None:
-        """The best cell was chosen for its score, which must not make the claim true.
+        """The best configuration was chosen for its score, which must not make the claim true.
 
         At most 5 % of 200 flat studies, with 2.3 standard errors of margin; counting the best
-        cell would make it 8 %.
+        configuration would make it 8 %.
         """
         errors = line(ERRORS, sd=0.1)
         answers = [
@@ -244,10 +244,10 @@ class TestReconstructionRanksBackwards:
             (line(RISE, seeds=1), "has 5 and 1"),
             (line(RISE).keep(np.zeros(7, dtype=bool)), "has 0 and 3"),
         ],
-        ids=["three below the best", "one seed", "no complete cell"],
+        ids=["three below the best", "one seed", "no complete configuration"],
     )
-    def test_takes_four_cells_and_two_seeds(self, scores: Line, has: str) -> None:
-        """Fewer cells have no order worth the name; the best is not counted."""
+    def test_takes_four_configurations_and_two_seeds(self, scores: Line, has: str) -> None:
+        """Fewer configurations have no order worth the name; the best is not counted."""
         errors = line(ERRORS, seeds=scores.values.shape[1])
         found = reconstruction_ranks_backwards(
             scores, errors.keep(np.arange(7) < len(scores.betas))
@@ -257,9 +257,9 @@ class TestReconstructionRanksBackwards:
 
 
 def test_noise_of_means_has_the_covariance_of_the_means() -> None:
-    """Variance within cells over the number of seeds, score and error of a seed kept together.
+    """Variance within over the number of seeds, score and error of a seed kept together.
 
-    2,000 draws of 40 cells know a variance to ±.5 %.
+    2,000 draws of 40 configurations know a variance to ±.5 %.
     """
     rng = np.random.default_rng(0)
     score = rng.normal(size=(40, 3))
@@ -303,9 +303,7 @@ class TestInformativeLatentsCarryTheKl:
         low, high = stats.t.interval(0.95, 5, gap.mean(), stats.sem(gap))
         assert found.answer == "supported"
         assert (found.estimate, found.low, found.high) == pytest.approx((gap.mean(), low, high))
-        assert found.text.endswith(
-            "nats, in the 6 of the best cells' 6 trainings that have both kinds"
-        )
+        assert found.text.endswith("nats, in 6 of the 6 best models that have both kinds")
 
     def test_is_not_supported_where_the_others_have_some_too(self) -> None:
         """More KL alone is not the claim: the others must be close to none."""
@@ -324,9 +322,7 @@ class TestInformativeLatentsCarryTheKl:
         """If all latents are alike there is nothing to compare."""
         (found,) = informative_latents_carry_the_kl(latents(3, 0.01, n_informative=n_informative))
         assert found.answer == "not testable"
-        assert (
-            found.text == "takes two trainings of the best cells with both kinds of latents, has 0"
-        )
+        assert found.text == "takes two best models with both kinds of latents, has 0"
 
     def test_keeps_axes_apart(self) -> None:
         """Each value of an axis has its own answer."""
@@ -396,8 +392,8 @@ class TestCheckClaims:
         found = check_claims(frame, score="mig", n_factors=15)
         assert found[0].answer == "not testable"
 
-    def test_leaves_out_cells_without_reconstruction(self) -> None:
-        """Score and reconstruction are compared on cells that have both."""
+    def test_leaves_out_configurations_without_reconstruction(self) -> None:
+        """Score and reconstruction are compared on configurations that have both."""
         frame = self.frame().query("model == 'mlp'").copy()
         frame.loc[(frame["beta"] == 1.0) & (frame["seed"] == 0), "recon"] = np.nan
         found = check_claims(frame, score="mig")

@@ -7,7 +7,7 @@ from tests.doubles.frames import flags
 
 
 def frame(**columns: Sequence[float | None] | pd.Series) -> pd.DataFrame:
-    """Two cells of two seeds, all complete."""
+    """Two configurations of two seeds, all complete."""
     return pd.DataFrame(
         {
             "beta": [1.0, 1.0, 4.0, 4.0],
@@ -23,8 +23,8 @@ def frame(**columns: Sequence[float | None] | pd.Series) -> pd.DataFrame:
     )
 
 
-def test_a_cell_where_samples_score_lower() -> None:
-    """The cell, both values and their difference are given; the other cell is not mentioned."""
+def test_a_configuration_where_samples_score_lower() -> None:
+    """The configuration, both values and their difference are given; no other is mentioned."""
     (flag,) = flags(frame(mig_sampled=[0.2, 0.3, 0.3, 0.4]), score_names=["mig"])
 
     assert (5, 4.0, "mig", "mig_sampled") == (flag.latent_dim, flag.beta, flag.score, flag.other)
@@ -48,13 +48,13 @@ def test_both_readings_are_looked_at_once() -> None:
 
 
 def test_only_seeds_with_both_values_are_compared() -> None:
-    """A seed whose sampled score is missing does not shift the cell's mean."""
+    """A seed whose sampled score is missing does not shift the configuration's mean."""
     table = frame(mig=[0.2, 0.6, 0.4, 0.5], mig_sampled=[0.2, None, 0.4, 0.5])
     assert () == flags(table, score_names=["mig"])
 
 
 def test_seeds_are_averaged_before_they_are_compared() -> None:
-    """Differences of opposite sign cancel: a cell is a trial of the curve."""
+    """Differences of opposite sign cancel: a configuration is a trial of the curve."""
     assert () == flags(frame(mig_sampled=[0.3, 0.2, 0.5, 0.4]), score_names=["mig"])
 
 
@@ -63,8 +63,8 @@ def test_no_other_reading() -> None:
     assert () == flags(frame(), score_names=["mig"])
 
 
-def test_further_axes_part_cells() -> None:
-    """A cell of one model says nothing of the other's."""
+def test_further_axes_part_configurations() -> None:
+    """A configuration of one model says nothing of the other's."""
     table = frame(mig_sampled=[0.3, 0.4, 0.5, 0.6])
     table = table.assign(model=["mlp", "conv", "mlp", "conv"])
     found = flags(table, score_names=["mig"], axes=["model"])

@@ -10,47 +10,56 @@ from sweeps.analysis import curve, table
 from sweeps.analysis.summary import facet_name, summarize
 from sweeps.analysis.table import LOSSES
 from sweeps.report.page import write_report
-from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.scoring.untrained import Level, UntrainedBaseline, write_untrained
 from sweeps.statistics import inverted_u
 
 
-def test_cells_and_trials_carry_the_same_numbers(make_study: Any) -> None:
-    """Every trial trials at the cell with its own β and latent size, every cell at its trials."""
+def test_configurations_and_trials_carry_the_same_numbers(make_study: Any) -> None:
+    """Every trial points at its configuration, every configuration at its trials."""
     read = summarize(make_study())
-    assert [cell.number for cell in read.cells] == list(range(6))
+    assert [configuration.number for configuration in read.configurations] == list(range(6))
     for trial in read.trials:
-        cell = read.cells[trial.cell]
-        assert f"beta={cell.beta:g},latent_dim={cell.latent_dim}" in trial.slug
-        assert trial in read.trials_of(cell)
+        configuration = read.configurations[trial.configuration]
+        assert f"beta={configuration.beta:g},latent_dim={configuration.latent_dim}" in trial.slug
+        assert trial in read.trials_of(configuration)
 
 
 def test_scores_are_those_of_the_trials(make_study: Any) -> None:
-    """A cell's mean is the mean over its trials; losses are there beside the scores."""
+    """A configuration's mean is the mean over its trials; losses are there beside the scores."""
     read = summarize(make_study())
 
-    assert len(read.cells) > 1
+    assert len(read.configurations) > 1
     for name in ("mig", "beta_vae", "recon"):
-        for cell in read.cells:
-            own = [trial.values[name] for trial in read.trials_of(cell)]
-            assert read.scores[name][cell.number].mean == pytest.approx(sum(own) / len(own))
+        for configuration in read.configurations:
+            own = [trial.values[name] for trial in read.trials_of(configuration)]
+            assert read.scores[name][configuration.number].mean == pytest.approx(
+                sum(own) / len(own)
+            )
 
 
-def test_collapsed_cells_are_known(make_study: Any) -> None:
+def test_collapsed_configurations_are_known(make_study: Any) -> None:
     """At β = 64 no latent of the synthetic study is active."""
     read = summarize(make_study())
-    assert {cell.beta for cell in read.cells if cell.collapsed} == {64.0}
+    assert {
+        configuration.beta for configuration in read.configurations if configuration.collapsed
+    } == {64.0}
 
 
 def test_best_has_the_highest_mean(make_study: Any) -> None:
-    """One best cell for each latent size, and the best of these."""
+    """One best configuration for each latent size, and the best of these."""
     read = summarize(make_study())
-    assert [(cell.latent_dim, cell.beta) for cell in read.best] == [(5, 4.0), (10, 4.0)]
-    means = {cell: read.scores["mig"][cell.number].mean for cell in read.best}
-    assert read.overall == max(means, key=lambda cell: means[cell])
+    assert [(configuration.latent_dim, configuration.beta) for configuration in read.best] == [
+        (5, 4.0),
+        (10, 4.0),
+    ]
+    means = {
+        configuration: read.scores["mig"][configuration.number].mean for configuration in read.best
+    }
+    assert read.overall == max(means, key=lambda configuration: means[configuration])
 
 
 def test_unfinished_study_has_a_best_so_far(make_study: Any, trials_of: Any) -> None:
-    """While trainings are to come, cells compete with the seeds they have."""
+    """While trainings are to come, configurations compete with the seeds they have."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     read = summarize(make_study(trials, results={trials[-1].slug: None, trials[-2].slug: None}))
     assert read.in_progress
@@ -58,10 +67,10 @@ def test_unfinished_study_has_a_best_so_far(make_study: Any, trials_of: Any) -> 
     assert read.overall.beta == 4.0
 
 
-def test_failed_seed_keeps_a_cell_from_being_best(
+def test_failed_seed_keeps_a_configuration_from_being_best(
     make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
-    """Once all is over, a cell with a failed seed cannot win."""
+    """Once all is over, a configuration with a failed seed cannot win."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     failed = next(trial for trial in trials if trial.values["beta"] == 4)
     result = result_of(failed, state="failed", scores={}, attempt=3, error="no memory\ntrace")
@@ -72,10 +81,10 @@ def test_failed_seed_keeps_a_cell_from_being_best(
 
 
 @pytest.mark.parametrize("state", ["pruned", "failed"])
-def test_cell_that_was_given_up_is_not_best_so_far(
+def test_configuration_that_was_given_up_is_not_best_so_far(
     make_study: Any, trials_of: Any, result_of: Any, state: str
 ) -> None:
-    """As at the end; a cell that still waits for a seed may be."""
+    """As at the end; a configuration that still waits for a seed may be."""
     trials = trials_of(betas=(0.25, 4, 16), latent_dims=(5,), seeds=(0, 1))
     by_slug = {trial.slug: trial for trial in trials}
     last = "beta=4,latent_dim=5,seed=1"
@@ -96,7 +105,7 @@ def test_nothing_complete_has_no_best(make_study: Any, trials_of: Any) -> None:
 
 
 def test_further_axes_make_facets(make_study: Any, trials_of: Any) -> None:
-    """Each value of a further axis has cells of its own."""
+    """Each value of a further axis has configurations of its own."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
     read = summarize(make_study(trials))
     assert read.facets == ["model=conv", "model=mlp"]
@@ -119,20 +128,22 @@ def test_best_of_another_score(make_study: Any, trials_of: Any, result_of: Any) 
         for trial, mig in zip(trials, (0.1, 0.3), strict=True)
     }
     read = summarize(make_study(trials, results=results))
-    assert [cell.beta for cell in read.best_by("mig")] == [4.0]
-    assert [cell.beta for cell in read.best_by("sap")] == [1.0]
+    assert [configuration.beta for configuration in read.best_by("mig")] == [4.0]
+    assert [configuration.beta for configuration in read.best_by("sap")] == [1.0]
 
 
-def test_floors_belong_to_facets(make_study: Any, trials_of: Any) -> None:
+def test_untrained_belong_to_facets(make_study: Any, trials_of: Any) -> None:
     """Each value of a further axis has its own; one of another protocol is not shown."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
     study = make_study(trials)
     conv, mlp = (
-        Floor((("latent_dim", 5), ("model", model)), protocol, "-", 3, {"mig": Level(0.01, 0.0)})
+        UntrainedBaseline(
+            (("latent_dim", 5), ("model", model)), protocol, "-", 3, {"mig": Level(0.01, 0.0)}
+        )
         for model, protocol in (("conv", "locatello2019"), ("mlp", "kim2018"))
     )
-    write_floors(study.folder.floors, [conv, mlp])
-    assert summarize(study).floors == {("model=conv", 5): conv}
+    write_untrained(study.folder.untrained, [conv, mlp])
+    assert summarize(study).untrained == {("model=conv", 5): conv}
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ def study(
     **columns: Any,
 ) -> pd.DataFrame:
     """A finished study of one latent size with these means, as `Study.frame()` gives it."""
-    cells = len(means)
-    noise = np.random.default_rng(0).normal(size=(cells, seeds))
+    configurations = len(means)
+    noise = np.random.default_rng(0).normal(size=(configurations, seeds))
     if seeds > 1:
         noise -= noise.mean(axis=1, keepdims=True)
     rows = [
@@ -45,11 +45,11 @@ def study(
             "state": "complete",
             "beta_norm": betas[i] * 10 / 1024,
             "beta_vae": means[i] + sd * noise[i, seed],
-            "active_latents": 0.0 if i >= cells - n_collapsed else 5.0,
+            "active_latents": 0.0 if i >= configurations - n_collapsed else 5.0,
             "protocol": "locatello2019",
             **columns,
         }
-        for i in range(cells)
+        for i in range(configurations)
         for seed in range(seeds)
     ]
     return pd.DataFrame(rows)
@@ -92,12 +92,12 @@ class TestJudge:
         assert not found.best_range.open_high
 
     def test_a_fall_counts_with_two_active_latents(self) -> None:
-        """The very same scores are an inverted U if the last cell has not collapsed."""
+        """The very same scores are an inverted U if the last configuration has not collapsed."""
         means = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.1]
         assert judged(study(means, n_collapsed=0)).verdict == "yes"
 
-    def test_collapse_only_with_two_cells_before_it(self) -> None:
-        """Too few cells for a U, but the collapse is seen."""
+    def test_collapse_only_with_two_configurations_before_it(self) -> None:
+        """Too few configurations for a U, but the collapse is seen."""
         found = judged(study([0.7, 0.8, 0.1], n_collapsed=1))
         assert found.verdict == "collapse only"
         assert found.text == (
@@ -110,7 +110,9 @@ class TestJudge:
         found = judged(study([0.78, 0.8, 0.8, 0.78], sd=0.04))
         assert found.verdict == "not resolved"
         assert found.more_seeds > 3
-        assert found.text.startswith(f"needs about {found.more_seeds} more seeds a cell: 0.780 at")
+        assert found.text.startswith(
+            f"needs about {found.more_seeds} more seeds a configuration: 0.780 at"
+        )
 
     def test_seeds_to_settle_by_hand(self) -> None:
         """The seeds asked for are 2 s² (t + z)² / h² with the observed height h and scatter s."""
@@ -125,8 +127,8 @@ class TestJudge:
         assert found == pytest.approx(min(yes, no), rel=0.02)
         assert judged(frame).more_seeds == int(np.ceil(found)) - 3
 
-    def test_counts_the_seeds_that_all_cells_have(self) -> None:
-        """Fresh seeds at one cell only do not make the others any surer."""
+    def test_counts_the_seeds_that_all_configurations_have(self) -> None:
+        """Fresh seeds at one configuration only do not make the others any surer."""
         frame = study([0.78, 0.8, 0.8, 0.78], sd=0.04, seeds=5)
         frame = frame[(frame["seed"] < 3) | (frame["beta"] == 0.5)]
         values = next(lines(frame, score_names=["beta_vae"])).values
@@ -142,11 +144,11 @@ class TestJudge:
         ],
     )
     def test_saturated(self, extra: dict[str, float], look: str) -> None:
-        """More than a quarter of the cells near the ceiling: a stricter score is named."""
+        """More than a quarter of the configurations near the ceiling: a stricter score is named."""
         means = [0.80, 0.98, 0.985, 0.99, 0.9, 0.8, 0.7, 0.6]
         found = judged(study(means, sd=0.001, **extra))
         assert found.verdict == "saturated"
-        assert found.text == f"3 of 8 cells exceed 0.97 and cannot be told apart: {look}"
+        assert found.text == f"3 of 8 configurations exceed 0.97 and cannot be told apart: {look}"
 
     def test_saturated_does_not_send_to_itself(self) -> None:
         """The saturated score is not the stricter one, even if it usually would be."""
@@ -156,25 +158,25 @@ class TestJudge:
 
     @pytest.mark.parametrize(("near", "verdict"), [(5, "saturated"), (4, "yes")])
     def test_saturation_is_the_studys(self, near: int, verdict: str) -> None:
-        """More than a quarter of the cells of all latent sizes: every line is saturated."""
+        """More than a quarter at the ceiling, over all latent sizes: every line is saturated."""
         high = study([0.98] * near + [0.5] * (8 - near), sd=0.001)
         low = study([0.2, 0.3, 0.5, 0.8, 0.6, 0.5, 0.4, 0.3], sd=0.001).assign(latent_dim=5)
         found = judge_all(pd.concat([high, low]), score_names=["beta_vae"])
         assert {at.latent_dim: str(at.verdict) for at in found}[5] == verdict
 
     def test_a_quarter_near_the_ceiling_is_not_saturated(self) -> None:
-        """Two of eight cells may be that good."""
+        """Two of eight configurations may be that good."""
         assert judged(study([0.8, 0.98, 0.99, 0.9, 0.8, 0.7, 0.6, 0.5], sd=0.001)).verdict == "yes"
 
-    def test_leaves_incomplete_cells_aside_and_counts_them(self) -> None:
-        """A cell with a failed seed is neither a peak nor a flank."""
+    def test_leaves_incomplete_configurations_aside_and_counts_them(self) -> None:
+        """A configuration with a failed seed is neither a peak nor a flank."""
         frame = study([0.2, 0.3, 0.9, 0.3, 0.2])
         frame.loc[(frame["beta"] == 2.0) & (frame["seed"] == 1), "state"] = "failed"
         found = judged(frame)
         assert found.n_incomplete == 1
         assert found.best.beta != 2.0
 
-    def test_of_a_search_that_has_completed_one_cell(self) -> None:
+    def test_of_a_search_that_has_completed_one_configuration(self) -> None:
         """The β with fewer seeds are the grid around it: nothing lies at its border."""
         frame = study([0.2, 0.3, 0.5, 0.4, 0.3], seeds=3)
         frame = frame[(frame["seed"] == 0) | (frame["beta"] == 2.0)].assign(repeats=3)
@@ -189,13 +191,13 @@ class TestJudge:
         assert np.isfinite(found.best.mean)
         assert np.isnan(found.left_out_score)
 
-    def test_a_collapsed_cell_is_neither_best_nor_chosen(self) -> None:
+    def test_a_collapsed_configuration_is_neither_best_nor_chosen(self) -> None:
         """Where nothing is encoded some scores are high."""
         found = judged(study([0.2, 0.3, 0.5, 0.4, 1.0], n_collapsed=1))
         assert (found.best.beta, found.best.collapsed, found.next_beta) == (2.0, False, None)
         assert found.left_out_score == pytest.approx(0.5, abs=0.03)
 
-    def test_says_how_many_cells_it_takes(self) -> None:
+    def test_says_how_many_configurations_it_takes(self) -> None:
         """Two β are no curve."""
         found = judged(study([0.2, 0.3]))
         assert (found.verdict, found.more_seeds) == ("not resolved", None)
@@ -206,14 +208,14 @@ class TestJudge:
         found = judged(study([0.2, 0.4, 0.2], seeds=1))
         assert (found.verdict, found.more_seeds) == ("not resolved", 2)
 
-    def test_does_not_compare_cells_that_share_no_seed(self) -> None:
+    def test_does_not_compare_configurations_that_share_no_seed(self) -> None:
         """Seeds are blocks: a layout without blocks settles nothing, and does not crash."""
         frame = study([0.2, 0.4, 0.2], seeds=6)
         frame = frame[frame["seed"] % 3 == frame["beta"].map({0.1: 0, 0.5: 1, 2.0: 2})]
         assert judged(frame).verdict == "not resolved"
 
-    def test_asks_for_seeds_where_some_cells_share_none(self) -> None:
-        """A pair of cells without a shared seed is passed over, not taken for unknown."""
+    def test_asks_for_seeds_where_some_configurations_share_none(self) -> None:
+        """A pair of configurations without a shared seed is passed over, not taken for unknown."""
         frame = study([0.78, 0.8, 0.8, 0.78], sd=0.04, seeds=6)
         early, late = frame["seed"] < 3, frame["seed"] >= 3
         frame = frame[~((frame["beta"] == 0.1) & late) & ~((frame["beta"] == 0.5) & early)]
@@ -222,14 +224,14 @@ class TestJudge:
         assert found.more_seeds > 3
 
     def test_of_a_study_that_has_just_begun(self) -> None:
-        """Without a complete cell there is nothing to say."""
+        """Without a complete configuration there is nothing to say."""
         found = judged(study([0.2, 0.4, 0.2]).assign(state="pending"))
-        assert (found.verdict, found.text) == ("not resolved", "no cell is complete yet")
+        assert (found.verdict, found.text) == ("not resolved", "no configuration is complete yet")
         assert (found.best, found.best_range, found.next_beta) == (None, None, None)
         assert found.n_incomplete == 3
 
     def test_of_a_single_latent(self) -> None:
-        """With one latent nothing is disentangled: no cell has two active ones."""
+        """With one latent nothing is disentangled: no configuration has two active ones."""
         found = judged(study([0.2, 0.4, 0.2], n_collapsed=3))
         assert found.text == "takes three β with two or more active latents, has 0"
 

@@ -27,7 +27,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A clear inverted U of three seeds, the last of which is the best at β = 4."""
     monkeypatch.chdir(tmp_path)
     listed = trials(beta=list(SCORES), seed=[0, 1, 2])
-    made = make_study(tmp_path / "runs" / "made", listed, command="bvae -m beta=0.25,1,4,16")
+    made = make_study(tmp_path / "runs" / "made", listed, arguments=["-m", "beta=0.25,1,4,16"])
     for trial in listed:
         beta, seed = float(str(trial.values["beta"])), int(str(trial.values["seed"]))
         mig = SCORES[beta] + (0.01 * seed if beta >= 4 else -0.01 * seed)
@@ -59,7 +59,7 @@ class TestInLines:
 
     def test_it_is_what_the_report_says(self, study: Study) -> None:
         """The words are those of the page."""
-        (of_report,) = line_answers(summarize(study), score="mig", command=study.manifest.command)
+        (of_report,) = line_answers(summarize(study), score="mig")
         said = "\n".join(in_lines(best(study, score="mig")))
 
         assert of_report.judged.best_range is not None
@@ -101,14 +101,14 @@ class TestInLines:
     def test_collapsed_configurations_come_last(self, tmp_path: Path) -> None:
         """A latent size that has collapsed everywhere is not the best of all by a high score."""
         listed, _ = grid({"beta": [1, 4], "latent_dim": [1, 5], "seed": [0, 1]})
-        made = make_study(tmp_path / "made", listed, command="bvae -m beta=1,4")
+        made = make_study(tmp_path / "made", listed, arguments=["-m", "beta=1,4"])
         for trial in listed:
             active, mig = (1, 1.0) if trial.values["latent_dim"] == 1 else (3, 0.2)
             write_result(made, trial, scores={"mig": mig}, active_latents=active)
         found = best(load_study(made.folder.root), score="mig")
 
         assert found.overall is not None
-        assert 5 == found.overall.cell.latent_dim
+        assert 5 == found.overall.configuration.latent_dim
 
     def test_so_far(self, study: Study) -> None:
         """Until the end it goes by the seeds there are, and says how many are missing."""
@@ -131,17 +131,19 @@ class TestInLines:
 
 
 class TestPlain:
-    def test_numbers_of_cell_and_judgement(self, study: Study) -> None:
+    def test_numbers_of_configuration_and_judgement(self, study: Study) -> None:
         """What the words say, as numbers; JSON can hold all of it."""
         found = json.loads(json.dumps(plain(best(study, score="mig")), allow_nan=False))
 
-        cell = found["best"]
-        assert [cell] == found["by_latent_dim"]
+        configuration = found["best"]
+        assert [configuration] == found["by_latent_dim"]
         assert ("mig", 0) == (found["score"], found["left"])
-        assert (4, 5, 3, "yes") == tuple(cell[k] for k in ("beta", "latent_dim", "n", "verdict"))
-        assert 0.61 == pytest.approx(cell["mean"])
-        assert cell["low"] < cell["mean"] < cell["high"]
-        assert (4, 4) == (cell["best_range"]["low"], cell["best_range"]["high"])
+        assert (4, 5, 3, "yes") == tuple(
+            configuration[k] for k in ("beta", "latent_dim", "n", "verdict")
+        )
+        assert 0.61 == pytest.approx(configuration["mean"])
+        assert configuration["low"] < configuration["mean"] < configuration["high"]
+        assert (4, 4) == (configuration["best_range"]["low"], configuration["best_range"]["high"])
         assert "beta=4,latent_dim=5,seed=2" == found["model"]["slug"]
         assert 0.62 == pytest.approx(found["model"]["score"])
 
@@ -153,7 +155,7 @@ class TestPlain:
         answer = best(load_study(study.folder.root), score="mig")
 
         assert answer.overall is not None
-        assert math.isnan(answer.overall.cell.low)
+        assert math.isnan(answer.overall.scored.low)
         assert plain(answer)["best"]["low"] is None
 
 

@@ -16,7 +16,7 @@ from sweeps.scoring import untrained
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
-from tests.doubles.frames import best_cells
+from tests.doubles.frames import best_configurations
 from tests.doubles.studies import make_study, trials, write_result
 
 
@@ -150,7 +150,7 @@ class TestUntrainedBaseline:
             assert not study.folder.page.exists()
             tell("scoring untrained encoders")
 
-        monkeypatch.setattr(untrained, "add_floors", add)
+        monkeypatch.setattr(untrained, "add_untrained", add)
         said = concluded(study)
 
         assert said.index("scoring untrained encoders") < said.index("report: ")
@@ -164,7 +164,7 @@ class TestUntrainedBaseline:
             del study, tell
             raise MemoryError("no memory for the codes")
 
-        monkeypatch.setattr(untrained, "add_floors", fail)
+        monkeypatch.setattr(untrained, "add_untrained", fail)
         said = concluded(study)
 
         assert "untrained baseline: MemoryError: no memory for the codes" in said
@@ -181,7 +181,7 @@ class TestUntrainedBaseline:
         code: Exit,
     ) -> None:
         """Neither after an interrupt nor for a study of which nothing is complete."""
-        monkeypatch.delattr(untrained, "add_floors")
+        monkeypatch.delattr(untrained, "add_untrained")
         if code is Exit.LEFT:
             for trial in study.trials:
                 study.folder.trial(trial.slug).result.unlink()
@@ -236,38 +236,40 @@ class TestBestLine:
 
 class TestDescribed:
     @pytest.fixture
-    def cell(self, study: Study) -> ScoredConfiguration:
+    def configuration(self, study: Study) -> ScoredConfiguration:
         """The best configuration."""
-        overall = best_cells(study.frame(), score="mig", axes=()).overall
+        overall = best_configurations(study.frame(), score="mig", axes=()).overall
         assert overall is not None
         return overall
 
-    def test_interval_and_seeds(self, cell: ScoredConfiguration) -> None:
+    def test_interval_and_seeds(self, configuration: ScoredConfiguration) -> None:
         """How sure one may be stands beside the mean."""
-        text = described(replace(cell, mean=0.5, low=0.41, high=0.59, n=3))
+        text = described(replace(configuration, mean=0.5, low=0.41, high=0.59, n=3))
 
         assert "beta=4 latent_dim=5  mig 0.500 (95 % interval 0.410 to 0.590, 3 seeds)" == text
 
-    def test_one_seed_has_no_interval(self, cell: ScoredConfiguration) -> None:
+    def test_one_seed_has_no_interval(self, configuration: ScoredConfiguration) -> None:
         """It is said rather than left out."""
         nan = float("nan")
 
-        assert described(replace(cell, low=nan, high=nan, n=1)).endswith("(1 seed: no interval)")
+        assert described(replace(configuration, low=nan, high=nan, n=1)).endswith(
+            "(1 seed: no interval)"
+        )
 
-    def test_further_axes(self, cell: ScoredConfiguration) -> None:
+    def test_further_axes(self, configuration: ScoredConfiguration) -> None:
         """They are part of its coordinates."""
-        found = described(replace(cell, axes=(("model", "conv"),)))
+        found = described(replace(configuration, axes=(("model", "conv"),)))
 
         assert found.startswith("beta=4 latent_dim=5 model=conv  mig")
 
-    def test_null_is_written_as_typed(self, cell: ScoredConfiguration) -> None:
+    def test_null_is_written_as_typed(self, configuration: ScoredConfiguration) -> None:
         """As are lists and truth."""
-        found = described(replace(cell, axes=(("a", None), ("b", (1, 2)), ("c", True))))
+        found = described(replace(configuration, axes=(("a", None), ("b", (1, 2)), ("c", True))))
 
         assert found.startswith("beta=4 latent_dim=5 a=null b=[1,2] c=true  mig")
 
-    def test_udr_is_of_two_seeds(self, cell: ScoredConfiguration) -> None:
+    def test_udr_is_of_two_seeds(self, configuration: ScoredConfiguration) -> None:
         """Of a pair of seeds, also where other configurations give it an interval."""
-        found = described(replace(cell, score="udr", n=1, low=0.4, high=0.6))
+        found = described(replace(configuration, score="udr", n=1, low=0.4, high=0.6))
 
         assert found.endswith("to 0.600, 2 seeds, which have one UDR)")

@@ -24,10 +24,10 @@ from sweeps.analysis.confirmation import (
     gaps,
     requested,
 )
-from sweeps.analysis.curve import cell
+from sweeps.analysis.curve import configuration
 from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
-from tests.doubles.frames import best_cells
+from tests.doubles.frames import best_configurations
 from tests.doubles.studies import make_study, trials, write_result
 
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydra/launcher=basic")
@@ -83,7 +83,7 @@ class TestCommand:
         assert 9 == fresh.counts["complete"] == fresh.counts["expected"]
         assert swept.manifest.base == fresh.manifest.base
         assert "beta=4 latent_dim=2 on 3 fresh seeds: mig 0.503" in said
-        chosen = best_cells(swept.frame(), score="mig").overall
+        chosen = best_configurations(swept.frame(), score="mig").overall
         assert chosen is not None
         assert f"on the seeds that chose it {chosen.mean:.3f}" in said
         assert "best above its neighbours: confirmed" in said
@@ -135,10 +135,10 @@ class TestCommand:
         """1 where trainings failed; what is missing is not compared."""
         manifest = replace(
             swept.manifest,
-            command=swept.manifest.command.replace(
-                "tests.doubles.fakes.instant", "tests.doubles.fakes.failing"
-            )
-            + " hydra.sweeper.max_attempts=1",
+            arguments=[
+                *(word.replace("instant", "failing") for word in swept.manifest.arguments),
+                "hydra.sweeper.max_attempts=1",
+            ],
         )
         manifest.write(swept.folder.manifest)
         code, said, _ = typed("sweeps", "confirm", "runs/swept")
@@ -227,7 +227,7 @@ class TestRequested:
 
 class TestGaps:
     def test_paired_differences(self) -> None:
-        """With two cells the interval is that of the paired t-test of fresh seeds."""
+        """With two configurations the interval is that of the paired t-test of fresh seeds."""
         values = np.random.default_rng(0).normal(size=(2, 5)) + np.array([[0.0], [3.0]])
         (gap,) = gaps(line_of(values), 1)
         expected = stats.ttest_rel(values[1], values[0]).confidence_interval(0.95)
@@ -238,7 +238,7 @@ class TestGaps:
         assert gap.low <= gap.mean <= gap.high
 
     def test_collapsed_neighbours_lend_no_noise(self) -> None:
-        """Cells at chance hardly vary: the interval is that without them."""
+        """Configurations at chance hardly vary: the interval is that without them."""
         values = np.random.default_rng(0).normal(size=(3, 5))
         values[2] *= 1e-6
         with_it = list(gaps(line_of(values, n_collapsed=1), 1))
@@ -257,7 +257,7 @@ class TestGaps:
     )
     def test_answer(self, intervals: list[tuple[float, float]], answer: ConfirmationAnswer) -> None:
         """Both gaps above 0; a neighbour above refutes; else it is open."""
-        best = cell(line_of(np.ones((1, 3))), 0)
+        best = configuration(line_of(np.ones((1, 3))), 0)
         found = tuple(Gap(2.0, 0.1, low, high) for low, high in intervals)
         assert answer is Confirmation(best, best, found).answer
         assert str(answer) in str(Confirmation(best, best, found))

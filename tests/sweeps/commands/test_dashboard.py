@@ -27,7 +27,7 @@ from tests.doubles.studies import slugs as slugs_of
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Two cells of one seed, in the journal; the first has pictures."""
+    """Two configurations of one seed, in the journal; the first has pictures."""
     made = make_study(tmp_path / "tested", trials(beta=[1, 4], seed=[0]))
     for trial in made.trials:
         write_result(made, trial, scores={"mig": 0.25})

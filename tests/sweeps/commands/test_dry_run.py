@@ -69,7 +69,7 @@ def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_time_is_estimated_from_a_step_of_each_kind_of_cell(
+def test_time_is_estimated_from_a_step_of_each_kind_of_configuration(
     timed: list[Config], tmp_path: Path
 ) -> None:
     """β and seed cost nothing; 2 sizes · 4 trials · 10 steps of 0.2 or 0.4 s, by 2 workers."""

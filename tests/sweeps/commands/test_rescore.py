@@ -1,4 +1,5 @@
 import argparse
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -315,13 +316,14 @@ class TestManifest:
     @staticmethod
     def rescored(command: str, *settings: str) -> Manifest:
         """Return the manifest of a study begun by a command, after a rescore."""
-        begun = manifest(trials(), command=command, base={"threads": 1, "protocol": "fast"})
+        arguments = shlex.split(command)[1:]
+        begun = manifest(trials(), arguments=arguments, base={"threads": 1, "protocol": "fast"})
         return rescored_manifest(begun, requested(settings, begun))
 
     def test_trials_still_to_run_are_scored_alike(self) -> None:
         """Their configuration has the new protocol, as has the study's identity."""
         found = self.rescored("bvae -m beta=1,4", "protocol=kim2018", "objective=sap")
-        configuration = found.configuration(trials()[0])
+        configuration = found.config_of(trials()[0])
 
         assert ("kim2018", "sap") == (configuration["protocol"], configuration["objective"])
         assert {"threads": 1, "protocol": "kim2018"} == found.base

@@ -60,14 +60,15 @@ class TestExtension:
         ):
             planned(*grid, "data.likelihood=gaussian", "data.variance=0.1")
 
-    def test_a_single_trial_leaves_the_sweep_as_it_is(
-        self, planned: Planned, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_single_trial_leaves_the_sweep_as_it_is(self, planned: Planned) -> None:
         """It is added; how the study goes on, and where it searches, is as it was typed."""
-        monkeypatch.setattr("sys.argv", ["bvae", "-m", "beta=interval(1,64)"])
+        command = ["-m", "beta=interval(1,64)"]
         settings = SweepSettings(max_attempts=5, n_trials=9)
-        begun = planned("beta=interval(1,64)", "study=s", settings=settings).write().manifest
-        monkeypatch.setattr("sys.argv", ["bvae", "beta=3"])
+        begun = (
+            planned("beta=interval(1,64)", "study=s", command=command, settings=settings)
+            .write()
+            .manifest
+        )
         alone = planned("beta=3", "study=s", sweeps=False).write().manifest
 
         assert {"beta": 3, "latent_dim": 10, "seed": 0} in alone.trials
@@ -89,7 +90,7 @@ class TestExtension:
         assert study.manifest.study_id == longer.manifest.study_id
         assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
         assert [3000, 3000] == [
-            longer.manifest.configuration(trial)["trainer"]["max_steps"] for trial in longer.trials
+            longer.manifest.config_of(trial)["trainer"]["max_steps"] for trial in longer.trials
         ]
 
     def test_extend_takes_only_more_steps(self, planned: Planned, study: Study) -> None:
@@ -130,7 +131,7 @@ class TestExtension:
         study = planned("beta=1", "model=higgins", "study=two").write()
 
         assert {"mlp", "conv", "higgins"} == {
-            study.manifest.configuration(trial)["model"]["name"] for trial in study.trials
+            study.manifest.config_of(trial)["model"]["name"] for trial in study.trials
         }
 
 

@@ -52,7 +52,7 @@ class TestCheck:
             ("beta=interval(0,2)", "beta: expected a finite number above 0, but got 0"),
             ("beta=interval(2,1)", "expected the lower end first, and a higher one"),
             ("latent_dim=interval(1.5,9)", "latent_dim: expected an integer of at least 1"),
-            ("seed=interval(0,9)", "a search repeats cells with the seeds it is given"),
+            ("seed=interval(0,9)", "a search needs the seeds"),
             ("model=interval(0,9)", "a name is chosen among values; give model=a,b"),
             ("beta=glob(*)", "matches no choice of a config group"),
         ],

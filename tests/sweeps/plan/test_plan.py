@@ -1,6 +1,5 @@
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +82,7 @@ class TestPlan:
 
         assert ["model"] == found.manifest.axes == found.manifest.groups
         assert {"mlp", "conv"} == {
-            found.manifest.configuration(trial)["model"]["name"] for trial in found.asked
+            found.manifest.config_of(trial)["model"]["name"] for trial in found.asked
         }
         assert "mlp+conv" == found.manifest.model
         assert not any(key.startswith("model") for key in found.manifest.base)
@@ -96,13 +95,11 @@ class TestPlan:
         assert 4 == len(found.asked)
         assert "optimizer.lr" not in found.manifest.base
 
-    def test_the_command_is_kept_as_it_was_typed(
-        self, planned: Planned, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_command_is_kept_as_it_was_typed(self, planned: Planned) -> None:
         """It can be typed again, whatever it is quoted with."""
-        monkeypatch.setattr(sys, "argv", ["/x/bvae/__main__.py", "-m", "beta=choice(1, 4)"])
+        found = planned("beta=1", command=["-m", "beta=choice(1, 4)"])
 
-        assert "python -m bvae -m 'beta=choice(1, 4)'" == planned("beta=1").manifest.command
+        assert "bvae -m 'beta=choice(1, 4)'" == found.manifest.command
 
 
 class TestInterpolations:
@@ -116,17 +113,17 @@ class TestInterpolations:
 
         assert {(1, 40), (1, 80), (4, 40), (4, 80)} == {
             (found["optimizer"]["lr"], found["trainer"]["val_every_n_steps"])
-            for found in map(made.configuration, map(Trial.of, made.trials))
+            for found in map(made.config_of, map(Trial.of, made.trials))
         }
         alone = planned("beta=2", *texts).manifest
-        assert 2 == alone.configuration(Trial.of(alone.trials[0]))["optimizer"]["lr"]
+        assert 2 == alone.config_of(Trial.of(alone.trials[0]))["optimizer"]["lr"]
 
     @pytest.mark.parametrize("swept", ["beta=1,4", "beta=4.0", "seed=0"])
     def test_a_whole_number_is_an_integer(self, planned: Planned, swept: str) -> None:
         """A β of 4.0 is 4, where it is typed and where it is the default."""
         made = planned(swept, "trainer.log_every_n_steps=${beta}").manifest
 
-        steps = made.configuration(Trial.of(made.trials[-1]))["trainer"]["log_every_n_steps"]
+        steps = made.config_of(Trial.of(made.trials[-1]))["trainer"]["log_every_n_steps"]
         assert (4, int) == (steps, type(steps))
 
     def test_a_search_too(self, planned: Planned) -> None:
@@ -134,7 +131,7 @@ class TestInterpolations:
         made = planned("beta=interval(1,64)", "optimizer.lr=${beta}").manifest
         trial = Trial.of({"beta": 3.21, "latent_dim": 10, "seed": 0})
 
-        assert 3.21 == made.configuration(trial)["optimizer"]["lr"]
+        assert 3.21 == made.config_of(trial)["optimizer"]["lr"]
 
     def test_the_same_command_goes_on(self, planned: Planned) -> None:
         """With other values of β, too; another interpolation, or a value, is another study."""
@@ -206,7 +203,7 @@ class TestOwnImages:
 
     def test_one_seed_has_no_best_beta(self, typed: Planned) -> None:
         """Which is said before anything is trained; two are not told so."""
-        assert ["udr compares the seeds of a cell, and there is one"] == [
+        assert ["udr compares seeds, and there is one"] == [
             note.split(":")[0] for note in typed().notes
         ]
         assert () == typed("seed=0,1").notes
@@ -214,7 +211,7 @@ class TestOwnImages:
     def test_what_the_data_decide(self, typed: Planned, images: Path) -> None:
         """The objective is UDR; workers get an absolute path, and which images are meant."""
         made = typed().manifest
-        data = made.configuration(made_trial(made))["data"]
+        data = made.config_of(made_trial(made))["data"]
 
         assert ("udr", None, 3 * 32 * 32) == (made.objective, made.lattice, made.image_size)
         assert str(images) == data["path"]
@@ -400,8 +397,16 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("arguments", "settings", "message"),
         [
-            (["objective=udr"], SweepSettings(), "objective=udr: compares the seeds of a cell"),
-            ([], SweepSettings(pruner="median"), "hydra.sweeper.pruner: holds the cells of a grid"),
+            (
+                ["objective=udr"],
+                SweepSettings(),
+                "objective=udr: compares seeds",
+            ),
+            (
+                [],
+                SweepSettings(pruner="median"),
+                "hydra.sweeper.pruner: holds the configurations of a grid",
+            ),
             ([], SweepSettings(sampler="bayes"), "hydra.sweeper.sampler: expected one of tpe, gp"),
         ],
     )

@@ -447,7 +447,7 @@ class TestExtension:
         assert [] == queue.reconcile(registry(longer)).queued
         assert 1 == load_study(longer.folder.root).counts["complete"]
 
-    def test_a_seed_of_a_pruned_cell_keeps_its_result(self, tmp_path: Path) -> None:
+    def test_a_seed_of_a_pruned_configuration_keeps_its_result(self, tmp_path: Path) -> None:
         """It was trained to the end, and can be continued to any length."""
         listed = trials(beta=[1], seed=[0, 1])
         study = make_study(tmp_path / "t", listed, base=STEPS_10, pruner="percentile")

@@ -17,21 +17,21 @@ from sweeps.report.answer import (
 )
 from sweeps.report.page import render
 from sweeps.report.templates import NotYet
-from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.scoring.untrained import Level, UntrainedBaseline, write_untrained
 
 
 def answers_of(read: Any, *, scores: Sequence[str]) -> list[ScoreAnswer]:
     """Return the answers by some scores that trials have."""
-    found = score_answers(read, scores=scores, command="bvae -m")
+    found = score_answers(read, scores=scores)
     assert found is not None
     return found
 
 
 def test_best_model_has_the_highest_score(make_study: Any) -> None:
-    """Of the best cell's seeds, the one with the highest objective; its command and weights."""
+    """Of the best configuration, the seed with the highest objective; its command and weights."""
     read = summarize(make_study())
     assert read.overall is not None
-    model = best_model(read, read.overall, command="bvae -m experiment=quick")
+    model = best_model(read, read.overall)
     scores = {t.seed: t.values["mig"] for t in read.trials_of(read.overall)}
     assert model.seed == max(scores, key=lambda seed: scores[seed])
     assert model.command.startswith("bvae experiment=quick beta=4 ")
@@ -45,13 +45,13 @@ def test_absent_weights_have_no_path(make_study: Any) -> None:
     for weights in study.folder.root.glob("trials/*/checkpoints/last.ckpt"):
         weights.unlink()
     read = summarize(study)
-    assert best_model(read, read.best[0], command="bvae -m").checkpoint == ""
+    assert best_model(read, read.best[0]).checkpoint == ""
 
 
 def test_every_latent_size_has_an_answer(make_study: Any, trials_of: Any) -> None:
     """A clear inverted U is called one; nothing is to be tried next."""
-    answers = line_answers(summarize(make_study(trials_of())), score="mig", command="bvae -m")
-    assert [answer.cell.latent_dim for answer in answers] == [5, 10]
+    answers = line_answers(summarize(make_study(trials_of())), score="mig")
+    assert [answer.scored.latent_dim for answer in answers] == [5, 10]
     assert {answer.judged.verdict for answer in answers} == {"yes"}
     assert {answer.next_command for answer in answers} == {None}
 
@@ -61,15 +61,15 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
 ) -> None:
     """By the objective; where nothing is best, the reason is said."""
     read = summarize(make_study(trials_of()))
-    found = best_answer(read, command="bvae -m")
+    found = best_answer(read)
     assert isinstance(found, BestAnswer)
     assert found.line is not None
     assert found.best == read.overall == found.line.configuration
-    assert found.score.mean == found.line.cell.mean
+    assert found.score.mean == found.line.scored.mean
 
     late = {trial.slug: None for trial in trials_of()}
     waiting = summarize(make_study(trials_of(), folder="waiting", results=late))
-    reason = best_answer(waiting, command="bvae -m")
+    reason = best_answer(waiting)
     assert isinstance(reason, NotYet)
     assert "every seed" in reason.reason
 
@@ -78,7 +78,7 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: An
     """Where the score still rises at the largest β, the command adds a larger one."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     read = summarize(make_study(trials))
-    (answer,) = line_answers(read, score="mig", command="bvae -m experiment=quick")
+    (answer,) = line_answers(read, score="mig")
     assert answer.judged.next_beta == 2
     expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
     assert answer.next_command == expected
@@ -87,7 +87,7 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: An
 def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> None:
     """A range that reaches the end of the grid says so; the confidence is of those tried."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
-    (answer,) = line_answers(summarize(make_study(trials)), score="mig", command="bvae -m")
+    (answer,) = line_answers(summarize(make_study(trials)), score="mig")
     assert answer.judged.best_range is not None
     assert answer.judged.best_range.open_high
     assert not answer.judged.best_range.open_low
@@ -107,7 +107,7 @@ def test_values_of_null_and_numbers_are_axes(make_study: Any, trials_of: Any) ->
 def test_single_beta_was_not_chosen(make_study: Any, trials_of: Any) -> None:
     """Where nothing else was tried, none is called best with any confidence."""
     read = summarize(make_study(trials_of(betas=(4,), latent_dims=(5,))))
-    (answer,) = line_answers(read, score="mig", command="bvae -m")
+    (answer,) = line_answers(read, score="mig")
     assert answer.judged.best_range is None
 
 
@@ -116,9 +116,9 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
     trials = trials_of(latent_dims=(5,))
     late = {p.slug: None for p in trials if p.values["seed"] == 2 and p.values["beta"] > 0.25}
     read = summarize(make_study(trials, results=late))
-    (answer,) = line_answers(read, score="mig", command="bvae -m")
+    (answer,) = line_answers(read, score="mig")
     assert read.in_progress
-    assert (answer.cell.beta, answer.judged.verdict) == (4, "yes")
+    assert (answer.scored.beta, answer.judged.verdict) == (4, "yes")
     found = answer.judged.best_range
     assert found is not None
     assert (found.low, found.high) == (4, 4)
@@ -126,7 +126,7 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
 
 def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
     """Pictures of one model for each latent size."""
-    entries = gallery(summarize(make_study(pictures=True)), command="bvae -m")
+    entries = gallery(summarize(make_study(pictures=True)))
     assert isinstance(entries, list)
     assert [entry.configuration.latent_dim for entry in entries] == [5, 10]
     assert all(set(e.pictures) >= {"reconstructions", "traversal"} for e in entries)
@@ -145,8 +145,8 @@ def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_
 
     assert [mig.score, sap.score] == ["mig", "sap"]
     (of_mig,), (of_sap,) = mig.lines, sap.lines
-    assert (of_mig.cell.beta, of_mig.judged.verdict) == (4, "yes")
-    assert (of_sap.cell.beta, of_sap.cell.mean) == pytest.approx((0.25, 0.5))
+    assert (of_mig.scored.beta, of_mig.judged.verdict) == (4, "yes")
+    assert (of_sap.scored.beta, of_sap.scored.mean) == pytest.approx((0.25, 0.5))
     assert of_sap.judged.verdict in ("no", "not resolved")
     assert of_sap.judged.next_beta == 0.062
 
@@ -166,14 +166,14 @@ def test_flags_follow_the_score(make_study: Any, trials_of: Any, result_of: Any)
 def test_untrained_baseline_stands_with_the_answer(make_study: Any) -> None:
     """What is not trained at all, where it is known."""
     study = make_study()
-    floor = Floor(
+    baseline = UntrainedBaseline(
         (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
     )
-    write_floors(study.folder.floors, [floor])
+    write_untrained(study.folder.untrained, [baseline])
     (answer,) = answers_of(summarize(study), scores=("mig",))
     five, ten = answer.lines
 
     assert five.untrained == Level(0.012, 0.003)
     assert ten.untrained is None
-    page = render(summarize(study), command="bvae -m")
+    page = render(summarize(study))
     assert "Untrained encoders score 0.012 ± 0.003" in page

@@ -15,7 +15,7 @@ from sweeps.report.marks import WIDE, Mark, Trace
 
 @pytest.fixture
 def canvas() -> CurveCanvas:
-    """The inverted-U chart of two cells."""
+    """The inverted-U chart of two configurations."""
     made = CurveCanvas(["5 latents"], x_label="β", ticks=[1.0, 4.0], size=WIDE)
     made.draw([Trace("5 latents", [Mark(0, 1.0, 0.2), Mark(1, 4.0, 0.4)])], title="MIG")
     return made

@@ -46,8 +46,8 @@ def test_curve_says_what_it_shows() -> None:
     assert {"MIG", "5 latents", "10", "β", "1", "4", "16", "0.0", "0.4"} <= set(found)
 
 
-def test_every_cell_has_its_mark() -> None:
-    """The group of a line's marks lists the cells, and has as many marks."""
+def test_every_configuration_has_its_mark() -> None:
+    """The group of a line's marks lists the configurations, and has as many marks."""
     svg = curve(LINE).svg(name="c")
     group = re.search(r'<g id="c-marks-0-1-2">.*?</g> </g>', svg)
     assert group is not None
@@ -100,7 +100,7 @@ def test_negative_scores_are_seen() -> None:
     assert curve(Trace("5", [Mark(0, 1.0, -0.2)])).axes.get_ylim()[0] < -0.2
 
 
-def test_single_cell_can_be_drawn() -> None:
+def test_single_configuration_can_be_drawn() -> None:
     """One trial, no interval, no range of β."""
     canvas = curve(Trace("5", [Mark(0, 4.0, 0.3)]), ticks=[4.0], size=HALF)
     assert "marks-0" in canvas.svg(name="c")
@@ -127,7 +127,7 @@ def test_many_betas_have_readable_ticks() -> None:
 def test_numbers_on_the_axis_do_not_overlap(
     size: ChartSize, shown: set[str], absent: set[str]
 ) -> None:
-    """Where the values of the cells have no room beside each other, round ones stand there."""
+    """Where the values have no room beside each other, round ones stand there."""
     norms = [0.00122, 0.00244, 0.00977, 0.0195, 0.0391, 0.0781, 0.156, 0.312, 0.625]
     line = Trace("5", [Mark(i, norm, 0.1) for i, norm in enumerate(norms)])
     found = set(texts(curve(line, ticks=norms, size=size).svg(name="c")))
@@ -153,7 +153,7 @@ BOXES = [Box(0, 0, 0, 0.1), Box(1, 1, 0, 0.3), Box(2, 0, 1, math.nan), Box(3, 1,
 
 
 def heat(*, low_is_good: bool = False) -> charts.HeatCanvas:
-    """Return a heat map of two β and two latent sizes, one cell empty."""
+    """Return a heat map of two β and two latent sizes, one configuration empty."""
     canvas = charts.HeatCanvas(betas=[1, 4], latent_dims=[5, 10])
     canvas.draw(BOXES, title="MIG", low_is_good=low_is_good)
     return canvas
@@ -166,8 +166,8 @@ def test_heat_map_writes_its_values() -> None:
     assert "nan" not in found
 
 
-def test_heat_map_leaves_unknown_cells_empty() -> None:
-    """Only known cells are drawn."""
+def test_heat_map_leaves_unknown_configurations_empty() -> None:
+    """Only known configurations are drawn."""
     assert "h-marks-0-1-3" in heat().svg(name="h")
 
 
@@ -212,8 +212,8 @@ def test_colour_bar_has_numbers_that_stand_apart(betas: list[float], shown: list
     assert texts == shown
 
 
-def test_tradeoff_marks_cells_and_front() -> None:
-    """Every cell has a mark; the front runs through its cells."""
+def test_tradeoff_marks_configurations_and_front() -> None:
+    """Every configuration has a mark; the front runs through its configurations."""
     canvas = charts.TradeoffCanvas(["5 latents"], betas=[1.0, 4.0, 16.0], recon=[40, 60, 90])
     canvas.draw(
         [Trace("5 latents", [Mark(0, 40, 0.1), Mark(1, 60, 0.3), Mark(2, 90, 0.2)])],

@@ -32,7 +32,7 @@ def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
 def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
-    page = render(summarize(make_study(trials)), command="bvae -m")
+    page = render(summarize(make_study(trials)))
     claims = page[page.index('id="claims"') :]
 
     for about in ("model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents"):

@@ -40,8 +40,8 @@ def pair(make_study: Any, trials_of: Any, result_of: Any) -> Any:
 
 def write_udr(study: Any, scores: Mapping[str, float]) -> None:
     """Put the UDR of some trials, by slug, where `sweeps udr` leaves it."""
-    cells = [{"scores": {slug: {"udr": value} for slug, value in scores.items()}}]
-    study.folder.udr.write_text(json.dumps({"schema": 1, "cells": cells}))
+    configurations = [{"scores": {slug: {"udr": value} for slug, value in scores.items()}}]
+    study.folder.udr.write_text(json.dumps({"schema": 1, "cells": configurations}))
 
 
 def test_only_what_differs_is_listed(pair: Any) -> None:
@@ -54,11 +54,11 @@ def test_only_what_differs_is_listed(pair: Any) -> None:
 
 
 def test_differences_are_paired_by_seed(pair: Any) -> None:
-    """The mean of the differences, with a t interval of their variance pooled over the cells."""
+    """The mean of the differences, with a t interval of their pooled variance."""
     rows = configuration_differences(summarize(pair[0]), summarize(pair[1]), score="mig")
     assert [row.difference for row in rows] == pytest.approx([0.11, 0.09])
     assert [row.n_shared for row in rows] == [3, 3]
-    # both cells deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
+    # both configurations deviate by ±0.01: s² = 4 · 0.01² / 4, with fewer than 4 degrees of freedom
     # where the seeds deviate together
     half = rows[0].high - 0.11
     bounds = [stats.t.ppf(0.975, df) * 0.01 / np.sqrt(3) for df in (4, 2)]

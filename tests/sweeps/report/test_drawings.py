@@ -74,7 +74,7 @@ def test_unknown_objective_gives_way_to_a_known_score(make_study: Any) -> None:
     assert shown(curves(summarize(make_study(objective="sap")))) == [("beta_vae", "beta")]
 
 
-def test_single_cell_has_one_chart(make_study: Any, trials_of: Any) -> None:
+def test_single_configuration_has_one_chart(make_study: Any, trials_of: Any) -> None:
     """A run is not drawn twenty times."""
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
     assert {choice.score for choice in curves(summarize(make_study(trials)))} == {"mig"}
@@ -85,7 +85,7 @@ def test_only_complete_trainings_are_dots(make_study: Any, trials_of: Any, resul
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
     pruned = result_of(trials[1], state="pruned")
     read = summarize(make_study(trials, results={trials[1].slug: pruned}))
-    line = curve_line(read, read.cells, label="5", score="mig", x="beta")
+    line = curve_line(read, read.configurations, label="5", score="mig", x="beta")
     assert line.seeds == [(4.0, read.trials[0].values["mig"])]
     assert line.marks[0].y == read.trials[0].values["mig"]
 
@@ -109,7 +109,7 @@ def test_ids_of_charts_differ(make_study: Any) -> None:
 def test_notebook_gets_each_chart(
     make_study: Any, trials_of: Any, result_of: Any, name: str, title: str
 ) -> None:
-    """Of the chosen score; with further axes, the facet of the best cell."""
+    """Of the chosen score; with further axes, the facet of the best configuration."""
     trials = trials_of(betas=(1, 4), latent_dims=(5, 10), seeds=(0, 1), model=("mlp", "conv"))
     results = {
         trial.slug: result_of(trial, scores={"mig": (trial.values["model"] == "mlp") / 2, "sap": 0})
@@ -118,7 +118,7 @@ def test_notebook_gets_each_chart(
     found = make_study(trials, results=results).figure(name, score="sap")
     marks = found.axes[0].collections
     assert found.axes[0].get_title(loc="left") == title
-    # cells 0 to 3 are of conv, 4 to 7 of mlp
+    # configurations 0 to 3 are of conv, 4 to 7 of mlp
     assert "-".join(mark.get_gid().removeprefix("marks-") for mark in marks) == "4-5-6-7"
 
 

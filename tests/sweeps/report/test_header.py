@@ -12,7 +12,7 @@ from sweeps.report.page import render
 
 def facts(study: Any) -> dict[str, str]:
     """Return the facts of a study by name, as the page has them."""
-    page = render(summarize(study), command="bvae -m beta=1,4")
+    page = render(summarize(study))
     found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.partition("<main>")[0])
     return {name: re.sub(r"<.*?>", "", value) for name, value in found}
 
@@ -20,14 +20,14 @@ def facts(study: Any) -> dict[str, str]:
 def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
     """What trials are in, and what is missing."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
-    head = header(summarize(make_study(trials, results={trials[0].slug: None})), command="bvae")
+    head = header(summarize(make_study(trials, results={trials[0].slug: None})))
     assert {state: head.counts[state] for state in head.states} == {"complete": 3, "pending": 1}
     assert head.missing == ["pending"]
 
 
 def test_finished_study_has_nothing_missing(make_study: Any) -> None:
     """No word about an unfinished study where there is none."""
-    assert header(summarize(make_study()), command="bvae").missing == []
+    assert header(summarize(make_study())).missing == []
 
 
 def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
@@ -36,7 +36,7 @@ def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
     assert found["data"] == "dsprites32, scored on 3x6x40x8x8"
     assert found["objective"] == "MIG, protocol locatello2019"
     assert found["made with"] == "bvae-sweeps 0.1.0, torch 2.13.0"
-    assert found["command"] == "bvae -m beta=1,4"
+    assert found["command"] == "bvae -m experiment=quick"
     assert found["seeds a configuration"] == "2"
 
 

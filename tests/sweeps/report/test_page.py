@@ -22,7 +22,7 @@ from sweeps.report.claims import paper_claims
 from sweeps.report.page import SECTIONS, render, write_report
 from sweeps.report.templates import asset, template
 from sweeps.study.manifest import STEPS
-from tests.doubles.frames import best_cells, check_claims
+from tests.doubles.frames import best_configurations, check_claims
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
@@ -128,7 +128,7 @@ def test_fresh_seeds_stand_with_the_best(
 ) -> None:
     """What `sweeps confirm` found: both means, the gaps to both neighbours, and the answer."""
     study = make_study(trials_of(latent_dims=(5,)))
-    best = best_cells(study.frame(), score="mig").overall
+    best = best_configurations(study.frame(), score="mig").overall
     assert best is not None
     if fresh is not None:
         trials = trials_of(betas=(1, 4, 16), latent_dims=(5,), seeds=(3, 4, 5))
@@ -168,16 +168,16 @@ def test_neighbour_without_fresh_seeds_is_not_trained_yet(
 
 
 def test_shares_can_be_read_on_every_blue(contrast: Any) -> None:
-    """The contrast of a share with its cell is at least 4.5, as WCAG asks for."""
+    """The contrast of a share with its configuration is at least 4.5, as WCAG asks for."""
     css = asset("style.css")
     blue = re.search(r"\.map td \{[^}]*color: #000; background: rgb\((\d+) (\d+) (\d+) /", css)
     assert blue is not None
     assert ".map td.dark { color: #fff; }" in css
-    share_cell = template("macros.html").module.share_cell  # type: ignore[attr-defined]
+    share_configuration = template("macros.html").module.share_configuration  # type: ignore[attr-defined]
     for share in np.linspace(0, 1, 101):
-        text = (1, 1, 1) if 'class="dark"' in share_cell(share) else (0, 0, 0)
-        cell = [1 - share + share * int(part) / 255 for part in blue.groups()]
-        assert contrast(text, cell) >= 4.5
+        text = (1, 1, 1) if 'class="dark"' in share_configuration(share) else (0, 0, 0)
+        configuration = [1 - share + share * int(part) / 255 for part in blue.groups()]
+        assert contrast(text, configuration) >= 4.5
 
 
 def test_pictures_of_the_best_are_embedded(page: str) -> None:
@@ -187,7 +187,7 @@ def test_pictures_of_the_best_are_embedded(page: str) -> None:
 
 
 def test_curve_is_written_beside_the_page(finished: Any, page: str) -> None:
-    """The contract's columns, a row for each cell and score."""
+    """The contract's columns, a row for each configuration and score."""
     assert page
     table = pd.read_csv(finished.folder.report / "curve.csv")
     assert tuple(table.columns) == COLUMNS
@@ -207,7 +207,7 @@ def test_section_that_fails_is_a_note(
         section._replace(show=fail) if section.name == failing else section for section in SECTIONS
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
-    text = render(summarize(finished), command=finished.manifest.command)
+    text = render(summarize(finished))
 
     title = next(section.title for section in SECTIONS if section.name == failing)
     note = f"{title}: could not be made (ZeroDivisionError: a &lt;hole&gt; in the study)"
@@ -227,7 +227,7 @@ def test_template_that_fails_is_a_note_too(finished: Any, monkeypatch: pytest.Mo
         for section in SECTIONS
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
-    text = render(summarize(finished), command=finished.manifest.command)
+    text = render(summarize(finished))
 
     assert "What the latents hold: could not be made (" in text
     assert SHOWN["trials"] in text
@@ -245,7 +245,7 @@ def test_user_texts_are_escaped(make_study: Any, trials_of: Any, result_of: Any)
     scored = result_of(trials[0], scores={"mig": 0.2, HOSTILE: 0.1})
     results = {trials[0].slug: scored, trials[1].slug: failed}
     study = make_study(
-        trials, results=results, name=HOSTILE, command=f"bvae -m note={HOSTILE}",
+        trials, results=results, name=HOSTILE, arguments=["-m", f"note={HOSTILE}"],
         data=HOSTILE, versions={HOSTILE: HOSTILE},
     )  # fmt: skip
     text = page_of(study)
@@ -275,12 +275,6 @@ def test_study_of_one_trial_has_a_page(make_study: Any, trials_of: Any, *, compl
     assert expected in text
 
 
-def test_given_command_is_shown(make_study: Any, trials_of: Any) -> None:
-    """The command may be given in place of the recorded one."""
-    trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
-    assert "bvae -m tracker=none" in page_of(make_study(trials), command="bvae -m tracker=none")
-
-
 @pytest.mark.parametrize("embed_all", [False, True])
 def test_all_pictures_are_embedded_on_demand(
     make_study: Any, trials_of: Any, *, embed_all: bool
@@ -297,7 +291,7 @@ def test_all_pictures_are_embedded_on_demand(
 def test_scores_that_depend_on_how_they_are_read_are_flagged(
     make_study: Any, trials_of: Any, result_of: Any, *, sampled: float, shown: bool
 ) -> None:
-    """A cell whose score on samples differs by more than .05 is named under the curve."""
+    """A configuration whose score on samples differs by more than .05 is named under the curve."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": sampled}
     study = make_study(trials, results={trials[1].slug: result_of(trials[1], scores=scores)})
@@ -367,12 +361,12 @@ class TestWhileSeedsAreMissing:
         (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
 
         assert answer.overall is not None
-        cell = answer.overall.cell
-        beta, size = cell.beta, cell.latent_dim
+        configuration = answer.overall.scored
+        beta, size = configuration.beta, configuration.latent_dim
         assert (beta, size) == (read.overall.beta, read.overall.latent_dim)
         assert f"{beta:g} at M = {size}" in larger.text
         assert f"beta={beta:g} latent_dim={size} " in best_line(running)
-        for command in (asked, budget(read, command="bvae -m").command):
+        for command in (asked, budget(read).command):
             betas = re.search(r" beta=(\S+) ", command)
             assert betas is not None
             assert f"{beta:g}" == betas[1].split(",")[1]

@@ -54,8 +54,8 @@ def test_every_id_is_of_this_chart_and_found(element: str) -> None:
     assert all(name.startswith("c1-") for name in ids)
 
 
-def test_cells_can_still_be_told(element: str) -> None:
-    """The id that lists the cells is kept behind the chart's name."""
+def test_configurations_can_still_be_told(element: str) -> None:
+    """The id that lists the configurations is kept behind the chart's name."""
     assert 'id="c1-marks-3-7"' in element
 
 

@@ -28,7 +28,7 @@ def test_row_has_a_number_for_every_column(make_study: Any) -> None:
 def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
     """A trial that has not run has coordinates and no results; the table sorts it last."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    page = render(summarize(make_study(trials, results={trials[0].slug: None})), command="bvae -m")
+    page = render(summarize(make_study(trials, results={trials[0].slug: None})))
     row = page[page.index('<tr data-configuration="0"') :].partition("</tr>")[0]
     found = re.findall(r'data-value="(.*?)">(.*?)</td>', row)
     assert found[:3] == [("1", "1"), ("5", "5"), ("0", "0")]
@@ -64,7 +64,7 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
         trials[1].slug: result_of(trials[1], error=None, **failed),
     }
     read = summarize(make_study(trials, results=results))
-    page = render(read, command="bvae -m")
+    page = render(read)
     assert [trial.slug for trial in failures(read) or []] == [t.slug for t in trials[:2]]
     assert re.findall(r'class="note">(.*?) <a href="[^"]*log.txt', page) == [
         "loss is NaN",

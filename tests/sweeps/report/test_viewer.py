@@ -6,7 +6,7 @@ from typing import Any
 from sweeps.analysis.summary import summarize
 from sweeps.report.viewer import viewer_data
 from sweeps.scoring.udr import SCHEMA as UDR_SCHEMA
-from sweeps.scoring.untrained import Floor, Level, write_floors
+from sweeps.scoring.untrained import Level, UntrainedBaseline, write_untrained
 
 
 def test_configurations_are_in_the_order_of_their_numbers(make_study: Any) -> None:
@@ -14,7 +14,7 @@ def test_configurations_are_in_the_order_of_their_numbers(make_study: Any) -> No
     read = summarize(make_study())
     titles = [one["title"] for one in viewer_data(read).configurations]
     assert titles[0] == "β 0.25, 5 latents"
-    assert len(titles) == len(read.cells)
+    assert len(titles) == len(read.configurations)
 
 
 def test_scores_are_said_with_interval_and_seeds(make_study: Any) -> None:
@@ -27,8 +27,8 @@ def test_scores_are_said_with_interval_and_seeds(make_study: Any) -> None:
 def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
     """A pair of seeds has one."""
     study = make_study()
-    cell = [slug for slug in study.results if slug.startswith("beta=4,latent_dim=5,")]
-    scores = {slug: {"udr": 0.5} for slug in cell}
+    configuration = [slug for slug in study.results if slug.startswith("beta=4,latent_dim=5,")]
+    scores = {slug: {"udr": 0.5} for slug in configuration}
     known = {"schema": UDR_SCHEMA, "cells": [{"codes": {}, "scores": scores}]}
     study.folder.udr.write_text(json.dumps(known))
     said = [one["scores"]["udr"] for one in viewer_data(summarize(study)).configurations]
@@ -41,19 +41,22 @@ def test_udr_is_said_to_be_of_two_seeds(make_study: Any) -> None:
 def test_complete_trials_come_first(make_study: Any, trials_of: Any) -> None:
     """A click on a configuration opens a trial that has pictures."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
-    (cell,) = viewer_data(
+    (configuration,) = viewer_data(
         summarize(make_study(trials, results={trials[0].slug: None}))
     ).configurations
-    assert [(t["seed"], t["state"]) for t in cell["trials"]] == [(1, "complete"), (0, "pending")]
+    assert [(t["seed"], t["state"]) for t in configuration["trials"]] == [
+        (1, "complete"),
+        (0, "pending"),
+    ]
 
 
 def test_untrained_baseline_is_said_on_hovering(make_study: Any) -> None:
     """Of the latent sizes and scores it is known for."""
     study = make_study()
-    floor = Floor(
+    baseline = UntrainedBaseline(
         (("latent_dim", 5),), "locatello2019", "3x6x40x8x8", 3, {"mig": Level(0.012, 0.003)}
     )
-    write_floors(study.folder.floors, [floor])
+    write_untrained(study.folder.untrained, [baseline])
     said = {one["title"]: one["scores"] for one in viewer_data(summarize(study)).configurations}
 
     assert said["β 4, 5 latents"]["mig"].endswith("\nuntrained 0.012")

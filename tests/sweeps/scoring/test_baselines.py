@@ -83,7 +83,7 @@ class TestUntrained:
         assert expected["beta_vae"] == pytest.approx(found["beta_vae"], abs=0.03)
 
     def test_only_some_scores(self, images: ScoredImages) -> None:
-        """A floor line needs the one score that the curve shows."""
+        """A baseline line needs the one score that the curve shows."""
         options = {"latent_dim": 2, "protocol": QUICK, "network": "mlp", "only": ("mig",)}
         first, second = (untrained_scores(images, seed=seed, **options) for seed in (0, 1))
         assert {"mig"} == set(first)

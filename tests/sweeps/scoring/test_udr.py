@@ -13,7 +13,7 @@ from sweeps.commands.conclude import described
 from sweeps.scoring import udr as module
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study
-from tests.doubles.frames import best_cells
+from tests.doubles.frames import best_configurations
 from tests.doubles.studies import make_study, trials, write_result
 
 
@@ -43,14 +43,14 @@ def slug(beta: int, seed: int) -> str:
 
 
 def test_it_is_a_score_like_any_other(study: Study) -> None:
-    """In the frame, among the names, and for the best cell."""
+    """In the frame, among the names, and for the best configuration."""
     known = refresh(study)
 
     assert ("udr", "udr_spearman") == score_names(known)
     frame = trials_table(known).set_index("slug")
     assert frame.loc[slug(4, 0), "udr"] == pytest.approx(0.9, abs=0.05)
     assert frame.loc[slug(1, 0), "udr"] == pytest.approx(0, abs=0.05)
-    best = best_cells(trials_table(known), score="udr").overall
+    best = best_configurations(trials_table(known), score="udr").overall
     assert best is not None
     assert (4, 3) == (best.beta, best.n)
 
@@ -61,7 +61,7 @@ def test_two_seeds_have_no_interval(study: Study) -> None:
         study.folder.trial(slug(beta, 2)).result.unlink()
     frame = trials_table(refresh(load_study(study.folder.root)))
 
-    best = best_cells(frame[frame["seed"] < 2], score="udr").overall
+    best = best_configurations(frame[frame["seed"] < 2], score="udr").overall
 
     assert best is not None
     assert (4, 1) == (best.beta, best.n)
@@ -74,7 +74,7 @@ def test_intervals_are_wider_than_those_of_independent_scores(study: Study) -> N
     frame = trials_table(refresh(study))
     frame["plain"] = frame["udr"] = [0.4, 0.5, 0.5, 0.6, 0.6, 0.7]
 
-    udr, plain = (best_cells(frame, score=name).overall for name in ("udr", "plain"))
+    udr, plain = (best_configurations(frame, score=name).overall for name in ("udr", "plain"))
 
     assert udr is not None
     assert plain is not None
@@ -83,7 +83,7 @@ def test_intervals_are_wider_than_those_of_independent_scores(study: Study) -> N
 
 
 def test_what_is_known_is_not_computed_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the cell whose codes have changed is."""
+    """Only the configuration whose codes have changed is."""
     refresh(study)
     computed: list[int] = []
     real = module.udr
@@ -98,7 +98,7 @@ def test_what_is_known_is_not_computed_again(study: Study, monkeypatch: pytest.M
     assert frame.loc[slug(4, 0), "udr"] == pytest.approx(0.45, abs=0.05)
 
 
-def test_a_cell_needs_two_seeds(study: Study) -> None:
+def test_a_configuration_needs_two_seeds(study: Study) -> None:
     """With one complete seed there is no value, with two there is one for these."""
     for seed in (1, 2):
         study.folder.trial(slug(4, seed)).result.unlink()
@@ -149,7 +149,7 @@ def test_a_study_without_codes_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_it_stands_in_a_file_anyone_can_read(study: Study) -> None:
-    """Values by trial, cell by cell."""
+    """Values by trial, configuration by configuration."""
     refresh(study)
 
     (first, second) = json.loads(study.folder.udr.read_text())["cells"]

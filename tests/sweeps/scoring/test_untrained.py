@@ -16,19 +16,19 @@ from bvae.networks import build_networks
 from sweeps.scoring import untrained
 from sweeps.scoring.untrained import (
     TRAINING,
-    Floor,
     Level,
-    add_floors,
+    UntrainedBaseline,
+    add_untrained,
     place_of,
-    read_floors,
-    write_floors,
+    read_untrained,
+    write_untrained,
 )
 from sweeps.study.study import Study
 from sweeps.study.trials import grid
 from tests.doubles.studies import CONFIGURATION, make_study, trials
 
 PLACE = (("latent_dim", 5),)
-FLOOR = Floor(PLACE, "fast", "3x6x40x8x8", 3, {"mig": Level(0.01, 0.002)})
+BASELINE = UntrainedBaseline(PLACE, "fast", "3x6x40x8x8", 3, {"mig": Level(0.01, 0.002)})
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def study_of(root: Path, **axes: list[object]) -> Study:
     configurations = {
         f"model={name}": CONFIGURATION | {"model": {"name": name}} for name in ("mlp", "conv")
     }
-    changes: dict[str, Any] = {"configurations": configurations, "groups": ["model"]}
+    changes: dict[str, Any] = {"compositions": configurations, "groups": ["model"]}
     return make_study(
         root, listed, trial=TRAINING, axes=further, **(changes if "model" in axes else {})
     )
@@ -76,7 +76,7 @@ class TestUntrainedScores:
     def test_are_those_of_first_weights(self, sprites: ImageDataset, tmp_path: Path) -> None:
         """Mean and spread over seeds 0, 1, 2 of networks that torch has just initialised."""
         configuration = CONFIGURATION | {"data": {**CONFIGURATION["data"], "score_every": None}}
-        made = make_study(tmp_path / "a", trial=TRAINING, configurations={"": configuration})
+        made = make_study(tmp_path / "a", trial=TRAINING, compositions={"": configuration})
         line = dict(untrained._wanted(made))[PLACE]
         found = untrained.untrained_scores(line, sprites)
 
@@ -103,7 +103,7 @@ class TestUntrainedScores:
             "protocol": "locatello2019",
             "data": {**CONFIGURATION["data"], "score_every": None},
         }
-        made = make_study(tmp_path / "a", trial=TRAINING, configurations={"": changed})
+        made = make_study(tmp_path / "a", trial=TRAINING, compositions={"": changed})
         found = untrained.untrained_scores(dict(untrained._wanted(made))[PLACE], sprites)
 
         assert {"mig", "sap", "explicitness"} < set(found)
@@ -137,51 +137,51 @@ class TestUntrainedScores:
             untrained.untrained_scores(line, replace(sprites, lattice=None))
 
 
-class TestAddFloors:
+class TestAddUntrained:
     def test_one_for_each_latent_size_and_network(
         self, tmp_path: Path, counted: list[tuple[int, str]]
     ) -> None:
         """Every line of the study, whatever its β and seeds."""
         made = study_of(tmp_path / "a", latent_dim=[5, 10], model=["mlp", "conv"])
-        add_floors(made)
+        add_untrained(made)
 
         assert {(5, "mlp"), (10, "mlp"), (5, "conv"), (10, "conv")} == set(counted)
-        found = read_floors(made.folder.floors)
+        found = read_untrained(made.folder.untrained)
         expected = {"mig": Level(0.1, 0.002)}
         assert found[(("latent_dim", 10), ("model", "conv"))].scores == expected
         assert {("fast", "3x6x40x8x8")} == {(f.protocol, f.lattice) for f in found.values()}
 
-    def test_lines_of_one_encoder_share_their_floor(
+    def test_lines_of_one_encoder_share_their_baseline(
         self, tmp_path: Path, counted: list[tuple[int, str]]
     ) -> None:
         """A learning rate changes nothing before training."""
         made = study_of(tmp_path / "a", **{"optimizer.lr": [1e-3, 1e-4]})
-        add_floors(made)
+        add_untrained(made)
 
         assert [(5, "mlp")] == counted
-        assert 2 == len(read_floors(made.folder.floors))
+        assert 2 == len(read_untrained(made.folder.untrained))
 
     def test_only_what_is_missing(self, tmp_path: Path, counted: list[tuple[int, str]]) -> None:
         """Typed again nothing is computed, of a larger grid the new latent size only."""
         said: list[str] = []
-        add_floors(study_of(tmp_path / "a"), tell=said.append)
-        add_floors(study_of(tmp_path / "a"), tell=said.append)
+        add_untrained(study_of(tmp_path / "a"), tell=said.append)
+        add_untrained(study_of(tmp_path / "a"), tell=said.append)
         assert ([(5, "mlp")], 1) == (counted, len(said))
 
-        add_floors(study_of(tmp_path / "a", latent_dim=[5, 10]))
+        add_untrained(study_of(tmp_path / "a", latent_dim=[5, 10]))
         assert [(5, "mlp"), (10, "mlp")] == counted
 
-    def test_another_protocol_has_other_floors(
+    def test_another_protocol_has_other_untrained(
         self, tmp_path: Path, counted: list[tuple[int, str]]
     ) -> None:
         """After a rescore they are computed anew."""
         made = study_of(tmp_path / "a")
-        add_floors(made)
+        add_untrained(made)
         rescored = {"": CONFIGURATION | {"protocol": "kim2018"}}
-        add_floors(replace(made, manifest=replace(made.manifest, configurations=rescored)))
+        add_untrained(replace(made, manifest=replace(made.manifest, compositions=rescored)))
 
         assert 2 == len(counted)
-        assert "kim2018" == read_floors(made.folder.floors)[PLACE].protocol
+        assert "kim2018" == read_untrained(made.folder.untrained)[PLACE].protocol
 
     @pytest.mark.parametrize("case", ["not a training", "one trial"])
     def test_not_for(self, tmp_path: Path, counted: list[tuple[int, str]], case: str) -> None:
@@ -189,36 +189,36 @@ class TestAddFloors:
         listed = trials([1], [0]) if case == "one trial" else trials()
         trial = TRAINING if case == "one trial" else "tests.doubles.fakes.instant"
         made = make_study(tmp_path / "a", listed, trial=trial)
-        add_floors(made)
+        add_untrained(made)
 
         assert [] == counted
-        assert not made.folder.floors.exists()
+        assert not made.folder.untrained.exists()
 
 
-class TestReadFloors:
+class TestReadUntrained:
     def test_what_was_written(self, tmp_path: Path) -> None:
         """Places come back as trials have them, lists as tuples."""
         place = (("latent_dim", 5), ("data.score_every", (1, 2)), ("optimizer.lr", 0.001))
-        floor = replace(FLOOR, place=place)
-        write_floors(tmp_path / "floors.json", [FLOOR, floor])
+        baseline = replace(BASELINE, place=place)
+        write_untrained(tmp_path / "floors.json", [BASELINE, baseline])
 
-        assert read_floors(tmp_path / "floors.json") == {PLACE: FLOOR, place: floor}
+        assert read_untrained(tmp_path / "floors.json") == {PLACE: BASELINE, place: baseline}
 
     @pytest.mark.parametrize(
         "content", ["", "[]", '{"schema": 1, "floors": [{}]}', '{"schema": 2, "floors": []}']
     )
     def test_what_cannot_be_read_is_not_there(self, tmp_path: Path, content: str) -> None:
-        """No report is lost for its floor."""
+        """No report is lost for its baseline."""
         path = tmp_path / "floors.json"
         path.write_text(content)
 
-        assert {} == read_floors(path)
-        assert {} == read_floors(tmp_path / "other.json")
+        assert {} == read_untrained(path)
+        assert {} == read_untrained(tmp_path / "other.json")
 
     def test_whole_or_not_at_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What is killed while it writes leaves the old floors."""
+        """What is killed while it writes leaves the old baselines."""
         path = tmp_path / "floors.json"
-        write_floors(path, [FLOOR])
+        write_untrained(path, [BASELINE])
         before = path.read_bytes()
 
         def torn(temporary: Path, data: bytes) -> None:
@@ -227,7 +227,7 @@ class TestReadFloors:
 
         monkeypatch.setattr("bvae.files._write", torn)
         with pytest.raises(KeyboardInterrupt, match="killed"):
-            write_floors(path, [FLOOR, FLOOR])
+            write_untrained(path, [BASELINE, BASELINE])
 
         assert before == path.read_bytes()
         assert ["floors.json"] == [entry.name for entry in tmp_path.iterdir()]

@@ -1,4 +1,4 @@
-"""Cells that are pruned, by scores written down by hand."""
+"""Configurations that are pruned, by scores written down by hand."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from sweeps.study.trials import Trial
 GOOD = [{500: 0.1, 1000: 0.2, 1500: level} for level in (0.3, 0.4, 0.5)]
 
 
-class TestCellMeans:
+class TestConfigurationMeans:
     def test_mean_over_the_seeds_that_got_there(self) -> None:
         """Each step has its own."""
         found = means_by_step([{500: 0.1, 1000: 0.4}, {500: 0.3, 1000: 0.2}, {500: 0.5, 1500: 0.7}])
@@ -16,7 +16,7 @@ class TestCellMeans:
         assert {500: pytest.approx(0.3), 1000: pytest.approx(0.3), 1500: 0.7} == found
 
     def test_a_single_seed_says_nothing(self) -> None:
-        """Seeds scatter too much for one to speak for its cell."""
+        """Seeds scatter too much for one to speak for its configuration."""
         assert {} == means_by_step([{500: 0.1, 1000: 0.4}], min_seeds=2)
 
 
@@ -34,12 +34,14 @@ class TestFallsBehind:
         self, name: str, score: float, *, expected: bool
     ) -> None:
         """Of .3, .4, .5 the lower quarter ends at .35, the lower half at .4 (linear rule)."""
-        cell = {500: 0.0, 1000: 0.0, 1500: score}
+        configuration = {500: 0.0, 1000: 0.0, 1500: score}
 
-        assert expected == falls_behind(cell, GOOD, pruner=pruner_named(name, max_steps=3000))
+        assert expected == falls_behind(
+            configuration, GOOD, pruner=pruner_named(name, max_steps=3000)
+        )
 
     @pytest.mark.parametrize(
-        ("cell", "n_peers", "max_steps"),
+        ("configuration", "n_peers", "max_steps"),
         [
             ({1500: 0.0}, 2, 3000),
             ({1500: 0.0}, 3, 3002),
@@ -49,21 +51,21 @@ class TestFallsBehind:
         ids=["too few others", "first half", "others not there yet", "no mean yet"],
     )
     def test_where_too_little_is_known_it_goes_on(
-        self, cell: dict[int, float], n_peers: int, max_steps: int
+        self, configuration: dict[int, float], n_peers: int, max_steps: int
     ) -> None:
         """Nothing is pruned on thin evidence."""
         pruner = pruner_named("median", max_steps=max_steps)
 
-        assert not falls_behind(cell, GOOD[:n_peers], pruner=pruner)
+        assert not falls_behind(configuration, GOOD[:n_peers], pruner=pruner)
 
     def test_its_best_counts(self) -> None:
-        """A cell that was good once is held to be able to be so again."""
-        cell = {1000: 0.45, 1500: 0.0}
+        """A configuration that was good once is held to be able to be so again."""
+        configuration = {1000: 0.45, 1500: 0.0}
 
-        assert not falls_behind(cell, GOOD, pruner=pruner_named("median", max_steps=3000))
+        assert not falls_behind(configuration, GOOD, pruner=pruner_named("median", max_steps=3000))
 
 
-def test_a_cell_is_compared_with_its_own_line() -> None:
+def test_a_configuration_is_compared_with_its_own_line() -> None:
     """The other β of the same latent size; larger latent layers, however good, are another line."""
 
     def scores(latent_dim: int, levels: list[float]) -> dict[Trial, dict[int, float]]:
@@ -82,4 +84,6 @@ def test_a_cell_is_compared_with_its_own_line() -> None:
         for trial in low | high
     }
 
-    assert {(5, 1), (10, 1)} == {cell for cell, is_pruned in pruned.items() if is_pruned}
+    assert {(5, 1), (10, 1)} == {
+        configuration for configuration, is_pruned in pruned.items() if is_pruned
+    }

@@ -15,7 +15,7 @@ SPACE = {"beta": Interval(0.25, 64, log=True), "latent_dim": Choices.of([3, 5, 1
 
 
 def search(sampler: object = "tpe", **changes: Any) -> Search:
-    """Return a search with this sampler, a seed a cell."""
+    """Return a search with this sampler, a seed a configuration."""
     options = {"space": SPACE, "seeds": (0,), "n_trials": 100} | changes
     return Search(sampler=named(sampler), **options)
 
@@ -105,7 +105,7 @@ def test_who_is_at_work_is_known() -> None:
     second = next_trial(asked, {**tried, first.trial: None}, system_attrs={})
 
     assert second is not None
-    assert first.trial.cell != second.trial.cell
+    assert first.trial.configuration != second.trial.configuration
 
 
 def test_names_and_groups_are_searched_too() -> None:

@@ -63,7 +63,7 @@ class TestNext:
         assert trial(16, 20) == search().next(tried, lambda: {"beta": 16, "latent_dim": 20})
 
     def test_whoever_takes_the_lead_is_repeated_then(self) -> None:
-        """The lucky cell falls behind with its second seed; the next leader is looked at."""
+        """A lucky incumbent falls behind with its second seed; the next one gets more seeds."""
         tried: dict[Trial, Ending | None] = {
             trial(4, 5): Ending(0.9),
             trial(4, 5, 1): Ending(0.1),
@@ -72,7 +72,7 @@ class TestNext:
 
         assert trial(8, 5, 1) == search().next(tried, unasked)
 
-    def test_a_cell_that_was_tried_stands_for_the_nearest_that_was_not(self) -> None:
+    def test_a_configuration_that_was_tried_stands_for_the_nearest_that_was_not(self) -> None:
         """Here the neighbour in latent size, the neighbours in β being further away."""
         space: dict[str, Dimension] = {"beta": Choices.of([1, 4, 16]), "latent_dim": SIZES}
         tried: dict[Trial, Ending | None] = dict.fromkeys(
@@ -83,7 +83,7 @@ class TestNext:
         assert trial(4, 20) == found
 
     def test_every_trial_is_found_once(self) -> None:
-        """However stubborn the sampler: all cells and seeds of a finite space, then no more."""
+        """However stubborn the sampler: all trials of a finite space, then no more."""
         space: dict[str, Dimension] = {"beta": Choices.of([1, 4, 16]), "latent_dim": SIZES}
         finite = search(space=space)
         tried: dict[Trial, Ending | None] = {}
@@ -121,7 +121,7 @@ class TestLeading:
             trial(8, 5): None,
         }
 
-        assert trial(4, 5).cell == leading(tried)
+        assert trial(4, 5).configuration == leading(tried)
         assert leading({trial(8, 5): None}) is None
 
     def test_a_failed_seed_costs_the_lead(self) -> None:
@@ -132,14 +132,14 @@ class TestLeading:
             trial(4, 5, 1): Ending(None),
         }
 
-        assert trial(1, 5).cell == leading(tried)
+        assert trial(1, 5).configuration == leading(tried)
 
     def test_a_collapsed_one_leads_where_there_is_no_other(self) -> None:
         """Its score may be high though next to nothing is encoded."""
         tried = {trial(1, 5): Ending(0.2, 3), trial(64, 5): Ending(1.0, 0)}
 
-        assert trial(1, 5).cell == leading(tried)
-        assert trial(64, 5).cell == leading({trial(64, 5): Ending(1.0, 0)})
+        assert trial(1, 5).configuration == leading(tried)
+        assert trial(64, 5).configuration == leading({trial(64, 5): Ending(1.0, 0)})
 
 
 def test_a_search_is_read_as_it_was_written() -> None:

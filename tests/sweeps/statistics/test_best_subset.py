@@ -17,7 +17,7 @@ EVERY = np.ones(7, dtype=np.bool_)
     "means", [[0.3] * 7, [0.0, 0.1, 0.2, 0.3, 0.28, 0.2, 0.1], [0.3, 0.29] + [0.0] * 5]
 )
 def test_may_be_best_keeps_the_best_in_95_percent_of_studies(means: Sequence[float]) -> None:
-    """On 1,000 studies the best cell is kept at least 95 times in 100, whatever the curve.
+    """On 1,000 studies the best configuration is kept at least 95 times in 100, whatever the curve.
 
     Standard error .0069 at 95 %: a true 95 % falls below .93 in 2 of 1,000 runs.
     """
@@ -37,7 +37,7 @@ def test_may_be_best_drops_what_is_clearly_worse() -> None:
 
 
 class TestLeftOutScore:
-    def test_is_the_mean_over_seeds_of_the_cell_that_the_others_chose(self) -> None:
+    def test_is_the_mean_over_seeds_of_the_configuration_that_the_others_chose(self) -> None:
         """It equals the same done one seed at a time."""
         values = np.random.default_rng(1).normal(size=(5, 4))
         scores = []
@@ -55,8 +55,8 @@ class TestLeftOutScore:
         assert values.mean(axis=-1).max(axis=-1).mean() > 0.7
         assert abs(left_out_score(values).mean()) < 0.06
 
-    def test_uses_seeds_that_every_cell_has(self) -> None:
-        """A seed that one cell lacks takes no part."""
+    def test_uses_seeds_that_every_configuration_has(self) -> None:
+        """A seed that one configuration lacks takes no part."""
         values = np.random.default_rng(1).normal(size=(5, 4))
         holed = values.copy()
         holed[2, 1] = np.nan

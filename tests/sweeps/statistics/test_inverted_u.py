@@ -10,7 +10,7 @@ from sweeps.statistics.inverted_u import (
     verdicts,
 )
 
-# Shapes: C cells, S seeds, T studies.
+# Shapes: C configurations, S seeds, T studies.
 
 Means = Sequence[float] | np.ndarray
 
@@ -18,7 +18,7 @@ BETAS = (0.1, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 STUDIES = 1000
 
 # curves of the quick study's kind, as measured on 32×32 sprites with 5 latents and smoothed;
-# the last cell has collapsed
+# the last configuration has collapsed
 HIGGINS = (0.73, 0.79, 0.81, 0.84, 0.84, 0.82, 0.62, 0.20)
 MIG = (0.04, 0.06, 0.12, 0.16, 0.22, 0.25, 0.15, 0.02)
 
@@ -31,19 +31,22 @@ def draw(
     seeds: int = 3,
     shared: float = 0.2,
 ) -> np.ndarray:
-    """1,000 synthetic studies [T, C, S]: noise differs by cell and is partly common to a seed."""
+    """1,000 studies [T, C, S]: noise differs by configuration and is partly common to a seed."""
     rng = np.random.default_rng(0)
-    cells = len(means)
-    spread = rng.uniform(*sd, size=(STUDIES, cells, 1))
-    spread[:, cells - n_collapsed :] = 0.005
-    own, common = rng.normal(size=(STUDIES, cells, seeds)), rng.normal(size=(STUDIES, 1, seeds))
+    configurations = len(means)
+    spread = rng.uniform(*sd, size=(STUDIES, configurations, 1))
+    spread[:, configurations - n_collapsed :] = 0.005
+    own, common = (
+        rng.normal(size=(STUDIES, configurations, seeds)),
+        rng.normal(size=(STUDIES, 1, seeds)),
+    )
     return np.array(means)[:, None] + spread * (
         np.sqrt(1 - shared) * own + np.sqrt(shared) * common
     )
 
 
 def collapsed(means: Means, n_collapsed: int) -> np.ndarray:
-    """Which cells have collapsed: the last."""
+    """Which configurations have collapsed: the last."""
     return np.arange(len(means)) >= len(means) - n_collapsed
 
 
@@ -87,7 +90,7 @@ class TestCalibration:
         assert share(Verdict.YES, draw(means)) <= 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
     def test_yes_keeps_its_level_where_noise_grows_along_the_line(self) -> None:
-        """The end that decides may be the noisiest cell: .05 against .03 at the other end.
+        """The end that decides may be the noisiest configuration: .05 against .03 at the other end.
 
         With the pooled variance alone this is 7 %, beyond the same margin of 2.3 standard errors.
         """

@@ -9,7 +9,7 @@ def test_every_file_is_in_the_studys_folder(tmp_path: Path) -> None:
     names = (
         *("manifest", "base", "journal", "logs", "workers", "orchestrator"),
         *("guard", "stop", "table", "report", "trials", "curve", "page", "orchestrator_log"),
-        *("wandb", "wandb_logs", "wandb_unreadable", "floors", "udr"),
+        *("wandb", "wandb_logs", "wandb_unreadable", "untrained", "udr"),
     )
     paths = [getattr(folder, name) for name in names]
 

@@ -66,7 +66,7 @@ class TestConfiguration:
         )[0]
         made = manifest([trial], axes=["optimizer.lr", "data.score_every"])
 
-        found = made.configuration(trial)
+        found = made.config_of(trial)
 
         assert (0.5, 7, 3) == (found["beta"], found["latent_dim"], found["seed"])
         assert {"name": "adam", "lr": 1e-4} == found["optimizer"]
@@ -77,9 +77,9 @@ class TestConfiguration:
         """A choice among config groups may change any number of keys."""
         chosen = {"model=conv": {"model": {"name": "conv"}}, "model=mlp": {"model": {"name": "m"}}}
         listed = grid({"beta": [1], "latent_dim": [2], "seed": [0], "model": ["mlp", "conv"]})[0]
-        made = manifest(listed, axes=["model"], groups=["model"], configurations=chosen)
+        made = manifest(listed, axes=["model"], groups=["model"], compositions=chosen)
 
-        assert {"name": "conv"} == made.configuration(listed[1])["model"]
+        assert {"name": "conv"} == made.config_of(listed[1])["model"]
 
     def test_what_depends_on_swept_keys_is_resolved_last(self) -> None:
         """Each trial has its own values, also inside texts, lists, and by way of other keys."""
@@ -90,10 +90,10 @@ class TestConfiguration:
             "tracker": {"name": "none", "mode": "offline", "project": "a_${seed}"},
         }
         listed = trials(beta=[0.5, 2], seed=[0, 1])
-        made = manifest(listed, configurations={"": changed})
+        made = manifest(listed, compositions={"": changed})
 
         for trial in listed:
-            found = made.configuration(trial)
+            found = made.config_of(trial)
             beta, seed = trial.values["beta"], trial.values["seed"]
             assert (beta, beta) == (found["optimizer"]["lr"], found["data"]["variance"])
             assert [1, 5] == found["data"]["score_every"]
@@ -103,10 +103,10 @@ class TestConfiguration:
     def test_what_cannot_be_resolved_is_named(self) -> None:
         """The key that holds it, and what is not there."""
         changed = CONFIGURATION | {"optimizer": {"name": "adam", "lr": "${betta}"}}
-        made = manifest(trials(), configurations={"": changed})
+        made = manifest(trials(), compositions={"": changed})
 
         with pytest.raises(ConfigError, match=r"optimizer\.lr: .*'betta'"):
-            made.configuration(trials()[0])
+            made.config_of(trials()[0])
 
     @pytest.mark.parametrize(("base", "expected"), [({}, None), ({"trainer.max_steps": 7}, 7)])
     def test_steps(self, base: dict[str, object], expected: int | None) -> None:
@@ -117,9 +117,9 @@ class TestConfiguration:
     def test_the_manifest_is_not_changed(self) -> None:
         """What one trial sets the next does not see."""
         made = manifest(trials(beta=[1, 4]))
-        made.configuration(made_trial := trials(beta=[1])[0])["trainer"]["max_steps"] = 0
+        made.config_of(made_trial := trials(beta=[1])[0])["trainer"]["max_steps"] = 0
 
-        assert CONFIGURATION["trainer"] == made.configuration(made_trial)["trainer"]
+        assert CONFIGURATION["trainer"] == made.config_of(made_trial)["trainer"]
 
     @pytest.mark.parametrize(
         ("choices", "expected"), [({}, ""), ({"model": "mlp", "data": "x"}, "data=x,model=mlp")]

@@ -96,7 +96,7 @@ def live(study: Study) -> str | None:
     progress = Progress(study)
     progress.refresh()
     best = progress.snapshot().best
-    return None if best is None else best.cell
+    return None if best is None else best.configuration
 
 
 class TestACollapsedConfigurationIsNotBest:

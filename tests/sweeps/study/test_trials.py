@@ -61,11 +61,11 @@ class TestTrial:
 
         assert 1 == len(several)
 
-    def test_cell_is_all_but_the_seed(self) -> None:
-        """Trials that differ in the seed only are of one cell."""
+    def test_configuration_is_all_but_the_seed(self) -> None:
+        """Trials that differ in the seed only are of one configuration."""
         one, other = (Trial.of({"beta": 4, "latent_dim": 5, "seed": seed}) for seed in (0, 1))
 
-        assert one.cell == other.cell
+        assert one.configuration == other.configuration
         assert one != other
 
     @pytest.mark.parametrize("value", ["a/b", "../x", "x" * 200, [1, 2], "ä ö", "a\nb"])

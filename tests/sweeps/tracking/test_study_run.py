@@ -25,7 +25,7 @@ def study_with(root: Path, tracker: str, beta: list[float]) -> Study:
     """A complete study whose score is highest at β = 4."""
     configuration = copy.deepcopy(CONFIGURATION)
     configuration["tracker"]["name"] = tracker
-    made = make_study(root, trials(beta=beta), configurations={"": configuration})
+    made = make_study(root, trials(beta=beta), compositions={"": configuration})
     for trial in made.trials:
         at, seed = float(str(trial.values["beta"])), int(str(trial.values["seed"]))
         score = 0.5 - 0.1 * abs(np.log2(at / 4)) + 0.01 * seed
@@ -72,7 +72,7 @@ class TestTheRun:
         assert [0] == wandb_files.exit_codes(records)
 
     def test_curve(self, study: Study, records: list[dict[str, Any]]) -> None:
-        """A row per cell and score."""
+        """A row per configuration and score."""
         (path,) = (row["curve.path"] for row in wandb_files.rows(records) if "curve.path" in row)
         table = json.loads((reports(study)[0].parent / "files" / path).read_text())
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]

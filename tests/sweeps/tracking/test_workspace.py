@@ -22,7 +22,7 @@ def study_named(root: Path, *, project: str = "tests", **changes: Any) -> Study:
     configuration = copy.deepcopy(CONFIGURATION)
     configuration["tracker"]["project"] = project
     made = make_study(
-        root, trials(seed=[0]), configurations={"": configuration}, name=root.name, **changes
+        root, trials(seed=[0]), compositions={"": configuration}, name=root.name, **changes
     )
     for trial in made.trials:
         write_result(made, trial, scores={"beta_vae": 0.9, "mig": 0.2})

@@ -129,7 +129,7 @@ def test_no_sigterm_is_a_failed_attempt(
         worker, "_function", lambda _: lambda task: train.run_trial(next(tellers)(task))
     )
     one = trials([1], [0])
-    stopped = make_study(tmp_path / "stopped", one, configurations={"": SHORT})
+    stopped = make_study(tmp_path / "stopped", one, compositions={"": SHORT})
     before = signal.getsignal(signal.SIGTERM)
     for number in range(1, 5):
         assert (Exit.INTERRUPTED, ["pending"]) == (run(stopped)[0], states(stopped))
@@ -138,7 +138,7 @@ def test_no_sigterm_is_a_failed_attempt(
         assert before is signal.getsignal(signal.SIGTERM)
 
     monkeypatch.setattr(worker, "_function", lambda _: train.run_trial)
-    whole = make_study(tmp_path / "whole", one, configurations={"": SHORT})
+    whole = make_study(tmp_path / "whole", one, compositions={"": SHORT})
     assert [Exit.COMPLETE] * 2 == [run(study)[0] for study in (stopped, whole)]
     (found,), (expected,) = (load_study(s.folder.root).results.values() for s in (stopped, whole))
     assert (1, 30) == (found.attempt, found.steps)

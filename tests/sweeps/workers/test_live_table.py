@@ -46,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 class TestLine:
     def test_all_of_it_in_one_line(self) -> None:
-        """Counts, times, and the best cell so far."""
+        """Counts, times, and the best configuration so far."""
         assert (
             "quick: 4/9 complete · 2 running · 1 failed · 2 left · 1:15 elapsed · ETA 1:01:40 · "
             "best so far beta=4 latent_dim=10 (0.312)"
@@ -59,12 +59,12 @@ class TestLine:
         assert "3/9 complete · 2 running · 1 failed · 1 pruned · 2 left" in said
 
     def test_before_the_first_result(self) -> None:
-        """No best cell, no time to say."""
+        """No best configuration, no time to say."""
         assert line(replace(SNAPSHOT, best=None, eta_s=None)).endswith("ETA –")
 
 
 class TestPanel:
-    def test_counts_workers_and_the_best_cell(self) -> None:
+    def test_counts_workers_and_the_best_configuration(self) -> None:
         """Done counts whatever needs no further attempt."""
         text = drawn(SNAPSHOT)
 

@@ -47,7 +47,7 @@ def study(tmp_path: Path) -> Study:
 def long_study(root: Path) -> Study:
     """Return a study of two trials of 20 seconds each, for tests that interrupt it."""
     return make_study(
-        root, trials(seed=[0]), trial="tests.doubles.fakes.stepping", configurations=LONG
+        root, trials(seed=[0]), trial="tests.doubles.fakes.stepping", compositions=LONG
     )
 
 

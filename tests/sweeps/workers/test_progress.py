@@ -14,7 +14,7 @@ from tests.doubles.studies import make_search, make_study, slugs, trials, write_
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A study of six trials: three cells, two seeds."""
+    """A study of six trials: three configurations, two seeds."""
     return make_study(tmp_path / "tested", trials(beta=[1, 4, 16]))
 
 
@@ -178,23 +178,23 @@ class TestSnapshot:
 
         assert 0.0 == progress.snapshot().eta_s
 
-    def test_the_best_cell_by_its_mean(self, study: Study, progress: Progress) -> None:
-        """One lucky seed is not a cell's mean; trials without the score are left out."""
+    def test_the_best_configuration_by_its_mean(self, study: Study, progress: Progress) -> None:
+        """One lucky seed is not a configuration's mean; trials without the score are left out."""
         scores = [[0.3, 0.1], [0.2, 0.25], [0.1]]
-        for cell, values in zip((1, 4, 16), scores, strict=True):
+        for configuration, values in zip((1, 4, 16), scores, strict=True):
             for seed, value in enumerate(values):
-                trial = Trial.of({"beta": cell, "latent_dim": 5, "seed": seed})
+                trial = Trial.of({"beta": configuration, "latent_dim": 5, "seed": seed})
                 write_result(study, trial, scores={"mig": value})
         write_result(study, Trial.of({"beta": 16, "latent_dim": 5, "seed": 1}), scores={})
         progress.refresh()
 
         best = progress.snapshot().best
         assert best is not None
-        assert ("beta=4 latent_dim=5", 2) == (best.cell, best.seeds)
+        assert ("beta=4 latent_dim=5", 2) == (best.configuration, best.seeds)
         assert best.mean == pytest.approx(0.225)
 
     @pytest.mark.parametrize("state", ["pruned", "failed"])
-    def test_a_cell_that_was_pruned_or_failed_is_not_best(
+    def test_a_configuration_that_was_pruned_or_failed_is_not_best(
         self, study: Study, progress: Progress, state: str
     ) -> None:
         """Neither by the score a pruned seed had on the way, nor by its other seed."""

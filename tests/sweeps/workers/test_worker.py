@@ -88,7 +88,7 @@ class TestPruning:
         work(study)
         return load_study(study.folder.root)
 
-    def test_the_worst_cell_is_pruned_as_a_whole(self, pruned: Study) -> None:
+    def test_the_worst_configuration_is_pruned_as_a_whole(self, pruned: Study) -> None:
         """One seed says nothing; the second ends half-way; the third is not begun."""
         steps = {
             (result.point["seed"], result.state, result.steps)
@@ -109,7 +109,7 @@ class TestPruning:
         assert [5, 0] == [len(trial.intermediate_values) for trial in pruned_attempts]
 
     def test_a_seed_added_later_is_not_begun(self, pruned: Study) -> None:
-        """The cell stays pruned when the study is extended."""
+        """The configuration stays pruned when the study is extended."""
         late = Trial.of({"beta": 0.03125, "latent_dim": 5, "seed": 3})
         more = [*pruned.manifest.trials, late.values]
         replace(pruned.manifest, trials=more, pruner=None).write(pruned.folder.manifest)
