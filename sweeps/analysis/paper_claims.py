@@ -185,8 +185,7 @@ def informative_latents_carry_the_kl(
 
     Args:
         latents: a row for every latent of every complete trial of the best configurations with
-        `beta`,
-            `latent_dim`, `seed`, the axes, `kl_nats` and `informative` (bool).
+            `beta`, `latent_dim`, `seed`, the axes, `kl_nats` and `informative` (bool).
         axes: swept keys beside beta, latent_dim and seed.
     """
     if not axes:

@@ -14,11 +14,14 @@ from sweeps.statistics.best_subset import left_out_score
 from sweeps.statistics.intervals import Floats, configuration_means
 from sweeps.statistics.inverted_u import (
     CEILING,
+    FEWEST,
     Evidence,
+    Fall,
     Verdict,
     evidence,
+    falls,
+    inner_of,
     is_crowded,
-    parts,
     seeds_to_settle,
     verdicts,
 )
@@ -33,7 +36,8 @@ class Judgement:
     `best_range` holds the best β among those tried with 95 % confidence, None of a single β;
     `left_out_score` is what the choice is worth on seeds that did not make it, beside the
     optimistic `best.mean`. It is NaN of UDR: no seed has one of its own.
-    `more_seeds` is a configuration's; `n_incomplete` configurations were left aside.
+    `fall` is how the line falls at its largest β, None where no fall is shown. `more_seeds` is a
+    configuration's; `n_incomplete` configurations were left aside.
     """
 
     axes: tuple[tuple[str, Any], ...]
@@ -42,6 +46,7 @@ class Judgement:
     verdict: Verdict
     text: str
     n_incomplete: int
+    fall: Fall | None = None
     best: ScoredConfiguration | None = None
     best_range: BetaRange | None = None
     left_out_score: float = math.nan
@@ -87,6 +92,7 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
     return replace(
         nothing,
         verdict=verdict,
+        fall=None if verdict is Verdict.SATURATED else _fall(seen),
         text=_text(done, seen, verdict, more_seeds, other_scores),
         best=best_configuration(line),
         best_range=best_range(line) if len(done.betas) > 1 else None,
@@ -103,9 +109,14 @@ def _left_out_score(done: Line) -> float:
     return float(left_out_score(done.values[may_win(done.collapsed)]))
 
 
+def _fall(seen: Evidence) -> Fall | None:
+    found = str(falls(seen))
+    return Fall(found) if found else None
+
+
 def _more_seeds(done: Line, verdict: Verdict) -> int | None:
     total = float(seeds_to_settle(done.values, done.collapsed, noise=done.noise))
-    if verdict not in (Verdict.NOT_RESOLVED, Verdict.COLLAPSE_ONLY) or math.isnan(total):
+    if verdict is not Verdict.NOT_RESOLVED or math.isnan(total):
         return None
     have = int(np.isfinite(done.values).all(axis=0).sum())  # seeds that every configuration has
     return max(math.ceil(total) - have, 1)
@@ -114,19 +125,29 @@ def _more_seeds(done: Line, verdict: Verdict) -> int | None:
 def _text(
     done: Line, seen: Evidence, verdict: Verdict, more_seeds: int | None, scores: Sequence[str]
 ) -> str:
-    _, _, between = parts(done.collapsed)
     if verdict is Verdict.SATURATED:
         return _saturated(done, scores)
-    if verdict is Verdict.COLLAPSE_ONLY:
-        return _collapse_only(done, seen, more_seeds)
-    if not between.any():
-        return f"takes three β with two or more active latents, has {(~done.collapsed).sum()}"
-    if verdict is Verdict.YES:
-        return f"rise and fall are both shown: {_course(done, seen)}"
-    if verdict is Verdict.NO:
-        scatter = math.sqrt(done.noise.variance)
-        return f"no bump as high as the scatter of one seed ({scatter:.2g}): {_course(done, seen)}"
-    return f"needs about {_seeds(more_seeds)} a configuration: {_course(done, seen)}"
+    if verdict is Verdict.FLAT:
+        sd = math.sqrt(done.noise.variance)
+        return f"no bump as high as the standard deviation of a seed ({sd:.2g}): " + _course(
+            done, seen
+        )
+    if verdict is not Verdict.NOT_RESOLVED:
+        return _course(done, seen)
+    return f"{_reason(done, more_seeds)}: {_course(done, seen)}"
+
+
+def _reason(done: Line, more_seeds: int | None) -> str:
+    """Say why a line is not resolved, and how many more seeds would help, if they would."""
+    if len(done.betas) < FEWEST:
+        return f"takes three β, has {len(done.betas)}"
+    if not inner_of(done.collapsed).any():
+        return "takes a β with two or more active latents between the ends"
+    if done.noise.df < 1:
+        return "takes two seeds or more a configuration"
+    if more_seeds is None:
+        return "neither one peak nor flat, and more seeds will hardly tell"
+    return f"needs about {_seeds(more_seeds)} a configuration"
 
 
 def _saturated(done: Line, scores: Sequence[str]) -> str:
@@ -137,23 +158,16 @@ def _saturated(done: Line, scores: Sequence[str]) -> str:
     return f"{many} exceed {CEILING} and cannot be told apart: {look}"
 
 
-def _collapse_only(done: Line, seen: Evidence, more_seeds: int | None) -> str:
-    beta = done.betas[np.flatnonzero(done.collapsed)[0]]
-    text = f"no fall is shown before the collapse at β = {beta:.4g}: {_course(done, seen)}"
-    if more_seeds is None:
-        return text
-    return f"{text}; about {_seeds(more_seeds)} a configuration would tell"
-
-
 def _course(done: Line, seen: Evidence) -> str:
-    """Return the score at the first, the best and the last uncollapsed β, with both p-values."""
-    first, last, between = parts(done.collapsed)
-    means = configuration_means(done.values)
-    notes = {first: "", last: ""}
-    if between.any():
-        top = int(np.argmax(np.where(between, means, -np.inf)))
-        rise, fall = f" (rise: {_p(seen.p_rise)})", f" (fall: {_p(seen.p_fall)})"
-        notes = {first: "", top: rise, last: fall}
+    """Return the score at the first, the best and the last β, with both p-values."""
+    means, last = configuration_means(done.values), len(done.betas) - 1
+    inner = inner_of(done.collapsed)
+    notes = {0: "", last: ""}
+    if inner.any():
+        top = int(np.argmax(np.where(inner, means, -np.inf)))
+        collapsed = "collapsed, " if done.collapsed[last] else ""
+        rise, fall = f" (rise: {_p(seen.p_rise)})", f" ({collapsed}fall: {_p(seen.p_fall)})"
+        notes = {0: "", top: rise, last: fall}
     return ", ".join(f"{means[i]:.3f} at β = {done.betas[i]:.4g}{n}" for i, n in notes.items())
 
 

@@ -3,10 +3,10 @@
 A search is a study that extends itself. It begins as a coarse line: β over its whole range, by
 bisection, all else in the middle. From then on whoever asks for a trial gets
 
-1. another seed of the configuration that leads, until the configuration that leads has all of its
-   seeds: the best configuration shall not be one that was lucky once;
+1. another seed of the configuration that leads, until the one that leads has all of its seeds: the
+   best shall not be one that was lucky once;
 2. else the configuration that a sampler draws, given all scores so far; if it was tried, the
-   nearest configuration that was not.
+   nearest that was not.
 
 Nothing is drawn here; `sweeps.search.samplers` does that, with Optuna's samplers.
 """

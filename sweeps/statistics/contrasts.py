@@ -80,7 +80,7 @@ def p_some_above(values: Floats, noise: Noise, *, configurations: Bools, end: in
         return np.ones(values.shape[:-2])
     mean, error = differences(values, noise, end=end)
     t = _ratio(mean, error)[..., chosen].max(axis=-1)
-    sample = _largest_t(_correlation(values, chosen, end), noise.df)
+    sample = largest_t(_correlation(values, chosen, end), noise.df)
     return np.asarray(1 - np.searchsorted(sample, t) / (len(sample) + 1))
 
 
@@ -91,7 +91,7 @@ def critical_t(
     chosen = _comparable(values, configurations, end)
     if noise.df < 1 or not chosen.any():
         return float("inf")
-    sample = _largest_t(_correlation(values, chosen, end), noise.df)
+    sample = largest_t(_correlation(values, chosen, end), noise.df)
     return float(np.quantile(sample, 1 - level))
 
 
@@ -141,7 +141,7 @@ def _correlation(values: Floats, chosen: Bools, end: int) -> tuple[tuple[float, 
 
 
 @lru_cache(maxsize=64)
-def _largest_t(correlation: tuple[tuple[float, ...], ...], df: int) -> Floats:
+def largest_t(correlation: tuple[tuple[float, ...], ...], df: int) -> Floats:
     """Return the sorted largest values of draws from a multivariate t, always the same ones."""
     rng = np.random.default_rng(0)
     matrix = np.array(correlation)

@@ -1,10 +1,10 @@
 """Is the line an inverted U? The evidence, and the verdict by it.
 
-The score must rise from the smallest β to some configuration between, and fall from some
-configuration between to the largest β at which the latent layer has not collapsed. Each is tested
-at 5 %, the choice of the configuration between included; "yes" needs both (intersection-union test:
-Berger, 1982), so that it is wrong in at most 5 % of studies whose true line is flat, only rises,
-only falls, or has a dip.
+The score must rise from the smallest β to some inner configuration, and fall from some inner
+configuration to the largest β. Each is tested at 5 %, the choice of the inner configuration
+included; both are needed (intersection-union test: Berger, 1982), so that "inverted U" is wrong in
+at most 5 % of studies whose true line is flat, only rises, only falls, or has a dip. The fall may
+be by posterior collapse, which is too little capacity, too: the peak may be the last β before it.
 
 Shapes: C complete configurations in order of β, S seeds; leading dimensions (...) are studies.
 """
@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a study need not pay
 
+from sweeps.statistics.best_subset import may_be_best
 from sweeps.statistics.contrasts import (
     Noise,
     critical_t,
@@ -30,30 +31,43 @@ LEVEL = 0.05
 POWER = 0.8
 CEILING = 0.97  # a quarter of the configurations above it: the score no longer tells them apart
 CROWDED = 0.25
+FEWEST = 3  # β that a verdict takes: two ends, and one between
 
 
 class Verdict(StrEnum):
     """What can be said of a line."""
 
-    YES = "yes"
-    NO = "no"
-    COLLAPSE_ONLY = "collapse only"
-    SATURATED = "saturated"
+    INVERTED_U = "inverted U"
+    RISING = "rising"
+    FALLING = "falling"
+    FLAT = "flat"
     NOT_RESOLVED = "not resolved"
+    SATURATED = "saturated"
+
+
+class Fall(StrEnum):
+    """How a line falls at its largest β."""
+
+    GRADUAL = "gradual"
+    COLLAPSE = "collapse"
 
 
 class Evidence(NamedTuple):
-    """What the seeds say of a line, each [...].
+    """What the seeds say of a line.
 
-    `p_rise`, `p_fall`: some configuration between is above the smallest, the largest uncollapsed β.
-    `p_collapse`: some uncollapsed configuration is above the collapsed configuration of largest β.
-    `no_bump`: no configuration between is higher than both ends by the scatter of one seed or more.
+    `p_rise`, `p_fall` [...]: some inner configuration is above the smallest, the largest β.
+    `p_gradual` [...]: one that has not collapsed is above the last that has not.
+    `may_be_best` [..., C]: cannot be told from the best, of those that have not collapsed.
+    `no_bump` [...]: no inner configuration is above both ends by the standard deviation of a seed.
+    `collapsed` [C], `saturated` [...].
     """
 
     p_rise: Floats
     p_fall: Floats
-    p_collapse: Floats
+    p_gradual: Floats
+    may_be_best: Bools
     no_bump: Bools
+    collapsed: Bools
     saturated: Bools
 
 
@@ -62,86 +76,117 @@ def is_crowded(configurations: Floats) -> Bools:
     return np.asarray((configurations > CEILING).mean(axis=-1) > CROWDED)
 
 
-def evidence(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Evidence:
+def evidence(
+    values: Floats, collapsed: Bools, *, noise: Noise | None = None, level: float = LEVEL
+) -> Evidence:
     """Return what the values [..., C, S] say; `collapsed` is bool [C].
 
     `noise` is that of the uncollapsed, computed if it is not given.
     """
     noise = noise or residual_noise(values, members=~collapsed)
-    first, last, between = parts(collapsed)
-    quiet = np.flatnonzero(collapsed)
-    nothing = np.ones(values.shape[:-2])
+    inner, able = inner_of(collapsed), np.flatnonzero(~collapsed)
+    none = np.ones(values.shape[:-2])
+    before = inner & (np.arange(len(collapsed)) < (able[-1] if len(able) else 0))
     return Evidence(
-        p_rise=p_some_above(values, noise, configurations=between, end=first),
-        p_fall=p_some_above(values, noise, configurations=between, end=last),
-        p_collapse=p_some_above(values, noise, configurations=~collapsed, end=int(quiet[-1]))
-        if len(quiet)
-        else nothing,
-        no_bump=_no_bump(values, noise, collapsed),
+        p_rise=p_some_above(values, noise, configurations=inner, end=0),
+        p_fall=p_some_above(values, noise, configurations=inner, end=len(collapsed) - 1),
+        p_gradual=p_some_above(values, noise, configurations=before, end=int(able[-1]))
+        if len(able)
+        else none,
+        may_be_best=may_be_best(values, noise, able=~collapsed, confidence=1 - level),
+        no_bump=_no_bump(values, noise, collapsed, level),
+        collapsed=collapsed,
         saturated=is_crowded(configuration_means(values)),
     )
 
 
-def verdicts(seen: Evidence) -> NDArray[np.str_]:
-    """Return the verdict of every study [...]: the first that applies."""
+def verdicts(seen: Evidence, *, level: float = LEVEL) -> NDArray[np.str_]:
+    """Return the verdict of every study [...]: the first that applies.
+
+    A line rises or falls if the best β can only be its last, or its first. It is flat if, moreover,
+    no configuration can be told from the best: so a line with a dip is not flat.
+    """
+    able = np.flatnonzero(~seen.collapsed)
+    enough = len(seen.collapsed) >= FEWEST and len(able) > 1
+    only = seen.may_be_best.sum(axis=-1) == 1
+    first = only & seen.may_be_best[..., 0]
+    last = only & seen.may_be_best[..., -1]
+    same = seen.no_bump & seen.may_be_best[..., able].all(axis=-1)
     return np.select(
         [
             seen.saturated,
-            (seen.p_rise <= LEVEL) & (seen.p_fall <= LEVEL),
-            (seen.p_fall > LEVEL) & (seen.p_collapse <= LEVEL),
-            seen.no_bump,
+            (seen.p_rise <= level) & (seen.p_fall <= level),
+            enough & last & (seen.p_rise <= level),
+            enough & first,
+            enough & same,
         ],
-        [Verdict.SATURATED, Verdict.YES, Verdict.COLLAPSE_ONLY, Verdict.NO],
+        [Verdict.SATURATED, Verdict.INVERTED_U, Verdict.RISING, Verdict.FALLING, Verdict.FLAT],
         Verdict.NOT_RESOLVED,
     )
+
+
+def falls(seen: Evidence, *, level: float = LEVEL) -> NDArray[np.str_]:
+    """Return how every study [...] falls, gradually or by posterior collapse; "" if not shown."""
+    gradual = seen.p_gradual <= level
+    collapse = (seen.p_fall <= level) & seen.collapsed[-1:].any()
+    return np.select([gradual, collapse], [Fall.GRADUAL, Fall.COLLAPSE], "")
 
 
 def seeds_to_settle(values: Floats, collapsed: Bools, *, noise: Noise | None = None) -> Floats:
     """Return the seeds a configuration [...] at which about 80 % of such studies have a verdict.
 
-    With h the observed height of the bump over the higher end, s the scatter of one seed, t the
-    critical value and z the normal quantile of the power, "yes" takes n = 2 s² (t + z)² / h² and
-    "no" takes n = 2 s² (t + z)² / (s − h)²; the smaller counts. NaN with fewer than three β
-    without collapse, where seeds cannot settle it.
+    With h the observed height of the bump over the higher end, s the standard deviation of a seed,
+    t the critical value and z the normal quantile of the power, "inverted U" takes
+    n = 2 s² (t + z)² / h² and "flat" takes n = 2 s² (t + z)² / (s − h)²; the smaller counts. NaN
+    where seeds cannot settle it: with fewer than three β, without one between that has not
+    collapsed, and if the line has a dip.
     """
-    first, last, between = parts(collapsed)
-    if not between.any():
+    inner = inner_of(collapsed)
+    if len(collapsed) < FEWEST or not inner.any():
         return np.full(values.shape[:-2], np.nan)
     noise = noise or residual_noise(values, members=~collapsed)
     if noise.df < 1:
         return np.full(values.shape[:-2], 3.0)
-    gaps = [differences(values, noise, end=end).mean[..., between] for end in (first, last)]
+    gaps = [differences(values, noise, end=end).mean[..., inner] for end in (0, len(collapsed) - 1)]
     h = np.nan_to_num(np.minimum(*gaps)).max(axis=-1)  # unknown without a shared seed: nothing
     s = np.sqrt(noise.variance)
-    z = stats.norm.ppf(POWER)
-    t_yes = critical_t(values, noise, configurations=between, end=last, level=LEVEL)
-    t_no = stats.t.ppf(1 - LEVEL / 2, noise.df)
+    z = special.ndtri(POWER)
+    t_yes = critical_t(values, noise, configurations=inner, end=len(collapsed) - 1, level=LEVEL)
+    t_no = special.stdtrit(noise.df, 1 - LEVEL / 2)
     smallest = 1e-6 * s + 1e-12  # a bump below it would take for ever
     yes = 2 * (s * (t_yes + z) / np.maximum(h, smallest)) ** 2
     no = 2 * (s * (t_no + z) / np.maximum(s - h, smallest)) ** 2
-    return np.asarray(np.minimum(yes, no))
+    return np.asarray(np.where(_has_dip(values, noise, collapsed), np.nan, np.minimum(yes, no)))
 
 
-def parts(collapsed: Bools) -> tuple[int, int, Bools]:
-    """Return the first and last that have not collapsed, and those between: bool [C]."""
-    open_configurations = np.flatnonzero(~collapsed)
-    first, last = (
-        (int(open_configurations[0]), int(open_configurations[-1]))
-        if len(open_configurations)
-        else (0, 0)
-    )
+def inner_of(collapsed: Bools) -> Bools:
+    """Return which are neither the first nor the last β, and have not collapsed: bool [C]."""
     index = np.arange(len(collapsed))
-    return first, last, np.asarray(~collapsed & (index > first) & (index < last))
+    return np.asarray(~collapsed & (index > 0) & (index < len(collapsed) - 1))
 
 
-def _no_bump(values: Floats, noise: Noise, collapsed: Bools) -> Bools:
-    """Return whether all between are below first or last + a standard deviation of a seed: [...].
+def _no_bump(values: Floats, noise: Noise, collapsed: Bools, level: float) -> Bools:
+    """Return whether all inner are below first or last + a standard deviation of a seed: [...].
 
     For each configuration the smaller of its two upper bounds counts, each at half the level.
     """
-    first, last, between = parts(collapsed)
-    if noise.df < 1 or not between.any():
+    inner = inner_of(collapsed)
+    if noise.df < 1 or not inner.any():
         return np.zeros(values.shape[:-2], dtype=np.bool_)
-    bounds = [upper_bounds(values, noise, end=end, level=LEVEL / 2) for end in (first, last)]
-    height = np.minimum(*bounds)[..., between]
+    ends = (0, len(collapsed) - 1)
+    bounds = [upper_bounds(values, noise, end=end, level=level / 2) for end in ends]
+    height = np.minimum(*bounds)[..., inner]
     return np.asarray((height < np.sqrt(noise.variance)[..., None]).all(axis=-1))
+
+
+def _has_dip(values: Floats, noise: Noise, collapsed: Bools) -> Bools:
+    """Return whether both ends of the uncollapsed are shown to be above one between: [...]."""
+    able = np.flatnonzero(~collapsed)
+    dips = []
+    for between in able[1:-1]:
+        sides = [np.arange(len(collapsed)) == end for end in (able[0], able[-1])]
+        p = [p_some_above(values, noise, configurations=side, end=int(between)) for side in sides]
+        dips.append(np.maximum(*p) <= LEVEL)
+    if not dips:
+        return np.zeros(values.shape[:-2], dtype=np.bool_)
+    return np.asarray(np.any(dips, axis=0))

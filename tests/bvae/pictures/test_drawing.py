@@ -394,7 +394,7 @@ class TestOneLatent:
 
 class TestFactorMap:
     def test_dark_where_a_latent_knows_much(self) -> None:
-        """A configuration for each latent and factor, rows in order of KL, grey by the share."""
+        """A cell for each latent and factor, rows in order of KL, grey by the share."""
         shares = np.array([[0.0, 0.5], [1.0, 0.25]])
         picture = factor_map(shares, factors=["shape", "x"], kl_nats=np.array([0.1, 3.0]))
         greys = [(135, 1.0), (225, 0.25), (195, 0.5)]

@@ -54,7 +54,7 @@ def test_only_seeds_with_both_values_are_compared() -> None:
 
 
 def test_seeds_are_averaged_before_they_are_compared() -> None:
-    """Differences of opposite sign cancel: a configuration is a trial of the curve."""
+    """Differences of opposite sign cancel: a configuration is a point of the curve."""
     assert () == flags(frame(mig_sampled=[0.3, 0.2, 0.5, 0.4]), score_names=["mig"])
 
 

@@ -168,7 +168,7 @@ def test_neighbour_without_fresh_seeds_is_not_trained_yet(
 
 
 def test_shares_can_be_read_on_every_blue(contrast: Any) -> None:
-    """The contrast of a share with its configuration is at least 4.5, as WCAG asks for."""
+    """The contrast of a share with its cell is at least 4.5, as WCAG asks for."""
     css = asset("style.css")
     blue = re.search(r"\.map td \{[^}]*color: #000; background: rgb\((\d+) (\d+) (\d+) /", css)
     assert blue is not None
