@@ -51,8 +51,8 @@ def keep(study: Study, folder: Path) -> None:
     draw_heat_map(study, folder / "heat_map.png")
     model = best(study, score="mig").model
     if model is not None:
-        media = study.trial_folder(model.slug) / "media"
-        shutil.copy(media / "traversal.png", folder / "traversal.png")
+        media = study.folder.trial(model.slug).media
+        shutil.copy(media.traversal, folder / "traversal.png")
 
 
 def configurations(curve: pd.DataFrame) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -13,13 +12,12 @@ from sweeps.analysis.summary import Summary, facet_name
 from sweeps.analysis.verdict import Judgement, judge
 from sweeps.labels import NOTHING, number, span
 from sweeps.study.command import quoted, sweep
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, command_line
 from sweeps.study.trials import text
 
 SETTLED = 0.01
 """A loss that falls by less over the last tenth of the steps counts as about still."""
-
-ENDING = "-longer"
 
 
 @dataclass(frozen=True)
@@ -50,18 +48,17 @@ class Check:
 def budget(read: Summary) -> Budget:
     """Describe the budget of a study's complete trainings."""
     trained = _longer(read)
-    root = read.study.folder.root
     return Budget(
         images=_images(read),
         change=_change(_changes(read)),
         falling=_falling(read),
         command=trained,
-        compare=_compare(root) if trained else "",
+        compare=_compare(read.study.folder) if trained else "",
     )
 
 
-def _compare(root: Path) -> str:
-    return f"sweeps report {quoted(root)} {quoted(root.with_name(root.name + ENDING))}"
+def _compare(folder: StudyFolder) -> str:
+    return f"sweeps report {quoted(folder.root)} {quoted(folder.longer.root)}"
 
 
 def budget_checks(first: Summary, second: Summary) -> list[Check]:
@@ -172,5 +169,5 @@ def _longer(read: Summary) -> str:
     trials = read.trials_of(best)
     values = {key: [text(value)] for key, value in study.trial(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
-    values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
+    values |= {STEPS: [str(2 * int(steps))], "study": [study.folder.longer.name]}
     return command_line(sweep(study.manifest, values)) if len(betas) > 1 else ""

@@ -3,17 +3,20 @@
 import base64
 from pathlib import Path
 
-FILES = {
-    "reconstructions": "reconstructions.png",
-    "traversal": "traversal.png",
-    "animation": "traversal.gif",
-}
+from bvae.trial import TrialFolder
+
 TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
 def pictures_of(trial: Path) -> dict[str, str]:
     """Return the pictures in a trial folder as `data:` addresses, by kind."""
-    found = {kind: embed(trial / "media" / name) for kind, name in FILES.items()}
+    media = TrialFolder(trial).media
+    paths = {
+        "reconstructions": media.reconstructions,
+        "traversal": media.traversal,
+        "animation": media.traversal_gif,
+    }
+    found = {kind: embed(path) for kind, path in paths.items()}
     return {kind: address for kind, address in found.items() if address is not None}
 
 

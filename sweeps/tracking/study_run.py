@@ -94,10 +94,9 @@ def _charts(study: Study) -> dict[str, Path]:
 
     if study.manifest.objective not in score_names(study):
         return {}
-    folder = study.folder.report
     return {
-        "charts/curve": draw_curve(study, folder / "curve.png"),
-        "charts/heat_map": draw_heat_map(study, folder / "heat_map.png"),
+        "charts/curve": draw_curve(study, study.folder.chart("curve")),
+        "charts/heat_map": draw_heat_map(study, study.folder.chart("heat_map")),
     }
 
 
