@@ -16,9 +16,9 @@ from bvae.metrics.udr import as_independent
 from sweeps.analysis.budget import budget_checks
 from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
 from sweeps.labels import score_label
+from sweeps.report.canvas import HALF
 from sweeps.report.charts import CurveCanvas
 from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
-from sweeps.report.marks import HALF
 from sweeps.report.templates import template
 from sweeps.statistics.intervals import intervals
 from sweeps.study.manifest import Manifest

@@ -14,7 +14,7 @@ from bvae.metrics.scores import score_named
 from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
 from sweeps.labels import score_label
 from sweeps.report import canvas, charts
-from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
+from sweeps.report.canvas import HALF, WIDE, Box, ChartSize, Mark, Trace
 from sweeps.report.templates import NotYet
 from sweeps.study.study import Study
 

@@ -16,9 +16,9 @@ from sweeps.report.claims import paper_claims
 from sweeps.report.drawings import curves, heat_maps, tradeoffs
 from sweeps.report.header import header
 from sweeps.report.latents import latent_views
+from sweeps.report.pictures import viewer_data
 from sweeps.report.tables import failures, trial_table
 from sweeps.report.templates import NotYet, template
-from sweeps.report.viewer import viewer_data
 from sweeps.study.command import quoted
 from sweeps.study.study import Study
 
