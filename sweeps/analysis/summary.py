@@ -117,6 +117,15 @@ class Summary:
         """Whether trials are still to come, so that the best is the best so far."""
         return self.study.left > 0
 
+    def scored(self, facet: str, *scores: str) -> list[ConfigurationEntry]:
+        """Return the facet's configurations that have these scores."""
+        return [
+            configuration
+            for configuration in self.configurations
+            if configuration.facet == facet
+            and all(self.scores[name][configuration.number].n for name in scores)
+        ]
+
     def trials_of(self, configuration: ConfigurationEntry) -> list[TrialEntry]:
         """Return the trials of a configuration."""
         return self._trials_by_configuration[configuration.number]

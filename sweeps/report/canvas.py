@@ -1,7 +1,9 @@
 """The canvas that charts are drawn on: their style, their margins, and what becomes of them.
 
-Marks, traces and boxes are what charts are drawn from; an SVG file is made fit to stand among
-others inside a page: small, with ids of its own. Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
+Marks, traces and boxes are what charts are drawn from. An SVG file is made fit to stand among
+others inside a page: small, with ids of its own.
+
+Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
 """
 
 import io

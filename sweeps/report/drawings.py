@@ -131,7 +131,7 @@ def heat_maps(read: Summary) -> list[Choice] | None:
             drawings=[
                 Drawing(facet, "half", as_markup(chart, name=f"h{i}.{k}"))
                 for k, facet in enumerate(read.facets)
-                if seen(read, facet, name)
+                if read.scored(facet, name)
                 for chart in [_heat(read, facet, score=name, on=on)]
             ],
         )
@@ -153,7 +153,7 @@ def tradeoffs(read: Summary) -> list[Choice] | None:
             drawings=[
                 Drawing(facet, "half", as_markup(chart, name=f"t{i}.{k}"))
                 for k, facet in enumerate(read.facets)
-                if seen(read, facet, score, "recon")
+                if read.scored(facet, score, "recon")
                 for chart in [_tradeoff(read, facet, score=score, on=on)]
             ],
         )
@@ -208,16 +208,6 @@ def curve_line(
     )
 
 
-def seen(read: Summary, facet: str, *scores: str) -> list[ConfigurationEntry]:
-    """Return the facet's configurations that have these scores."""
-    return [
-        configuration
-        for configuration in read.configurations
-        if configuration.facet == facet
-        and all(read.scores[name][configuration.number].n for name in scores)
-    ]
-
-
 def _curve(
     read: Summary,
     facet: str,
@@ -229,7 +219,7 @@ def _curve(
 ) -> charts.CurveCanvas:
     lines = [
         curve_line(read, configurations, label=label, score=score, x=x)
-        for label, configurations in _by_latent_dim(seen(read, facet, score))
+        for label, configurations in _by_latent_dim(read.scored(facet, score))
     ]
     ticks = sorted(
         {
@@ -305,7 +295,7 @@ def _tradeoff(
     score: str,
     on: Callable[..., charts.TradeoffCanvas] = charts.TradeoffCanvas,
 ) -> charts.TradeoffCanvas:
-    configurations = seen(read, facet, score, "recon")
+    configurations = read.scored(facet, score, "recon")
     recon = {
         configuration.number: read.scores["recon"][configuration.number].mean
         for configuration in configurations

@@ -1,4 +1,4 @@
-"""The canvas: what stays on it, what is drawn anew, and how it becomes a picture or part of a page."""
+"""The canvas: what stays on it, what is drawn anew, and what becomes of it."""
 
 import io
 import re
