@@ -109,13 +109,14 @@ def requested(study: Study) -> FreshTrials:
             f"{study.name}: no trial has the score {objective} yet; continue with: "
             f"{study.manifest.command}"
         )
-    best = best_configurations(Curves(ended(trials_table(study)), axes).lines(objective)).overall
+    frame = trials_table(study)
+    best = best_configurations(Curves(ended(frame), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; continue with: "
             f"{study.manifest.command}"
         )
-    line = _line_of(trials_table(study), best)
+    line = _line_of(frame, best)
     at = None if line is None else _index_of(line, best)
     if line is None or at is None:
         raise TypeError(f"expected a line through {best}")  # it was found on one

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bvae.trial import now
 from sweeps.analysis.confirmation import FreshTrials, confirmation, requested
+from sweeps.analysis.summary import summarize
 from sweeps.commands import sweep
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
@@ -57,7 +58,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     from sweeps.report.page import write_report  # matplotlib, which a dry run does not need
 
     print(found)
-    print(f"report: {shown(write_report(study))}")
+    print(f"report: {shown(write_report(summarize(study)))}")
     return code
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bvae.files import write_atomically
 from sweeps.analysis.curve import write_curve
-from sweeps.analysis.summary import Summary, summarize
+from sweeps.analysis.summary import Summary
 from sweeps.report.answer import best_answer, gallery, score_answers
 from sweeps.report.claims import paper_claims
 from sweeps.report.drawings import curves, heat_maps, tradeoffs
@@ -15,7 +15,6 @@ from sweeps.report.pictures import viewer_data
 from sweeps.report.tables import failures, trial_table
 from sweeps.report.templates import Section, part, template
 from sweeps.study.command import quoted
-from sweeps.study.study import Study
 
 SECTIONS = (
     Section("header", "The study", header),
@@ -36,20 +35,19 @@ SECTIONS = (
 EMBEDDED = Section("viewer", "Pictures of every trial", partial(viewer_data, embed_all=True))
 
 
-def write_report(study: Study, *, embed_all: bool = False) -> Path:
+def write_report(read: Summary, *, embed_all: bool = False) -> Path:
     """Write `report/index.html` and `report/curve.csv` of a study, finished or not.
 
     Args:
-        study: as it stands on disk.
+        read: the study as it stands on disk.
         embed_all: put the pictures of every trial into the page, not only those of the best.
 
     Returns:
         The path of the page.
     """
-    read = summarize(study)
-    path = study.folder.page
+    path = read.study.folder.page
     page = render(read, embed_all=embed_all)
-    write_curve(study.folder.curve, read.curve)
+    write_curve(read.study.folder.curve, read.curve)
     write_atomically(path, page)
     return path
 

@@ -64,7 +64,7 @@ def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
     """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
     study = make_trained("quick", 1000, 16, loss_change=change)
     found = budget(summarize(study))
-    page = write_report(study).read_text("utf-8")
+    page = write_report(summarize(study)).read_text("utf-8")
     assert found.falling == falling
     assert ("best β at this budget" in page) == bool(falling)
     assert found.command == (

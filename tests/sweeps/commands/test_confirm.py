@@ -39,7 +39,7 @@ def typed(
 ) -> Type:
     """Type `bvae` or `sweeps` in this process, in a folder of its own."""
     monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
-    monkeypatch.setattr("sweeps.report.page.write_report", lambda study: study.folder.report)
+    monkeypatch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
     monkeypatch.chdir(tmp_path)
 
     def typed(program: str, *arguments: str) -> tuple[int, str, str]:
