@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bvae.environ import environ
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
-from bvae.trial import RunIdentity
+from bvae.trial import RunIdentity, WandbFolder
 
 if TYPE_CHECKING:
     import wandb
@@ -341,10 +341,10 @@ def contained(folder: Path) -> dict[str, str | None]:
 
     A variable that is None is to be removed.
     """
-    root = folder.absolute() / "wandb"
+    inside = WandbFolder(folder.absolute())
     return {
-        "WANDB_CACHE_DIR": str(root / ".cache"),
-        "WANDB_DATA_DIR": str(root / ".data"),
+        "WANDB_CACHE_DIR": str(inside.cache),
+        "WANDB_DATA_DIR": str(inside.data),
         "WANDB_ERROR_REPORTING": "false",
         "WANDB_SERVICE": None,  # the service of a parent process would end with the parent
         "WANDB_SILENT": "true",

@@ -36,6 +36,7 @@ from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import (
     Interrupted,
+    MediaFolder,
     Pruned,
     TrialFolder,
     TrialResult,
@@ -125,9 +126,9 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         scored = evaluate.score(codes, protocol=config.protocol, seed=config.seed)
     with watch.part("write_s"):
         codes.write(folder.codes)
-        drawn = media.draw(model, dataset, codes, folder=folder.media)
+        media.draw(model, dataset, codes, folder=folder.media)
     with watch.part("track_s"):
-        _track_outcome(tracker, scored.values, codes, drawn, step=trained.steps)
+        _track_outcome(tracker, scored.values, codes, folder.media, step=trained.steps)
     _drop_others(config.checkpoint.keep, folder)
     return replace(
         result,
@@ -295,8 +296,9 @@ def _preview(
     step: int,
 ) -> None:
     codes = evaluate.encode(model, dataset, rows=validation.rows, lattice=None)
-    drawn = media.preview(model, dataset, codes, folder=task.folder.preview(step))
-    drawn.track(tracker, step=step)
+    folder = task.folder.preview(step)
+    media.preview(model, dataset, codes, folder=folder)
+    media.track(folder, tracker, step=step)
 
 
 def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:
@@ -351,14 +353,14 @@ def _track_outcome(
     tracker: tracking.Tracker,
     scores: Mapping[str, float],
     codes: evaluate.Codes,
-    drawn: media.MediaFiles,
+    pictures: MediaFolder,
     *,
     step: int,
 ) -> None:
     values = {f"scores/{name}": value for name, value in scores.items()}
     tracker.log(values, step=step)
     tracker.log_bars("kl/per_latent", codes.kl_nats.tolist(), step=step)
-    drawn.track(tracker, step=step)
+    media.track(pictures, tracker, step=step)
     tracker.summarise(values | {"active_latents": codes.active_latents})
 
 

@@ -87,13 +87,66 @@ class TrialFolder:
         return self.checkpoints / "resume.ckpt"
 
     @property
-    def media(self) -> Path:
+    def media(self) -> "MediaFolder":
         """Pictures: reconstructions and traversals."""
-        return self.root / "media"
+        return MediaFolder(self.root / "media")
 
-    def preview(self, step: int) -> Path:
+    def preview(self, step: int) -> "MediaFolder":
         """Pictures drawn in training, at this step."""
-        return self.media / f"step-{step}"
+        return MediaFolder(self.media.root / f"step-{step}")
+
+
+@dataclass(frozen=True)
+class MediaFolder:
+    """Every picture of one trial, by name."""
+
+    root: Path
+
+    @property
+    def reconstructions(self) -> Path:
+        """Images and what is decoded from their codes."""
+        return self.root / "reconstructions.png"
+
+    @property
+    def traversal(self) -> Path:
+        """All latents, one after the other over its range."""
+        return self.root / "traversal.png"
+
+    @property
+    def traversal_gif(self) -> Path:
+        """The same as an animation; not of a model in training."""
+        return self.root / "traversal.gif"
+
+    @property
+    def factor_map(self) -> Path:
+        """What the latents share with the factors; not of data without factors."""
+        return self.root / "factor_map.png"
+
+    def latent(self, latent: int, kind: str) -> Path:
+        """One latent from several images, as a picture (png) or an animation (gif)."""
+        return self.root / f"traversal-z{latent}.{kind}"
+
+
+@dataclass(frozen=True)
+class WandbFolder:
+    """What wandb writes for the runs of a study, all of it below the study's folder."""
+
+    study: Path
+
+    @property
+    def root(self) -> Path:
+        """A folder for each attempt at a trial; the name is wandb's own choice."""
+        return self.study / "wandb"
+
+    @property
+    def cache(self) -> Path:
+        """What it logs while it uploads, beside what it caches."""
+        return self.root / ".cache"
+
+    @property
+    def data(self) -> Path:
+        """Where it stages artifacts."""
+        return self.root / ".data"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from sweeps import load_study
 from sweeps.analysis.curve import Curves
+from sweeps.analysis.summary import summarize
 from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
 from sweeps.commands.conclude import write_table
@@ -42,17 +43,18 @@ def main() -> None:
 
 def keep(study: Study, folder: Path) -> None:
     """Copy the tables of a study, and draw its pictures."""
-    write_table(study)
-    write_report(study)
+    read = summarize(study)
+    write_table(study, read.table)
+    write_report(read)
     shutil.copy(study.folder.report / "curve.csv", folder / "curve.csv")
     shutil.copy(study.folder.table, folder / "trials.csv")
-    draw_curve(study, folder / "curve.png")
-    draw_curve(study, folder / "curve-beta_vae.png", score="beta_vae")
-    draw_heat_map(study, folder / "heat_map.png")
+    draw_curve(read, folder / "curve.png")
+    draw_curve(read, folder / "curve-beta_vae.png", score="beta_vae")
+    draw_heat_map(read, folder / "heat_map.png")
     model = best(study, score="mig").model
     if model is not None:
-        media = study.trial_folder(model.slug) / "media"
-        shutil.copy(media / "traversal.png", folder / "traversal.png")
+        media = study.folder.trial(model.slug).media
+        shutil.copy(media.traversal, folder / "traversal.png")
 
 
 def configurations(curve: pd.DataFrame) -> Iterator[str]:

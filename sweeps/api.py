@@ -7,6 +7,7 @@ import pandas as pd
 
 from sweeps.analysis import table
 from sweeps.analysis.curve import curve
+from sweeps.analysis.summary import summarize
 from sweeps.study.study import Study, open_study
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class LoadedStudy(Study):
         """
         from sweeps.report.drawings import figure  # matplotlib
 
-        return figure(self, name, score=score)
+        return figure(summarize(self), name, score=score)
 
 
 def load_study(folder: Path | str) -> LoadedStudy:

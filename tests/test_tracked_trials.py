@@ -118,7 +118,7 @@ class TestRun:
         """The pixels are those of the file in the trial's folder, neither black nor blank."""
         with Image.open(tracked.media(f"media/{name}")) as logged:
             pixels = np.asarray(logged)
-        with Image.open(tracked.folder.media / f"{name}.png") as own:
+        with Image.open(tracked.folder.media.root / f"{name}.png") as own:
             assert np.array_equal(pixels, np.asarray(own))
         assert pixels.max() > 200
         assert pixels.min() < 150
@@ -128,14 +128,14 @@ class TestRun:
         """At the first look of each quarter; the trial's folder has the same."""
         assert [20, 40, 60] == sorted(tracked.over_time(f"media/{name}.path"))
         for step in (20, 40):
-            own = tracked.folder.media / f"step-{step}" / f"{name}.png"
+            own = tracked.folder.media.root / f"step-{step}" / f"{name}.png"
             assert own.read_bytes() == tracked.media(f"media/{name}", step).read_bytes()
 
     def test_film(self, tracked: Tracked) -> None:
         """It has the frames of the file in the trial's folder."""
         with (
             Image.open(tracked.media("media/traversal_gif")) as logged,
-            Image.open(tracked.folder.media / "traversal.gif") as own,
+            Image.open(tracked.folder.media.root / "traversal.gif") as own,
         ):
             assert own.n_frames == logged.n_frames > 10
 

@@ -3,7 +3,6 @@
 Shapes: M latents, S steps of a traversal, [C, H, W] one image.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from bvae.evaluate import Codes, decode, images
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
 from bvae.tracking import Tracker
+from bvae.trial import MediaFolder
 
 RECONSTRUCTIONS = 24
 """Images reconstructed, evenly spread over the scored ones."""
@@ -25,50 +25,35 @@ TRAVERSAL_RANGE = 3.0
 TRAVERSAL_STEPS = 11
 
 
-@dataclass(frozen=True)
-class MediaFiles:
-    """Where the pictures are.
-
-    A model in training has no animation yet, and data without factors have no map of them.
-    """
-
-    reconstructions: Path
-    traversal: Path
-    traversal_gif: Path | None = None
-    factor_map: Path | None = None
-
-    def track(self, tracker: Tracker, *, step: int) -> None:
-        """Log every picture."""
-        tracker.log_image("media/reconstructions", self.reconstructions, step=step)
-        tracker.log_image("media/traversal", self.traversal, step=step)
-        if self.traversal_gif is not None:
-            tracker.log_video("media/traversal_gif", self.traversal_gif, step=step)
-        if self.factor_map is not None:
-            tracker.log_image("media/factor_map", self.factor_map, step=step)
+def track(folder: MediaFolder, tracker: Tracker, *, step: int) -> None:
+    """Log every picture that is there."""
+    for name in ("reconstructions", "traversal", "factor_map"):
+        path: Path = getattr(folder, name)
+        if path.exists():
+            tracker.log_image(f"media/{name}", path, step=step)
+    if folder.traversal_gif.exists():
+        tracker.log_video("media/traversal_gif", folder.traversal_gif, step=step)
 
 
-def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> MediaFiles:
+def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: MediaFolder) -> None:
     """Draw reconstructions, traversals as a grid and as an animation, and the latent x factor map.
 
-    Latents are ordered by KL.
+    Latents are ordered by KL; data without factors have no map of them.
     """
     frames, kl_nats = traverse(model, middle(codes)), codes.kl_nats
-    drawn = _draw_images(model, dataset, codes, frames=frames, kl_nats=kl_nats, folder=folder)
+    _draw_images(model, dataset, codes, frames=frames, folder=folder)
     animation = drawing.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
-    drawing.save_gif(folder / "traversal.gif", animation, fps=8)
-    drawn = replace(drawn, traversal_gif=folder / "traversal.gif")
+    drawing.save_gif(folder.traversal_gif, animation, fps=8)
     shares = codes.factor_map
     if shares is None or codes.lattice is None:
-        return drawn
+        return
     table = drawing.factor_map(shares.information, factors=codes.lattice.names, kl_nats=kl_nats)
-    drawing.save_png(folder / "factor_map.png", table)
-    return replace(drawn, factor_map=folder / "factor_map.png")
+    drawing.save_png(folder.factor_map, table)
 
 
-def preview(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: Path) -> MediaFiles:
+def preview(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: MediaFolder) -> None:
     """Draw reconstructions and traversals: what is quick enough for a model in training."""
-    frames = traverse(model, middle(codes))
-    return _draw_images(model, dataset, codes, frames=frames, kl_nats=codes.kl_nats, folder=folder)
+    _draw_images(model, dataset, codes, frames=traverse(model, middle(codes)), folder=folder)
 
 
 def _draw_images(
@@ -77,16 +62,13 @@ def _draw_images(
     codes: Codes,
     *,
     frames: NDArray[np.float32],
-    kl_nats: NDArray[np.float64],
-    folder: Path,
-) -> MediaFiles:
-    drawn = MediaFiles(folder / "reconstructions.png", folder / "traversal.png")
+    folder: MediaFolder,
+) -> None:
     chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     inputs, outputs = reconstruct(model, dataset, codes, chosen)
-    drawing.save_png(drawn.reconstructions, drawing.reconstruction_grid(inputs, outputs))
-    grid = drawing.traversal_grid(frames, kl_nats=kl_nats, labels=codes.assigned)
-    drawing.save_png(drawn.traversal, grid)
-    return drawn
+    drawing.save_png(folder.reconstructions, drawing.reconstruction_grid(inputs, outputs))
+    grid = drawing.traversal_grid(frames, kl_nats=codes.kl_nats, labels=codes.assigned)
+    drawing.save_png(folder.traversal, grid)
 
 
 def middle(codes: Codes) -> NDArray[np.float32]:

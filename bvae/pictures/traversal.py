@@ -19,6 +19,7 @@ from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
 from bvae.pictures.media import TRAVERSAL_RANGE
+from bvae.trial import MediaFolder
 
 SHAPES = ("square", "ellipse", "heart")
 SCALE = 4  # of 0 … 5: large enough to see the edges, small enough to grow
@@ -117,7 +118,7 @@ def draw(
     latent: int,
     begun: list[Start],
     steps: int,
-    folder: Path,
+    folder: MediaFolder,
 ) -> TraversalFiles:
     """Draw a latent over ±3 and over its own range, from each start: a picture and an animation.
 
@@ -135,7 +136,7 @@ def draw(
     ]
     origins = drawing.Origins([start.name for start in begun], inputs.cpu().numpy())
     title = _title(codes, latent)
-    drawn = TraversalFiles(folder / f"traversal-z{latent}.png", folder / f"traversal-z{latent}.gif")
+    drawn = TraversalFiles(folder.latent(latent, "png"), folder.latent(latent, "gif"))
     drawing.save_png(drawn.grid, drawing.latent_grid(origins, moved, title=title))
     drawing.save_gif(
         drawn.animation, drawing.latent_animation(origins, moved, title=title), fps=FPS

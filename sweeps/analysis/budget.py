@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pandas as pd
 
 from sweeps.analysis.curve import Line
-from sweeps.analysis.summary import Summary, facet_name
+from sweeps.analysis.summary import Axes, Summary
 from sweeps.analysis.verdict import Judgement, judge
-from sweeps.labels import NOTHING, number, span
+from sweeps.labels import NOTHING
 from sweeps.study.command import quoted, sweep
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, command_line
 from sweeps.study.trials import text
 
 SETTLED = 0.01
 """A loss that falls by less over the last tenth of the steps counts as about still."""
-
-ENDING = "-longer"
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,31 @@ class Budget:
 
 @dataclass(frozen=True)
 class Check:
-    """The best β of one latent size by two budgets, and whether it is the same by both."""
+    """The best β of one line by two budgets; `answer` says whether it holds, moves or is open."""
 
-    place: str
     answer: str
-    text: str
+    axes: Axes
+    latent_dim: int
+    short: Judgement
+    long: Judgement
+    fewer_images: str
+    more_images: str
 
 
 def budget(read: Summary) -> Budget:
     """Describe the budget of a study's complete trainings."""
     trained = _longer(read)
-    root = read.study.folder.root
     return Budget(
         images=_images(read),
         change=_change(_changes(read)),
         falling=_falling(read),
         command=trained,
-        compare=_compare(root) if trained else "",
+        compare=_compare(read.study.folder) if trained else "",
     )
 
 
-def _compare(root: Path) -> str:
-    return f"sweeps report {quoted(root)} {quoted(root.with_name(root.name + ENDING))}"
+def _compare(folder: StudyFolder) -> str:
+    return f"sweeps report {quoted(folder.root)} {quoted(folder.longer.root)}"
 
 
 def budget_checks(first: Summary, second: Summary) -> list[Check]:
@@ -88,29 +89,11 @@ def budget_checks(first: Summary, second: Summary) -> list[Check]:
 def _check(short: Line, long: Line, fewer: str, more: str) -> Check:
     before, after = judge(short), judge(long)
     if before.best is None or after.best is None:
-        raise TypeError(
-            "expected lines with complete configurations"
-        )  # `_finished` has left out the others
+        raise TypeError("expected lines with complete configurations")  # see `_finished`
     at_border = after.best.beta in (long.betas[0], long.betas[-1])
     steps = _steps(short, before.best.beta, after.best.beta)
-    if steps > 1:
-        answer, head = "moves", "best β at this budget"
-    elif steps > 0 and at_border:
-        answer, head = "open", "best β, the longer one at the border of what was trained so long"
-    else:
-        answer, head = "holds", "best β, the same within one step of the grid"
-    said = f"{head}: {_best(before)} after {fewer} images, {_best(after)} after {more}"
-    places = (facet_name(short.axes), f"{short.latent_dim} latents")
-    return Check(", ".join(filter(None, places)), answer, said)
-
-
-def _best(judged: Judgement) -> str:
-    """Write the best β, and which ones may be."""
-    beta = NOTHING if judged.best is None else number(judged.best.beta)
-    found = judged.best_range
-    if found is None:
-        return beta
-    return f"{beta} (of those tried {span(found.low, found.high)}, with 95 % confidence)"
+    answer = "moves" if steps > 1 else "open" if steps > 0 and at_border else "holds"
+    return Check(answer, short.axes, short.latent_dim, before, after, fewer, more)
 
 
 def _steps(line: Line, before: float, after: float) -> float:
@@ -172,5 +155,5 @@ def _longer(read: Summary) -> str:
     trials = read.trials_of(best)
     values = {key: [text(value)] for key, value in study.trial(trials[0].slug).coordinates}
     values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
-    values |= {STEPS: [str(2 * int(steps))], "study": [study.name + ENDING]}
+    values |= {STEPS: [str(2 * int(steps))], "study": [study.folder.longer.name]}
     return command_line(sweep(study.manifest, values)) if len(betas) > 1 else ""

@@ -19,11 +19,9 @@ from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, configurati
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
-from sweeps.study.folder import StudyFolder
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, in_order
 
-ENDING = "-confirm"
 MIN_SEEDS = 3
 
 
@@ -111,13 +109,14 @@ def requested(study: Study) -> FreshTrials:
             f"{study.name}: no trial has the score {objective} yet; continue with: "
             f"{study.manifest.command}"
         )
-    best = best_configurations(Curves(ended(trials_table(study)), axes).lines(objective)).overall
+    frame = trials_table(study)
+    best = best_configurations(Curves(ended(frame), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; continue with: "
             f"{study.manifest.command}"
         )
-    line = _line_of(trials_table(study), best)
+    line = _line_of(frame, best)
     at = None if line is None else _index_of(line, best)
     if line is None or at is None:
         raise TypeError(f"expected a line through {best}")  # it was found on one
@@ -127,16 +126,10 @@ def requested(study: Study) -> FreshTrials:
     return FreshTrials(best, betas, tuple(range(first, first + n_seeds)))
 
 
-def folder_of(study: Study) -> StudyFolder:
-    """Return where the study is that confirms this one."""
-    root = study.folder.root
-    return StudyFolder(root.with_name(root.name + ENDING))
-
-
 def confirmation(study: Study) -> Confirmation | None:
     """Return what fresh seeds say of a study's best configuration, once it is complete on them."""
     try:
-        fresh = open_study(folder_of(study).root)
+        fresh = open_study(study.folder.confirming.root)
         wanted = requested(study)
     except ConfigError:  # nothing is best, or nothing was asked for
         return None

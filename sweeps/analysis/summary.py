@@ -69,14 +69,15 @@ class ConfigurationScore(NamedTuple):
 class Summary:
     """What every part of the report is made from.
 
-    `frame` has every expected trial, for tables and counts; `population` the lines of those that
-    have ended, by which goes whatever is said of the study. `scores` has a list for every score
-    and loss, an entry a configuration. A facet is one combination of the further axes' values;
-    `best` has a configuration for each latent size of each facet, by the objective. `untrained` has
-    what untrained encoders score, by facet and latent size.
+    `table` has every expected trial as trials.csv has it, `frame` the same with all scores as
+    numbers; `population` has the lines of those that have ended, by which goes whatever is said of
+    the study. `scores` has a list for every score and loss, an entry a configuration. A facet is
+    one combination of the further axes' values; `best` has a configuration for each latent size of
+    each facet, by the objective.
     """
 
     study: Study
+    table: DataFrame
     frame: DataFrame
     population: Curves
     curve: DataFrame
@@ -85,7 +86,11 @@ class Summary:
     scores: Mapping[str, Sequence[ConfigurationScore]]
     best: tuple[ConfigurationEntry, ...]
     overall: ConfigurationEntry | None
-    untrained: Mapping[tuple[str, int], UntrainedBaseline]
+
+    @functools.cached_property
+    def untrained(self) -> Mapping[tuple[str, int], UntrainedBaseline]:
+        """What untrained encoders score, by facet and latent size; read when it is asked for."""
+        return _untrained(self.study, self.frame)
 
     @property
     def objective(self) -> str:
@@ -116,6 +121,15 @@ class Summary:
     def in_progress(self) -> bool:
         """Whether trials are still to come, so that the best is the best so far."""
         return self.study.left > 0
+
+    def scored(self, facet: str, *scores: str) -> list[ConfigurationEntry]:
+        """Return the facet's configurations that have these scores."""
+        return [
+            configuration
+            for configuration in self.configurations
+            if configuration.facet == facet
+            and all(self.scores[name][configuration.number].n for name in scores)
+        ]
 
     def trials_of(self, configuration: ConfigurationEntry) -> list[TrialEntry]:
         """Return the trials of a configuration."""
@@ -172,7 +186,8 @@ def summarize(study: Study) -> Summary:
     """Read a study and compute its curve."""
     objective, axes = study.manifest.objective, study.manifest.axes
     names = tuple(dict.fromkeys((objective, *score_names(study))))
-    frame = _numeric(trials_table(study), (*names, *LOSSES))
+    trials = trials_table(study)
+    frame = _numeric(trials, (*names, *LOSSES))
     everything = Curves(frame, axes)
     table, losses = everything.table(names), everything.table(LOSSES)
     configurations = _configurations(table, expected=Counter(_keys(frame, axes)), axes=axes)
@@ -184,6 +199,7 @@ def summarize(study: Study) -> Summary:
     best = _best(population.lines(objective), configurations)
     return Summary(
         study=study,
+        table=trials,
         frame=frame,
         population=population,
         curve=table,
@@ -192,7 +208,6 @@ def summarize(study: Study) -> Summary:
         scores=_scores(table) | _scores(losses),
         best=best.by_line,
         overall=best.overall,
-        untrained=_untrained(study, frame),
     )
 
 

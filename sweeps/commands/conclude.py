@@ -5,11 +5,14 @@ import math
 from collections import Counter
 from pathlib import Path
 
+from pandas import DataFrame
+
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_configurations
-from sweeps.analysis.curve import Curves, ScoredConfiguration
-from sweeps.analysis.table import ended, score_names, trials_table
+from sweeps.analysis.curve import ScoredConfiguration
+from sweeps.analysis.summary import Summary, summarize
+from sweeps.analysis.table import score_names, trials_table
 from sweeps.labels import seeds, shown
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
@@ -25,7 +28,9 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     if study.left:  # else nothing has run since it was read
         study = open_study(study.folder.root)
     study = refresh(study)
-    write_table(study)
+    # a user who interrupts does not want to wait for numbers and drawings
+    read = None if code is Exit.INTERRUPTED else summarize(study)
+    write_table(study, trials_table(study) if read is None else read.table)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} trials complete"]
     summary += [f"{counts[name]} {name}" for name in ("failed", "pruned") if counts[name]]
@@ -34,9 +39,9 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
         display.say(f"  {line}")
     if study.left:
         display.say(f"{study.left} left: type the same command again to continue")
-    if code is Exit.INTERRUPTED:  # a user who interrupts does not want to wait for drawings
+    if read is None:
         return
-    display.say(best_line(study))
+    display.say(_best_line(read))
     if counts["complete"]:
         _score_untrained(study, display)
     if _is_drawn(study):
@@ -44,9 +49,9 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
         return
     from sweeps.report.page import write_report  # matplotlib, which `sweeps best` does not need
 
-    page = write_report(study)
+    page = write_report(read)
     display.say(f"report: {shown(page)}")
-    _track(study, page, display)
+    _track(read, page, display)
 
 
 def _is_drawn(study: Study) -> bool:
@@ -72,10 +77,10 @@ def _score_untrained(study: Study, display: Display) -> None:
             display.say(f"no untrained baseline: {type(error).__name__}: {error}")
 
 
-def _track(study: Study, page: Path, display: Display) -> None:
+def _track(read: Summary, page: Path, display: Display) -> None:
     from sweeps.tracking.study_run import track_report
 
-    lost = track_report(study, page)
+    lost = track_report(read, page)
     if lost is not None:
         display.say(f"W&B run of the study: {lost}")
 
@@ -86,20 +91,22 @@ def untracked(study: Study) -> list[str]:
     return [f"tracking of {number} trial(s): {reason}" for reason, number in reasons.items()]
 
 
-def write_table(study: Study) -> None:
+def write_table(study: Study, table: DataFrame) -> None:
     """Write trials.csv, a row per trial."""
-    write_atomically(study.folder.table, trials_table(study).to_csv(index=False))
+    write_atomically(study.folder.table, table.to_csv(index=False))
 
 
 def best_line(study: Study) -> str:
     """Say which configuration is best, until all trials have ended the best so far."""
-    objective = study.manifest.objective
+    return _best_line(summarize(study))
+
+
+def _best_line(read: Summary) -> str:
+    study, objective = read.study, read.objective
     if objective not in score_names(study):
         why = ", which compares two seeds of a configuration" if objective in UDR_NAMES else ""
         return f"no best configuration: no trial has the score {objective} yet{why}"
-    best = best_configurations(
-        Curves(ended(trials_table(study)), study.manifest.axes).lines(objective)
-    ).overall
+    best = best_configurations(read.lines(objective)).overall
     if best is None:
         return "no best configuration: none is complete yet"
     so_far = " so far" if study.left else ""

@@ -9,7 +9,8 @@ import uuid
 from dataclasses import replace
 
 from bvae.trial import now
-from sweeps.analysis.confirmation import FreshTrials, confirmation, folder_of, requested
+from sweeps.analysis.confirmation import FreshTrials, confirmation, requested
+from sweeps.analysis.summary import summarize
 from sweeps.commands import sweep
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
@@ -57,7 +58,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     from sweeps.report.page import write_report  # matplotlib, which a dry run does not need
 
     print(found)
-    print(f"report: {shown(write_report(study))}")
+    print(f"report: {shown(write_report(summarize(study)))}")
     return code
 
 
@@ -68,7 +69,7 @@ def arguments_of(study: Study, wanted: FreshTrials) -> list[str]:
         "latent_dim": [wanted.best.latent_dim],
         "seed": list(wanted.seeds),
         **{key: [value] for key, value in wanted.best.axes},
-        "study": [folder_of(study).name],
+        "study": [study.folder.confirming.name],
         "runs_dir": [str(study.folder.root.parent)],
     }
     written = {key: [text(one) for one in given] for key, given in values.items()}
@@ -80,7 +81,7 @@ def prepare(study: Study, wanted: FreshTrials, arguments: list[str]) -> None:
 
     The command then continues it, and refuses to if it would train anything else.
     """
-    folder = folder_of(study)
+    folder = study.folder.confirming
     if folder.manifest.exists():
         return
     made = replace(

@@ -104,7 +104,7 @@ class Pictures:
 
     def of(self, slug: str) -> Iterator[tuple[str, Path]]:
         """Yield id and path of each picture of a trial."""
-        for path in sorted(self._folder.trial(slug).media.glob("[!.]*")):
+        for path in sorted(self._folder.trial(slug).media.root.glob("[!.]*")):
             if path.suffix in (".png", ".gif"):
                 name = hashlib.sha256(f"{slug}/{path.name}".encode()).hexdigest()[:32]
                 self._paths[name] = path

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
+from sweeps.study.folder import studies_in
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
 
@@ -24,15 +25,15 @@ def run(typed: argparse.Namespace) -> int:
     """
     if not typed.runs.is_dir():
         raise ConfigError(f"{typed.runs}: no such folder; give one that holds studies, as in runs")
-    manifests = sorted(typed.runs.glob("*/manifest.json"))
-    if not manifests:
+    folders = studies_in(typed.runs)
+    if not folders:
         print(f"no study in {typed.runs}")
         return Exit.COMPLETE
     table = Table(box=None, pad_edge=False)
     for heading in ("study", "complete", "failed", "left", "created"):
         table.add_column(heading, justify="left" if heading in ("study", "created") else "right")
-    for path in manifests:
-        table.add_row(*_row(path.parent))
+    for folder in folders:
+        table.add_row(*_row(folder.root))
     Console(highlight=False).print(table, markup=False)
     return Exit.COMPLETE
 

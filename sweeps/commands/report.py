@@ -2,6 +2,7 @@
 
 import argparse
 
+from sweeps.analysis.summary import summarize
 from sweeps.commands.arguments import add_second_study, add_study
 from sweeps.commands.conclude import write_table
 from sweeps.labels import shown
@@ -27,6 +28,7 @@ def run(typed: argparse.Namespace) -> int:
     if typed.other is not None:
         print(shown(write_comparison(study, refresh(open_study(typed.other)))))
         return Exit.COMPLETE
-    write_table(study)
-    print(shown(write_report(study, embed_all=typed.embed_all)))
+    read = summarize(study)
+    write_table(study, read.table)
+    print(shown(write_report(read, embed_all=typed.embed_all)))
     return Exit.COMPLETE

@@ -27,7 +27,7 @@ def run(typed: argparse.Namespace) -> int:
     print(f"{name} works on {study.name}; Ctrl-C saves the running trial and stops", flush=True)
     stop_request = StopRequest(folder)
     with (
-        log_to(folder.logs / f"{name}.log"),
+        log_to(folder.worker_log(name)),
         stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S),
     ):
         Worker(study, name=name, detached=True, stop_request=stop_request).work()

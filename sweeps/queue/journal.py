@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from bvae.exceptions import DataError
-from sweeps.study.folder import StudyFolder
+from sweeps.study.folder import StudyFolder, damaged_journal, journal_lock
 from sweeps.study.locks import locked, wait_for_lock
 
 TAIL_BYTES = 4096
@@ -31,7 +31,7 @@ class JournalLock:
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
-        self._path = journal.with_name(journal.name + ".lock")
+        self._path = journal_lock(journal)
         self._file: int | None = None
 
     def acquire(self) -> None:
@@ -128,10 +128,7 @@ def open_journal(
 
 def set_aside(path: Path) -> Path:
     """Rename a journal that cannot be read; return its new path."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    return path.rename(aside)
+    return path.rename(damaged_journal(path))
 
 
 def head(path: Path) -> bytes | None:

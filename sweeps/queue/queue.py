@@ -38,6 +38,9 @@ from sweeps.study.trials import Configuration, Trial, configurations_of
 
 log = logging.getLogger("sweeps")
 
+RECONCILE_S = 5.0
+"""How often an idle worker, and the command that runs a study, reconcile the queue."""
+
 
 class LeaseLostError(Exception):
     """The trial was taken over by another worker; this attempt must not be committed."""

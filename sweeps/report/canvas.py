@@ -1,11 +1,17 @@
 """The canvas that charts are drawn on: their style, their margins, and what becomes of them.
 
+Marks, traces and boxes are what charts are drawn from. An SVG file is made fit to stand among
+others inside a page: small, with ids of its own.
+
 Sizes are CSS pixels: one matplotlib point is one pixel of an SVG shown at its own size.
 """
 
 import io
+import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,9 +24,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-
-from sweeps.report.marks import ChartSize, Margins
-from sweeps.report.svg import embedded, inside, on_frame
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -52,6 +55,72 @@ STYLE: "dict[RcKeyType, Any]" = {
     "ytick.color": MUTED,
     "ytick.left": False,
 }
+
+
+UNUSED = re.compile(
+    r' id="(?!C\d)[\w.]+_\d+"| transform="rotate\(-0 [^"]*\)"|<!--.*?-->', re.DOTALL
+)
+DECIMALS = re.compile(r"(\d\d\.\d|\b\d\.\d\d)\d+")
+TAG = re.compile(r"<[^>]*>")
+MARKS = re.compile(r'<g( clip-path="[^"]*")?> ((?:<use [^>]*/> )+)</g>')
+GENERATED = re.compile(r'\bid="((?:[mp]|C\w+_)[0-9a-f]{10})"')
+MARK_STYLE = re.compile(r' style="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class ChartSize:
+    """The size of a chart and of its font, in CSS pixels."""
+
+    width: int
+    height: int
+    font_size: float
+
+
+class Margins(NamedTuple):
+    """Space for ticks, labels, title and legend around a chart, in font sizes."""
+
+    left: float = 3.4
+    right: float = 0.6
+    bottom: float = 3.7
+    top: float = 4.9
+
+
+WIDE = ChartSize(width=908, height=450, font_size=13)
+HALF = ChartSize(width=438, height=390, font_size=12)
+
+
+class Mark(NamedTuple):
+    """A configuration on a chart: where it is, the interval of y, and how it is marked."""
+
+    configuration: int
+    x: float
+    y: float
+    low: float = math.nan
+    high: float = math.nan
+    hollow: bool = False
+    ringed: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The configurations of one latent size in order of x, and their single seeds as (x, y).
+
+    `untrained` is what an untrained encoder scores.
+    """
+
+    label: str
+    marks: Sequence[Mark]
+    seeds: Sequence[tuple[float, float]] = ()
+    untrained: float = math.nan
+
+
+class Box(NamedTuple):
+    """A field of a heat map: its column and row, and what it holds (NaN leaves it empty)."""
+
+    configuration: int
+    column: int
+    row: int
+    value: float
 
 
 def text_colours_on(colours: NDArray[np.float64]) -> list[str]:
@@ -175,3 +244,46 @@ def save(figure: Figure, path: Path) -> None:
         else:
             FigureCanvasAgg(figure)
             figure.savefig(path, format="png", dpi=144)
+
+
+def embedded(document: str, *, name: str) -> str:
+    """Return the `<svg>` element of a document; every id in it begins with `name`.
+
+    Ids that nothing refers to are dropped, the others made short, coordinates rounded to a tenth
+    of a pixel, and marks of one kind share their style: a chart of a thousand trials takes a
+    quarter of the space.
+    """
+    element = document[document.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = UNUSED.sub("", element)
+    element = re.sub(r"\s*\n\s*", " ", element)
+    # what is written stays as it is: a tick at 0.00122 is not one at 0
+    element = TAG.sub(lambda tag: DECIMALS.sub(r"\1", tag[0]), element)
+    element = MARKS.sub(_share_style, element)
+    for number, long in enumerate(dict.fromkeys(GENERATED.findall(element))):
+        element = element.replace(long, str(number))
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', element)
+    element = element.replace("url(#", f"url(#{name}-")
+    return re.sub(
+        r'^<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="group">', element
+    )
+
+
+def inside(element: str) -> str:
+    """Return what an element holds."""
+    return element[element.index(">") + 1 : element.rindex("</svg>")]
+
+
+def on_frame(element: str, *, frame: str) -> str:
+    """Return the element with something drawn beneath what it holds."""
+    head, end, rest = element.partition(">")
+    return f"{head}{end}{frame}{rest}"
+
+
+def _share_style(group: re.Match[str]) -> str:
+    clip, marks = group[1] or "", group[2]
+    styles = set(MARK_STYLE.findall(marks))
+    if len(styles) != 1:
+        return group[0]
+    return f'<g{clip} style="{styles.pop()}"> {MARK_STYLE.sub("", marks)}</g>'

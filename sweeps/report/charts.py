@@ -24,16 +24,21 @@ from numpy.typing import NDArray
 
 from sweeps.labels import number
 from sweeps.report.canvas import (
+    HALF,
     MUTED,
     QUIET,
     TEXT_COLOUR,
+    Box,
     Canvas,
     Chart,
+    ChartSize,
+    Margins,
+    Mark,
+    Trace,
     blank_chart,
     style,
     text_colours_on,
 )
-from sweeps.report.marks import HALF, Box, ChartSize, Margins, Mark, Trace
 
 STRONG = "#0072b2"
 MARKERS = "osD^vPX*"

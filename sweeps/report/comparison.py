@@ -1,59 +1,66 @@
 """Writes two studies side by side: how they differ, their curves, and their differences."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
-from bvae.metrics.udr import as_independent
-from sweeps.analysis.budget import budget_checks
-from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
+from sweeps.analysis.budget import Check, budget_checks
+from sweeps.analysis.comparisons import (
+    ConfigurationDifference,
+    KeyDifference,
+    LineKey,
+    configuration_differences,
+    key_differences,
+    line_of,
+    shared_lines,
+    shared_scores,
+)
+from sweeps.analysis.summary import Summary, summarize
 from sweeps.labels import score_label
+from sweeps.report.canvas import HALF
 from sweeps.report.charts import CurveCanvas
-from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line, seen
-from sweeps.report.marks import HALF
-from sweeps.report.templates import template
-from sweeps.statistics.intervals import intervals
-from sweeps.study.manifest import Manifest
+from sweeps.report.drawings import AXES, Choice, Drawing, as_markup, curve_chart, curve_line
+from sweeps.report.templates import NotYet, Section, part, template
 from sweeps.study.study import Study
 
-RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
-LineKey = tuple[str, int]
-"""A facet and a latent size."""
 
+class Both(NamedTuple):
+    """Two studies and the scores that can be laid over each other, the one shown first in front."""
 
-@dataclass(frozen=True)
-class KeyDifference:
-    """A configuration key, or what else was recorded, that is not the same in both."""
-
-    key: str
-    first: object
-    second: object
-
-
-@dataclass(frozen=True)
-class ConfigurationDifference:
-    """A configuration of both studies: the means, and second − first over the seeds of both."""
-
-    configuration: ConfigurationEntry
-    first: float
-    second: float
-    difference: float
-    low: float
-    high: float
-    n_shared: int
+    first: Summary
+    second: Summary
+    scores: Sequence[str]
 
     @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+    def comparable(self) -> bool:
+        """Whether one β means the same in both; with images of another size only β_norm does."""
+        return self.first.study.manifest.image_size == self.second.study.manifest.image_size
+
+    @property
+    def axes(self) -> Mapping[str, str]:
+        """The axes that scores of both can be drawn against."""
+        return AXES if self.comparable else {"beta_norm": AXES["beta_norm"]}
+
+
+@dataclass(frozen=True)
+class Overlays:
+    """The curves of both on each other, and what has to be said of them."""
+
+    choices: Sequence[Choice]
+    axes: Sequence[tuple[str, str]]
+    same_protocol: bool
+
+
+@dataclass(frozen=True)
+class DifferenceTables:
+    """The differences by score; `facets` says whether there are further axes."""
+
+    by_score: Mapping[str, Sequence[ConfigurationDifference]]
+    facets: bool
 
 
 def write_comparison(first: Study, second: Study) -> Path:
@@ -69,147 +76,67 @@ def write_comparison(first: Study, second: Study) -> Path:
 
 
 def render(first: Summary, second: Summary) -> str:
-    """Return the page as text."""
-    scores = _shared_scores(first, second)
-    comparable = first.study.manifest.image_size == second.study.manifest.image_size
-    axes = dict(AXES) if comparable else {"beta_norm": AXES["beta_norm"]}
-    objective = first.objective if first.objective in scores else next(iter(scores), "")
-    on = functools.cache(CurveCanvas)
-    return template("comparison.html").render(
-        title=f"{first.study.name} and {second.study.name}",
-        first=first,
-        second=second,
-        keys=key_differences(first.study.manifest, second.study.manifest),
-        scores=sorted(scores, key=lambda name: name != objective),
-        objective=objective,
-        axes=[(name, label.split(" ")[0]) for name, label in axes.items()],
-        comparable=comparable,
-        same_protocol=_protocol(first) == _protocol(second),
-        facets=first.facets != [""],
-        curves=[
-            Choice(
-                label=f"{score_label(score)} against {AXES[x]}",
-                score=score,
-                x=x,
-                shown=score == objective and j == 0,
-                drawings=_drawings(first, second, score=score, x=x, name=f"c{i}.{j}", on=on),
-            )
-            for i, score in enumerate(scores)
-            for j, x in enumerate(axes)
-        ],
-        checks=budget_checks(first, second),
-        tables={
-            score: configuration_differences(first, second, score=score)
-            for score in scores
-            if comparable and score_named(score).representation == "mean"
-        },
-    )
+    """Return the page as text; a section that fails is a note, and the others stand."""
+    names = shared_scores(first, second)
+    both = Both(first, second, sorted(names, key=lambda name: name != first.objective))
+    title = f"{first.study.name} and {second.study.name}"
+    parts = {one.name: part(one, both, name=title, shared={"both": both}) for one in SECTIONS}
+    return template("comparison.html").render(title=title, parts=parts)
 
 
-def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
-    """Return what differs: keys of the common settings first, then what else was recorded."""
-    pairs: list[tuple[str, Any, Any]] = [
-        (key, first.base.get(key), second.base.get(key))
-        for key in sorted({*first.base, *second.base})
-    ]
-    pairs += [(name, getattr(first, name), getattr(second, name)) for name in RECORDED]
-    pairs += [
-        (f"version of {name}", first.versions.get(name), second.versions.get(name))
-        for name in sorted({*first.versions, *second.versions})
-    ]
-    return [KeyDifference(key, a, b) for key, a, b in pairs if a != b]
+def _differing_keys(both: Both) -> list[KeyDifference]:
+    return key_differences(both.first.study.manifest, both.second.study.manifest)
 
 
-def configuration_differences(
-    first: Summary, second: Summary, *, score: str
-) -> list[ConfigurationDifference]:
-    """Return second − first for every configuration that both have, line by line.
-
-    The interval is that of the curve, of the seeds' paired differences: their variance is pooled
-    over the configurations of a line, collapsed ones apart.
-    """
-    rows: list[ConfigurationDifference] = []
-    for line in _shared_lines(first, second, score):
-        pairs = _pairs(first, second, line, score)
-        if pairs:
-            rows += _line_differences(pairs, _paired(first, second, pairs, score), score)
-    return rows
-
-
-@dataclass(frozen=True)
-class _Paired:
-    """Scores of both studies on shared seeds [C, S], NaN where a seed is not shared."""
-
-    first: NDArray[np.float64]
-    second: NDArray[np.float64]
-
-
-def _line_differences(
-    pairs: Sequence[tuple[ConfigurationEntry, ConfigurationEntry]], scores: _Paired, score: str
-) -> list[ConfigurationDifference]:
-    collapsed = np.array([a.collapsed or b.collapsed for a, b in pairs])
-    differences = scores.second - scores.first
-    # linear, so that it is the same of a difference as of both scores
-    independent = (
-        as_independent(differences) if score_named(score).per_configuration else differences
-    )
-    found = intervals(independent, collapsed=collapsed)
-    shared = np.isfinite(scores.first).sum(axis=1)
-    return [
-        ConfigurationDifference(
-            configuration=configuration,
-            first=_mean(scores.first[i]),
-            second=_mean(scores.second[i]),
-            difference=float(found.mean[i]),
-            low=float(found.low[i]),
-            high=float(found.high[i]),
-            n_shared=int(shared[i]),
+def _overlays(both: Both) -> Overlays | NotYet:
+    if not both.scores:
+        return NotYet(
+            "The two have no score, latent size and further axes in common, so there is nothing to "
+            "lay over each other."
         )
-        for i, (configuration, _) in enumerate(pairs)
+    on = functools.cache(CurveCanvas)
+    choices = [
+        Choice(
+            label=f"{score_label(score)} against {AXES[x]}",
+            score=score,
+            x=x,
+            shown=i == j == 0,
+            drawings=_drawings(both, score=score, x=x, name=f"c{i}.{j}", on=on),
+        )
+        for i, score in enumerate(both.scores)
+        for j, x in enumerate(both.axes)
     ]
+    axes = [(name, label.split(" ")[0]) for name, label in both.axes.items()]
+    return Overlays(choices, axes, _protocol(both.first) == _protocol(both.second))
 
 
 def _protocol(read: Summary) -> tuple[str, str | None]:
     return read.study.manifest.protocol, read.study.manifest.lattice
 
 
-def _pairs(
-    first: Summary, second: Summary, line: LineKey, score: str
-) -> list[tuple[ConfigurationEntry, ConfigurationEntry]]:
-    """Return the configurations of a line that both have, by β."""
-    own = {configuration.beta: configuration for configuration in _line(second, line, score)}
-    return [
-        (configuration, own[configuration.beta])
-        for configuration in _line(first, line, score)
-        if configuration.beta in own
-    ]
+def _checks(both: Both) -> list[Check] | None:
+    return budget_checks(both.first, both.second) or None
 
 
-def _paired(
-    first: Summary,
-    second: Summary,
-    pairs: Sequence[tuple[ConfigurationEntry, ConfigurationEntry]],
-    score: str,
-) -> _Paired:
-    by_seed = [(_by_seed(first, a, score), _by_seed(second, b, score)) for a, b in pairs]
-    seeds = sorted({seed for both in by_seed for own in both for seed in own})
-    a = np.array([[own.get(seed, math.nan) for seed in seeds] for own, _ in by_seed])
-    b = np.array([[own.get(seed, math.nan) for seed in seeds] for _, own in by_seed])
-    shared = np.isfinite(a) & np.isfinite(b)
-    return _Paired(np.where(shared, a, math.nan), np.where(shared, b, math.nan))
+def _tables(both: Both) -> DifferenceTables | None:
+    names = [name for name in both.scores if score_named(name).representation == "mean"]
+    if not both.comparable or not names:
+        return None
+    found = {name: configuration_differences(both.first, both.second, score=name) for name in names}
+    return DifferenceTables(found, facets=both.first.facets != [""])
 
 
-def _by_seed(read: Summary, configuration: ConfigurationEntry, score: str) -> Mapping[int, float]:
-    return {
-        trial.seed: trial.values[score]
-        for trial in read.trials_of(configuration)
-        if trial.state == "complete" and math.isfinite(trial.values[score])
-    }
+SECTIONS = (
+    Section("compared", "How the two differ", _differing_keys),
+    Section("overlays", "Score against β", _overlays),
+    Section("checks", "Does the best β hold when trained longer?", _checks),
+    Section("differences", "B − A, configuration by configuration", _tables),
+)
+"""The page from top to bottom."""
 
 
 def _drawings(
-    first: Summary,
-    second: Summary,
+    both: Both,
     *,
     score: str,
     x: str,
@@ -222,17 +149,16 @@ def _drawings(
             facet=", ".join(part for part in (facet, f"{latent_dim} latents") if part),
             shape="half",
             svg=as_markup(
-                _overlay(first, second, (facet, latent_dim), score=score, x=x, on=on),
+                _overlay(both, (facet, latent_dim), score=score, x=x, on=on),
                 name=f"{name}.{k}",
             ),
         )
-        for k, (facet, latent_dim) in enumerate(_shared_lines(first, second, score))
+        for k, (facet, latent_dim) in enumerate(shared_lines(both.first, both.second, score))
     ]
 
 
 def _overlay(
-    first: Summary,
-    second: Summary,
+    both: Both,
     line: LineKey,
     *,
     score: str,
@@ -240,34 +166,8 @@ def _overlay(
     on: Callable[..., CurveCanvas],
 ) -> CurveCanvas:
     lines = [
-        curve_line(read, _line(read, line, score), label=label, score=score, x=x)
-        for label, read in (("A", first), ("B", second))
+        curve_line(read, line_of(read, line, score), label=label, score=score, x=x)
+        for label, read in (("A", both.first), ("B", both.second))
     ]
     ticks = sorted({mark.x for line in lines for mark in line.marks})
     return curve_chart(lines, score=score, x=x, ticks=ticks, size=HALF, on=on)
-
-
-def _shared_scores(first: Summary, second: Summary) -> list[str]:
-    """Return the scores that can be laid over each other somewhere."""
-    names = [name for name in first.score_names if name in second.score_names]
-    return [name for name in names if _shared_lines(first, second, name)]
-
-
-def _shared_lines(first: Summary, second: Summary, score: str) -> list[LineKey]:
-    own = {(c.facet, c.latent_dim) for f in second.facets for c in seen(second, f, score)}
-    lines = [(c.facet, c.latent_dim) for f in first.facets for c in seen(first, f, score)]
-    return [line for line in dict.fromkeys(lines) if line in own]
-
-
-def _line(read: Summary, line: LineKey, score: str) -> list[ConfigurationEntry]:
-    facet, latent_dim = line
-    return [
-        configuration
-        for configuration in seen(read, facet, score)
-        if configuration.latent_dim == latent_dim
-    ]
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else math.nan

@@ -11,12 +11,11 @@ from markupsafe import Markup
 from bvae.exceptions import ConfigError
 from bvae.files import replace_atomically
 from bvae.metrics.scores import score_named
-from sweeps.analysis.summary import ConfigurationEntry, Summary, summarize
+from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.labels import score_label
 from sweeps.report import canvas, charts
-from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
+from sweeps.report.canvas import HALF, WIDE, Box, ChartSize, Mark, Trace
 from sweeps.report.templates import NotYet
-from sweeps.study.study import Study
 
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 
@@ -41,14 +40,13 @@ class Choice:
     drawings: list[Drawing]
 
 
-def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart:
-    """Return one chart of a study; see `Study.figure`."""
+def figure(read: Summary, name: str, *, score: str | None = None) -> canvas.Chart:
+    """Return one chart of a study; see `LoadedStudy.figure`."""
     drawn: dict[str, Callable[..., canvas.Canvas]] = {
         "curve": functools.partial(_curve, x="beta", size=WIDE),
         "heat_map": _heat,
         "tradeoff": _tradeoff,
     }
-    read = summarize(study)
     wanted = score or read.objective
     known = [
         one for one in (*read.score_names, "recon") if any(level.n for level in read.scores[one])
@@ -61,22 +59,22 @@ def figure(study: Study, name: str, *, score: str | None = None) -> canvas.Chart
     return drawn[name](read, facet, score=wanted).figure
 
 
-def draw_curve(study: Study, path: Path, *, score: str | None = None) -> Path:
+def draw_curve(read: Summary, path: Path, *, score: str | None = None) -> Path:
     """Write the inverted-U chart of a study as PNG or SVG, by the path's suffix.
 
     Args:
-        study: as it stands on disk.
+        read: the study as it stands on disk.
         path: where to; its folder is made.
         score: the objective by default.
 
     With further axes, the facet of the best configuration is drawn.
     """
-    return _save(figure(study, "curve", score=score), path)
+    return _save(figure(read, "curve", score=score), path)
 
 
-def draw_heat_map(study: Study, path: Path, *, score: str | None = None) -> Path:
+def draw_heat_map(read: Summary, path: Path, *, score: str | None = None) -> Path:
     """Write a score by β and latent size as PNG or SVG; the arguments are those of `draw_curve`."""
-    return _save(figure(study, "heat_map", score=score), path)
+    return _save(figure(read, "heat_map", score=score), path)
 
 
 def _save(chart: canvas.Chart, path: Path) -> Path:
@@ -131,7 +129,7 @@ def heat_maps(read: Summary) -> list[Choice] | None:
             drawings=[
                 Drawing(facet, "half", as_markup(chart, name=f"h{i}.{k}"))
                 for k, facet in enumerate(read.facets)
-                if seen(read, facet, name)
+                if read.scored(facet, name)
                 for chart in [_heat(read, facet, score=name, on=on)]
             ],
         )
@@ -153,7 +151,7 @@ def tradeoffs(read: Summary) -> list[Choice] | None:
             drawings=[
                 Drawing(facet, "half", as_markup(chart, name=f"t{i}.{k}"))
                 for k, facet in enumerate(read.facets)
-                if seen(read, facet, score, "recon")
+                if read.scored(facet, score, "recon")
                 for chart in [_tradeoff(read, facet, score=score, on=on)]
             ],
         )
@@ -208,16 +206,6 @@ def curve_line(
     )
 
 
-def seen(read: Summary, facet: str, *scores: str) -> list[ConfigurationEntry]:
-    """Return the facet's configurations that have these scores."""
-    return [
-        configuration
-        for configuration in read.configurations
-        if configuration.facet == facet
-        and all(read.scores[name][configuration.number].n for name in scores)
-    ]
-
-
 def _curve(
     read: Summary,
     facet: str,
@@ -229,7 +217,7 @@ def _curve(
 ) -> charts.CurveCanvas:
     lines = [
         curve_line(read, configurations, label=label, score=score, x=x)
-        for label, configurations in _by_latent_dim(seen(read, facet, score))
+        for label, configurations in _by_latent_dim(read.scored(facet, score))
     ]
     ticks = sorted(
         {
@@ -305,7 +293,7 @@ def _tradeoff(
     score: str,
     on: Callable[..., charts.TradeoffCanvas] = charts.TradeoffCanvas,
 ) -> charts.TradeoffCanvas:
-    configurations = seen(read, facet, score, "recon")
+    configurations = read.scored(facet, score, "recon")
     recon = {
         configuration.number: read.scores["recon"][configuration.number].mean
         for configuration in configurations

@@ -1,40 +1,20 @@
 """Writes a study's report: one HTML page that needs no network and opens from a file."""
 
-import logging
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
-
-from markupsafe import Markup
 
 from bvae.files import write_atomically
 from sweeps.analysis.curve import write_curve
-from sweeps.analysis.summary import Summary, summarize
+from sweeps.analysis.summary import Summary
 from sweeps.report.answer import best_answer, gallery, score_answers
 from sweeps.report.claims import paper_claims
 from sweeps.report.drawings import curves, heat_maps, tradeoffs
 from sweeps.report.header import header
 from sweeps.report.latents import latent_views
+from sweeps.report.pictures import viewer_data
 from sweeps.report.tables import failures, trial_table
-from sweeps.report.templates import NotYet, template
-from sweeps.report.viewer import viewer_data
+from sweeps.report.templates import Section, part, template
 from sweeps.study.command import quoted
-from sweeps.study.study import Study
-
-log = logging.getLogger(__name__)
-
-
-class Section(NamedTuple):
-    """A part of the page, shown by the template `<name>.html`.
-
-    `show` returns what the template shows, `NotYet` with the reason, or None to be left out.
-    """
-
-    name: str
-    title: str
-    show: Callable[[Summary], object]
-
 
 SECTIONS = (
     Section("header", "The study", header),
@@ -55,20 +35,19 @@ SECTIONS = (
 EMBEDDED = Section("viewer", "Pictures of every trial", partial(viewer_data, embed_all=True))
 
 
-def write_report(study: Study, *, embed_all: bool = False) -> Path:
+def write_report(read: Summary, *, embed_all: bool = False) -> Path:
     """Write `report/index.html` and `report/curve.csv` of a study, finished or not.
 
     Args:
-        study: as it stands on disk.
+        read: the study as it stands on disk.
         embed_all: put the pictures of every trial into the page, not only those of the best.
 
     Returns:
         The path of the page.
     """
-    read = summarize(study)
-    path = study.folder.page
+    path = read.study.folder.page
     page = render(read, embed_all=embed_all)
-    write_curve(study.folder.curve, read.curve)
+    write_curve(read.study.folder.curve, read.curve)
     write_atomically(path, page)
     return path
 
@@ -76,39 +55,13 @@ def write_report(study: Study, *, embed_all: bool = False) -> Path:
 def render(read: Summary, *, embed_all: bool = False) -> str:
     """Return the page as text; a section that fails is a note, and the others stand."""
     sections = (*SECTIONS[:-1], EMBEDDED) if embed_all else SECTIONS
-    parts = {section.name: _part(section, read) for section in sections}
+    shared = {
+        "study": read.study,
+        "folder": quoted(read.study.folder.root),
+        "objective": read.objective,
+        "scores": read.charted,
+        "so_far": read.in_progress,
+        "untrained": bool(read.untrained),
+    }
+    parts = {one.name: part(one, read, name=read.study.name, shared=shared) for one in sections}
     return template("page.html").render(title=read.study.name, parts=parts)
-
-
-def _part(section: Section, read: Summary) -> Markup:
-    try:
-        return _shown(section, read, section.show(read))
-    except Exception as error:  # whatever is wrong with one section, the others can be read
-        log.exception("%s: the section %s could not be made", read.study.name, section.name)
-        reason = f"{section.title}: could not be made ({type(error).__name__}: {error})"
-        return _reason(section, reason)
-
-
-def _shown(section: Section, read: Summary, view: object) -> Markup:
-    if view is None:
-        return Markup()
-    if isinstance(view, NotYet):
-        return _reason(section, view.reason)
-    text = template(f"{section.name}.html").render(
-        name=section.name,
-        title=section.title,
-        reason="",
-        view=view,
-        study=read.study,
-        folder=quoted(read.study.folder.root),
-        objective=read.objective,
-        scores=read.charted,
-        so_far=read.in_progress,
-        untrained=bool(read.untrained),
-    )
-    return Markup(text)  # the template has escaped it
-
-
-def _reason(section: Section, reason: str) -> Markup:
-    text = template("section.html").render(name=section.name, title=section.title, reason=reason)
-    return Markup(text)  # the template has escaped it

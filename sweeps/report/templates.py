@@ -1,13 +1,14 @@
-"""The HTML templates of this package; whatever they are given is escaped.
+"""The HTML templates of this package and the sections of its pages; all they show is escaped.
 
 Views hold numbers, None or NaN where there is none; the filters write them.
 """
 
 import functools
+import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -15,7 +16,20 @@ from markupsafe import Markup
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
-from sweeps.report.words import beta_range
+from sweeps.report.words import beta_range, budget_check
+
+log = logging.getLogger(__name__)
+
+
+class Section(NamedTuple):
+    """A part of a page, shown by the template `<name>.html`.
+
+    `show` returns what the template shows, `NotYet` with the reason, or None to be left out.
+    """
+
+    name: str
+    title: str
+    show: Callable[[Any], object]
 
 
 class NotYet(NamedTuple):
@@ -29,12 +43,44 @@ def template(name: str) -> Template:
     return _environment().get_template(name)
 
 
+def part(section: Section, read: object, *, name: str, shared: Mapping[str, object]) -> Markup:
+    """Return a section of a page; one that fails is a note, so that the others can be read.
+
+    Args:
+        section: what is shown.
+        read: what its `show` is given.
+        name: what the log calls the page if it fails.
+        shared: what its template may use beside the view.
+    """
+    try:
+        view = section.show(read)
+        if view is None:
+            return Markup()
+        if isinstance(view, NotYet):
+            return _reason(section, view.reason)
+        return _rendered(section, section.name, reason="", view=view, **shared)
+    except Exception as error:  # whatever is wrong with it
+        log.exception("%s: the section %s could not be made", name, section.name)
+        reason = f"{section.title}: could not be made ({type(error).__name__}: {error})"
+        return _reason(section, reason)
+
+
+def _reason(section: Section, reason: str) -> Markup:
+    return _rendered(section, "section", reason=reason)
+
+
+def _rendered(section: Section, name: str, **values: object) -> Markup:
+    text = template(f"{name}.html").render(name=section.name, title=section.title, **values)
+    return Markup(text)  # the template has escaped it
+
+
 @functools.cache
 def _environment() -> Environment:
     found = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file))
     found.globals["asset"] = asset
     found.filters |= {
         "beta_range": beta_range,
+        "budget_check": budget_check,
         "duration": labels.duration,
         "ends": ends,
         "facet": facet_name,

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from bvae import config
-from bvae.data.datasets import ImageDataset, open_dataset
-from bvae.data.lattice import FactorLattice
-from sweeps.scoring.untrained import N_ENCODERS
+from bvae.data.datasets import open_dataset
+from sweeps.scoring.untrained import ScoredImages, untrained_codes
 
 # scikit-learn, LightGBM (with the scores) and torch take seconds to load, which the other
 # subcommands, whose parser needs the module of this one, need not pay.
@@ -46,25 +45,6 @@ def untrained(latent_dim: int) -> str:
 
 
 @dataclass(frozen=True)
-class ScoredImages:
-    """The images of a data set that scores are computed on: rows [n] and their lattice."""
-
-    dataset: ImageDataset
-    rows: NDArray[np.int64]
-    lattice: FactorLattice
-
-    @property
-    def factors(self) -> NDArray[np.int64]:
-        """Classes of the factors [n, K]."""
-        return self.lattice.factors(np.arange(len(self.rows)))
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Pixels [n, P] of 0 and 1; those that never change say nothing and only take memory."""
-        images = self.dataset.store.images(self.rows).reshape(len(self.rows), -1)
-        return images[:, np.ptp(images, axis=0) > 0]
-
-
-@dataclass(frozen=True)
 class Baseline:
     """The β-VAE score (0 … 1) of one kind of codes.
 
@@ -87,15 +67,9 @@ class Baseline:
 
 def scored_images(name: str) -> ScoredImages:
     """Open a data set, and the part of its lattice that its configuration has scored."""
-    from bvae.evaluate import scored_part  # torch, see above
-
     file = config.directory() / "data" / f"{name}.yaml"
     every = OmegaConf.merge(OmegaConf.structured(config.DataConfig), OmegaConf.load(file))
-    dataset = open_dataset(name)
-    lattice, rows = scored_part(dataset, every.score_every)
-    if lattice is None:  # only data sets with factors are offered
-        raise TypeError(f"{name} has no factors")
-    return ScoredImages(dataset, rows, lattice)
+    return ScoredImages.of(open_dataset(name), every.score_every)
 
 
 def baselines(
@@ -110,7 +84,7 @@ def baselines(
     tell(GROUND_TRUTH)
     yield _evaluated(GROUND_TRUTH, factors.astype(np.float32), factors, protocol)
     tell(f"{RAW_PIXELS}: reading them")
-    pixels = images.pixels()
+    pixels = changing_pixels(images)
     tell(PCA_10)
     components = principal(pixels)
     yield _evaluated(PCA_10, components, factors, protocol)
@@ -126,45 +100,17 @@ def baselines(
     for latent_dim in latent_dims:
         name = untrained(latent_dim)
         tell(name)
-        encoders = [
-            untrained_scores(
-                images, latent_dim=latent_dim, protocol=protocol, seed=seed, only=("beta_vae",)
-            )["beta_vae"]
-            for seed in range(N_ENCODERS)
+        encoders = untrained_codes(images, network=NETWORK, latent_dim=latent_dim)
+        scores = [
+            _beta_vae(codes.mu, factors, protocol, seed=seed) for seed, codes in enumerate(encoders)
         ]
-        yield _over(name, encoders, draws="encoders", protocol=protocol)
+        yield _over(name, scores, draws="encoders", protocol=protocol)
 
 
-def untrained_scores(
-    images: ScoredImages,
-    *,
-    latent_dim: int,
-    protocol: "str | Protocol",
-    seed: int,
-    network: str = NETWORK,
-    only: Sequence[str] | None = None,
-) -> dict[str, float]:
-    """Return the scores of an encoder with the weights its training would start from.
-
-    Args:
-        images: what is encoded.
-        latent_dim: M.
-        protocol: as in `bvae.metrics.scoring.score_table`.
-        seed: of the weights, and of everything random in the scores.
-        network: a name among `bvae.networks.NETWORKS`.
-        only: names of the scores to compute, instead of the protocol's.
-    """
-    import torch
-
-    from bvae.evaluate import encode
-    from bvae.metrics.scoring import score_table
-    from bvae.model import BetaVAE
-
-    torch.manual_seed(seed)
-    shape = images.dataset.store.image_shape
-    model = BetaVAE(network=network, image_shape=shape, latent_dim=latent_dim, beta=1.0)
-    codes = encode(model, images.dataset, rows=images.rows, lattice=images.lattice)
-    return score_table(codes.mu, images.factors, protocol=protocol, seed=seed, only=only).values()
+def changing_pixels(images: ScoredImages) -> NDArray[np.uint8]:
+    """Pixels [n, P] of 0 and 1; those that never change say nothing and only take memory."""
+    drawn = images.dataset.store.images(images.rows).reshape(len(images.rows), -1)
+    return drawn[:, np.ptp(drawn, axis=0) > 0]
 
 
 def principal(pixels: NDArray[np.uint8]) -> Codes:
@@ -189,10 +135,13 @@ def independent(components: Codes, *, seed: int) -> Codes:
     return turned
 
 
-def _beta_vae(codes: Codes, factors: NDArray[np.int64], protocol: "Protocol") -> float:
+def _beta_vae(
+    codes: Codes, factors: NDArray[np.int64], protocol: "Protocol", *, seed: int = 0
+) -> float:
     from bvae.metrics.scoring import score_table
 
-    return score_table(codes, factors, protocol=protocol, only=("beta_vae",)).values()["beta_vae"]
+    found = score_table(codes, factors, protocol=protocol, seed=seed, only=("beta_vae",))
+    return found.values()["beta_vae"]
 
 
 def _evaluated(

@@ -7,11 +7,12 @@ those of the protocol but for DCI, which would take minutes.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bvae import checks, config
 from bvae.config import Config
@@ -23,6 +24,8 @@ from sweeps.study.trials import Trial, Value
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset
+    from bvae.data.lattice import FactorLattice
+    from bvae.evaluate import Codes
 
 SCHEMA = 1
 """Version of `floors.json`; another one is not read, and written anew."""
@@ -54,6 +57,34 @@ class UntrainedBaseline:
     lattice: str
     n_encoders: int
     scores: Mapping[str, Level]
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """The images of a data set that scores are computed on: n rows and their lattice of factors."""
+
+    dataset: "ImageDataset"
+    rows: NDArray[np.int64]
+    lattice: "FactorLattice"
+
+    @classmethod
+    def of(cls, dataset: "ImageDataset", every: Sequence[int] | None) -> "ScoredImages":
+        """Return the images on every k-th class of each factor.
+
+        Raises:
+            DataError: the images have no factors.
+        """
+        from bvae.evaluate import scored_part
+
+        lattice, rows = scored_part(dataset, every)
+        if lattice is None:
+            raise DataError(f"{dataset.name} has no factors, so its codes have no scores")
+        return cls(dataset, rows, lattice)
+
+    @property
+    def factors(self) -> NDArray[np.int64]:
+        """Classes of the K factors [n, K]."""
+        return self.lattice.factors(np.arange(len(self.rows)))
 
 
 def read_untrained(path: Path) -> dict[Place, UntrainedBaseline]:
@@ -120,30 +151,39 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
     Raises:
         DataError: the images have no factors.
     """
-    from bvae.evaluate import dropped, encode, scored_part
+    from bvae.evaluate import dropped
     from bvae.metrics.scoring import score_table
-    from bvae.train import build_model
 
-    lattice, rows = scored_part(dataset, line.data.score_every)
-    if lattice is None:
-        raise DataError(f"{dataset.name} has no factors, so its codes have no scores")
-    factors = lattice.factors(np.arange(len(rows)))
+    images = ScoredImages.of(dataset, line.data.score_every)
     names = [name for name in protocol_named(line.protocol).scores if not name.startswith(COSTLY)]
-    found: list[dict[str, float]] = []
-    for seed in range(N_ENCODERS):
-        model = build_model(replace(line, seed=seed), dataset.store.image_shape)
-        codes = encode(model, dataset, rows=rows, lattice=lattice)
-        table = score_table(
+    encoders = untrained_codes(images, network=line.model.name, latent_dim=line.latent_dim)
+    found = [
+        score_table(
             codes.mu,
-            factors,
+            images.factors,
             logvar=codes.logvar,
             protocol=line.protocol,
             seed=seed,
             only=names,
-            drop=dropped(lattice),
-        )
-        found.append(table.values())
+            drop=dropped(images.lattice),
+        ).values()
+        for seed, codes in enumerate(encoders)
+    ]
     return {name: _level([scores[name] for scores in found]) for name in found[0]}
+
+
+def untrained_codes(images: ScoredImages, *, network: str, latent_dim: int) -> Iterator["Codes"]:
+    """Yield the codes of encoders with the weights that training by seeds 0, 1, 2 starts from."""
+    import torch
+
+    from bvae.evaluate import encode
+    from bvae.model import BetaVAE
+
+    shape = images.dataset.store.image_shape
+    for seed in range(N_ENCODERS):
+        torch.manual_seed(seed)
+        model = BetaVAE(network=network, image_shape=shape, latent_dim=latent_dim, beta=1.0)
+        yield encode(model, images.dataset, rows=images.rows, lattice=images.lattice)
 
 
 def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:

@@ -1,9 +1,10 @@
 """Where everything of a study is on disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bvae.trial import TrialFolder
+from bvae.trial import TrialFolder, WandbFolder
 
 
 @dataclass(frozen=True)
@@ -104,15 +105,29 @@ class StudyFolder:
         """The page that compares another study, by name, with this one."""
         return self.report / f"against-{other}.html"
 
+    def chart(self, name: str) -> Path:
+        """A chart as the study's run on W&B shows it."""
+        return self.report / f"{name}.png"
+
+    @property
+    def confirming(self) -> "StudyFolder":
+        """The study of the best configuration and its neighbours on fresh seeds."""
+        return StudyFolder(self.root.with_name(f"{self.name}-confirm"))
+
+    @property
+    def longer(self) -> "StudyFolder":
+        """The study of the best configuration and its neighbours, trained for longer."""
+        return StudyFolder(self.root.with_name(f"{self.name}-longer"))
+
     @property
     def wandb(self) -> Path:
         """All that wandb writes: a folder for each attempt at a trial."""
-        return self.root / "wandb"
+        return WandbFolder(self.root).root
 
     @property
     def wandb_logs(self) -> Path:
         """What wandb's own command logs while it uploads."""
-        return self.wandb / ".cache"
+        return WandbFolder(self.root).cache
 
     @property
     def wandb_unreadable(self) -> Path:
@@ -131,6 +146,32 @@ class StudyFolder:
     def trial(self, slug: str) -> TrialFolder:
         """The folder of one trial."""
         return TrialFolder(self.trials / slug)
+
+
+def studies_in(runs: Path) -> list[StudyFolder]:
+    """Return the studies of a folder, by name."""
+    return sorted(
+        (StudyFolder(path.parent) for path in runs.glob("*/manifest.json")),
+        key=lambda folder: folder.root,
+    )
+
+
+def journal_lock(journal: Path) -> Path:
+    """Return the lock that whoever reads or writes a journal holds."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
+def damaged_journal(journal: Path) -> Path:
+    """Return where a journal that cannot be read is kept; nothing is there yet."""
+    number = 1
+    while (path := journal.with_name(f"{journal.name}.damaged-{number}")).exists():
+        number += 1
+    return path
+
+
+def heartbeat_files(workers: Path) -> Iterator[Path]:
+    """Return every heartbeat file in the folder of all workers' heartbeats."""
+    return workers.glob("*.json")
 
 
 def heartbeat_file(workers: Path, name: str) -> Path:

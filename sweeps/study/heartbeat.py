@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bvae.exceptions import BvaeError
-from sweeps.study.folder import heartbeat_file
+from sweeps.study.folder import heartbeat_file, heartbeat_files
 from sweeps.study.locks import is_locked, open_file, try_lock
 
 HEARTBEAT_S = 5.0
@@ -186,7 +186,7 @@ def living_workers(folder: Path) -> list[Heartbeat]:
     Recent by the wall clock, which is enough for display; decisions are made by `WorkerRegistry`.
     """
     alive = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(heartbeat_files(folder)):
         heartbeat = read_heartbeat(path)
         if heartbeat is None:
             continue
@@ -204,7 +204,7 @@ def _is_recent(path: Path) -> bool:
 
 def remove_stale(folder: Path) -> None:
     """Remove the heartbeat files that killed workers of this machine have left."""
-    for path in folder.glob("*.json"):
+    for path in list(heartbeat_files(folder)):
         heartbeat = read_heartbeat(path)
         is_ours = heartbeat.host == this_host() if heartbeat else not _is_recent(path)
         if is_ours and not is_locked(path):
@@ -225,7 +225,7 @@ class WorkerRegistry:
 
     def workers_by_slug(self) -> dict[str, str]:
         """Return the names of the living workers by the slug of the trial each is training."""
-        read = [read_heartbeat(path) for path in sorted(self.folder.glob("*.json"))]
+        read = [read_heartbeat(path) for path in sorted(heartbeat_files(self.folder))]
         return {one.slug: one.name for one in read if one and one.slug and self.is_alive(one.name)}
 
     def is_alive(self, name: str) -> bool:

@@ -72,7 +72,7 @@ class Fragment:
 
     def remove_rest(self) -> None:
         """Remove what was made for an upload."""
-        for path in (self.rest, _state(self.rest), self.rest.with_name(self.rest.name + ".synced")):
+        for path in (self.rest, _state(self.rest), Fragment(self.rest).synced):
             path.unlink(missing_ok=True)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
-from sweeps.analysis.curve import COLUMNS, Curves, curve
-from sweeps.analysis.table import ended, score_names, trials_table
-from sweeps.analysis.verdict import Judgement, judge_all
+from sweeps.analysis.curve import COLUMNS
+from sweeps.analysis.summary import Summary
+from sweeps.analysis.table import score_names
+from sweeps.analysis.verdict import Judgement
 from sweeps.study.manifest import Manifest
 from sweeps.study.run_names import report_identity
 from sweeps.study.study import Study
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def track_report(study: Study, page: Path) -> str | None:
+def track_report(read: Summary, page: Path) -> str | None:
     """Log how a study stands, unless it has been since its last result; a lone trial has no run.
 
     Args:
-        study: as it stands on disk.
+        read: the study as it stands on disk.
         page: its report, which the run tells the path of.
 
     Returns:
         Why it could not be, or not online; None if all is well.
     """
+    study = read.study
     done = study.counts["complete"]
     if not done or len(study.trials) < 2:
         return None
@@ -45,15 +47,15 @@ def track_report(study: Study, page: Path) -> str | None:
         identity=report_identity(study.manifest),
         config=_config(study.manifest),
     )
-    frame, names = trials_table(study), score_names(study)
-    table = curve(frame, score_names=names, axes=study.manifest.axes)
+    is_scored = read.objective in score_names(study)
+    table = read.curve if is_scored else read.curve[read.curve["score"] != read.objective]
     tracker.log_table("curve", list(table.columns), list(_rows(table)), step=done)
     columns = ["line", "log10_beta", "beta", "latent_dim", "mean", "low", "high", "n"]
     lines = table[table["score"] == study.manifest.objective]
     tracker.log_table("objective_curve", columns, list(_lines(lines, columns)), step=done)
-    for key, picture in _charts(study).items():
+    for key, picture in (_charts(read) if is_scored else {}).items():
         tracker.log_image(key, picture, step=done)
-    answers = dict(_answers(ended(frame), study.manifest)) if names else {}
+    answers = dict(_answers(read)) if is_scored else {}
     counts = {f"trials/{name}": number for name, number in study.counts.items()}
     tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
     tracker.finish()
@@ -88,26 +90,20 @@ def _lines(table: "DataFrame", columns: Sequence[str]) -> Iterator[list[object]]
     yield from _rows(added[list(columns)])
 
 
-def _charts(study: Study) -> dict[str, Path]:
-    """Draw the curve and the heat map of the objective, if any trial has it."""
+def _charts(read: Summary) -> dict[str, Path]:
+    """Draw the curve and the heat map of the objective."""
     from sweeps.report.drawings import draw_curve, draw_heat_map  # matplotlib
 
-    if study.manifest.objective not in score_names(study):
-        return {}
-    folder = study.folder.report
+    folder = read.study.folder
     return {
-        "charts/curve": draw_curve(study, folder / "curve.png"),
-        "charts/heat_map": draw_heat_map(study, folder / "heat_map.png"),
+        "charts/curve": draw_curve(read, folder.chart("curve")),
+        "charts/heat_map": draw_heat_map(read, folder.chart("heat_map")),
     }
 
 
-def _answers(ended: "DataFrame", manifest: Manifest) -> Iterator[tuple[str, float | str]]:
+def _answers(read: Summary) -> Iterator[tuple[str, float | str]]:
     """Yield what the report says of every latent size: best β, its score and interval, verdict."""
-    objective = manifest.objective
-    if objective not in ended:
-        return
-    lines = Curves(ended, manifest.axes).lines(objective)
-    for one in judge_all(lines, other_scores=list(ended.columns)):
+    for one in read.judgements(read.objective):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
 

@@ -201,7 +201,7 @@ def errors_of(paths: Sequence[Path], said: str) -> dict[Path, str]:
     named = {path: Fragment(path).run_id.removesuffix(".rest") for path in paths}
     found = {}
     for path, run_id in named.items():
-        if not path.with_name(f"{path.name}.synced").exists():
+        if not Fragment(path).synced.exists():
             found[path] = next(reversed(lines), "wandb sync said nothing")
         for error in errors:
             if run_id in error or not any(other in error for other in named.values()):

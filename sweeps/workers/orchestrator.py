@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bvae.exceptions import ConfigError
 from bvae.files import TEMPORARY
 from sweeps.labels import shown
-from sweeps.queue.queue import Queue
+from sweeps.queue.queue import RECONCILE_S, Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
@@ -32,7 +32,6 @@ from sweeps.workers.progress import Progress
 log = logging.getLogger("sweeps")
 
 POLL_S = 0.5
-RECONCILE_S = 5.0
 
 STOP_WITHIN_S = 6.0
 """How long workers may take after Ctrl-C to save and exit; then they are killed."""

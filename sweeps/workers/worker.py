@@ -18,7 +18,7 @@ from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
-from sweeps.queue.queue import Lease, LeaseLostError, Queue
+from sweeps.queue.queue import RECONCILE_S, Lease, LeaseLostError, Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, new_worker_name
 from sweeps.study.locks import is_locked
@@ -34,9 +34,6 @@ log = logging.getLogger("sweeps")
 
 IDLE_S = 0.5
 """How often an idle worker checks for a waiting trial."""
-
-RECONCILE_S = 5.0
-"""How often an idle worker checks whether a worker with a lease has died."""
 
 LEASE_CHECK_S = 10.0
 """How often a worker in training checks that it still has its lease."""

@@ -120,12 +120,12 @@ def assert_drawn_by_kept_model(task: Assignment) -> None:
     chosen = np.linspace(0, len(codes.rows) - 1, 24, dtype=np.int64)[:8]
     pairs = media.reconstruct(model, dataset, codes, chosen)
     for row, expected in enumerate(pairs):
-        path = task.folder.media / "reconstructions.png"
+        path = task.folder.media.reconstructions
         found = line_of_tiles(path, y=MARGIN + row * STEP, number=8)
         np.testing.assert_allclose(found, expected[:, 0], atol=0.5 / 255 + 1e-6)
     frames = media.traverse(model, codes.mu[len(codes.mu) // 2])
     for row, latent in enumerate(np.argsort(-codes.kl_nats)):
-        path = task.folder.media / "traversal.png"
+        path = task.folder.media.traversal
         found = line_of_tiles(path, y=MARGIN + row * STEP, number=11)
         np.testing.assert_allclose(found, frames[latent, :, 0], atol=0.5 / 255 + 1e-6)
 
@@ -203,7 +203,7 @@ class TestCompleteTrial:
         task, _ = done
 
         assert_drawn_by_kept_model(task)
-        with Image.open(task.folder.media / "traversal.gif") as animation:
+        with Image.open(task.folder.media.traversal_gif) as animation:
             assert 20 == getattr(animation, "n_frames", 1)
 
     def test_model_can_be_loaded(self, done: tuple[Assignment, TrialResult]) -> None:
@@ -579,7 +579,7 @@ class TestOwnImages:
         constant = 0.5 * 3 * 32 * 32 * math.log(2 * math.pi * 0.1)
         assert result.loss_change == pytest.approx((l2 - before) / (before - constant), rel=1e-4)
         assert result.beta_norm == pytest.approx(4 * 3 / (3 * 32 * 32))
-        with Image.open(task.folder.media / "reconstructions.png") as picture:
+        with Image.open(task.folder.media.reconstructions) as picture:
             assert "RGB" == picture.mode
         assert 0.1 == bvae.load(task.folder.root).variance
 

@@ -72,8 +72,10 @@ def test_a_newer_schema_is_told(tmp_path: Path) -> None:
 def test_every_file_is_in_the_trials_folder(tmp_path: Path) -> None:
     """A trial writes nowhere else."""
     folder = TrialFolder(tmp_path / "beta=4")
-    names = ("result", "config", "codes", "history", "log", "checkpoints", "resume", "media")
+    names = ("result", "config", "codes", "history", "log", "checkpoints", "resume")
+    pictures = ("reconstructions", "traversal", "traversal_gif", "factor_map")
     paths = [getattr(folder, name) for name in names]
+    paths += [getattr(folder.media, name) for name in pictures]
 
     assert all(folder.root in path.parents for path in paths)
     assert len(paths) == len(set(paths))

@@ -188,3 +188,22 @@ def make_study(tmp_path: Path) -> StudyMaker:
         return write_study(tmp_path / folder, chosen, **options)
 
     return make
+
+
+@pytest.fixture
+def pair(make_study: Any, trials_of: Any, result_of: Any) -> Any:
+    """Two studies of the same grid; the second scores 0.1 more, give or take."""
+    trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1, 2))
+
+    def better(trial: Any) -> Any:
+        result = result_of(trial)
+        more = 0.1 + 0.01 * trial.values["seed"] * (-1 if trial.values["beta"] == 4 else 1)
+        return result | {"scores": {k: v + more for k, v in result["scores"].items()}}
+
+    return (
+        make_study(trials, folder="a", base={"optimizer.lr": 0.001, "model.name": "mlp"}),
+        make_study(
+            trials, folder="b", base={"optimizer.lr": 0.0003, "model.name": "mlp"},
+            results={trial.slug: better(trial) for trial in trials}, threads=2,
+        ),
+    )  # fmt: skip

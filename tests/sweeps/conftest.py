@@ -21,6 +21,7 @@ from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
     _write_study,
     contrast,
     make_study,
+    pair,
 )
 
 Planned = Callable[..., Plan]

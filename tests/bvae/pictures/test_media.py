@@ -11,6 +11,7 @@ from bvae.evaluate import Codes, encode, scored_part
 from bvae.model import BetaVAE
 from bvae.pictures import drawing, media
 from bvae.tracking import Tracker
+from bvae.trial import MediaFolder
 from tests.doubles.pages import MARGIN, STEP, TILE, line_of_tiles
 
 
@@ -27,12 +28,14 @@ class TestPictures:
     @pytest.fixture
     def drawn(
         self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path
-    ) -> media.MediaFiles:
+    ) -> MediaFolder:
         """All pictures of the model."""
-        return media.draw(model, tiny, codes, folder=tmp_path / "media")
+        folder = MediaFolder(tmp_path / "media")
+        media.draw(model, tiny, codes, folder=folder)
+        return folder
 
     def test_reconstructions(
-        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, drawn: media.MediaFiles
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, drawn: MediaFolder
     ) -> None:
         """Of 24 images from the first to the last, eight to a line, each above its output."""
         chosen = np.linspace(0, 95, 24, dtype=np.int64)
@@ -46,7 +49,7 @@ class TestPictures:
                     found, expected[8 * line : 8 * line + 8, 0], atol=0.5 / 255 + 1e-6
                 )
 
-    def test_traversal(self, model: BetaVAE, codes: Codes, drawn: media.MediaFiles) -> None:
+    def test_traversal(self, model: BetaVAE, codes: Codes, drawn: MediaFolder) -> None:
         """A row for each latent, that of the highest KL first, from the code in the middle."""
         frames = media.traverse(model, codes.mu[48])
         assert np.ptp(frames[:, :, 0], axis=1).max() > 0.2
@@ -55,11 +58,10 @@ class TestPictures:
             found = line_of_tiles(drawn.traversal, y=MARGIN + row * STEP, number=11)
             np.testing.assert_allclose(found, frames[latent, :, 0], atol=0.5 / 255 + 1e-6)
 
-    def test_animation(self, model: BetaVAE, codes: Codes, drawn: media.MediaFiles) -> None:
+    def test_animation(self, model: BetaVAE, codes: Codes, drawn: MediaFolder) -> None:
         """All latents move forth and back, in 16 greys."""
         frames = media.traverse(model, codes.mu[48])[np.argsort(-codes.kl_nats)]
 
-        assert drawn.traversal_gif is not None
         with Image.open(drawn.traversal_gif) as animation:
             assert 2 * media.TRAVERSAL_STEPS - 2 == getattr(animation, "n_frames", 1)
             for picture, step in ((0, 0), (7, 7), (12, 8)):
@@ -71,7 +73,7 @@ class TestPictures:
                     found = page[y + 1 : y + TILE : 3, x + 1 : x + TILE : 3]
                     np.testing.assert_allclose(found, frames[i, step, 0], atol=9 / 255)
 
-    def test_factor_map(self, codes: Codes, drawn: media.MediaFiles) -> None:
+    def test_factor_map(self, codes: Codes, drawn: MediaFolder) -> None:
         """Normalised mutual information of latents and factors, under the factors' names."""
         assert codes.factor_map is not None
         assert codes.lattice is not None
@@ -79,7 +81,6 @@ class TestPictures:
             codes.factor_map.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
         )
 
-        assert drawn.factor_map is not None
         with Image.open(drawn.factor_map) as picture:
             np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), expected)
 
@@ -125,7 +126,8 @@ def test_data_without_factors_have_no_map(
 ) -> None:
     """The other pictures are drawn and logged."""
     codes = encode(model, tiny, rows=np.arange(30), lattice=None)
-    drawn = media.draw(model, tiny, codes, folder=tmp_path)
+    drawn = MediaFolder(tmp_path)
+    media.draw(model, tiny, codes, folder=drawn)
     logged: list[str] = []
 
     class Notes(Tracker):
@@ -135,6 +137,5 @@ def test_data_without_factors_have_no_map(
         def log_video(self, key: str, *_: object, **__: object) -> None:
             logged.append(key)
 
-    drawn.track(Notes(), step=1)
-    assert drawn.factor_map is None
+    media.track(drawn, Notes(), step=1)
     assert ["media/reconstructions", "media/traversal", "media/traversal_gif"] == logged

@@ -19,6 +19,7 @@ from bvae.pictures.traversal import (
     starts,
     traversal_values,
 )
+from bvae.trial import MediaFolder
 
 
 class TestStarts:
@@ -110,7 +111,9 @@ class TestDraw:
     ) -> TraversalFiles:
         """Draw from two images in four steps."""
         begun = [Start("one", 5), Start("two", 50)]
-        return draw(model, tiny, codes, latent=latent, begun=begun, steps=4, folder=folder)
+        return draw(
+            model, tiny, codes, latent=latent, begun=begun, steps=4, folder=MediaFolder(folder)
+        )
 
     def test_a_picture_and_a_film(
         self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path

@@ -8,6 +8,7 @@ from sweeps.analysis.budget import budget, budget_checks
 from sweeps.analysis.summary import summarize
 from sweeps.report.comparison import render
 from sweeps.report.page import write_report
+from sweeps.report.words import budget_check
 
 BETAS = (1, 4, 16, 64)
 
@@ -63,7 +64,7 @@ def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
     """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
     study = make_trained("quick", 1000, 16, loss_change=change)
     found = budget(summarize(study))
-    page = write_report(study).read_text("utf-8")
+    page = write_report(summarize(study)).read_text("utf-8")
     assert found.falling == falling
     assert ("best β at this budget" in page) == bool(falling)
     assert found.command == (
@@ -99,12 +100,14 @@ def test_best_beta_holds_or_moves_when_trained_longer(
     """More than one step of the shorter study's grid is a move, and both β are said."""
     short, long = make_trained("a", 1000, 4), make_trained("b", 2000, peak, betas)
     (check,) = budget_checks(summarize(short), summarize(long))
-    assert (check.place, check.answer) == ("5 latents", answer)
-    assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in check.text
-    assert f"{peak:g} (of those tried {peak:g}, " in check.text
-    assert check.text.endswith("after 128,000")
-    assert ("best β at this budget" in check.text) == (answer == "moves")
-    assert budget_checks(summarize(long), summarize(short)) == [check]
+    assert (check.latent_dim, check.answer) == (5, answer)
+    said = budget_check(check)
+    assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in said
+    assert f"{peak:g} (of those tried {peak:g}, " in said
+    assert said.endswith("after 128,000")
+    assert ("best β at this budget" in said) == (answer == "moves")
+    (turned,) = budget_checks(summarize(long), summarize(short))
+    assert budget_check(turned) == said
     assert "when trained longer?" in render(summarize(short), summarize(long))
 
 

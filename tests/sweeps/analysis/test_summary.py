@@ -142,8 +142,9 @@ def test_untrained_belong_to_facets(make_study: Any, trials_of: Any) -> None:
         )
         for model, protocol in (("conv", "locatello2019"), ("mlp", "kim2018"))
     )
-    write_untrained(study.folder.untrained, [conv, mlp])
-    assert summarize(study).untrained == {("model=conv", 5): conv}
+    read = summarize(study)
+    write_untrained(study.folder.untrained, [conv, mlp])  # as a sweep's end does, after its summary
+    assert read.untrained == {("model=conv", 5): conv}
 
 
 @pytest.mark.slow
@@ -174,7 +175,7 @@ def test_a_page_computes_every_line_once(
     ):
         counted(module, name, calls, monkeypatch)
 
-    write_report(study)
+    write_report(summarize(study))
 
     n_lines = 2 * (len(scores) + len(LOSSES))
     assert len(trials) == calls["_row"]

@@ -9,7 +9,8 @@ from bvae.data.store import ImageStore
 from bvae.exceptions import ConfigError
 from sweeps.commands import baselines
 from sweeps.commands.baselines import order, reason
-from sweeps.scoring.baselines import Baseline, ScoredImages
+from sweeps.scoring.baselines import Baseline
+from sweeps.scoring.untrained import ScoredImages
 
 
 def baseline(name: str, score: float, *, spread: float | None = 0.01) -> Baseline:

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from sweeps import load_study
 from sweeps.analysis.curve import ScoredConfiguration
+from sweeps.analysis.summary import Summary
+from sweeps.analysis.table import trials_table
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
 from sweeps.scoring import untrained
@@ -34,7 +36,8 @@ def study(tmp_path: Path) -> Study:
 def concluded(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Conclude a study, its report not drawn but noted as a file; returns what is said."""
 
-    def draw(study: Study) -> Path:
+    def draw(read: Summary) -> Path:
+        study = read.study
         study.folder.report.mkdir(exist_ok=True)
         study.folder.page.write_text("drawn")
         return study.folder.page
@@ -187,6 +190,19 @@ class TestUntrainedBaseline:
                 study.folder.trial(trial.slug).result.unlink()
 
         assert "untrained" not in concluded(study, code)
+
+
+def test_a_study_is_read_once(
+    study: Study, concluded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table, best line, report and the run on W&B are of one summary."""
+    read: list[str] = []
+    monkeypatch.setattr(
+        "sweeps.analysis.summary.trials_table",
+        lambda found: read.append(found.name) or trials_table(found),
+    )
+    concluded(study)
+    assert [study.name] == read
 
 
 class TestBestLine:

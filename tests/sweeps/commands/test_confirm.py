@@ -20,7 +20,6 @@ from sweeps.analysis.confirmation import (
     ConfirmationAnswer,
     Gap,
     confirmation,
-    folder_of,
     gaps,
     requested,
 )
@@ -40,7 +39,7 @@ def typed(
 ) -> Type:
     """Type `bvae` or `sweeps` in this process, in a folder of its own."""
     monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
-    monkeypatch.setattr("sweeps.report.page.write_report", lambda study: study.folder.report)
+    monkeypatch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
     monkeypatch.chdir(tmp_path)
 
     def typed(program: str, *arguments: str) -> tuple[int, str, str]:
@@ -65,7 +64,7 @@ def swept(typed: Type, tmp_path: Path) -> Study:
 
 def runs(study: Study) -> dict[str, int]:
     """How often each trial of the confirming study was run."""
-    folder = folder_of(study).trials
+    folder = study.folder.confirming.trials
     return {p.parent.name: len(p.read_text().split()) for p in folder.glob("*/runs.txt")}
 
 
@@ -75,7 +74,7 @@ class TestCommand:
         code, said, _ = typed("sweeps", "confirm", "runs/swept")
 
         assert 0 == code
-        fresh = load_study(folder_of(swept).root)
+        fresh = load_study(swept.folder.confirming.root)
         expected = {
             f"beta={beta},latent_dim=2,seed={seed}" for beta in (2, 4, 8) for seed in (2, 3, 4)
         }
@@ -97,7 +96,7 @@ class TestCommand:
             "bvae -m trainer.max_steps=7 hydra.sweeper.trial=tests.doubles.fakes.instant "
         )
         assert "beta=2,4,8 latent_dim=2 seed=2,3,4 study=swept-confirm" in said
-        assert not folder_of(swept).root.exists()
+        assert not swept.folder.confirming.root.exists()
         typed(*said.split())
         assert 9 == len(runs(swept))
         assert 3 == confirmation(swept).fresh.n  # type: ignore[union-attr]
@@ -105,7 +104,7 @@ class TestCommand:
     def test_typed_again_it_goes_on(self, swept: Study, typed: Type) -> None:
         """What is there is not run again; what is missing is."""
         typed("sweeps", "confirm", "runs/swept")
-        lost = folder_of(swept).trial("beta=2,latent_dim=2,seed=3").result
+        lost = swept.folder.confirming.trial("beta=2,latent_dim=2,seed=3").result
         lost.unlink()
         code, said, _ = typed("sweeps", "confirm", "runs/swept")
 
@@ -124,7 +123,7 @@ class TestCommand:
 
         assert 0 == code
         assert "hydra.sweeper.n_trials=null hydra.sweeper.sampler=null" in said
-        fresh = load_study(folder_of(load_study(tmp_path / "runs" / "found")).root)
+        fresh = load_study(load_study(tmp_path / "runs" / "found").folder.confirming.root)
         assert fresh.manifest.search is None
         assert {2, 3, 4} == {trial.values["seed"] for trial in fresh.trials}
         assert 0 == fresh.left
@@ -267,9 +266,9 @@ def test_no_confirmation_before_it_was_asked_for(tmp_path: Path) -> None:
     """Nor while nothing of it is complete."""
     made = TestRequested.study(tmp_path / "a", {1: 0.1, 4: 0.3, 16: 0.2})
     assert confirmation(made) is None
-    folder_of(made).root.mkdir()
-    folder_of(made).manifest.write_text("not a manifest")
+    made.folder.confirming.root.mkdir()
+    made.folder.confirming.manifest.write_text("not a manifest")
     assert confirmation(made) is None
     content = json.loads(made.folder.manifest.read_text())
-    folder_of(made).manifest.write_text(json.dumps(content))
+    made.folder.confirming.manifest.write_text(json.dumps(content))
     assert confirmation(made) is None

@@ -31,7 +31,7 @@ def study(tmp_path: Path) -> Study:
     made = make_study(tmp_path / "tested", trials(beta=[1, 4], seed=[0]))
     for trial in made.trials:
         write_result(made, trial, scores={"mig": 0.25})
-    media = made.folder.trial(made.trials[0].slug).media
+    media = made.folder.trial(made.trials[0].slug).media.root
     media.mkdir(parents=True)
     Image.new("L", (30, 20), 180).save(media / "traversal.png")
     frames = [Image.new("L", (8, 8), 60 * i) for i in range(4)]
@@ -98,7 +98,7 @@ class TestLooking:
         with_pictures = {len(trial["artifacts"]): trial for trial in trials}
         assert {0, 2} == set(with_pictures)
         artifacts = {one["filename"]: one for one in with_pictures[2]["artifacts"]}
-        media = study.folder.trial(study.trials[0].slug).media
+        media = study.folder.trial(study.trials[0].slug).media.root
         kinds = {"traversal.png": "image/png", "traversal.gif": "image/gif"}
         for name, kind in kinds.items():
             path = f"/artifacts/0/{with_pictures[2]['trial_id']}/{artifacts[name]['artifact_id']}"

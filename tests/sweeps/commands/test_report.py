@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.analysis.summary import Summary
 from sweeps.study.study import Study
 
 Type = Callable[..., str]
@@ -15,7 +16,7 @@ def test_a_report_is_written_anew(
     page = study.folder.report / "index.html"
     asked: list[bool] = []
 
-    def write_report(_: Study, *, embed_all: bool) -> Path:
+    def write_report(_: Summary, *, embed_all: bool) -> Path:
         asked.append(embed_all)
         return page
 

@@ -15,6 +15,7 @@ from bvae.exceptions import ConfigError
 from bvae.metrics import score
 from bvae.trial import TrialResult
 from sweeps import load_study
+from sweeps.analysis.summary import Summary
 from sweeps.commands import rescore
 from sweeps.commands.rescore import requested, rescored_manifest
 from sweeps.report import page
@@ -59,10 +60,10 @@ def study(tmp_path: Path) -> Study:
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Note that the report is written, by a file."""
 
-    def draw(study: Study) -> Path:
-        path = study.folder.report / "index.html"
+    def draw(read: Summary) -> Path:
+        path = read.study.folder.page
         path.parent.mkdir(exist_ok=True)
-        path.write_text(study.manifest.protocol)
+        path.write_text(read.study.manifest.protocol)
         return path
 
     monkeypatch.setattr("sweeps.report.page.write_report", draw)
@@ -134,7 +135,9 @@ class TestRun:
         replace(study.manifest, trials=study.manifest.trials[:2]).write(study.folder.manifest)
         drawn: list[Study] = []
         write = page.write_report
-        monkeypatch.setattr(page, "write_report", lambda found: drawn.append(found) or write(found))
+        monkeypatch.setattr(
+            page, "write_report", lambda read: drawn.append(read.study) or write(read)
+        )
         run(study, "protocol=kim2018")
 
         (found,) = drawn

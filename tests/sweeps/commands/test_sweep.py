@@ -186,7 +186,7 @@ def typed(
 ) -> Typed:
     """Type `bvae` in this process, in a folder of its own; returns exit code and messages."""
     monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
-    monkeypatch.setattr("sweeps.report.page.write_report", lambda study: study.folder.report)
+    monkeypatch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
 
     def typed(*arguments: str, sweeps: bool = True) -> tuple[int, str]:
         monkeypatch.chdir(tmp_path)

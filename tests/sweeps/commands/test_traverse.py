@@ -61,7 +61,7 @@ def test_pictures_of_a_trial(study: Study, capsys: pytest.CaptureFixture[str]) -
     assert 0 == traverse.run(typed(study, slug, "--latent", "3"))
 
     media = study.folder.trial(slug).media
-    expected = [media / "traversal-z3.png", media / "traversal-z3.gif"]
+    expected = [media.latent(3, "png"), media.latent(3, "gif")]
     assert [str(path) for path in expected] == capsys.readouterr().out.splitlines()
     assert all(path.stat().st_size > 0 for path in expected)
 
@@ -69,7 +69,7 @@ def test_pictures_of_a_trial(study: Study, capsys: pytest.CaptureFixture[str]) -
 def test_one_image_few_steps(study: Study) -> None:
     """The picture is as wide as its steps and as high as its rows."""
     slug = study.trials[0].slug
-    path = study.folder.trial(slug).media / "traversal-z0.png"
+    path = study.folder.trial(slug).media.latent(0, "png")
     sizes = []
     for words in (["--image", "2", "--steps", "3"], ["--image", "2"], []):
         traverse.run(typed(study, slug, "--latent", "0", *words))

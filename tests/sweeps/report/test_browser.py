@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sweeps.analysis.summary import summarize
 from sweeps.report import page as report_page
 from sweeps.report.comparison import write_comparison
 from sweeps.report.page import write_report
@@ -41,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, write_study: Any, trials_of
     """The report of a small study with pictures."""
     trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
     study = write_study(tmp_path_factory.mktemp("runs") / "quick", trials)
-    return write_report(study)
+    return write_report(summarize(study))
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any)
     """A study named like a script is a title."""
     name = "<script>document.title = 'taken'</script>"
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(name,))
-    with opened(browser, write_report(make_study(trials, name=name))) as tab:
+    with opened(browser, write_report(summarize(make_study(trials, name=name)))) as tab:
         assert tab.locator("h1").inner_text() == name
         assert tab.title() == f"{name} · bvae-sweeps"
 
@@ -262,7 +263,7 @@ def test_thousand_trials_stay_usable(
         return result | {"scores": dict.fromkeys(names, result["scores"]["mig"])}
 
     study = make_study(trials, results={trial.slug: many_scores(trial) for trial in trials})
-    path = write_report(study)
+    path = write_report(summarize(study))
     assert len(trials) == 1000
     assert path.stat().st_size <= 15e6
     with opened(browser, path) as tab:
@@ -289,7 +290,7 @@ def test_script_does_without_a_section(
         for section in report_page.SECTIONS
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
-    with opened(browser, write_report(make_study(pictures=True))) as tab:
+    with opened(browser, write_report(summarize(make_study(pictures=True)))) as tab:
         assert "could not be made" in tab.locator(f"section#{failing}").inner_text()
         for mark in tab.locator("main .charts:visible .mark:visible").all()[:1]:
             mark.click(force=True)

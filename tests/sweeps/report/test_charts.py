@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from sweeps.report import charts
-from sweeps.report.marks import HALF, WIDE, Box, ChartSize, Mark, Trace
+from sweeps.report.canvas import HALF, WIDE, Box, ChartSize, Mark, Trace
 
 LINE = Trace(
     "5 latents",

@@ -140,7 +140,7 @@ def test_unknown_chart_or_score_is_refused(
 @pytest.mark.parametrize("score", [None, "beta_vae"])
 def test_curve_is_written_as_a_picture(make_study: Any, tmp_path: Path, score: str | None) -> None:
     """The chart of the README, into a folder that is made for it."""
-    path = draw_curve(make_study(), tmp_path / "docs" / "curve.png", score=score)
+    path = draw_curve(summarize(make_study()), tmp_path / "docs" / "curve.png", score=score)
     with Image.open(path) as picture:
         assert picture.format == "PNG"
 

@@ -66,7 +66,7 @@ class Elements(HTMLParser):
 
 def page_of(study: Any, **options: Any) -> str:
     """Return the page of a study."""
-    return write_report(study, **options).read_text(encoding="utf-8")
+    return write_report(summarize(study), **options).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

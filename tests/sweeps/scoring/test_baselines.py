@@ -3,23 +3,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from bvae.data import sprites
 from bvae.data.datasets import DSPRITES, ImageDataset
 from bvae.data.store import ImageStore
-from bvae.metrics import score
 from bvae.metrics.protocols import HIGGINS_2017
-from bvae.networks import build_networks
 from sweeps.scoring.baselines import (
     Baseline,
-    ScoredImages,
     baselines,
+    changing_pixels,
     independent,
     principal,
     scored_images,
-    untrained_scores,
 )
+from sweeps.scoring.untrained import ScoredImages
 
 QUICK = replace(HIGGINS_2017, name="quick", n_train=1000, n_eval=500)
 
@@ -36,7 +33,7 @@ def images() -> ScoredImages:
 
 def test_pixels_are_those_that_change(images: ScoredImages) -> None:
     """The others are left out, and nothing else: every image is still told from all others."""
-    pixels = images.pixels()
+    pixels = changing_pixels(images)
     whole = sprites.render(DSPRITES.factors(DSPRITES.every((1, 2, 5, 8, 8))[1]), 32)
 
     assert (whole.reshape(len(whole), -1).std(axis=0) > 0).sum() == pixels.shape[1]
@@ -46,7 +43,7 @@ def test_pixels_are_those_that_change(images: ScoredImages) -> None:
 
 def test_principal_components(images: ScoredImages) -> None:
     """They are those of the singular value decomposition, up to sign."""
-    pixels = images.pixels()
+    pixels = changing_pixels(images)
     centred = pixels - pixels.mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     expected = left[:, :10] * values[:10]
@@ -58,36 +55,13 @@ def test_principal_components(images: ScoredImages) -> None:
 
 def test_independent_components_are_turned_and_of_unit_variance(images: ScoredImages) -> None:
     """Whitened components, turned: uncorrelated, spanning the same space, other for each seed."""
-    components = principal(images.pixels())
+    components = principal(changing_pixels(images))
     found = [independent(components, seed=seed) for seed in (0, 1)]
     explained = np.linalg.lstsq(components, found[0], rcond=None)[1]
 
     np.testing.assert_allclose(np.cov(found[0].T), np.eye(10), atol=0.01)
     assert 0 == pytest.approx(explained, abs=0.1)
     assert not np.allclose(found[0], found[1], atol=0.1)
-
-
-class TestUntrained:
-    def test_the_encoder_has_its_first_weights(self, images: ScoredImages) -> None:
-        """The scores are those of means from the network as torch initialises it from the seed."""
-        torch.manual_seed(3)
-        encoder = build_networks("mlp", image_shape=(1, 32, 32), latent_dim=4).encoder
-        drawn = torch.from_numpy(images.dataset.store.images(images.rows)).float()
-        with torch.no_grad():
-            mu = encoder(drawn)[:, :4].half().float().numpy()
-        expected = score(mu, images.factors, protocol=QUICK, seed=3)
-        found = untrained_scores(images, latent_dim=4, protocol=QUICK, seed=3, network="mlp")
-
-        assert expected.keys() == found.keys()
-        assert expected["mig"] == pytest.approx(found["mig"], abs=0.01)
-        assert expected["beta_vae"] == pytest.approx(found["beta_vae"], abs=0.03)
-
-    def test_only_some_scores(self, images: ScoredImages) -> None:
-        """A baseline line needs the one score that the curve shows."""
-        options = {"latent_dim": 2, "protocol": QUICK, "network": "mlp", "only": ("mig",)}
-        first, second = (untrained_scores(images, seed=seed, **options) for seed in (0, 1))
-        assert {"mig"} == set(first)
-        assert first != second
 
 
 class TestBaselines:

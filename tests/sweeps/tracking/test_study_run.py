@@ -11,6 +11,7 @@ from PIL import Image
 
 from bvae import tracking
 from sweeps import load_study
+from sweeps.analysis.summary import summarize
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from sweeps.tracking.offline_files import fragments
@@ -51,7 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def study(home: Path) -> Study:
     """A study, tracked once its report was written."""
     study = study_with(home / "runs" / "tested", "wandb", [1, 4, 16])
-    assert track_report(study, study.folder.report / "index.html") is None
+    assert track_report(summarize(study), study.folder.report / "index.html") is None
     return study
 
 
@@ -110,7 +111,7 @@ def test_answer_so_far(home: Path) -> None:
     study = study_with(home / "runs" / "going", "wandb", [1, 4, 16])
     study.folder.trial(Trial.of({"beta": 4, "latent_dim": 5, "seed": 1}).slug).result.unlink()
     study = load_study(study.folder.root)
-    assert track_report(study, study.folder.report / "index.html") is None
+    assert track_report(summarize(study), study.folder.report / "index.html") is None
     (path,) = reports(study)
 
     assert 4 == wandb_files.summary(wandb_files.records(path))["best/m05/beta"]
@@ -122,12 +123,12 @@ class TestUpdates:
         study = study_with(home / "runs" / "updated", "wandb", [1, 4])
         page = study.folder.report / "index.html"
         for _ in range(2):
-            assert track_report(study, page) is None
+            assert track_report(summarize(study), page) is None
         (first,) = reports(study)
         after = first.stat().st_mtime_ns + 1
         result = study.folder.trial(study.trials[0].slug).result
         os.utime(result, ns=(after, after))
-        assert track_report(study, page) is None
+        assert track_report(summarize(study), page) is None
         two = fragments(study.folder.wandb)
 
         assert 2 == len(two)
@@ -138,7 +139,7 @@ class TestUpdates:
         """Without a tracker, or with nothing complete, there is no run."""
         study = study_with(tmp_path / "tested", tracker, beta)
 
-        assert track_report(study, study.folder.report / "index.html") is None
+        assert track_report(summarize(study), study.folder.report / "index.html") is None
         assert not study.folder.wandb.exists()
 
     def test_a_tracker_that_fails(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,5 +151,5 @@ class TestUpdates:
         monkeypatch.setattr(tracking, "_open_run", broken)
         study = study_with(home / "runs" / "broken", "wandb", [1, 4])
 
-        found = track_report(study, study.folder.report / "index.html")
+        found = track_report(summarize(study), study.folder.report / "index.html")
         assert "ConnectionResetError: gone" == found
