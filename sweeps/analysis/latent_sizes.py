@@ -1,4 +1,4 @@
-"""How many latents: what each latent size loses against the best, and the smallest that suffices."""
+"""How many latents: what each size loses against the best, and the smallest that suffices."""
 
 import math
 from collections.abc import Sequence

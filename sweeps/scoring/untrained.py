@@ -200,7 +200,7 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:
 
 
 def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
-    """Yield every line of a study whose data has factors, with the settings of one of its trials."""
+    """Yield every line of a study whose data has factors, with the settings of one trial."""
     firsts = {place_of(trial): trial for trial in reversed(study.trials)}
     for place, trial in firsts.items():
         line = config.parse(study.manifest.config_of(trial))
