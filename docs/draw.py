@@ -23,6 +23,7 @@ from sweeps.commands.conclude import write_table
 from sweeps.labels import NOTHING, span
 from sweeps.report.drawings import draw_curve, draw_heat_map
 from sweeps.report.page import write_report
+from sweeps.report.words import verdict
 from sweeps.study.study import Study
 
 SCORES = {"mig": "MIG", "beta_vae": "Higgins score"}
@@ -70,14 +71,14 @@ def configurations(curve: pd.DataFrame) -> Iterator[str]:
 
 def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
     """Yield a row a latent size: the best β, its score, what else may be best, and the verdict."""
-    yield f"| latents | best β | {SCORES[score]} | best of those tried | inverted U |"
+    yield f"| latents | best β | {SCORES[score]} | best of those tried | curve |"
     yield "| --- " * 5 + "|"
     for found in judge_all(Curves(trials).lines(score), other_scores=list(trials.columns)):
         if found.best is not None:
             mean = "{mean:.3f} ({low:.3f} to {high:.3f})".format(**asdict(found.best))
             held = found.best_range
             among = span(held.low, held.high) if held else NOTHING
-            row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, among, found.verdict]
+            row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, among, verdict(found)]
             yield f"| {' | '.join(row)} |"
 
 

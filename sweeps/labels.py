@@ -119,7 +119,7 @@ def seeds(n: int, score: str) -> str:
 
 def next_step(beta: float) -> str:
     """Say which β to try next, and why."""
-    why = "the best β is at the border of the grid or next to the collapse"
+    why = "the best β is, or may be, at the border of the grid or next to the collapse"
     return f"{why}; try β = {number(beta)} next"
 
 

@@ -100,9 +100,10 @@ def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
     )
 
 
-def next_beta(line: Line) -> float | None:
+def next_beta(line: Line, *, beyond_range: bool = False) -> float | None:
     """Return the β to try next if the best complete configuration lies at the border, else None.
 
+    With `beyond_range`, also if the best β may lie at an end of the grid.
     The border on the right is where the latent layer collapses, or else the largest β with a score.
     Beyond the grid it is the last step in log β further; before a collapse it halves the gap.
     Rounded to two digits it may be one of the line's own, and then there is nothing to try.
@@ -110,6 +111,10 @@ def next_beta(line: Line) -> float | None:
     done, tried = line.finished(), _tried(line)
     best = done.betas[best_index(configuration_means(done.values), done.collapsed)]
     found = _beyond(tried, int(np.searchsorted(tried.betas, best)))
+    if found is None and beyond_range and len(done.betas) > 1:
+        may_be = best_range(line)
+        if may_be.open_high or may_be.open_low:
+            found = _beyond(tried, len(tried.betas) - 1 if may_be.open_high else 0)
     beta = None if found is None else float(f"{found:.2g}")
     return None if beta in line.betas else beta
 

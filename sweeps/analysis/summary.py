@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pandas import DataFrame
 
-from sweeps.analysis.best import best_configurations
+from sweeps.analysis.best import best_configurations, best_of
 from sweeps.analysis.curve import Curves, Line
+from sweeps.analysis.latent_sizes import LatentSizes, compare_sizes
 from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.scoring.untrained import Level, Place, UntrainedBaseline, read_untrained
@@ -63,6 +64,19 @@ class ConfigurationScore(NamedTuple):
     low: float
     high: float
     n: int
+
+
+@dataclass(frozen=True)
+class ByScore:
+    """What one score says: the line with its best configuration, and the latent sizes.
+
+    `agrees` is whether the objective's best β may be best by this score, too; None of the objective
+    itself, and where it is not known.
+    """
+
+    judged: Judgement
+    latents: LatentSizes
+    agrees: bool | None
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,43 @@ class Summary:
     @functools.cached_property
     def _judgements(self) -> dict[str, list[Judgement]]:
         return {}
+
+    def latents(self, score: str) -> LatentSizes:
+        """Return how many latents a score asks for, in the facet of its best configuration."""
+        if score not in self._latents:
+            best = self.judged_best(score)
+            self._latents[score] = compare_sizes(self.lines(score), axes=best.axes if best else ())
+        return self._latents[score]
+
+    @functools.cached_property
+    def _latents(self) -> dict[str, LatentSizes]:
+        return {}
+
+    def judged_best(self, score: str) -> Judgement | None:
+        """Return the verdict on the line that has the best configuration of all by a score."""
+        with_best = {one.best: one for one in self.judgements(score) if one.best is not None}
+        best = best_of(with_best)
+        return None if best is None else with_best[best]
+
+    def by_score(self) -> list["ByScore"]:
+        """Return what each charted score says, the objective first."""
+        chosen = self.judged_best(self.objective)
+        found = [(score, self.judged_best(score)) for score in self.charted]
+        return [
+            ByScore(judged, self.latents(score), self._agrees(score, chosen))
+            for score, judged in found
+            if judged is not None
+        ]
+
+    def _agrees(self, score: str, chosen: Judgement | None) -> bool | None:
+        """Whether the objective's best β may be best by another score, on the same line."""
+        if chosen is None or chosen.best is None or score == self.objective:
+            return None
+        where = (chosen.axes, chosen.latent_dim)
+        for one in self.judgements(score):
+            if (one.axes, one.latent_dim) == where and one.best_range is not None:
+                return one.best_range.low <= chosen.best.beta <= one.best_range.high
+        return None
 
     def untrained_level(self, configuration: ConfigurationEntry, score: str) -> Level | None:
         """Return what untrained encoders of this latent size score, if it is known."""

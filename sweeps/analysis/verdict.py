@@ -95,9 +95,9 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
         fall=None if verdict is Verdict.SATURATED else _fall(seen),
         text=_text(done, seen, verdict, more_seeds, other_scores),
         best=best_configuration(line),
-        best_range=best_range(line) if len(done.betas) > 1 else None,
+        best_range=best_range(line) if may_win(done.collapsed).sum() > 1 else None,
         left_out_score=_left_out_score(done),
-        next_beta=next_beta(line),
+        next_beta=next_beta(line, beyond_range=_takes_many(done, verdict, more_seeds)),
         more_seeds=more_seeds,
     )
 
@@ -112,6 +112,13 @@ def _left_out_score(done: Line) -> float:
 def _fall(seen: Evidence) -> Fall | None:
     found = str(falls(seen))
     return Fall(found) if found else None
+
+
+def _takes_many(done: Line, verdict: Verdict, more_seeds: int | None) -> bool:
+    """Whether a line that is not resolved wants another β rather than three times the seeds."""
+    if verdict is not Verdict.NOT_RESOLVED:
+        return False
+    return more_seeds is None or more_seeds > 2 * done.values.shape[-1]
 
 
 def _more_seeds(done: Line, verdict: Verdict) -> int | None:

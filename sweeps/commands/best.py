@@ -4,24 +4,25 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bvae.exceptions import ConfigError
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.analysis.best import best_of
 from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import ScoredConfiguration
+from sweeps.analysis.latent_sizes import LatentSizes
 from sweeps.analysis.sensitivity import flags
-from sweeps.analysis.summary import summarize
+from sweeps.analysis.summary import ByScore, summarize
 from sweeps.analysis.table import score_names
+from sweeps.analysis.verdict import Judgement
 from sweeps.commands.arguments import add_json, add_study
-from sweeps.commands.conclude import best_line, described
-from sweeps.labels import is_known, next_step, number, score_text, shown
-from sweeps.report.answer import LineAnswer, Model, best_model, line_answers
-from sweeps.report.words import beta_range
+from sweeps.commands.conclude import best_line, conclusion, described
+from sweeps.labels import NOTHING, interval, is_known, number, score_text, shown
+from sweeps.report.answer import Headline, LineAnswer, Model, headline, line_answers
+from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
@@ -67,8 +68,8 @@ class StudyAnswer:
         score: the one it goes by.
         left: how many trials have not ended; the answer goes by those that have.
         lines: what is known of every latent size that has a best configuration.
-        overall: that with the best configuration of all, None if there is none.
-        model: the best of that configuration's seeds.
+        headline: the best configuration of all, None if there is none.
+        scores: what every score says.
         confirmation: what fresh seeds say of it, if it is the objective's and there are any.
         flags: configurations that score otherwise by another representation.
     """
@@ -77,8 +78,8 @@ class StudyAnswer:
     score: str
     left: int
     lines: tuple[LineAnswer, ...]
-    overall: LineAnswer | None
-    model: Model | None
+    headline: Headline | None
+    scores: tuple[ByScore, ...]
     confirmation: Confirmation | None
     flags: tuple[str, ...]
 
@@ -86,42 +87,39 @@ class StudyAnswer:
 def best(study: Study, *, score: str) -> StudyAnswer:
     """Return what a study, finished or not, says by one of its scores."""
     read = summarize(study)
-    lines = line_answers(read, score=score)
-    best_configuration = best_of(line.scored for line in lines)
-    overall = next((line for line in lines if line.scored is best_configuration), None)
-    model = None
-    if overall is not None:
-        configuration = overall.configuration
-        model = best_model(read, configuration, score=score)
     found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,
         left=study.left,
-        lines=tuple(lines),
-        overall=overall,
-        model=model,
+        lines=tuple(line_answers(read, score=score)),
+        headline=headline(read, score),
+        scores=tuple(read.by_score()),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
         flags=tuple(map(str, found)),
     )
 
 
 def in_lines(answer: StudyAnswer) -> Iterator[str]:
-    """Say it as the report does, a star at the best configuration of all."""
-    if not answer.lines:
-        yield "no configuration is complete yet"
-    elif answer.left:
-        yield f"{answer.left} trials are left: the best so far"
-    for line in answer.lines:
-        yield f"{'*' if line is answer.overall else ' '} {described(line.scored)}"
-        yield from (INDENT + part for part in _certainty(line))
-    if answer.model:
-        yield from _model(answer.study, answer.model, answer.score)
-    if answer.confirmation:
-        yield f"confirmation: {answer.confirmation}"
+    """Say it as the report does; last comes the answer, how sure it is, and what is next."""
     if answer.flags:
         yield "! these scores differ by representation: latents that encode next to nothing count"
     yield from (f"{INDENT}{flag}" for flag in answer.flags)
+    if len(answer.scores) > 1:
+        yield from _table(answer.scores)
+        yield ""
+    for line in answer.lines:
+        yield f"{described(line.scored)}"
+        yield from (INDENT + part for part in _certainty(line))
+    if answer.lines:
+        yield ""
+    if answer.headline is None:
+        yield "no configuration is complete yet"
+        return
+    yield from _model(answer.study, answer.headline.model, answer.score)
+    if answer.confirmation:
+        yield f"confirmation: {answer.confirmation}"
+    yield from conclusion(answer.headline, left=answer.left)
 
 
 def _certainty(line: LineAnswer) -> Iterator[str]:
@@ -131,9 +129,32 @@ def _certainty(line: LineAnswer) -> Iterator[str]:
     yield f"β_norm {number(line.scored.beta_norm)}{known}"
     if judged.best_range is not None:
         yield f"the best β of those tried: {beta_range(judged.best_range)}"
-    yield f"inverted U: {judged.verdict}; {judged.text}"
-    if judged.next_beta is not None:
-        yield f"{next_step(judged.next_beta)}: {line.next_command}"
+    yield f"{verdict(judged)}; {judged.text}"
+
+
+def _table(scores: Sequence[ByScore]) -> Iterator[str]:
+    """Yield what every score says, in columns."""
+    rows: list[tuple[str, ...]] = [
+        ("score", "best β", "latents", "mean (95 % interval)", "curve", "agrees")
+    ]
+    rows += [tuple(_row(one)) for one in scores]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def _row(one: ByScore) -> Iterator[str]:
+    found = one.judged.best
+    if found is None:
+        raise TypeError("expected a score with a best configuration")
+    yield found.score
+    yield number(found.beta)
+    yield str(found.latent_dim)
+    between = f" ({interval(found.low, found.high)})" if is_known(found.low) else ""
+    yield f"{score_text(found.mean)}{between}"
+    yield str(one.judged.verdict)
+    yield {None: NOTHING, True: "yes", False: "no"}[one.agrees]
 
 
 def _model(study: Path, model: Model, score: str) -> Iterator[str]:
@@ -145,21 +166,42 @@ def _model(study: Path, model: Model, score: str) -> Iterator[str]:
 
 def plain(answer: StudyAnswer) -> dict[str, Any]:
     """Return the same for JSON, with null for what is unknown."""
+    head = answer.headline
+    step = None if head is None else head.next_step
     return {
         "score": answer.score,
         "left": answer.left,
-        "best": answer.overall and _line(answer.overall),
-        "by_latent_dim": [_line(line) for line in answer.lines],
-        "model": answer.model and dataclasses.asdict(answer.model),
+        "best": head and _line(head.judged),
+        "by_latent_dim": [_line(line.judged) for line in answer.lines],
+        "latents": head and _latents(head.latents),
+        "scores": [_by_score(one) for one in answer.scores],
+        "next": step and step.command,
+        "model": head and dataclasses.asdict(head.model),
         "confirmation": answer.confirmation and _confirmation(answer.confirmation),
     }
 
 
-def _line(line: LineAnswer) -> dict[str, Any]:
+def _line(judged: Judgement) -> dict[str, Any]:
     """Return a latent size's best configuration and the verdict on its line in one record."""
-    judged = dataclasses.asdict(line.judged)
-    del judged["best"]
-    return _finite(judged) | _configuration(line.scored)
+    found = dataclasses.asdict(judged)
+    del found["best"]
+    best = {} if judged.best is None else _configuration(judged.best)
+    return _finite(found) | best
+
+
+def _latents(found: LatentSizes) -> dict[str, Any]:
+    """Return the latent size that suffices, or that is nearest to it, beside the best other."""
+    size = found.shown
+    gap: dict[str, float | None] = dict.fromkeys(("difference", "low", "high", "active"))
+    if size is not None:
+        gap = {"difference": size.gap, "low": size.low, "high": size.high, "active": size.active}
+    settled = {"smallest": found.smallest, "margin": found.margin}
+    return settled | _finite(gap) | {"more_seeds": found.more_seeds, "text": found.text}
+
+
+def _by_score(one: ByScore) -> dict[str, Any]:
+    agrees = {"agrees": one.agrees, "smallest": one.latents.smallest}
+    return _line(one.judged) | agrees
 
 
 def _configuration(configuration: ScoredConfiguration) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from pandas import DataFrame
@@ -14,6 +15,8 @@ from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.table import score_names, trials_table
 from sweeps.labels import seeds, shown
+from sweeps.report.answer import Headline, headline
+from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
@@ -41,7 +44,9 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
         display.say(f"{study.left} left: type the same command again to continue")
     if read is None:
         return
-    display.say(_best_line(read))
+    head = headline(read, read.objective)
+    for line in [_best_line(read)] if head is None else conclusion(head, left=study.left):
+        display.say(line)
     if counts["complete"]:
         _score_untrained(study, display)
     if _is_drawn(study):
@@ -111,6 +116,23 @@ def _best_line(read: Summary) -> str:
         return "no best configuration: none is complete yet"
     so_far = " so far" if study.left else ""
     return f"best{so_far}: {described(best)}"
+
+
+def conclusion(head: Headline, *, left: int) -> Iterator[str]:
+    """Say the answer in a few lines: which β, how many latents, how sure, and what to type next."""
+    judged = head.judged
+    yield f"best{' so far' if left else ''}: {described(head.scored)}"
+    yield f"  curve at {judged.latent_dim} latents: {verdict(judged)}; {judged.text}"
+    if judged.best_range is not None:
+        yield f"  best β of those tried: {beta_range(judged.best_range)}"
+    yield f"  latents: {head.latents.text}"
+    if left:
+        yield f"  {left} trials are left"
+    elif head.next_step is None:
+        yield "  next: nothing is left to ask of this grid"
+    else:
+        yield f"  next: {head.next_step.why}"
+        yield f"    {head.next_step.command}"
 
 
 def described(configuration: ScoredConfiguration) -> str:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bvae.trial import TrialFolder
-from sweeps.analysis import curve
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.confirmation import Confirmation, confirmation
+from sweeps.analysis.curve import ScoredConfiguration
+from sweeps.analysis.latent_sizes import LatentSizes
 from sweeps.analysis.sensitivity import Flag, flags
-from sweeps.analysis.summary import ConfigurationEntry, ConfigurationScore, Summary
+from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary, facet_name
 from sweeps.analysis.verdict import Judgement
+from sweeps.labels import next_step
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
@@ -33,17 +35,15 @@ class Model:
 class LineAnswer:
     """What is known of one latent size in one facet, by one score.
 
-    `next_command` tries `judged.next_beta`; both are None if the best is inside the grid.
     `untrained` is what untrained encoders score, None where it is not known.
     """
 
     judged: Judgement
     configuration: ConfigurationEntry
-    next_command: str | None
     untrained: Level | None
 
     @property
-    def scored(self) -> curve.ScoredConfiguration:
+    def scored(self) -> ScoredConfiguration:
         """The best configuration with its score and interval."""
         assert self.judged.best is not None, "a latent size without a best has no answer"
         return self.judged.best
@@ -62,13 +62,40 @@ class ScoreAnswer:
 
 
 @dataclass(frozen=True)
-class BestAnswer:
-    """The best configuration by the objective, how sure that is, and its best model."""
+class NextStep:
+    """What to type next, and why."""
 
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The best configuration by one score, how sure that is, and its best model.
+
+    `next_step` is None while trials are to come, and where nothing is left to ask.
+    """
+
+    score: str
     best: ConfigurationEntry
-    score: ConfigurationScore
-    line: LineAnswer | None
+    judged: Judgement
+    latents: LatentSizes
+    next_step: NextStep | None
     model: Model
+
+    @property
+    def scored(self) -> ScoredConfiguration:
+        """The best configuration with its score and interval."""
+        assert self.judged.best is not None, "a headline is about a best configuration"
+        return self.judged.best
+
+
+@dataclass(frozen=True)
+class BestAnswer:
+    """The headline by every score, the objective's first, and all scores side by side."""
+
+    headlines: Sequence[Headline]
+    scores: Sequence[ByScore]
     budget: Budget
     confirmation: Confirmation | None
 
@@ -84,21 +111,39 @@ class GalleryEntry:
 
 
 def best_answer(read: Summary) -> BestAnswer | NotYet:
-    """Return what the study answers by its objective."""
-    best = read.overall
-    if best is None:
+    """Return what the study answers, by each of its scores."""
+    if read.overall is None:
         return NotYet(
             "Nothing to choose from yet: a configuration counts when every seed of it has been "
             "trained and scored."
         )
-    lines = line_answers(read, score=read.objective)
+    found = [headline(read, score) for score in read.charted]
     return BestAnswer(
-        best=best,
-        score=read.scores[read.objective][best.number],
-        line=next((line for line in lines if line.configuration == best), None),
-        model=best_model(read, best),
+        headlines=[one for one in found if one is not None],
+        scores=read.by_score(),
         budget=budget(read),
         confirmation=confirmation(read.study),
+    )
+
+
+def headline(read: Summary, score: str) -> Headline | None:
+    """Return the answer by one score; None where no configuration is complete."""
+    judged = read.judged_best(score)
+    if judged is None or judged.best is None:
+        return None
+    best = next(
+        one
+        for one in read.best_by(score)
+        if (one.facet, one.latent_dim) == (facet_name(judged.axes), judged.latent_dim)
+    )
+    latents = read.latents(score)
+    return Headline(
+        score=score,
+        best=best,
+        judged=judged,
+        latents=latents,
+        next_step=_next_step(read, best, judged, latents),
+        model=best_model(read, best, score=score),
     )
 
 
@@ -140,7 +185,6 @@ def line_answers(read: Summary, *, score: str) -> list[LineAnswer]:
         LineAnswer(
             judged=judged,
             configuration=configuration,
-            next_command=_next_command(read, configuration, judged.next_beta),
             untrained=read.untrained_level(configuration, score),
         )
         for configuration, judged in zip(read.best_by(score), with_best, strict=True)
@@ -158,16 +202,31 @@ def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
     return entries or NotYet("There is no best model to show yet.")
 
 
-def _next_command(
-    read: Summary, configuration: ConfigurationEntry, beta: float | None
-) -> str | None:
-    """Return the command that adds a β to a line, with the line's seeds and further axes."""
-    if beta is None:
+def _next_step(
+    read: Summary, best: ConfigurationEntry, judged: Judgement, latents: LatentSizes
+) -> NextStep | None:
+    """Return what would make the answer surer, once the trials that were asked for have ended."""
+    if read.in_progress:
         return None
-    trials = read.trials_of(configuration)
-    shared = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
-    changed = {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    return extend(read.study.manifest, {**shared, **changed})
+    if judged.next_beta is not None:
+        trials = read.trials_of(best)
+        at = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
+        at |= {"beta": [text(judged.next_beta)], "seed": [str(trial.seed) for trial in trials]}
+        return NextStep(next_step(judged.next_beta), extend(read.study.manifest, at))
+    if judged.more_seeds is not None:
+        return _seeds(read, judged.more_seeds, "would show the curve")
+    if latents.more_seeds is not None:
+        return _seeds(read, latents.more_seeds, "would tell the latent sizes apart")
+    return None
+
+
+def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
+    """Return the command that adds seeds: at most as many as there are, then look again."""
+    have = sorted({trial.seed for trial in read.trials})
+    added = [str(have[-1] + 1 + i) for i in range(min(more, len(have)))]
+    some = f"; first {len(added)}" if len(added) < more else ""
+    why = f"about {more} more seed{'' if more == 1 else 's'} a configuration {what_for}{some}"
+    return NextStep(why, extend(read.study.manifest, {"seed": [*map(str, have), *added]}))
 
 
 def _checkpoint(trial: Path) -> str:

@@ -32,6 +32,12 @@ def _best(judged: Judgement) -> str:
     return f"{beta} (of those tried {span(found.low, found.high)}, with 95 % confidence)"
 
 
+def verdict(judged: Judgement) -> str:
+    """Write the verdict on a line, and how it falls."""
+    how = {None: "", "gradual": ", falls gradually", "collapse": ", falls by posterior collapse"}
+    return f"{judged.verdict}{how[judged.fall]}"
+
+
 def beta_range(found: BetaRange) -> str:
     """Write which β of those tried may be best, and whether one beyond them may be better."""
     norms = span(found.norm_low, found.norm_high)

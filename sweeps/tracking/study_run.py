@@ -106,11 +106,17 @@ def _answers(read: Summary) -> Iterator[tuple[str, float | str]]:
     for one in read.judgements(read.objective):
         where = "/".join(["best", *(f"{key}={value}" for key, value in one.axes)])
         yield from _answer(one, f"{where}/m{one.latent_dim:02d}")
+    latents = read.latents(read.objective)
+    yield "best/latents/text", latents.text
+    if latents.smallest is not None:
+        yield "best/latents/smallest", latents.smallest
 
 
 def _answer(one: Judgement, where: str) -> Iterator[tuple[str, float | str]]:
     yield f"{where}/verdict", str(one.verdict)
     yield f"{where}/text", one.text
+    if one.fall is not None:
+        yield f"{where}/fall", str(one.fall)
     if one.best is not None:
         yield f"{where}/beta", one.best.beta
         for name in ("mean", "low", "high"):

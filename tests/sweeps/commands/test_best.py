@@ -43,19 +43,35 @@ class TestInLines:
     def test_a_whole_answer(self, study: Study) -> None:
         """The best configuration, how sure it is, its best model, and a command to paste."""
         lines = list(in_lines(best(study, score="mig")))
+        at = lines.index("best model: beta=4,latent_dim=5,seed=2 (mig 0.620)")
 
-        assert lines[0].startswith("* beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
-        assert "    β_norm 0.0195; a seed left out scores 0.610" == lines[1]
-        assert "    the best β of those tried: 4 (β_norm 0.0195; 95 % confidence)" == lines[2]
-        assert lines[3].startswith(
-            "    inverted U: yes; rise and fall are both shown: 0.090 at β = 0"
-        )
-        assert "best model: beta=4,latent_dim=5,seed=2 (mig 0.620)" == lines[4]
-        again = lines[5].removeprefix("    again: ")
+        assert "    β_norm 0.0195; a seed left out scores 0.610" in lines
+        assert "    the best β of those tried: 4 (β_norm 0.0195; 95 % confidence)" in lines
+        again = lines[at + 1].removeprefix("    again: ")
         assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == shlex.split(again)[1:]
-        weights = Path(lines[6].removeprefix("    weights: "))
+        weights = Path(lines[at + 2].removeprefix("    weights: "))
         assert weights.exists()
         assert not weights.is_absolute()
+
+    def test_the_last_ten_lines_are_the_answer(self, study: Study) -> None:
+        """Which β, how many latents, how sure, and what to type next."""
+        said = list(in_lines(best(study, score="mig")))[-10:]
+
+        (which,) = [line for line in said if line.startswith("best: ")]
+        assert which.startswith("best: beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
+        assert any("inverted U, falls gradually; 0.090 at β = 0.25" in line for line in said)
+        assert "  latents: takes two latent sizes, has one" in said
+        assert said[-1].startswith("  next: nothing")
+
+    def test_all_scores_stand_side_by_side(self, study: Study) -> None:
+        """Each with its best β, its verdict, and whether it agrees with the objective."""
+        head, mig, sap, *_ = in_lines(best(study, score="mig"))
+
+        assert head.split()[0] == "score"
+        assert mig.startswith("mig    4 ")
+        assert mig.endswith("inverted U  –")
+        assert sap.startswith("sap    0.25 ")
+        assert sap.endswith("  no")
 
     def test_it_is_what_the_report_says(self, study: Study) -> None:
         """The words are those of the page."""
@@ -70,17 +86,47 @@ class TestInLines:
         """By a score that is best at the border, there is a β beyond it to try."""
         said = "\n".join(in_lines(best(study, score="sap")))
 
-        assert "* beta=0.25 " in said
-        assert "the best β is at the border of the grid or next to the collapse; try" in said
-        assert re.search(r"try β = 0.\d+ next: bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2\n", said)
+        assert "best: beta=0.25 " in said
+        assert re.search(
+            r"try β = 0.\d+ next\n    bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2$", said
+        )
+
+    def test_more_seeds_are_named_once(self, study: Study) -> None:
+        """Where noise hides the curve: at most as many as there are, then one looks again."""
+        deviations = {0: -0.06, 1: 0.0, 2: 0.06}
+        for beta, mean in {0.25: 0.1, 1: 0.12, 4: 0.22, 16: 0.1}.items():
+            for seed, deviation in deviations.items():
+                trial = Trial.of({"beta": beta, "latent_dim": 5, "seed": seed})
+                sign = -1 if beta in (1, 16) else 1
+                write_result(
+                    study, trial, scores={"mig": mean + sign * deviation}, active_latents=3
+                )
+        head = best(load_study(study.folder.root), score="mig").headline
+
+        assert head is not None
+        assert ("not resolved", None) == (head.judged.verdict, head.judged.next_beta)
+        assert head.judged.more_seeds
+        assert head.next_step is not None
+        more = ",".join(map(str, range(3 + min(head.judged.more_seeds, 3))))
+        assert f"bvae -m beta=0.25,1,4,16 seed={more}" == head.next_step.command
+
+    def test_nothing_is_advised_while_trials_are_to_come(self, study: Study) -> None:
+        """What is queued already may be what the advice would name."""
+        study.folder.trial("beta=16,latent_dim=5,seed=1").result.unlink()
+        found = best(load_study(study.folder.root), score="sap")
+
+        assert found.headline is not None
+        assert found.headline.next_step is None
+        assert plain(found)["next"] is None
 
     def test_the_model_of_another_score(self, study: Study) -> None:
         """It is the best by the score that was asked for."""
         lucky = Trial.of({"beta": 4, "latent_dim": 5, "seed": 0})
         write_result(study, lucky, scores={"mig": 0.1, "sap": 2.0}, active_latents=3)
-        found = best(load_study(study.folder.root), score="sap").model
+        head = best(load_study(study.folder.root), score="sap").headline
 
-        assert found is not None
+        assert head is not None
+        found = head.model
         assert (lucky.slug, 2.0) == (found.slug, found.score)
 
     def test_fresh_seeds(self, study: Study) -> None:
@@ -107,8 +153,8 @@ class TestInLines:
             write_result(made, trial, scores={"mig": mig}, active_latents=active)
         found = best(load_study(made.folder.root), score="mig")
 
-        assert found.overall is not None
-        assert 5 == found.overall.configuration.latent_dim
+        assert found.headline is not None
+        assert 5 == found.headline.best.latent_dim
 
     def test_so_far(self, study: Study) -> None:
         """Until the end it goes by the seeds there are, and says how many are missing."""
@@ -116,9 +162,10 @@ class TestInLines:
             study.folder.trial(f"beta=4,latent_dim=5,seed={seed}").result.unlink()
         lines = list(in_lines(best(load_study(study.folder.root), score="mig")))
 
-        assert lines[0].startswith("2 trials")
-        assert lines[1].startswith("* beta=4 latent_dim=5  mig 0.600 (95 % interval ")
-        assert lines[1].endswith(", 1 seed)")
+        (which,) = [line for line in lines if line.startswith("best so far: ")]
+        assert which.startswith("best so far: beta=4 latent_dim=5  mig 0.600 (95 % interval ")
+        assert which.endswith(", 1 seed)")
+        assert "  2 trials are left" == lines[-1]
 
     def test_nothing_yet(self, tmp_path: Path) -> None:
         """It is said; there is no model."""
@@ -138,7 +185,7 @@ class TestPlain:
         configuration = found["best"]
         assert [configuration] == found["by_latent_dim"]
         assert ("mig", 0) == (found["score"], found["left"])
-        assert (4, 5, 3, "yes") == tuple(
+        assert (4, 5, 3, "inverted U") == tuple(
             configuration[k] for k in ("beta", "latent_dim", "n", "verdict")
         )
         assert 0.61 == pytest.approx(configuration["mean"])
@@ -154,8 +201,8 @@ class TestPlain:
                 study.folder.trial(trial.slug).result.unlink()
         answer = best(load_study(study.folder.root), score="mig")
 
-        assert answer.overall is not None
-        assert math.isnan(answer.overall.scored.low)
+        assert answer.headline is not None
+        assert math.isnan(answer.headline.scored.low)
         assert plain(answer)["best"]["low"] is None
 
 
@@ -164,8 +211,8 @@ class TestRun:
         """β = 16 has a better seed, but another that failed."""
         said = typed("best", unfinished.folder.root)
 
-        assert said.startswith("2 trials")
-        assert "\n* beta=1 latent_dim=5  mig " in said
+        assert "\nbest so far: beta=1 latent_dim=5  mig " in said
+        assert said.endswith("  2 trials are left\n")
 
     def test_by_another_score_as_numbers(self, unfinished: Study, typed: Type) -> None:
         """Valid JSON: what is unknown is null."""

@@ -68,7 +68,7 @@ class TestConclude:
         assert "report: " in said
         assert "index.html" in said
         assert 5 == len(study.folder.table.read_text().splitlines())
-        assert "left" not in said
+        assert "trials are left" not in said
 
     def test_what_has_failed_and_what_is_left(
         self, study: Study, concluded: Callable[..., str]

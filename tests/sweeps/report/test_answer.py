@@ -12,6 +12,7 @@ from sweeps.report.answer import (
     best_answer,
     best_model,
     gallery,
+    headline,
     line_answers,
     score_answers,
 )
@@ -52,8 +53,7 @@ def test_every_latent_size_has_an_answer(make_study: Any, trials_of: Any) -> Non
     """A clear inverted U is called one; nothing is to be tried next."""
     answers = line_answers(summarize(make_study(trials_of())), score="mig")
     assert [answer.scored.latent_dim for answer in answers] == [5, 10]
-    assert {answer.judged.verdict for answer in answers} == {"yes"}
-    assert {answer.next_command for answer in answers} == {None}
+    assert {answer.judged.verdict for answer in answers} == {"inverted U"}
 
 
 def test_best_configuration_has_the_answer_of_its_latent_size(
@@ -63,9 +63,9 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
     read = summarize(make_study(trials_of()))
     found = best_answer(read)
     assert isinstance(found, BestAnswer)
-    assert found.line is not None
-    assert found.best == read.overall == found.line.configuration
-    assert found.score.mean == found.line.scored.mean
+    assert found.headlines[0].best == read.overall
+    assert found.headlines[0].score == read.objective
+    assert [one.judged.score for one in found.scores] == read.charted
 
     late = {trial.slug: None for trial in trials_of()}
     waiting = summarize(make_study(trials_of(), folder="waiting", results=late))
@@ -78,10 +78,11 @@ def test_best_beta_at_the_border_asks_for_another(make_study: Any, trials_of: An
     """Where the score still rises at the largest β, the command adds a larger one."""
     trials = trials_of(betas=(0.25, 0.5, 1), latent_dims=(5,), seeds=(0, 1))
     read = summarize(make_study(trials))
-    (answer,) = line_answers(read, score="mig")
-    assert answer.judged.next_beta == 2
-    expected = "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
-    assert answer.next_command == expected
+    found = headline(read, "mig")
+    assert found is not None
+    assert found.judged.next_beta == 2
+    assert found.next_step is not None
+    assert found.next_step.command == "bvae -m experiment=quick beta=2 latent_dim=5 seed=0,1"
 
 
 def test_range_of_the_best_beta_may_be_open(make_study: Any, trials_of: Any) -> None:
@@ -118,7 +119,7 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
     read = summarize(make_study(trials, results=late))
     (answer,) = line_answers(read, score="mig")
     assert read.in_progress
-    assert (answer.scored.beta, answer.judged.verdict) == (4, "yes")
+    assert (answer.scored.beta, answer.judged.verdict) == (4, "inverted U")
     found = answer.judged.best_range
     assert found is not None
     assert (found.low, found.high) == (4, 4)
@@ -145,9 +146,9 @@ def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_
 
     assert [mig.score, sap.score] == ["mig", "sap"]
     (of_mig,), (of_sap,) = mig.lines, sap.lines
-    assert (of_mig.scored.beta, of_mig.judged.verdict) == (4, "yes")
+    assert (of_mig.scored.beta, of_mig.judged.verdict) == (4, "inverted U")
     assert (of_sap.scored.beta, of_sap.scored.mean) == pytest.approx((0.25, 0.5))
-    assert of_sap.judged.verdict in ("no", "not resolved")
+    assert of_sap.judged.verdict in ("falling", "not resolved")
     assert of_sap.judged.next_beta == 0.062
 
 

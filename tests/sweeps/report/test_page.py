@@ -115,7 +115,13 @@ def test_card_says_how_sure_it_is(page: str) -> None:
     """Interval, a seed left out, the range of the best β and the verdict stand with the best β."""
     text = " ".join(" ".join(Elements(page).texts).split())
     card = text[text.index("How sure is that?") : text.index("Its best model")]
-    for expected in ("The mean of 2 seeds", "95 % confidence)", "an inverted U?", "0.3"):
+    for expected in (
+        "The mean of 2 seeds",
+        "95 % confidence)",
+        "The curve",
+        "How many latents",
+        "0.3",
+    ):
         assert expected in card
 
 
@@ -173,9 +179,9 @@ def test_shares_can_be_read_on_every_blue(contrast: Any) -> None:
     blue = re.search(r"\.map td \{[^}]*color: #000; background: rgb\((\d+) (\d+) (\d+) /", css)
     assert blue is not None
     assert ".map td.dark { color: #fff; }" in css
-    share_configuration = template("macros.html").module.share_configuration  # type: ignore[attr-defined]
+    share_cell = template("macros.html").module.share_cell  # type: ignore[attr-defined]
     for share in np.linspace(0, 1, 101):
-        text = (1, 1, 1) if 'class="dark"' in share_configuration(share) else (0, 0, 0)
+        text = (1, 1, 1) if 'class="dark"' in share_cell(share) else (0, 0, 0)
         configuration = [1 - share + share * int(part) / 255 for part in blue.groups()]
         assert contrast(text, configuration) >= 4.5
 
@@ -360,8 +366,8 @@ class TestWhileSeedsAreMissing:
         asked = capsys.readouterr().out
         (larger, *_) = check_claims(read.population.trials, score="mig", n_factors=5)
 
-        assert answer.overall is not None
-        configuration = answer.overall.scored
+        assert answer.headline is not None
+        configuration = answer.headline.scored
         beta, size = configuration.beta, configuration.latent_dim
         assert (beta, size) == (read.overall.beta, read.overall.latent_dim)
         assert f"{beta:g} at M = {size}" in larger.text

@@ -136,7 +136,7 @@ class TestCalibration:
         assert (falls(evidence(values, collapsed(values[0], 1))) == Fall.GRADUAL).mean() > 0.9
 
     def test_flat_is_rare_where_there_is_a_bump_worth_the_name(self) -> None:
-        """A bump as high as the standard deviation of a seed is denied in at most 5 % of 1,000 studies.
+        """A bump as high as the standard deviation of a seed is denied in at most 5 % of studies.
 
         Same margin as above: 2.3 standard errors.
         """
