@@ -104,7 +104,7 @@ def push(studies: Sequence[Study]) -> str:
 
 
 def _project(study: Study) -> str:
-    return str(study.manifest.tracker["project"])
+    return study.manifest.tracker.project
 
 
 def _filters(names: Sequence[str]) -> expr.Or:

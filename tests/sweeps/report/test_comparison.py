@@ -100,7 +100,7 @@ def test_section_that_fails_is_a_note(
         raise ZeroDivisionError("a <hole> in the study")
 
     studies = [summarize(study) for study in pair]
-    marks = {"compared": "optimizer.lr", "overlays": "data-choice", "differences": "shared seeds"}
+    marks = {"compared": "optimizer.lr", "overlays": "Large marks", "differences": "shared seeds"}
     changed = [one._replace(show=fail) if one.name == failing else one for one in SECTIONS]
     monkeypatch.setattr(comparison, "SECTIONS", changed)
     text = render(*studies)
