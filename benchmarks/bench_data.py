@@ -1,4 +1,7 @@
-"""How long the dsprites store takes to build and to read, and how much memory its readers need."""
+"""How long the dsprites store takes to build and to read, and how much memory its readers need.
+
+Run: make bench ONLY=data
+"""
 
 import multiprocessing
 import os

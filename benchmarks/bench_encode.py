@@ -1,5 +1,7 @@
 """Images encoded in a second: `bvae.evaluate.encode` beside the loop one would write without it.
 
+Run: make bench ONLY=encode
+
 The plain loop takes batches of 64 through the encoder, gradients off, as a validation loop does.
 Both run turn by turn on one thread of the CPU, so that what else the machine does weighs on both;
 the ratio is what counts.

@@ -1,5 +1,7 @@
 """What the engine costs a trial, when trials cost nothing: time, memory, resume, leases.
 
+Run: make bench ONLY=engine
+
 The first rows are of one command as it is typed, in a process of its own: Hydra's expansion, all
 checks, two workers of the default launcher, the report. Only the trials are stand-ins.
 """

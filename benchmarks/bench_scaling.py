@@ -1,5 +1,7 @@
 """What more workers bring: the makespan of a large study, simulated from measured times.
 
+Run: make bench ONLY=scaling
+
 Measured are the trials of the quick study (docs/quick/trials.csv) and the leases per second of
 `bench_engine`. Simulated are workers that start, lease, train, commit, check every ten seconds
 whether their lease still stands, and look for work while others finish: all but the training is

@@ -1,5 +1,7 @@
 """What a trial costs beside its training steps, and what two workers at once reach.
 
+Run: make bench ONLY=trial
+
 Ratios within one run: the machine's own speed, and whatever else runs on it, cancels out.
 """
 

@@ -1,6 +1,6 @@
 """How far do scores move when all images of the data set are scored, not a part of the lattice?
 
-Run: OMP_NUM_THREADS=1 python benchmarks/lattice_shift.py RUNS/STUDY
+Run: OMP_NUM_THREADS=1 python -m benchmarks.lattice_shift RUNS/STUDY
 
 Takes the best, the median and the worst complete trial of a study by its objective, encodes every
 image of the data set, and scores by the study's protocol and the trial's seed. On one core some
@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
 
 def scored(study: Study, slug: str, codes: evaluate.Codes) -> Mapping[str, float]:
     """The scores of all images, by the study's protocol and the trial's seed."""
-    seed = int(study.results[slug].trial["seed"])
+    seed = int(study.results[slug].point["seed"])
     return evaluate.score(codes, protocol=study.manifest.protocol, seed=seed).values
 
 

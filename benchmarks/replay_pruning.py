@@ -1,6 +1,6 @@
 """Would pruning have spared the best configuration? Replays of a study, and the steps saved.
 
-Run: python benchmarks/replay_pruning.py
+Run: python -m benchmarks.replay_pruning
 
 `docs/replay/` holds a study whose every trial was trained to the end, with the MIG on the way
 (`docs/replay/record.py` wrote it). Each replay takes three of its seeds, runs them in the engine's
@@ -11,7 +11,7 @@ import csv
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -19,14 +19,13 @@ from statistics import fmean
 import optuna
 
 from sweeps.search.pruning import PERCENTILES, Scores, pruner_named, should_prune
-from sweeps.study.trials import Trial, in_order
+from sweeps.study.ranking import Ending, best, ranked
+from sweeps.study.trials import Configuration, Trial, in_order
 
 RECORD = Path(__file__).resolve().parents[1] / "docs" / "replay"
 
 N_SEEDS = 3
 N_WORKERS = 2
-
-Configuration = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True)
@@ -109,22 +108,20 @@ def subsets(recorded: Mapping[Trial, Scores]) -> Iterator[dict[Trial, Scores]]:
         }
 
 
-def best_configurations(
-    trials: Sequence[Trial], final: Mapping[Trial, float]
-) -> list[Configuration]:
-    """Return the configuration with the best mean of each latent size."""
-    configurations: dict[Configuration, list[float]] = defaultdict(list)
-    for trial in trials:
-        configurations[trial.configuration].append(final[trial])
-    sizes = sorted({dict(configuration)["latent_dim"] for configuration in configurations}, key=str)
-    means = {configuration: fmean(values) for configuration, values in configurations.items()}
-    return [
-        max(
-            (configuration for configuration in means if dict(configuration)["latent_dim"] == size),
-            key=means.__getitem__,
-        )
-        for size in sizes
-    ]
+def best_configurations(final: Mapping[Trial, float]) -> list[Configuration]:
+    """Return the best configuration of each latent size."""
+    lines: dict[object, dict[Trial, float]] = defaultdict(dict)
+    for trial, score in final.items():
+        lines[trial.values["latent_dim"]][trial] = score
+    return [best_of(line) for line in lines.values()]
+
+
+def best_of(scores: Mapping[Trial, float], *, n_seeds: int = 1) -> Configuration:
+    """Return the best configuration of these trials that has so many seeds."""
+    found = best(ranked([(t, Ending(score)) for t, score in scores.items()], n_seeds=n_seeds))
+    if found is None:
+        raise TypeError(f"expected a configuration of {n_seeds} seeds")
+    return found.key
 
 
 def main() -> None:
@@ -140,7 +137,7 @@ def main() -> None:
             spared = [
                 configuration not in run.pruned
                 for run in runs
-                for configuration in best_configurations(run.trials, final)
+                for configuration in best_configurations({t: final[t] for t in run.trials})
             ]
             print(
                 f"{name:<11} {score:<9} {sum(spared):>3} of {len(spared):<3} best configurations"

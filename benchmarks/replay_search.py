@@ -11,12 +11,12 @@ configurations). There are 20 ways to hide three of six.
 
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, variance
 
-from benchmarks.replay_pruning import finals
+from benchmarks.replay_pruning import best_of, finals
 from sweeps.search.samplers import SystemAttrs, named, next_trial
 from sweeps.search.search import SAMPLERS, Search
 from sweeps.search.space import Choices
@@ -89,15 +89,9 @@ def at_random(scores: Scores, number: int, *, order: int) -> list[Configuration]
 
 
 def best(tried: Scores) -> Configuration:
-    """Return the configuration of highest mean among those with the most seeds."""
-    configurations: dict[Configuration, list[float]] = defaultdict(list)
-    for trial, score in tried.items():
-        configurations[trial.configuration].append(score)
-    most = max(map(len, configurations.values()))
-    return max(
-        (c for c in configurations if len(configurations[c]) == most),
-        key=lambda c: fmean(configurations[c]),
-    )
+    """Return the best configuration of those with the most seeds."""
+    most = max(Counter(trial.configuration for trial in tried).values())
+    return best_of(tried, n_seeds=most)
 
 
 def near(recorded: Scores, half: Sequence[int]) -> set[Configuration]:

@@ -1,6 +1,6 @@
 """How many pairs does a data point of the Higgins score average? Where L of `higgins2017` is from.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/scan_higgins_pairs.py docs/higgins2017_pairs.csv
+Run: OMP_NUM_THREADS=1 python -m benchmarks.scan_higgins_pairs docs/higgins2017_pairs.csv
 
 Scores raw pixels, PCA-10, ICA-10 and an untrained encoder by `higgins2017` at each L, on 46,080
 dSprites images of 64 x 64 pixels (every fourth position on both axes), then tries what could have

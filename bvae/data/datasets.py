@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.config import nearest
-from bvae.data import dsprites_npz, folder, images_npz, shapes3d, sprites
+from bvae.data import dsprites_npz, folder, images_npz, official, shapes3d, sprites
 from bvae.data.lattice import FactorLattice
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
@@ -172,7 +172,7 @@ def open_npz(
     Raises:
         DataError: the file is missing, has another checksum or is no such file.
     """
-    dsprites_npz.check_md5(path, md5)
+    official.check(path, md5, algorithm="md5", url=dsprites_npz.URL)
     store = open_store(
         cache_dir() / f"{_NPZ}-{md5[:8]}-v{_OFFICIAL_VERSION}.npy",
         number=len(lattice),
@@ -191,7 +191,7 @@ def open_shapes3d(
         ConfigError: h5py is not installed.
         DataError: the file is missing, has another checksum or is no such file.
     """
-    shapes3d.check_sha256(path, sha256)
+    official.check(path, sha256, algorithm="sha256", url=shapes3d.URL)
     store = open_store(
         cache_dir() / f"shapes3d-{sha256[:8]}-v{_OFFICIAL_VERSION}.npy",
         number=len(lattice),

@@ -42,15 +42,6 @@ def md5_of(path: Path) -> str:
     return official.checksum(path, algorithm="md5", url=URL)
 
 
-def check_md5(path: Path, expected: str) -> None:
-    """Refuse a file with another MD5.
-
-    Raises:
-        DataError: the file cannot be read, or its MD5 is not the expected one.
-    """
-    official.check(path, expected, algorithm="md5", url=URL)
-
-
 def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the images in chunks [b, 64, 64].
 

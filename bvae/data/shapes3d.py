@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import official
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 
@@ -24,15 +23,6 @@ LATTICE = FactorLattice(
 IMAGE_SHAPE = (3, 64, 64)
 
 _CHUNK = 1024  # images read at once
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Refuse a file with another SHA-256.
-
-    Raises:
-        DataError: the file cannot be read, or its SHA-256 is not the expected one.
-    """
-    official.check(path, expected, algorithm="sha256", url=URL)
 
 
 def read_images(path: Path, *, number: int) -> Iterator[NDArray[np.uint8]]:

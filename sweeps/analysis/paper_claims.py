@@ -60,19 +60,14 @@ class PaperClaim:
 
 
 def check_claims(
-    curves: Curves,
-    *,
-    score: str,
-    n_factors: int | None = None,
-    latents: pd.DataFrame | None = None,
+    curves: Curves, *, score: str, n_factors: int | None = None
 ) -> tuple[PaperClaim, ...]:
-    """Check every claim by one score, separately for each value of the further axes.
+    """Check what is claimed of a score, separately for each value of the further axes.
 
     Args:
         curves: the lines of the trials that have ended.
         score: the disentanglement score to go by.
         n_factors: factors of the data; smaller latent sizes are shown apart.
-        latents: see `informative_latents_carry_the_kl`; None leaves that claim out.
     """
     claims = []
     pairs = _finished_pairs(curves, score)
@@ -82,8 +77,6 @@ def check_claims(
         for scores, errors in both:
             claims.append(reconstruction_costs_score(scores, errors))
             claims.append(reconstruction_ranks_backwards(scores, errors))
-    if latents is not None:
-        claims += informative_latents_carry_the_kl(latents, axes=curves.axes)
     return tuple(claims)
 
 

@@ -52,6 +52,11 @@ class ConfigurationEntry:
     active_latents: float
 
     @property
+    def key(self) -> Key:
+        """What its trials share."""
+        return self.facet, self.latent_dim, self.beta
+
+    @property
     def collapsed(self) -> bool:
         """Whether fewer than two latents are active, on average over the seeds."""
         return self.active_latents < MIN_ACTIVE
@@ -242,10 +247,6 @@ def summarize(study: Study) -> Summary:
     everything = Curves(frame, axes)
     table, losses = everything.table(names), everything.table(LOSSES)
     configurations = _configurations(table, expected=Counter(_keys(frame, axes)), axes=axes)
-    at = {
-        (configuration.facet, configuration.latent_dim, configuration.beta): configuration
-        for configuration in configurations
-    }
     population = Curves(ended(frame), axes) if study.left else everything
     best = _best(population.lines(objective), configurations)
     return Summary(
@@ -254,7 +255,7 @@ def summarize(study: Study) -> Summary:
         frame=frame,
         population=population,
         curve=table,
-        trials=_trials(frame, at, names=(*names, *LOSSES), axes=axes),
+        trials=_trials(frame, configurations, names=(*names, *LOSSES), axes=axes),
         configurations=configurations,
         scores=_scores(table) | _scores(losses),
         best=best.by_line,
@@ -288,10 +289,7 @@ class _Best(NamedTuple):
 
 
 def _best(lines: Sequence[Line], configurations: Sequence[ConfigurationEntry]) -> _Best:
-    at = {
-        (configuration.facet, configuration.latent_dim, configuration.beta): configuration
-        for configuration in configurations
-    }
+    at = {one.key: one for one in configurations}
     found = best_configurations(lines)
     chosen = [
         at[facet_name(configuration.axes), configuration.latent_dim, configuration.beta]
@@ -341,11 +339,12 @@ def _scores(table: DataFrame) -> dict[str, list[ConfigurationScore]]:
 
 def _trials(
     frame: DataFrame,
-    at: Mapping[Key, ConfigurationEntry],
+    configurations: Sequence[ConfigurationEntry],
     *,
     names: Sequence[str],
     axes: Sequence[str],
 ) -> tuple[TrialEntry, ...]:
+    at = {one.key: one for one in configurations}
     return tuple(
         TrialEntry(
             slug=row["slug"],

@@ -7,7 +7,7 @@ from typing import Any
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.versions import code_version, sources
-from sweeps.study.manifest import STEPS, Manifest
+from sweeps.study.manifest import STEPS, Manifest, SearchSettings
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
 
@@ -65,13 +65,12 @@ def extended(
 
 
 def _joint_search(
-    known: Mapping[str, Any] | None, new: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
+    known: SearchSettings | None, new: SearchSettings | None
+) -> SearchSettings | None:
     """Return where to search from now on: as typed last, for the larger number of trainings."""
     if known is None or new is None:
-        found = new or known
-        return None if found is None else dict(found)
-    return {**new, "n_trials": max(known["n_trials"], new["n_trials"])}
+        return new or known
+    return replace(new, n_trials=max(known.n_trials, new.n_trials))
 
 
 def _trains_longer(known: Manifest, new: Manifest) -> bool:

@@ -137,7 +137,7 @@ class Queue:
         search = Search.read(manifest.search)
         found = next_trial(search, self._tried(), system_attrs=self._attempts.system_attrs())
         if found is None:  # the whole search space has been tried
-            ended = manifest.search | {"n_trials": len(manifest.trials)}
+            ended = replace(manifest.search, n_trials=len(manifest.trials))
             replace(manifest, search=ended).write(self._folder.manifest)
             return False
         longer = replace(manifest, trials=[*manifest.trials, found.trial.values])

@@ -16,21 +16,15 @@ class PaperClaims:
     of_latents: Sequence[PaperClaim]
 
 
-def paper_claims(read: Summary, *, scores: Sequence[str] | None = None) -> PaperClaims | None:
-    """Return the claims by these scores, by default all; None where no trial has a score."""
-    by_score = {score: _of_score(read, score) for score in scores or read.charted}
+def paper_claims(read: Summary) -> PaperClaims | None:
+    """Return the claims by every score; None where no trial has a score."""
+    n_factors, axes = read.study.manifest.n_factors, read.study.manifest.axes
+    by_score = {
+        score: check_claims(read.population, score=score, n_factors=n_factors)
+        for score in read.charted
+    }
     if not by_score:
         return None
-    return PaperClaims(by_score, _of_latents(read))
-
-
-def _of_score(read: Summary, score: str) -> Sequence[PaperClaim]:
-    manifest = read.study.manifest
-    return check_claims(read.population, score=score, n_factors=manifest.n_factors)
-
-
-def _of_latents(read: Summary) -> Sequence[PaperClaim]:
     latents = latent_table(read)
-    if latents is None:
-        return ()
-    return informative_latents_carry_the_kl(latents, axes=read.study.manifest.axes)
+    of_latents = () if latents is None else informative_latents_carry_the_kl(latents, axes=axes)
+    return PaperClaims(by_score, of_latents)

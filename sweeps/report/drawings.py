@@ -72,9 +72,9 @@ def draw_curve(read: Summary, path: Path, *, score: str | None = None) -> Path:
     return _save(figure(read, "curve", score=score), path)
 
 
-def draw_heat_map(read: Summary, path: Path, *, score: str | None = None) -> Path:
-    """Write a score by β and latent size as PNG or SVG; the arguments are those of `draw_curve`."""
-    return _save(figure(read, "heat_map", score=score), path)
+def draw_heat_map(read: Summary, path: Path) -> Path:
+    """Write the objective by β and latent size as PNG or SVG, as `draw_curve` does."""
+    return _save(figure(read, "heat_map"), path)
 
 
 def _save(chart: canvas.Chart, path: Path) -> Path:

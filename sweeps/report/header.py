@@ -43,7 +43,7 @@ def header(read: Summary) -> Header:
         counts=counts,
         states=[name for name in STATES if counts[name]],
         missing=[name for name in ("running", "pending", "failed") if counts[name]],
-        sampler=str(search["sampler"]["_target_"]).rpartition(".")[2] if search else "",
+        sampler=search.sampler_name if search else "",
         seeds_complete=[complete[configuration.number] for configuration in read.configurations],
         seeds_expected=[configuration.n_expected for configuration in read.configurations],
         wall_times_s=[t.wall_time_s for t in read.trials if math.isfinite(t.wall_time_s)],

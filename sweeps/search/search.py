@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweeps.search.space import Dimension, read_dimension
+from sweeps.study.manifest import SearchSettings
 from sweeps.study.ranking import Ending, best, ranked
 from sweeps.study.trials import Configuration, Trial, Value, bisection
 
@@ -57,19 +58,15 @@ class Search:
     n_trials: int
 
     @classmethod
-    def read(cls, content: Mapping[str, Any]) -> "Search":
+    def read(cls, written: SearchSettings) -> "Search":
         """Return the search that a manifest holds."""
-        space = {key: read_dimension(value) for key, value in content["space"].items()}
-        return cls(space, tuple(content["seeds"]), content["sampler"], content["n_trials"])
+        space = {key: read_dimension(value) for key, value in written.space.items()}
+        return cls(space, tuple(written.seeds), written.sampler, written.n_trials)
 
-    def written(self) -> dict[str, Any]:
+    def written(self) -> SearchSettings:
         """Return the search as a manifest holds it."""
-        return {
-            "space": {key: asdict(dimension) for key, dimension in self.space.items()},
-            "seeds": list(self.seeds),
-            "sampler": dict(self.sampler),
-            "n_trials": self.n_trials,
-        }
+        space = {key: asdict(dimension) for key, dimension in self.space.items()}
+        return SearchSettings(space, list(self.seeds), dict(self.sampler), self.n_trials)
 
     @property
     def n_all(self) -> float:

@@ -6,15 +6,17 @@ import functools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
 from bvae.trial import TrialResult
 from bvae.versions import code_version, counts
 from sweeps.study.trials import Trial
+
+Record = TypeVar("Record", "Manifest", "TrackerSettings", "SearchSettings")
 
 STEPS = "trainer.max_steps"
 """The one key of the base configuration that `extend=true` may change."""
@@ -27,6 +29,37 @@ NAMES = {"trials": "points", "compositions": "configurations"}
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """How a study is tracked: by what, online or offline, and in which project."""
+
+    name: str
+    mode: str
+    project: str
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """A search as the file holds it; `sweeps.search.search` knows what the space means.
+
+    Attributes:
+        space: what may be tried of every key of a configuration.
+        seeds: repeats of a configuration.
+        sampler: `_target_` of the sampler, and its options.
+        n_trials: trainings in all.
+    """
+
+    space: Mapping[str, Any]
+    seeds: Sequence[int]
+    sampler: Mapping[str, Any]
+    n_trials: int
+
+    @property
+    def sampler_name(self) -> str:
+        """The sampler's class."""
+        return str(self.sampler["_target_"]).rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -46,7 +79,7 @@ class Manifest:
             worker may die without progress.
         pruner: ends the worst configurations early; None lets every trial end.
         storage: URL of the database with the attempts, without password; None: `study.journal`.
-        search: what `sweeps.search.search` has written; it adds trials as they are found.
+        search: what is searched, if anything; it adds trials as they are found.
     """
 
     study_id: str
@@ -74,7 +107,7 @@ class Manifest:
     max_deaths: int = 10
     pruner: str | None = None
     storage: str | None = None
-    search: dict[str, Any] | None = None
+    search: SearchSettings | None = None
     schema: int = SCHEMA
 
     def write(self, path: Path) -> None:
@@ -111,15 +144,14 @@ class Manifest:
         return None if is_unresolved(steps) else steps
 
     @property
-    def tracker(self) -> dict[str, Any]:
+    def tracker(self) -> TrackerSettings:
         """How the study is tracked: as its first trial."""
-        settings: dict[str, Any] = self.config_of(Trial.of(self.trials[0]))["tracker"]
-        return settings
+        return _record(TrackerSettings, self.config_of(Trial.of(self.trials[0]))["tracker"])
 
     @property
     def unfound(self) -> int:
         """How many trials a search has yet to find."""
-        return max(0, self.search["n_trials"] - len(self.trials)) if self.search else 0
+        return max(0, self.search.n_trials - len(self.trials)) if self.search else 0
 
     def accepts(self, sources: str) -> bool:
         """Whether the study may be continued with sources of this hash."""
@@ -159,8 +191,9 @@ class Manifest:
                     path: digest for path, digest in content["sources"].items() if counts(path)
                 }
                 content["code_version"] = code_version(content["sources"])
-            names = {entry.name for entry in dataclasses.fields(cls)}
-            return cls(**{key: value for key, value in content.items() if key in names})
+            if content.get("search") is not None:
+                content["search"] = _record(SearchSettings, content["search"])
+            return _record(cls, content)
         except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
                 f"{path.parent}: not a study (no manifest.json); "
@@ -171,6 +204,13 @@ class Manifest:
                 f"{path}: not a manifest this version can read ({error}); put back the file as it "
                 "was written, or give the study another name with study=…"
             ) from None
+
+
+def _record(kind: type[Record], content: Mapping[str, Any]) -> Record:
+    """Return what a file holds as a record; what only another version knows is left out."""
+    return kind(
+        **{entry.name: content[entry.name] for entry in fields(kind) if entry.name in content}
+    )
 
 
 def command_line(arguments: Sequence[str]) -> str:

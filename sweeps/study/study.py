@@ -62,7 +62,7 @@ class Study:
     @property
     def repeats(self) -> int:
         """Seeds that a configuration needs to be best: all in a search, which has them singly."""
-        return len(self.manifest.search["seeds"]) if self.manifest.search else 1
+        return len(self.manifest.search.seeds) if self.manifest.search else 1
 
     @property
     def counts(self) -> dict[str, int]:

@@ -37,12 +37,12 @@ def track_report(read: Summary, page: Path) -> str | None:
     if not done or len(study.trials) < 2:
         return None
     settings = study.manifest.tracker
-    if settings["name"] == "none" or not _has_news(study):
+    if settings.name == "none" or not _has_news(study):
         return None
     tracker = tracking.start(
-        kind=settings["name"],
-        mode=settings["mode"],
-        project=settings["project"],
+        kind=settings.name,
+        mode=settings.mode,
+        project=settings.project,
         folder=study.folder.root,
         identity=report_identity(study.manifest),
         config=_config(study.manifest),

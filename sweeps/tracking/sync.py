@@ -150,7 +150,7 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
 
 
 def _rows_uploaded(fragment: Fragment, study: Study) -> int:
-    project = study.manifest.tracker["project"]
+    project = study.manifest.tracker.project
     return tracking.rows_uploaded(fragment.run_id, project=project)
 
 

@@ -47,7 +47,7 @@ def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
     Raises:
         ConfigError: the studies are tracked in different projects.
     """
-    projects = {_project(study) for study in studies}
+    projects = {study.manifest.tracker.project for study in studies}
     if len(projects) > 1:
         raise ConfigError(
             f"expected studies of one W&B project, but got {', '.join(sorted(projects))}"
@@ -90,7 +90,10 @@ def push(studies: Sequence[Study]) -> str:
     workspace = build(studies, entity=tracking.default_entity())
     note = _note(studies)
     before = _pushed(note)
-    if before is not None and _place(before) == (workspace.entity, workspace.project):
+    if before is not None and (before.entity, before.project) == (
+        workspace.entity,
+        workspace.project,
+    ):
         _set_identity(workspace, before.name, before.view_id)
     with tracking.speaking():
         try:
@@ -101,10 +104,6 @@ def push(studies: Sequence[Study]) -> str:
     now = Pushed(workspace.entity, workspace.project, *_identity(workspace))
     write_atomically(note, json.dumps(asdict(now)))
     return address
-
-
-def _project(study: Study) -> str:
-    return str(study.manifest.tracker["project"])
 
 
 def _filters(names: Sequence[str]) -> expr.Or:
@@ -190,10 +189,6 @@ def _pushed(note: Path) -> Pushed | None:
         return Pushed(**json.loads(note.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _place(pushed: Pushed) -> tuple[str, str]:
-    return (pushed.entity, pushed.project)
 
 
 # wandb-workspaces 0.4 has no public names for what follows: where a workspace is on a server, and

@@ -10,7 +10,7 @@ from bvae.versions import code_version
 from sweeps import load_study
 from sweeps.search.search import Search
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import Manifest
+from sweeps.study.manifest import Manifest, SearchSettings
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 
@@ -77,20 +77,20 @@ def make_study(root: Path, listed: Sequence[Trial] | None = None, **changes: Any
     return load_study(root)
 
 
-SEARCH: dict[str, Any] = {
-    "space": {
+SEARCH = SearchSettings(
+    space={
         "beta": {"low": 1, "high": 64, "log": True, "integer": False},
         "latent_dim": {"values": [5, 10, 20]},
     },
-    "seeds": [0, 1],
-    "sampler": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
-    "n_trials": 12,
-}
+    seeds=[0, 1],
+    sampler={"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 1},
+    n_trials=12,
+)
 
 
 def make_search(root: Path, *, n_trials: int = 12, **changes: Any) -> Study:
     """Write the manifest of a search, as it is before anything was found."""
-    search = SEARCH | {"n_trials": n_trials}
+    search = replace(SEARCH, n_trials=n_trials)
     return make_study(root, Search.read(search).start(), search=search, **changes)
 
 

@@ -370,21 +370,13 @@ class TestCheckClaims:
         return pd.DataFrame(rows)
 
     def test_answers_every_claim_for_each_facet(self) -> None:
-        """Per facet: the slope over latent sizes, then two claims for each latent size, then KL."""
-        both = pd.concat([latents(3.0, 0.01, model="conv"), latents(3.0, 0.01)])
-        found = check_claims(self.frame(), score="mig", axes=["model"], latents=both)
+        """Per facet: the slope over latent sizes, then two claims for each latent size."""
+        found = check_claims(self.frame(), score="mig", axes=["model"])
         assert [(dict(claim.axes)["model"], claim.latent_dim) for claim in found] == [
             *[("conv", size) for size in (None, 10, 10, 20, 20)],
             *[("mlp", size) for size in (None, 10, 10, 20, 20)],
-            ("conv", None),
-            ("mlp", None),
         ]
         assert {str(claim.answer) for claim in found} == {"supported"}
-
-    def test_leaves_the_kl_out_where_it_is_not_known(self) -> None:
-        """Without a table of latents there are five claims for two latent sizes."""
-        frame = self.frame().query("model == 'mlp'")
-        assert len(check_claims(frame, score="mig")) == 5
 
     def test_passes_on_the_number_of_factors(self) -> None:
         """Latent sizes below it are not in the slope."""

@@ -23,7 +23,7 @@ from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 from sweeps.workers.orchestrator import running
-from tests.doubles.studies import make_study, manifest, trials, write_result
+from tests.doubles.studies import SEARCH, make_study, manifest, trials, write_result
 
 LATTICE = FactorLattice(("shape", "scale", "orientation", "x", "y"), (3, 2, 3, 2, 2))
 
@@ -280,7 +280,7 @@ class TestRequested:
 
     def test_a_search_cannot_go_by_udr(self) -> None:
         """As it cannot be begun with it."""
-        searched = manifest(trials(), search={"n_trials": 9, "seeds": [0], "space": {}})
+        searched = manifest(trials(), search=SEARCH)
         with pytest.raises(ConfigError, match="`sweeps best --score`"):
             requested(["objective=udr"], searched)
 

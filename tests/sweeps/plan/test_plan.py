@@ -361,8 +361,8 @@ class TestSearch:
         assert [1, 64, 8, 2, 16, 4, 32] == [trial.values["beta"] for trial in found.asked]
         assert {(10, 0)} == {(p.values["latent_dim"], p.values["seed"]) for p in found.asked}
         assert made.search is not None
-        assert ([0, 1], 20, 13) == (made.search["seeds"], made.search["n_trials"], made.unfound)
-        assert made.search["sampler"]["_target_"].endswith("TPESampler")
+        assert ([0, 1], 20, 13) == (made.search.seeds, made.search.n_trials, made.unfound)
+        assert made.search.sampler_name == "TPESampler"
 
     def test_it_is_said(self, planned: Planned) -> None:
         """How many trainings it takes, where nobody has said so."""
@@ -377,7 +377,7 @@ class TestSearch:
         made = planned("beta=1,4,16", "latent_dim=5,10", "seed=0,1", settings=settings).manifest
 
         assert made.search is not None
-        assert {"values": (5, 10)} == made.search["space"]["latent_dim"]
+        assert {"values": (5, 10)} == made.search.space["latent_dim"]
 
     def test_no_more_trainings_than_there_are_trials(self, planned: Planned) -> None:
         """Who asks for a hundred of a grid of six gets six."""

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ class TestSearch:
             "beta": {"low": 1, "high": 2, "log": True, "integer": False},
             "latent_dim": {"low": 2, "high": 3, "log": True, "integer": True},
         }
-        search = SEARCH | {"space": space, "n_trials": 1000}
+        search = replace(SEARCH, space=space, n_trials=1000)
         made = make_study(tmp_path / "dry", Search.read(search).start(), search=search)
         queue = Queue(made)
         queue.reconcile(registry(made))
@@ -218,7 +219,7 @@ class TestSearch:
         study = make_study(
             tmp_path / "tested",
             trials(beta=[1, 64]),
-            search=SEARCH | {"sampler": cmaes, "seeds": [0]},
+            search=replace(SEARCH, sampler=cmaes, seeds=[0]),
         )
         queue = Queue(study)
         queue.reconcile(registry(study))

@@ -9,7 +9,7 @@ from sweeps.report.page import render
 
 def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
     """Each score answers for itself, under its name."""
-    found = paper_claims(summarize(make_study(trials_of())), scores=("mig", "beta_vae"))
+    found = paper_claims(summarize(make_study(trials_of())))
 
     assert found is not None
     mig, beta_vae = found.by_score["mig"], found.by_score["beta_vae"]
@@ -22,7 +22,7 @@ def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
 
 def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
     """What the KL says does not go by a score; without codes it says nothing."""
-    found = paper_claims(summarize(make_study(trials_of())), scores=("mig", "beta_vae"))
+    found = paper_claims(summarize(make_study(trials_of())))
 
     assert found is not None
     assert not [one for claims in found.by_score.values() for one in claims if "KL" in one.claim]

@@ -8,6 +8,7 @@ import pytest
 from sweeps.analysis.summary import summarize
 from sweeps.report.header import header
 from sweeps.report.page import render
+from sweeps.study.manifest import SearchSettings
 
 
 def facts(study: Any) -> dict[str, str]:
@@ -59,11 +60,7 @@ def test_seeds_of_an_unfinished_study(make_study: Any, trials_of: Any) -> None:
 def test_a_search_is_named(make_study: Any) -> None:
     """How many trials, how many seeds, and which sampler."""
     assert "search" not in facts(make_study())
-    search = {
-        "n_trials": 16,
-        "seeds": [0, 1, 2],
-        "sampler": {"_target_": "optuna.samplers.GPSampler"},
-    }
+    search = SearchSettings({}, [0, 1, 2], {"_target_": "optuna.samplers.GPSampler"}, n_trials=16)
     found = facts(make_study(search=search))["search"]
     assert found == "16 trials, 3 seed(s) for the incumbent, GPSampler"
 

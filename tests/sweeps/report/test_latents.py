@@ -74,7 +74,7 @@ def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> Non
     table = latent_table(read)
     assert table is not None
     assert set(table["data.score_every"]) == set(every)
-    found = paper_claims(read, scores=["mig"])
+    found = paper_claims(read)
     assert found is not None
     assert [claim.axes for claim in found.of_latents] == [
         (("data.score_every", one),) for one in every

@@ -381,7 +381,7 @@ class TestWhileSeedsAreMissing:
 
     def test_claims_are_tested_on_the_page(self, running: Any) -> None:
         """Each latent size has its claims, of which none says that nothing is complete."""
-        found = paper_claims(summarize(running), scores=["mig"])
+        found = paper_claims(summarize(running))
 
         assert found is not None
         assert 5 == len(found.by_score["mig"])

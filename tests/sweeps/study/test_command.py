@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from sweeps.study.command import extend, reproduce, sweep
-from sweeps.study.manifest import Manifest
+from sweeps.study.manifest import Manifest, SearchSettings
 from sweeps.study.trials import Trial
 from tests.doubles.studies import manifest, trials
 
@@ -60,7 +60,7 @@ def test_extension_keeps_what_the_study_needs() -> None:
 
 def test_extension_of_a_search_is_a_grid() -> None:
     """What the experiment makes a search would choose other values than those that are asked."""
-    made = typed("bvae -m experiment=tune", search={"n_trials": 16})
+    made = typed("bvae -m experiment=tune", search=SearchSettings({}, [0], {}, n_trials=16))
     assert extend(made, {"beta": ["16"]}) == (
         "bvae -m experiment=tune beta=16 hydra.sweeper.n_trials=null hydra.sweeper.sampler=null"
     )

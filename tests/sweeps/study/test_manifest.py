@@ -8,7 +8,7 @@ from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.study.manifest import SCHEMA, Manifest, combination
 from sweeps.study.trials import grid
-from tests.doubles.studies import CONFIGURATION, manifest, trials
+from tests.doubles.studies import CONFIGURATION, SEARCH, manifest, trials
 
 
 class TestManifest:
@@ -98,7 +98,18 @@ class TestConfiguration:
             assert (beta, beta) == (found["optimizer"]["lr"], found["data"]["variance"])
             assert [1, 5] == found["data"]["score_every"]
             assert f"a_{seed}" == found["tracker"]["project"]
-        assert "a_0" == made.tracker["project"]
+        assert "a_0" == made.tracker.project
+
+    def test_a_search_comes_back_as_it_was_written(self, tmp_path: Path) -> None:
+        """In the file it is an object of four keys; one that only another version knows is left."""
+        path = tmp_path / "manifest.json"
+        manifest(trials(), search=SEARCH).write(path)
+        content = json.loads(path.read_text())
+        assert ["space", "seeds", "sampler", "n_trials"] == list(content["search"])
+
+        content["search"]["later"] = 1
+        path.write_text(json.dumps(content))
+        assert SEARCH == Manifest.read(path).search
 
     def test_what_cannot_be_resolved_is_named(self) -> None:
         """The key that holds it, and what is not there."""
