@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
@@ -88,8 +89,7 @@ def _read_all(barrier: Barrier, growths: "Queue[int]") -> None:
 
 
 def _private_bytes() -> int:
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+    return int(psutil.Process().memory_full_info().uss)
 
 
 def main() -> None:

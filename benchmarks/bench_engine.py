@@ -17,6 +17,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 from hydra import compose, initialize_config_dir
 
 from bvae import checks, config
@@ -111,10 +112,10 @@ def _entries(folder: Path) -> int:
 
 def _rss_mb(pid: int) -> float:
     """Resident memory; 0 of a process that has just ended."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    try:
+        return psutil.Process(pid).memory_info().rss / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def whole_study(runs: Path) -> Iterator[Row]:

@@ -57,9 +57,11 @@ def test_wheel_uses_its_copy(entry: list[str], tmp_path: Path, wheel: Path) -> N
     """From a wheel outside the clone, the copy it carries is read, and composes."""
     searched = run(entry, "--info", "searchpath", cwd=tmp_path, site=wheel)
     composed = run(entry, "--cfg", "job", "experiment=quick", cwd=tmp_path, site=wheel)
+    plugins = run(entry, "--info", "plugins", cwd=tmp_path, site=wheel)
 
     assert str(wheel / "bvae" / "conf") in searched
     assert "study: quick" in composed
+    assert "BvaeSweeper" in plugins
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from bvae.exceptions import ConfigError
@@ -137,11 +136,12 @@ class Pictured(JournalStorage):
         super().__init__(journal)
         self._pictures = pictures
 
-    def get_all_studies(self) -> list[FrozenStudy]:
+    def get_all_studies(self) -> list[Any]:  # whose class has no public name
         """Return the studies; the dashboard reads the attributes that come with them."""
         studies = super().get_all_studies()  # copies
         for study in studies:
-            study.system_attrs = self.get_study_system_attrs(study._study_id)
+            study_id = self.get_study_id_from_name(study.study_name)
+            study.system_attrs = self.get_study_system_attrs(study_id)
         return studies
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
@@ -160,7 +160,16 @@ class Pictured(JournalStorage):
                 "encoding": encoding,
             }
             # where optuna-dashboard looks for the artifacts of a trial
-            yield f"dashboard:artifacts:{attempt._trial_id}:{name}", json.dumps(artifact)
+            yield f"dashboard:artifacts:{trial_id(attempt)}:{name}", json.dumps(artifact)
+
+
+def trial_id(attempt: FrozenTrial) -> int:
+    """Return Optuna's id of an attempt.
+
+    It has no public name there, and a storage that is asked for it reads its journal anew each
+    time. A test says for which version it holds.
+    """
+    return attempt._trial_id
 
 
 class Server(ThreadingMixIn, WSGIServer):

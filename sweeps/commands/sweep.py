@@ -1,25 +1,22 @@
-"""Hydra's way in: the sweeper that turns `bvae -m …` into a study, and runs it.
+"""What `bvae` does: `run` starts Hydra, and `Sweep` turns `bvae -m …` into a study, and runs it.
 
-Hydra 1.3 accepts sweepers from the package `hydra_plugins` only, under the name they are imported
-by; `register` puts this one there. Launchers are used as they are: what is launched is not a trial
-but a worker loop, so that a launcher's failure costs no more than a worker.
+Hydra gets to it by the plug-in `hydra_plugins.bvae_sweeper`. Launchers are used as they are: what
+is launched is not a trial but a worker loop, so that a launcher's failure costs no more than a
+worker.
 """
 
 import os
 import sys
 import threading
-import types
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -39,8 +36,6 @@ from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
-
-MODULE = "hydra_plugins.bvae_sweeper"
 
 
 def _reach(storage: str | None) -> None:
@@ -62,32 +57,29 @@ def _reach(storage: str | None) -> None:
         ) from error
 
 
-class BvaeSweeper(Sweeper):
-    """Plans a study, launches workers for it, and leaves its exit code in `exit_code`."""
+class Sweep:
+    """Plans the study that overrides ask for, and launches workers for it.
 
-    exit_code: ClassVar[Exit] = Exit.COMPLETE
-    """Of the last sweep; Hydra drops what `sweep` returns."""
+    Args:
+        context: Hydra's, which composes.
+        config: composed of what is not swept.
+        arguments: the overrides.
+    """
 
-    def __init__(self, **keys: object) -> None:
-        del keys  # Hydra hands them over one by one; `setup` gets them as one record
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Take what Hydra hands over; the task function is replaced by worker loops."""
-        del task_function
-        self._context = hydra_context
+    def __init__(self, context: HydraContext, config: DictConfig, arguments: Sequence[str]) -> None:
+        self._context = context
         self._config = config
+        self._arguments = list(arguments)
         self._settings = conf_of(config.hydra.sweeper)
         self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
-    def sweep(self, arguments: list[str]) -> Exit:
-        """Run the study that the arguments ask for."""
+    def run(self) -> Exit:
+        """Run the study."""
         self._settings.check()
         params = {str(key): str(value) for key, value in self._settings.params.items()}
         planned = plan(
-            arguments,
+            self._arguments,
             command=_typed(),
             params=params,
             compose=self._compose,
@@ -98,7 +90,7 @@ class BvaeSweeper(Sweeper):
         settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
         if self._settings.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
-            return self._leave(Exit.COMPLETE)
+            return Exit.COMPLETE
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
@@ -114,10 +106,6 @@ class BvaeSweeper(Sweeper):
             )
             code = orchestrator.run()
             _conclude(study, display, code)
-        return self._leave(code)
-
-    def _leave(self, code: Exit) -> Exit:
-        type(self).exit_code = code
         return code
 
     def _n_workers(self, gpus: Sequence[str]) -> int:
@@ -154,10 +142,19 @@ def run(arguments: Sequence[str]) -> Exit:
     # Hydra would print what went wrong in its own words and exit with 1; here it is caught below.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register()
-    BvaeSweeper.exit_code = Exit.COMPLETE
+    code = Exit.COMPLETE  # of --help and the like
+
+    def run_task(asked: Sweep | DictConfig) -> None:
+        """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
+        nonlocal code
+        try:
+            code = asked.run() if isinstance(asked, Sweep) else run_one(asked)
+        except BvaeError as error:  # here, since Hydra would first print words of its own
+            code = _refuse(error)
+
     entry = hydra.main(
         config_path=str(config.directory()), config_name="config", version_base="1.3"
-    )(_train_one)
+    )(run_task)
     before = sys.argv
     try:
         typed = overrides.without_password(overrides.written_out(arguments))
@@ -170,20 +167,12 @@ def run(arguments: Sequence[str]) -> Exit:
         return Exit.INTERRUPTED
     finally:
         sys.argv = before
-    return BvaeSweeper.exit_code
+    return code
 
 
 def _typed() -> list[str]:
     """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
     return list(map(overrides.with_short_home, sys.argv[1:]))
-
-
-def _train_one(composed: DictConfig) -> None:
-    """Train and score one model: a study of one trial."""
-    try:
-        BvaeSweeper.exit_code = run_one(composed)
-    except BvaeError as error:  # here, since Hydra would first print words of its own
-        BvaeSweeper.exit_code = _refuse(error)
 
 
 def _overrides_among(arguments: Sequence[str]) -> list[str]:
@@ -270,24 +259,14 @@ def begin(planned: Plan, display: Display) -> Study:
 
 
 def _conclude(study: Study, display: Display, code: Exit) -> None:
-    from sweeps.commands.conclude import (
-        conclude,  # pandas, which workers import this module without
-    )
+    from sweeps.commands.conclude import conclude  # pandas, which only the end of a study needs
 
     conclude(study, display, code)
 
 
 def register() -> None:
-    """Make the sweeper known to Hydra as `hydra/sweeper=bvae`."""
-    import hydra_plugins  # of hydra-submitit-launcher: a namespace shared with the launchers
-
-    module = types.ModuleType(MODULE)
-    BvaeSweeper.__module__ = MODULE
-    module.BvaeSweeper = BvaeSweeper  # type: ignore[attr-defined]
-    sys.modules[MODULE] = module
-    hydra_plugins.bvae_sweeper = module
+    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`."""
     store = ConfigStore.instance()
     store.store(group="hydra/sweeper", name="bvae", node=SweepSettings)
     for name, node in SAMPLERS.items():
         store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
-    Plugins.instance().register(BvaeSweeper)

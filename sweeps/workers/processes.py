@@ -4,24 +4,26 @@ import contextlib
 import os
 import signal
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from types import FrameType
+
+import psutil
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the children of a process, their children, and so on; Linux only."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            # pid (name) state parent …; a name may hold anything, brackets included
-            after_name = stat.read_text().rpartition(")")[2].split()
-            children[int(after_name[1])].append(int(stat.parent.name))
-    found = list(children[pid])
-    for child in found:  # grows while it is walked
-        found += children[child]
-    return found
+    """Return the children of a process, their children, and so on."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def command_line(pid: int) -> str:
+    """Return what a process was started as; nothing of one that has ended."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def is_resource_tracker(pid: int) -> bool:
@@ -29,10 +31,7 @@ def is_resource_tracker(pid: int) -> bool:
 
     If it is killed before the processes it serves, a new one starts and warns of unknown files.
     """
-    try:
-        return b"resource_tracker import main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it has ended meanwhile
-        return False
+    return "resource_tracker import main" in command_line(pid)
 
 
 def kill(pids: Iterable[int]) -> None:

@@ -26,6 +26,7 @@ import os, sys
 from pathlib import Path
 from bvae import tracking
 from bvae.trial import RunIdentity
+from sweeps.workers.processes import command_line, descendants
 
 def start(run_id, *, kind="wandb", mode="offline", **config):
     identity = RunIdentity(
@@ -36,8 +37,7 @@ def start(run_id, *, kind="wandb", mode="offline", **config):
     )
 
 def service_pids():
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(p) for p in children if b"wandb-core" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    return [pid for pid in descendants(os.getpid()) if "wandb-core" in command_line(pid)]
 """
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from sweeps import load_study
 from sweeps.study.study import Study
 from sweeps.workers.processes import descendants, kill
@@ -14,12 +16,8 @@ from tests.doubles.processes import wait_for
 
 def alive(pids: list[int]) -> list[int]:
     """Return which of these processes are there; one that only waits to be reaped is not."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in pids]
-    return [
-        int(stat.parent.name)
-        for stat in stats
-        if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    ]
+    processes = [process for process in psutil.process_iter(["status"]) if process.pid in pids]
+    return [one.pid for one in processes if one.info["status"] != psutil.STATUS_ZOMBIE]
 
 
 class Shell:

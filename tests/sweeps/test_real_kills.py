@@ -13,7 +13,7 @@ import pytest
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.processes import descendants
+from sweeps.workers.processes import command_line, descendants
 from tests.doubles.processes import wait_for
 from tests.doubles.shells import Shell, alive, ended
 
@@ -131,11 +131,7 @@ def has_ended(command: subprocess.Popen[str]) -> bool:
 
 def services(command: subprocess.Popen[str]) -> list[int]:
     """Return the service processes of wandb below a command."""
-    return [
-        pid
-        for pid in descendants(command.pid)
-        if b"wandb-core" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [pid for pid in descendants(command.pid) if "wandb-core" in command_line(pid)]
 
 
 def test_the_service_of_wandb_is_killed(shell: Shell, tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import subprocess
@@ -10,13 +9,15 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.commands import sweep
-from sweeps.commands.sweep import BvaeSweeper, conf_of
+from sweeps.commands.sweep import Sweep, conf_of
 from sweeps.plan.settings import SweepSettings
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
@@ -75,15 +76,16 @@ class TestConf:
         assert SweepSettings(n_workers=3, max_deaths=2) == conf
 
 
-class TestRegister:
+class TestPlugIn:
     def test_hydra_finds_the_sweeper_beside_its_launchers(self) -> None:
         """The real launchers of the shared namespace are not hidden."""
-        sweep.register()
+        plugins = Plugins.instance()
+        names = [found.__name__ for found in plugins.discover(Sweeper)]
+        launchers = [found.__name__ for found in plugins.discover(Launcher)]
 
-        ours = importlib.import_module("hydra_plugins.bvae_sweeper")
-        theirs = importlib.import_module("hydra_plugins.hydra_submitit_launcher")
-        assert BvaeSweeper is ours.BvaeSweeper
-        assert theirs.__path__
+        assert 1 == names.count("BvaeSweeper")
+        assert {"LocalLauncher", "SlurmLauncher", "JoblibLauncher"} <= {*launchers}
+        assert SweepSettings._target_ in plugins.class_name_to_class
 
 
 class TestLaunch:
@@ -102,14 +104,12 @@ class TestLaunch:
         return loops
 
     @staticmethod
-    def sweeper_with(launcher: str, **keys: object) -> BvaeSweeper:
-        """Return a sweeper set up with a launcher of this name."""
-        made = BvaeSweeper()
+    def sweep_with(launcher: str, **keys: object) -> Sweep:
+        """Return a sweep with a launcher of this name."""
         config = OmegaConf.create(
             {"hydra": {"sweeper": keys, "launcher": {"_target_": f"hydra_plugins.x.{launcher}"}}}
         )
-        made.setup(hydra_context=None, task_function=lambda _: None, config=config)  # type: ignore[arg-type]
-        return made
+        return Sweep(None, config, [])  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         ("launcher", "detached"),
@@ -120,7 +120,7 @@ class TestLaunch:
     ) -> None:
         """Those of this machine end with the command that started them."""
         study = make_study(tmp_path / "tested")
-        self.sweeper_with(launcher)._launch(study, 0, [])
+        self.sweep_with(launcher)._launch(study, 0, [])
 
         assert [WorkerLoop(study.folder.root, detached=detached)] == launched
 
@@ -133,7 +133,7 @@ class TestLaunch:
     ) -> None:
         """From the orchestrator's list; a cluster hands out its own."""
         study = make_study(tmp_path / "tested")
-        sweeps = self.sweeper_with(launcher)
+        sweeps = self.sweep_with(launcher)
         for index in range(3):
             sweeps._launch(study, index, ["0", "3"])
 
@@ -160,7 +160,7 @@ class TestLaunch:
         """What was typed, else one per card, else one per core; one where they share a process."""
         monkeypatch.setattr(sweep.devices, "cores", lambda: 8)
 
-        assert number == self.sweeper_with(launcher, **keys)._n_workers(gpus)
+        assert number == self.sweep_with(launcher, **keys)._n_workers(gpus)
 
     def test_what_a_worker_raised_is_raised(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,7 +177,7 @@ class TestLaunch:
         monkeypatch.setattr(Plugins, "instance", lambda: plugins)
 
         with pytest.raises(MemoryError, match="no memory"):
-            self.sweeper_with("LocalLauncher")._launch(make_study(tmp_path / "tested"), 0, [])
+            self.sweep_with("LocalLauncher")._launch(make_study(tmp_path / "tested"), 0, [])
 
 
 @pytest.fixture

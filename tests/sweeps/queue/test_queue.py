@@ -393,7 +393,10 @@ class TestReconcile:
     def test_a_lease_without_a_worker_is_abandoned(self, study: Study, queue: Queue) -> None:
         """Its worker was killed between setting the state and writing its name."""
         storage = open_journal(study.folder.journal)
-        storage.set_trial_state_values(attempts_of(study)[0]._trial_id, state=TrialState.RUNNING)
+        (only,) = storage.get_all_studies()
+        study_id = storage.get_study_id_from_name(only.study_name)
+        first = storage.get_trial_id_from_study_id_trial_number(study_id, 0)
+        storage.set_trial_state_values(first, state=TrialState.RUNNING)
 
         assert slugs(study)[:1] == queue.reconcile(registry(study)).queued
 
