@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Read once, when torch and NumPy are first imported: parallel test processes share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 def pytest_collection_finish() -> None:
     """Leave what is imported out of garbage collections: each would take a quarter of a second."""
@@ -23,7 +26,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BVAE_CACHE", str(shared / "bvae-cache"))
-        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

@@ -25,7 +25,7 @@ def test_the_guide_has_the_figures_of_the_simulation(repository: Path) -> None:
 def test_a_trial_takes_its_time_and_three_messages(
     n_workers: int, lock_s: float, makespan_s: float
 ) -> None:
-    """To claim it, to look once whether the claim still stands, and to commit; after a start."""
+    """To lease it, to check the lease once, and to commit; after a start."""
     found = bench_scaling.simulate([11.0] * 4, n_workers, lock_s=lock_s, start_s=8.0)
 
     assert makespan_s == found.makespan_s

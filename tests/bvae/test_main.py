@@ -21,6 +21,8 @@ SMALL = (
     "tracker=none",
 )
 
+FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none")
+
 Typed = Callable[..., tuple[int, str]]
 
 
@@ -132,10 +134,10 @@ class TestOneRun:
 
     def test_typed_again_it_runs_nothing(self, bvae: Typed, tmp_path: Path) -> None:
         """The same point, typed in another way, is recognised as done."""
-        bvae("beta=4", "latent_dim=2", "study=one", *SMALL)
+        bvae("beta=4", "latent_dim=2", "study=one", *FAKE)
         path = tmp_path / "runs/one/trials/beta=4,latent_dim=2,seed=0/result.json"
         before = path.stat().st_mtime_ns
-        code, said = bvae("beta=4e0", "latent_dim=2", "study=one", *SMALL)
+        code, said = bvae("beta=4e0", "latent_dim=2", "study=one", *FAKE)
 
         assert 0 == code
         assert "1 already done" in said
@@ -143,8 +145,8 @@ class TestOneRun:
 
     def test_another_base_is_refused_with_the_differences(self, bvae: Typed) -> None:
         """Another configuration under the same name is refused, naming the keys that differ."""
-        bvae("latent_dim=2", "study=one", *SMALL)
-        code, said = bvae("latent_dim=2", "study=one", *SMALL, "optimizer.lr=3e-4")
+        bvae("latent_dim=2", "study=one", *FAKE)
+        code, said = bvae("latent_dim=2", "study=one", *FAKE, "optimizer.lr=3e-4")
 
         assert 2 == code
         assert "optimizer.lr: 0.001 in the study, 0.0003 now" in said

@@ -4,6 +4,7 @@ import csv
 import gc
 import math
 import re
+import shutil
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -237,26 +238,30 @@ class TestCompleteTrial:
 
 
 class TestReproducibility:
-    def test_same_seed_same_numbers(self, assign: Assign) -> None:
+    def test_same_seed_same_numbers(
+        self, done: tuple[Assignment, TrialResult], assign: Assign
+    ) -> None:
         """Two trials of one configuration end with the same weights and scores, bit for bit."""
-        first, second = assign("first"), assign("second")
-        results = [train.run_trial(task) for task in (first, second)]
+        first, expected = done
+        second = assign()
+        found = train.run_trial(second)
 
-        assert results[0].scores == results[1].scores
-        assert results[0].losses == results[1].losses
+        assert (expected.scores, expected.losses) == (found.scores, found.losses)
         for name, value in weights(first.folder).items():
             assert torch.equal(value, weights(second.folder)[name])
 
-    def test_other_seed_other_numbers(self, assign: Assign) -> None:
+    def test_other_seed_other_numbers(
+        self, done: tuple[Assignment, TrialResult], assign: Assign
+    ) -> None:
         """Another seed is another training."""
-        first, second = (train.run_trial(assign(str(seed), seed=seed)) for seed in (1, 2))
+        assert done[1].losses != train.run_trial(assign(seed=2)).losses
 
-        assert first.losses != second.losses
-
-    def test_resumed_trial_ends_like_an_uninterrupted_one(self, assign: Assign) -> None:
+    def test_resumed_trial_ends_like_an_uninterrupted_one(
+        self, done: tuple[Assignment, TrialResult], assign: Assign
+    ) -> None:
         """Interrupted in mid-epoch and resumed: same weights, result and history, bit for bit."""
-        whole, parts = assign("whole"), assign("parts", monitor=stop_at(7))
-        expected = train.run_trial(whole)
+        whole, expected = done
+        parts = assign(monitor=stop_at(7))
         with pytest.raises(Interrupted, match="step 9 of 12"):
             train.run_trial(parts)
         assert parts.folder.resume.exists()
@@ -270,10 +275,13 @@ class TestReproducibility:
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
-    def test_trial_killed_after_training_is_not_trained_again(self, assign: Assign) -> None:
+    def test_trial_killed_after_training_is_not_trained_again(
+        self, done: tuple[Assignment, TrialResult], assign: Assign
+    ) -> None:
         """Where only the result is missing, the next attempt finds it from the kept model."""
+        trained, expected = done
         task = assign()
-        expected = train.run_trial(task)
+        shutil.copytree(trained.folder.root, task.folder.root)
         again = train.run_trial(task)
 
         assert (expected.scores, expected.losses) == (again.scores, again.losses)
@@ -300,10 +308,12 @@ class TestReproducibility:
 
 
 class TestContinue:
-    def test_continued_is_as_if_only_the_moments_were_lost(self, assign: Assign) -> None:
+    def test_continued_is_as_if_only_the_moments_were_lost(
+        self, done: tuple[Assignment, TrialResult], assign: Assign
+    ) -> None:
         """12 steps, then 12 more: batches and noise continue, and only Adam begins anew."""
         long, parts = assign("long", trainer={"max_steps": 24}), assign("parts")
-        train.run_trial(parts)
+        shutil.copytree(done[0].folder.root, parts.folder.root)
         extended = train.run_trial(replace(parts, config=long.config))
 
         assert ("complete", 24, [12]) == (extended.state, extended.steps, extended.continued_from)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -129,6 +130,19 @@ def strip(columns: int, rows: int, *, shift: int = 0) -> Image.Image:
             shape = (draw.ellipse, draw.rectangle)[row % 2]
             shape((x, y, x + 24, y + 24), fill=255)
     return picture
+
+
+def sections_of_page(study: Study, *names: str, embed_all: bool = False) -> str:
+    """Return a study's page with only these sections: to draw every curve takes half a second."""
+    from sweeps.analysis.summary import summarize
+    from sweeps.report import page
+
+    chosen = [
+        section if section.name in names else section._replace(show=lambda _: None)
+        for section in page.SECTIONS
+    ]
+    with mock.patch.object(page, "SECTIONS", chosen):
+        return page.render(summarize(study), embed_all=embed_all)
 
 
 class StudyMaker(Protocol):

@@ -7,8 +7,8 @@ import pytest
 from sweeps.analysis.budget import budget, budget_checks
 from sweeps.analysis.summary import summarize
 from sweeps.report.comparison import render
-from sweeps.report.page import write_report
 from sweeps.report.words import budget_check
+from tests.doubles.reported import sections_of_page
 
 BETAS = (1, 4, 16, 64)
 
@@ -64,7 +64,7 @@ def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
     """Where the loss fell by more than 1 %, the page says so and gives the command that checks."""
     study = make_trained("quick", 1000, 16, loss_change=change)
     found = budget(summarize(study))
-    page = write_report(summarize(study)).read_text("utf-8")
+    page = sections_of_page(study, "answer")
     assert found.falling == falling
     assert ("best β at this budget" in page) == bool(falling)
     assert found.command == (

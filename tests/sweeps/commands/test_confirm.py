@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,32 +34,44 @@ FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydr
 Type = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Type:
-    """Type `bvae` or `sweeps` in this process, in a folder of its own."""
-    monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
-    monkeypatch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
-    monkeypatch.chdir(tmp_path)
-
-    def typed(program: str, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", [program, *arguments])
+def type_in(folder: Path, program: str, *arguments: str) -> int:
+    """Type `bvae` or `sweeps` in this process, in a folder; return the exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
+        patch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
+        patch.setattr(sys, "argv", [program, *arguments])
+        patch.chdir(folder)
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit, match=r"^\d+$") as ended:
             (main if program == "bvae" else entry.main)()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Type:
+    """Type in a folder of the test's own; returns exit code, output and messages."""
+
+    def typed(program: str, *arguments: str) -> tuple[int, str, str]:
+        code = type_in(tmp_path, program, *arguments)
         said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        return code, said.out, said.err
 
     return typed
 
 
-@pytest.fixture
-def swept(typed: Type, tmp_path: Path) -> Study:
-    """Five β of two latent sizes, best at β = 4; the seeds are 0 and 1."""
+@pytest.fixture(scope="module")
+def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep over five β of two latent sizes, best at β = 4, seeds 0 and 1."""
+    folder = tmp_path_factory.mktemp("swept")
     grid = ("beta=1,2,4,8,16", "latent_dim=2,3", "seed=0,1", "trainer.max_steps=7")
-    code, _, said = typed("bvae", "-m", *grid, "study=swept", *FAKE)
-    assert 0 == code, said
+    assert 0 == type_in(folder, "bvae", "-m", *grid, "study=swept", *FAKE)
+    return folder / "runs"
+
+
+@pytest.fixture
+def swept(swept_once: Path, tmp_path: Path) -> Study:
+    """A copy of the study of that sweep."""
+    shutil.copytree(swept_once, tmp_path / "runs")
     return load_study(tmp_path / "runs" / "swept")
 
 

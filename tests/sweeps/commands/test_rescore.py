@@ -1,5 +1,6 @@
 import argparse
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -39,11 +40,12 @@ def codes_of(seed: int) -> evaluate.Codes:
     return evaluate.Codes(arrays[0], arrays[1], np.arange(len(mu)), LATTICE)
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two trials are complete, as a worker leaves them; one has failed, one waits."""
+    root = tmp_path_factory.mktemp("scored") / "tested"
     listed = trials(seed=(1, 2))
-    made = make_study(tmp_path / "tested", listed, lattice=LATTICE.name, base={"protocol": "fast"})
+    made = make_study(root, listed, lattice=LATTICE.name, base={"protocol": "fast"})
     for trial in made.trials[:2]:
         seed = int(str(trial.values["seed"]))
         codes = codes_of(seed)
@@ -51,7 +53,13 @@ def study(tmp_path: Path) -> Study:
         write_result(made, trial, scores=scored.values, scoring=scored.details)
         codes.write(made.folder.trial(trial.slug).codes)
     write_result(made, made.trials[2], state="failed", attempt=3, scores={}, error="no luck")
-    loaded = load_study(made.folder.root)
+    return root
+
+
+@pytest.fixture
+def study(scored: Path, tmp_path: Path) -> Study:
+    """A copy of that study."""
+    loaded = load_study(shutil.copytree(scored, tmp_path / "tested"))
     assert 3 == len(loaded.results)  # read before anything changes them
     return loaded
 
@@ -351,13 +359,20 @@ class TestManifest:
         assert expected == self.rescored(command, *settings).command
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["commands.rescore", "commands.traverse", "commands.baselines", "analysis.sensitivity"],
-)
-def test_the_parser_needs_no_torch(module: str) -> None:
+def test_the_parser_needs_no_torch() -> None:
     """A subcommand that only reads is built beside these and must stay quick."""
+    modules = (
+        "commands.rescore",
+        "commands.traverse",
+        "commands.baselines",
+        "analysis.sensitivity",
+    )
     slow = "torch", "sklearn", "lightgbm", "optuna", "matplotlib"
-    code = f"import sys, sweeps.{module}; print([n for n in {slow} if n in sys.modules])"
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules}:\n"
+        "    importlib.import_module('sweeps.' + name)\n"
+        f"    print(*((name, slow) for slow in {slow} if slow in sys.modules), end='')"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "[]" == ran.stdout.strip()
+    assert "" == ran.stdout

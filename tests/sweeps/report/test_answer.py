@@ -16,9 +16,9 @@ from sweeps.report.answer import (
     line_answers,
     score_answers,
 )
-from sweeps.report.page import render
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level, UntrainedBaseline, write_untrained
+from tests.doubles.reported import sections_of_page
 
 
 def answers_of(read: Any, *, scores: Sequence[str]) -> list[ScoreAnswer]:
@@ -176,5 +176,5 @@ def test_untrained_baseline_stands_with_the_answer(make_study: Any) -> None:
 
     assert five.untrained == Level(0.012, 0.003)
     assert ten.untrained is None
-    page = render(summarize(study))
+    page = sections_of_page(study, "verdicts", "answer")
     assert "Untrained encoders score 0.012 ± 0.003" in page

@@ -249,11 +249,10 @@ def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of:
         assert scores == ["beta_vae", "beta_vae"]
 
 
-@pytest.mark.slow
 def test_thousand_trials_stay_usable(
     browser: Any, make_study: Any, trials_of: Any, result_of: Any
 ) -> None:
-    """With all 27 scores: at most 15 MB, and painted within 3 s."""
+    """With all 27 scores the page has at most 10 MB; its table sorts and filters every row."""
     trials = trials_of(betas=[2 ** (i / 4) for i in range(-8, 42)], seeds=range(10))
 
     names = [stem + variant for stem in ALL_SCORES for variant in ("", "_sampled", "_active")]
@@ -265,15 +264,16 @@ def test_thousand_trials_stay_usable(
     study = make_study(trials, results={trial.slug: many_scores(trial) for trial in trials})
     path = write_report(summarize(study))
     assert len(trials) == 1000
-    assert path.stat().st_size <= 15e6
+    assert path.stat().st_size <= 10e6
     with opened(browser, path) as tab:
-        painted = tab.evaluate(
-            "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-        )
-        assert painted <= 3000
         tab.locator("#trial-table th button", has_text="SAP").click()
-        assert tab.locator("#trial-table tbody tr").count() == 1000
-        assert tab.locator("#trial-table th[aria-sort]").inner_text().startswith("SAP")
+        values = tab.locator("#trial-table tbody tr").evaluate_all(
+            "rows => rows.map(row => Number(row.cells[13].dataset.value))"
+        )
+        assert values == sorted(values)
+        assert len(values) == 1000
+        tab.fill("[data-filter]", "seed=3")
+        assert tab.locator("#trial-table tbody tr:visible").count() == 100
 
 
 @pytest.mark.parametrize("failing", ["curves", "trials", "viewer"])

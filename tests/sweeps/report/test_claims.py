@@ -4,7 +4,7 @@ from typing import Any
 
 from sweeps.analysis.summary import summarize
 from sweeps.report.claims import paper_claims
-from sweeps.report.page import render
+from tests.doubles.reported import sections_of_page
 
 
 def test_claims_follow_the_score(make_study: Any, trials_of: Any) -> None:
@@ -32,7 +32,7 @@ def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
 def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
-    page = render(summarize(make_study(trials)))
+    page = sections_of_page(make_study(trials), "claims")
     claims = page[page.index('id="claims"') :]
 
     for about in ("model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents"):

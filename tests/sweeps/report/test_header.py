@@ -7,13 +7,13 @@ import pytest
 
 from sweeps.analysis.summary import summarize
 from sweeps.report.header import header
-from sweeps.report.page import render
 from sweeps.study.manifest import SearchSettings
+from tests.doubles.reported import sections_of_page
 
 
 def facts(study: Any) -> dict[str, str]:
     """Return the facts of a study by name, as the page has them."""
-    page = render(summarize(study))
+    page = sections_of_page(study, "header")
     found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.partition("<main>")[0])
     return {name: re.sub(r"<.*?>", "", value) for name, value in found}
 

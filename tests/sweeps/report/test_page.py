@@ -19,10 +19,11 @@ from sweeps.commands.conclude import best_line
 from sweeps.commands.confirm import confirm
 from sweeps.report import page as report_page
 from sweeps.report.claims import paper_claims
-from sweeps.report.page import SECTIONS, render, write_report
+from sweeps.report.page import SECTIONS, Section, render, write_report
 from sweeps.report.templates import asset, template
 from sweeps.study.manifest import STEPS
 from tests.doubles.frames import best_configurations, check_claims
+from tests.doubles.reported import sections_of_page
 
 COLUMNS = (
     "latent_dim", "beta", "beta_norm", "score", "mean", "low", "high", "n", "protocol",
@@ -69,11 +70,26 @@ def page_of(study: Any, **options: Any) -> str:
     return write_report(summarize(study), **options).read_text(encoding="utf-8")
 
 
+def fresh_seeds_of(study: Any) -> str:
+    """Return what a study's page says of fresh seeds."""
+    page = sections_of_page(study, "answer")
+    text = " ".join(" ".join(Elements(page).texts).split())
+    return text[text.index("On fresh seeds") :] if "On fresh seeds" in text else ""
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, write_study: Any, trials_of: Any) -> Any:
     """A finished study with pictures."""
     trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
     return write_study(tmp_path_factory.mktemp("runs") / "quick", trials)
+
+
+@pytest.fixture(scope="module")
+def drawn(finished: Any) -> list[Section]:
+    """The sections of its page, drawn once: each shows what it has drawn."""
+    read = summarize(finished)
+    views = [(section, section.show(read)) for section in SECTIONS]
+    return [section._replace(show=lambda _, view=view: view) for section, view in views]
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +161,9 @@ def test_fresh_seeds_stand_with_the_best(
             for i, seed in [((1, 4, 16).index(trial.values["beta"]), trial.values["seed"])]
         }
         make_study(trials, folder="quick-confirm", results=results)
-    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
-    assert ("On fresh seeds" in text) == (fresh is not None)
+    block = fresh_seeds_of(study)
+    assert bool(block) == (fresh is not None)
     if fresh is not None:
-        block = text[text.index("On fresh seeds") : text.index("Score against")]
         assert f"β = 4 scores {fresh[1] + 0.001:.3f} on 3 seeds that had no say" in block
         assert f"{best.mean:.3f} on those that chose it" in block
         assert f"above its neighbours: {answer}" in block
@@ -166,8 +181,7 @@ def test_neighbour_without_fresh_seeds_is_not_trained_yet(
         trials, folder="quick-confirm",
         results={trial.slug: None for trial in trials if trial.values["beta"] == 1},
     )  # fmt: skip
-    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
-    block = text[text.index("On fresh seeds") : text.index("Score against")]
+    block = fresh_seeds_of(study)
     assert "β = 1 is not trained yet; +0." in block
     assert "over β = 16 (95 % interval" in block
     assert "nan" not in block
@@ -202,7 +216,12 @@ def test_curve_is_written_beside_the_page(finished: Any, page: str) -> None:
 
 @pytest.mark.parametrize("failing", [section.name for section in SECTIONS])
 def test_section_that_fails_is_a_note(
-    finished: Any, page: str, monkeypatch: pytest.MonkeyPatch, caplog: Any, failing: str
+    finished: Any,
+    page: str,
+    drawn: list[Section],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
+    failing: str,
 ) -> None:
     """It says what failed and why, the log has the traceback, and all other sections stand."""
 
@@ -210,7 +229,7 @@ def test_section_that_fails_is_a_note(
         raise ZeroDivisionError("a <hole> in the study")
 
     changed = [
-        section._replace(show=fail) if section.name == failing else section for section in SECTIONS
+        section._replace(show=fail) if section.name == failing else section for section in drawn
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
     text = render(summarize(finished))
@@ -226,11 +245,13 @@ def test_section_that_fails_is_a_note(
     assert SHOWN[failing] not in text if failing in SHOWN else True
 
 
-def test_template_that_fails_is_a_note_too(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_template_that_fails_is_a_note_too(
+    finished: Any, drawn: list[Section], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A value that a template cannot write costs its section alone."""
     changed = [
         section._replace(show=lambda *_: object()) if section.name == "latents" else section
-        for section in SECTIONS
+        for section in drawn
     ]
     monkeypatch.setattr(report_page, "SECTIONS", changed)
     text = render(summarize(finished))
@@ -266,7 +287,8 @@ def test_half_finished_study_says_so(make_study: Any, trials_of: Any) -> None:
     """The counts, and that the best is the best so far."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     study = make_study(trials, results={trial.slug: None for trial in trials[2:]})
-    text = " ".join(" ".join(Elements(page_of(study)).texts).split())
+    page = sections_of_page(study, "header", "answer")
+    text = " ".join(" ".join(Elements(page).texts).split())
     assert "2 of 4 trials complete; 2 pending." in text
     assert "The best configuration so far" in text
 
@@ -287,7 +309,8 @@ def test_all_pictures_are_embedded_on_demand(
 ) -> None:
     """Without it the others are loaded from the study's folder."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0,))
-    text = page_of(make_study(trials, pictures=True), embed_all=embed_all)
+    study = make_study(trials, pictures=True)
+    text = sections_of_page(study, "viewer", embed_all=embed_all)
     found = re.search(r'id="embedded">(.*?)</script>', text)
     assert found is not None
     assert set(json.loads(found[1])) == ({p.slug for p in trials} if embed_all else set())
@@ -297,11 +320,11 @@ def test_all_pictures_are_embedded_on_demand(
 def test_scores_that_depend_on_how_they_are_read_are_flagged(
     make_study: Any, trials_of: Any, result_of: Any, *, sampled: float, shown: bool
 ) -> None:
-    """A configuration whose score on samples differs by more than .05 is named under the curve."""
+    """A configuration whose score on samples differs by more than .05 is named."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
     scores = {"mig": 0.5, "mig_sampled": sampled}
     study = make_study(trials, results={trials[1].slug: result_of(trials[1], scores=scores)})
-    text = " ".join(Elements(page_of(study)).texts)
+    text = " ".join(Elements(sections_of_page(study, "verdicts")).texts)
 
     assert shown == ("beta=4 latent_dim=5  mig 0.500, on samples 0.350 (-0.150)" in text)
     assert shown == ("score of MIG differs by more than 0.05" in text)
@@ -320,7 +343,7 @@ def test_claims_about_latents_stand_there_once(make_study: Any, trials_of: Any) 
             factor_names=["x", "y"],
             factor_sizes=[30, 40],
         )
-    assert page_of(study).count("Informative latents have a high KL") == 1
+    assert sections_of_page(study, "claims").count("Informative latents have a high KL") == 1
 
 
 def test_claims_are_answered_in_words(page: str) -> None:
@@ -387,4 +410,4 @@ class TestWhileSeedsAreMissing:
         assert 5 == len(found.by_score["mig"])
         answers = {one.claim: one.answer for one in found.by_score["mig"]}
         assert "not testable" not in answers.values()
-        assert "has 0" not in page_of(running)
+        assert "has 0" not in sections_of_page(running, "claims")

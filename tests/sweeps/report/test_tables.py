@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from sweeps.analysis.summary import summarize
-from sweeps.report.page import render
 from sweeps.report.tables import columns, csv_address, failures, trial_table
+from tests.doubles.reported import sections_of_page
 
 
 def test_row_has_a_number_for_every_column(make_study: Any) -> None:
@@ -28,7 +28,7 @@ def test_row_has_a_number_for_every_column(make_study: Any) -> None:
 def test_missing_numbers_are_empty(make_study: Any, trials_of: Any) -> None:
     """A trial that has not run has coordinates and no results; the table sorts it last."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,))
-    page = render(summarize(make_study(trials, results={trials[0].slug: None})))
+    page = sections_of_page(make_study(trials, results={trials[0].slug: None}), "trials")
     row = page[page.index('<tr data-configuration="0"') :].partition("</tr>")[0]
     found = re.findall(r'data-value="(.*?)">(.*?)</td>', row)
     assert found[:3] == [("1", "1"), ("5", "5"), ("0", "0")]
@@ -63,9 +63,11 @@ def test_failures_have_their_reason(make_study: Any, trials_of: Any, result_of: 
         trials[0].slug: result_of(trials[0], error="loss is NaN\n  at step 17", **failed),
         trials[1].slug: result_of(trials[1], error=None, **failed),
     }
-    read = summarize(make_study(trials, results=results))
-    page = render(read)
-    assert [trial.slug for trial in failures(read) or []] == [t.slug for t in trials[:2]]
+    study = make_study(trials, results=results)
+    page = sections_of_page(study, "failures")
+    assert [trial.slug for trial in failures(summarize(study)) or []] == [
+        t.slug for t in trials[:2]
+    ]
     assert re.findall(r'class="note">(.*?) <a href="[^"]*log.txt', page) == [
         "loss is NaN",
         "no reason was recorded",
