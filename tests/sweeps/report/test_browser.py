@@ -173,7 +173,7 @@ def test_keyboard_opens_a_trial(page: Any) -> None:
 def test_table_sorts_both_ways(page: Any) -> None:
     """By number, not by text; a second click turns it round."""
     button = page.locator("#trial-table th button", has_text="MIG")
-    values = "rows => rows.map(row => Number(row.configurations[5].dataset.value))"
+    values = "rows => rows.map(row => Number(row.cells[5].dataset.value))"
     button.click()
     up = page.locator("#trial-table tbody tr").evaluate_all(values)
     button.click()
