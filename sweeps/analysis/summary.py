@@ -16,6 +16,8 @@ from sweeps.analysis.latent_sizes import LatentSizes, compare_sizes
 from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.scoring.untrained import Level, Place, UntrainedBaseline, read_untrained
+from sweeps.statistics.inverted_u import LEVEL
+from sweeps.statistics.sequential import LEVEL_OF_A_LOOK
 from sweeps.study.ranking import MIN_ACTIVE
 from sweeps.study.study import Study
 from sweeps.study.trials import axis_value, text
@@ -181,7 +183,9 @@ class Summary:
         """Return the verdict on every line of a score, each computed once."""
         if score not in self._judgements:
             others = tuple(self.frame.columns)
-            self._judgements[score] = judge_all(self.lines(score), other_scores=others)
+            self._judgements[score] = judge_all(
+                self.lines(score), other_scores=others, level=self.level
+            )
         return self._judgements[score]
 
     @functools.cached_property
@@ -224,6 +228,11 @@ class Summary:
             if (one.axes, one.latent_dim) == where and one.best_range is not None:
                 return one.best_range.low <= chosen.best.beta <= one.best_range.high
         return None
+
+    @property
+    def level(self) -> float:
+        """Of rise and fall: stricter where seeds are added until they are shown."""
+        return LEVEL_OF_A_LOOK if self.study.manifest.until else LEVEL
 
     def untrained_level(self, configuration: ConfigurationEntry, score: str) -> Level | None:
         """Return what untrained encoders of this latent size score, if it is known."""

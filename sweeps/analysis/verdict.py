@@ -15,6 +15,7 @@ from sweeps.statistics.intervals import Floats, configuration_means
 from sweeps.statistics.inverted_u import (
     CEILING,
     FEWEST,
+    LEVEL,
     Evidence,
     Fall,
     Verdict,
@@ -54,10 +55,15 @@ class Judgement:
     more_seeds: int | None = None
 
 
-def judge_all(of_score: Sequence[Line], *, other_scores: Sequence[str] = ()) -> list[Judgement]:
+def judge_all(
+    of_score: Sequence[Line], *, other_scores: Sequence[str] = (), level: float = LEVEL
+) -> list[Judgement]:
     """Judge every line of a score; one that is saturated over all of them is so on each."""
     saturated = is_saturated(of_score)
-    return [judge(line, other_scores=other_scores, saturated=saturated) for line in of_score]
+    return [
+        judge(line, other_scores=other_scores, saturated=saturated, level=level)
+        for line in of_score
+    ]
 
 
 def is_saturated(of_score: Sequence[Line]) -> bool:
@@ -67,13 +73,20 @@ def is_saturated(of_score: Sequence[Line]) -> bool:
     return bool(configurations.size and is_crowded(configurations))
 
 
-def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = False) -> Judgement:
+def judge(
+    line: Line,
+    *,
+    other_scores: Sequence[str] = (),
+    saturated: bool = False,
+    level: float = LEVEL,
+) -> Judgement:
     """Return the verdict on one line.
 
     Args:
         line: a score against β at one latent size.
         other_scores: those a saturated one may be sent to.
         saturated: whether the score is known to be, from the other lines of the study.
+        level: of rise and fall.
     """
     done = line.finished()
     nothing = Judgement(
@@ -86,13 +99,13 @@ def judge(line: Line, *, other_scores: Sequence[str] = (), saturated: bool = Fal
     )
     if len(done.betas) == 0:
         return nothing
-    seen = evidence(done.values, done.collapsed, noise=done.noise)
-    verdict = Verdict.SATURATED if saturated else Verdict(str(verdicts(seen)))
+    seen = evidence(done.values, done.collapsed, noise=done.noise, level=level)
+    verdict = Verdict.SATURATED if saturated else Verdict(str(verdicts(seen, level=level)))
     more_seeds = _more_seeds(done, verdict)
     return replace(
         nothing,
         verdict=verdict,
-        fall=None if verdict is Verdict.SATURATED else _fall(seen),
+        fall=None if verdict is Verdict.SATURATED else _fall(seen, level),
         text=_text(done, seen, verdict, more_seeds, other_scores),
         best=best_configuration(line),
         best_range=best_range(line) if may_win(done.collapsed).sum() > 1 else None,
@@ -109,8 +122,8 @@ def _left_out_score(done: Line) -> float:
     return float(left_out_score(done.values[may_win(done.collapsed)]))
 
 
-def _fall(seen: Evidence) -> Fall | None:
-    found = str(falls(seen))
+def _fall(seen: Evidence, level: float) -> Fall | None:
+    found = str(falls(seen, level=level))
     return Fall(found) if found else None
 
 

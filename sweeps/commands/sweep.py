@@ -5,11 +5,14 @@ is launched is not a trial but a worker loop, so that a launcher's failure costs
 worker.
 """
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -28,7 +31,7 @@ from sweeps.plan import overrides
 from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.search import SAMPLERS
-from sweeps.study.study import Study
+from sweeps.study.study import Study, open_study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import Exit
@@ -98,15 +101,37 @@ class Sweep:
             study = begin(planned, display)
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
-            orchestrator = Orchestrator(
+            code = self._run_study(study, display, settings, gpus)
+            _conclude(
+                open_study(study.folder.root) if self._settings.until else study, display, code
+            )
+        return code
+
+    def _run_study(
+        self, study: Study, display: Display, settings: Settings, gpus: Sequence[str]
+    ) -> Exit:
+        """Run the trials there are; with `until`, add seeds and run those till nothing is open."""
+        root = study.folder.root
+        ends_at = time.monotonic() + 60 * (settings.max_minutes or math.inf)
+        while True:
+            code = Orchestrator(
                 study,
-                launch=lambda index: self._launch(study, index, gpus),
+                launch=lambda index: self._launch(root, index, gpus),
                 settings=settings,
                 display=display,
-            )
-            code = orchestrator.run()
-            _conclude(study, display, code)
-        return code
+            ).run()
+            if code is not Exit.COMPLETE or self._settings.until is None:
+                return code
+            from sweeps.commands.until import look  # pandas, which a sweep need not load at once
+
+            found = look(study, n_trials=self._settings.n_trials)
+            display.say(found.text)
+            if not found.added:
+                return Exit.COMPLETE if found.resolved else Exit.LEFT
+            if settings.max_minutes is not None:
+                left_s = max(ends_at - time.monotonic(), 0.1)
+                settings = replace(settings, max_minutes=left_s / 60)
+            study = open_study(root)
 
     def _n_workers(self, gpus: Sequence[str]) -> int:
         if self._launcher == "BasicLauncher":
@@ -118,9 +143,9 @@ class Sweep:
         loader = self._context.config_loader
         return as_mapping(loader.load_sweep_config(self._config, list(overrides)))
 
-    def _launch(self, study: Study, index: int, gpus: Sequence[str]) -> None:
+    def _launch(self, root: Path, index: int, gpus: Sequence[str]) -> None:
         loop = WorkerLoop(
-            study.folder.root,
+            root,
             detached=self._launcher not in launchers.LOCAL,
             gpu=devices.card(index, gpus) if self._launcher == "LocalLauncher" else None,
         )
@@ -128,7 +153,7 @@ class Sweep:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=loop, config=self._config
             )
-        folder = f"hydra.sweep.dir={as_typed(str(study.folder.root))}"
+        folder = f"hydra.sweep.dir={as_typed(str(root))}"
         for returned in launcher.launch([[folder]], initial_job_idx=index):
             _ = returned.return_value  # raises what the worker raised
 

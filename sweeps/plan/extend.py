@@ -11,7 +11,7 @@ from sweeps.study.manifest import STEPS, Manifest, SearchSettings
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
 
-SWEEPING = ("arguments", "pruner", "max_attempts", "max_deaths", "search")
+SWEEPING = ("arguments", "pruner", "max_attempts", "max_deaths", "search", "until")
 """What a manifest says of how its study is swept."""
 
 
@@ -61,6 +61,8 @@ def extended(
         trials=[trial.values for trial in in_order(trials)],
         compositions=known.compositions | new.compositions,
         search=_joint_search(known.search, new.search),
+        until=new.until or known.until,
+        looks=known.looks,
     )
 
 

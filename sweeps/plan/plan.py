@@ -228,6 +228,7 @@ def _manifest(
         pruner=settings.pruner,
         storage=settings.storage,
         search=None if search is None else search.written(),
+        until=settings.until,
     )
 
 
@@ -242,7 +243,7 @@ def _search(
     typed: Overrides, values: Mapping[str, Sequence[object]], settings: SweepSettings
 ) -> Search | None:
     """Return the search that is asked for: by an interval, a sampler, or a number of trials."""
-    if not (typed.intervals or settings.sampler or settings.n_trials):
+    if settings.until or not (typed.intervals or settings.sampler or settings.n_trials):
         return None
     from sweeps.search import samplers  # Optuna, which a grid's plan need not load
 
@@ -271,6 +272,11 @@ def _check_together(
         mistakes.append(
             "hydra.sweeper.pruner: holds the configurations of a grid against each other; "
             "leave it out of a search"
+        )
+    if settings.until and facts.objective in UDR_NAMES:
+        mistakes.append(
+            f"hydra.sweeper.until: objective={facts.objective} compares pairs of seeds, which "
+            "depend on each other; choose the number of seeds, as in seed=range(6)"
         )
     if search is not None and facts.objective in UDR_NAMES:
         mistakes.append(

@@ -15,6 +15,9 @@ PASSWORD = "PGPASSWORD"
 """Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
 
 
+RESOLVED = "resolved"
+
+
 @dataclass
 class SweepSettings:
     """The keys below `hydra.sweeper`; `hydra/sweeper/sampler=tpe` sets `sampler`, too.
@@ -27,6 +30,8 @@ class SweepSettings:
         pruner: ends configurations early that fall behind; null lets every trial end.
         sampler: of a search, a name or `_target_` and options; with `n_trials` null, too, it is a
             grid, unless an interval is typed.
+        until: "resolved": seeds are added to a grid until verdict, best β and latent size are
+            known; `n_trials` and `max_minutes` are then the budget.
         storage: URL of the database with the attempts; null for the journal in the study's folder.
     """
 
@@ -44,6 +49,7 @@ class SweepSettings:
     direction: str = "maximize"
     sampler: Any = None
     n_trials: int | None = None
+    until: str | None = None
     storage: str | None = None
     study_name: str | None = None
 
@@ -68,6 +74,10 @@ class SweepSettings:
         if self.pruner not in (None, *PERCENTILES):
             allowed = ", ".join(PERCENTILES)
             yield f"pruner: expected one of {allowed}, or null, but got {self.pruner}"
+        if self.until not in (None, RESOLVED):
+            yield f"until: expected {RESOLVED}, or null, but got {self.until}"
+        if self.until and (self.sampler or self.pruner):
+            yield "until: adds seeds to a grid; leave sampler and pruner out"
         if self.direction != "maximize":
             yield f"direction: expected maximize, since scores are, but got {self.direction}"
         if self.study_name is not None:

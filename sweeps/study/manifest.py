@@ -80,6 +80,8 @@ class Manifest:
         pruner: ends the worst configurations early; None lets every trial end.
         storage: URL of the database with the attempts, without password; None: `study.journal`.
         search: what is searched, if anything; it adds trials as they are found.
+        until: "resolved" if seeds are added until the answer is known.
+        looks: how often any were added.
     """
 
     study_id: str
@@ -108,6 +110,8 @@ class Manifest:
     pruner: str | None = None
     storage: str | None = None
     search: SearchSettings | None = None
+    until: str | None = None
+    looks: int = 0
     schema: int = SCHEMA
 
     def write(self, path: Path) -> None:

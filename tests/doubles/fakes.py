@@ -6,6 +6,7 @@ Each turns an `Assignment` into a `TrialResult`, as `bvae.train.run_trial` does.
 import itertools
 import math
 import os
+import random
 import signal
 import time
 from dataclasses import replace
@@ -39,6 +40,14 @@ def instant(task: Assignment) -> TrialResult:
         active_latents=1,
         images_seen=1000,
     )
+
+
+def noisy(task: Assignment) -> TrialResult:
+    """As `instant`, but seeds differ by a standard deviation of .12; three latents are active."""
+    place = f"{task.point['beta']} {task.config.latent_dim} {task.point['seed']}"
+    ended = instant(task)
+    score = ended.scores["mig"] + random.Random(place).gauss(0, 0.12)
+    return replace(ended, scores={"mig": score}, active_latents=3)
 
 
 def stepping(task: Assignment) -> TrialResult:
