@@ -281,7 +281,7 @@ def test_that_check_can_fail(study: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("hydra_plugins.bvae_sweeper", {"bvae", "sweeps", "optuna"}),
+        ("hydra_plugins.bvae_sweeper", {"bvae", "sweeps", "optuna", "pandas"}),
         ("sweeps.commands.sweep", {"pandas", "torch"}),
     ],
 )
