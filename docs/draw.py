@@ -52,9 +52,9 @@ def keep(study: Study, folder: Path) -> None:
     draw_curve(read, folder / "curve.png")
     draw_curve(read, folder / "curve-beta_vae.png", score="beta_vae")
     draw_heat_map(read, folder / "heat_map.png")
-    model = best(study, score="mig").model
-    if model is not None:
-        media = study.folder.trial(model.slug).media
+    head = best(study, score="mig").headline
+    if head is not None:
+        media = study.folder.trial(head.model.slug).media
         shutil.copy(media.traversal, folder / "traversal.png")
 
 

@@ -56,6 +56,21 @@ class TestIntervals:
         _, low, high = intervals(values, collapsed=np.zeros(7, dtype=np.bool_))
         assert 0.93 <= ((low <= 0) & (high >= 0)).mean() <= 0.97
 
+    def test_hold_where_seeds_fall_into_a_local_optimum(self) -> None:
+        """Of six seeds, 30 % with a fifth of the score: 93 to 97 % of intervals hold their mean.
+
+        The best configurations vary most; with the pooled variance alone 82 % of theirs would.
+        """
+        rng = np.random.default_rng(3)
+        means = np.array([0.05, 0.1, 0.3, 0.35, 0.32, 0.06])[:, None]
+        turned = rng.random((1000, 6, 6)) < 0.3
+        values = means * np.where(turned, 0.2, 1.0) + rng.normal(0, 0.03, size=(1000, 6, 6))
+        _, low, high = intervals(values, collapsed=np.zeros(6, dtype=np.bool_))
+        truth = 0.76 * means[:, 0]
+        held = ((low <= truth) & (truth <= high)).mean(axis=0)
+        assert 0.93 <= held.mean() <= 0.97
+        assert held.min() >= 0.85
+
     def test_are_not_narrowed_by_a_collapsed_configuration(self) -> None:
         """Configurations at chance hardly vary, and are pooled apart from the others."""
         rng = np.random.default_rng(0)
