@@ -2,8 +2,8 @@
 
 Writes into the folder: curve.csv and trials.csv as the study has them, the curve of MIG and of the
 Higgins score, the heat map of MIG, and the traversal of the best configuration's best model. Prints
-what its README shows: every configuration, means over seeds with their 95 % intervals, and
-the best β by MIG.
+what its README shows: every configuration, means over seeds with their 95 % intervals, the best β
+of each latent size by MIG, how many latents, and what becomes of the paper's claims.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import pandas as pd
 
 from sweeps import load_study
 from sweeps.analysis.curve import Curves
+from sweeps.analysis.latent_sizes import compare_sizes
+from sweeps.analysis.paper_claims import check_claims
 from sweeps.analysis.summary import summarize
 from sweeps.analysis.verdict import judge_all
 from sweeps.commands.best import best
@@ -39,7 +41,8 @@ def main() -> None:
     typed.folder.mkdir(parents=True, exist_ok=True)
     keep(study, typed.folder)
     curve, trials = (pd.read_csv(typed.folder / name) for name in ("curve.csv", "trials.csv"))
-    print("\n".join([*configurations(curve), "", *answers(trials), "", work(trials)]))
+    parts = [configurations(curve), answers(trials), [sizes(trials)], claims(trials), [work(trials)]]
+    print("\n\n".join("\n".join(part) for part in parts))
 
 
 def keep(study: Study, folder: Path) -> None:
@@ -80,6 +83,18 @@ def answers(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
             among = span(held.low, held.high) if held else NOTHING
             row = [f"{found.latent_dim}", f"{found.best.beta:g}", mean, among, verdict(found)]
             yield f"| {' | '.join(row)} |"
+
+
+def sizes(trials: pd.DataFrame, *, score: str = "mig") -> str:
+    """Say how many latents."""
+    return f"How many latents: {compare_sizes(Curves(trials).lines(score)).text}."
+
+
+def claims(trials: pd.DataFrame, *, score: str = "mig") -> Iterator[str]:
+    """Yield the paper's claims, and what the study says of them."""
+    for found in check_claims(Curves(trials), score=score, n_factors=5):
+        size = "" if found.latent_dim is None else f" ({found.latent_dim} latents)"
+        yield f"* {found.claim.capitalize()}{size}: **{found.answer}**; {found.text}."
 
 
 def work(trials: pd.DataFrame) -> str:

@@ -187,7 +187,7 @@ def _course(done: Line, seen: Evidence) -> str:
         top = int(np.argmax(np.where(inner, means, -np.inf)))
         collapsed = "collapsed, " if done.collapsed[last] else ""
         rise, fall = f" (rise: {_p(seen.p_rise)})", f" ({collapsed}fall: {_p(seen.p_fall)})"
-        notes = {0: "", top: rise, last: fall}
+        notes = {0: "", top: rise, last: fall} if done.noise.df else {0: "", top: "", last: ""}
     return ", ".join(f"{means[i]:.3f} at β = {done.betas[i]:.4g}{n}" for i, n in notes.items())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bvae.exceptions import ConfigError
 from bvae.metrics.scores import UDR_NAMES
+from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.latent_sizes import LatentSizes
@@ -70,6 +71,7 @@ class StudyAnswer:
         lines: what is known of every latent size that has a best configuration.
         headline: the best configuration of all, None if there is none.
         scores: what every score says.
+        budget: how long the models were trained.
         confirmation: what fresh seeds say of it, if it is the objective's and there are any.
         flags: configurations that score otherwise by another representation.
     """
@@ -80,6 +82,7 @@ class StudyAnswer:
     lines: tuple[LineAnswer, ...]
     headline: Headline | None
     scores: tuple[ByScore, ...]
+    budget: Budget
     confirmation: Confirmation | None
     flags: tuple[str, ...]
 
@@ -95,6 +98,7 @@ def best(study: Study, *, score: str) -> StudyAnswer:
         lines=tuple(line_answers(read, score=score)),
         headline=headline(read, score),
         scores=tuple(read.by_score()),
+        budget=budget(read),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
         flags=tuple(map(str, found)),
     )
@@ -119,7 +123,7 @@ def in_lines(answer: StudyAnswer) -> Iterator[str]:
     yield from _model(answer.study, answer.headline.model, answer.score)
     if answer.confirmation:
         yield f"confirmation: {answer.confirmation}"
-    yield from conclusion(answer.headline, left=answer.left)
+    yield from conclusion(answer.headline, answer.budget, left=answer.left)
 
 
 def _certainty(line: LineAnswer) -> Iterator[str]:

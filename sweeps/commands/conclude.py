@@ -11,6 +11,7 @@ from pandas import DataFrame
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from sweeps.analysis.best import best_configurations
+from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.table import score_names, trials_table
@@ -45,7 +46,9 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     if read is None:
         return
     head = headline(read, read.objective)
-    for line in [_best_line(read)] if head is None else conclusion(head, left=study.left):
+    for line in (
+        [_best_line(read)] if head is None else conclusion(head, budget(read), left=study.left)
+    ):
         display.say(line)
     if counts["complete"]:
         _score_untrained(study, display)
@@ -118,7 +121,7 @@ def _best_line(read: Summary) -> str:
     return f"best{so_far}: {described(best)}"
 
 
-def conclusion(head: Headline, *, left: int) -> Iterator[str]:
+def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     """Say the answer in a few lines: which β, how many latents, how sure, and what to type next."""
     judged = head.judged
     yield f"best{' so far' if left else ''}: {described(head.scored)}"
@@ -126,6 +129,10 @@ def conclusion(head: Headline, *, left: int) -> Iterator[str]:
     if judged.best_range is not None:
         yield f"  best β of those tried: {beta_range(judged.best_range)}"
     yield f"  latents: {head.latents.text}"
+    if trained.falling:
+        yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
+        if trained.command:
+            yield f"    whether it does: {trained.command}"
     if left:
         yield f"  {left} trials are left"
     elif head.next_step is None:
