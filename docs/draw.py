@@ -41,7 +41,13 @@ def main() -> None:
     typed.folder.mkdir(parents=True, exist_ok=True)
     keep(study, typed.folder)
     curve, trials = (pd.read_csv(typed.folder / name) for name in ("curve.csv", "trials.csv"))
-    parts = [configurations(curve), answers(trials), [sizes(trials)], claims(trials), [work(trials)]]
+    parts = [
+        configurations(curve),
+        answers(trials),
+        [sizes(trials)],
+        claims(trials),
+        [work(trials)],
+    ]
     print("\n\n".join("\n".join(part) for part in parts))
 
 

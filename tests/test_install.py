@@ -76,4 +76,4 @@ def test_wheel_has_what_it_needs(wheel: Path) -> None:
     assert templates == {path.name for path in (wheel / "sweeps/report/html").iterdir()}
     assert "page.html" in templates
     # without an `__init__.py`, which would hide the launchers' packages
-    assert ["bvae_sweeper.py"] == [path.name for path in (wheel / "hydra_plugins").iterdir()]
+    assert ["bvae_sweeper.py"] == [path.name for path in (wheel / "hydra_plugins").glob("*.py")]

@@ -1,5 +1,6 @@
 """The report in a real browser: Debian's Chromium, driven by Playwright."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -100,11 +101,14 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
 
 def test_answers_follow_the_score(any_page: Any) -> None:
     """The best β, its verdict and the claims are those of the chosen score, and only those."""
-    heads = any_page.locator(".by-score:visible > h3")
+    heads = any_page.locator(".by-score:visible > h3", has_text=re.compile("^By "))
+    headline = any_page.locator(".answer:visible .what")
     assert heads.all_inner_texts() == ["By MIG", "By MIG"]
+    assert headline.all_inner_texts() == ["β", "latents", "MIG"]
     any_page.select_option("select[data-choice=score]", "beta_vae")
     label = "Higgins (β-VAE) score"
     assert heads.all_inner_texts() == [f"By {label}", f"By {label}"]
+    assert headline.all_inner_texts() == ["β", "latents", label]
 
 
 def test_click_on_a_mark_shows_its_pictures(any_page: Any) -> None:

@@ -100,7 +100,7 @@ class TestTheRun:
         assert 4 == found["best/m05/beta"]
         assert 0.505 == pytest.approx(found["best/m05/mean"])
         assert found["best/m05/low"] < 0.505 < found["best/m05/high"]
-        assert "yes" == found["best/m05/verdict"]
+        assert "inverted U" == found["best/m05/verdict"]
         assert found["best/m05/text"]
         assert (6, 6) == (found["trials/expected"], found["trials/complete"])
         assert "~/runs/tested/report/index.html" == found["report"]
@@ -134,10 +134,13 @@ class TestUpdates:
         assert 2 == len(two)
         assert 1 == len({fragment.run_id for fragment in two})
 
-    @pytest.mark.parametrize(("tracker", "beta"), [("none", [1, 4]), ("wandb", [])])
-    def test_nothing_to_tell(self, tracker: str, beta: list[float], tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("tracker", "complete"), [("none", True), ("wandb", False)])
+    def test_nothing_to_tell(self, tracker: str, tmp_path: Path, *, complete: bool) -> None:
         """Without a tracker, or with nothing complete, there is no run."""
-        study = study_with(tmp_path / "tested", tracker, beta)
+        study = study_with(tmp_path / "tested", tracker, [1, 4])
+        for slug in [] if complete else list(study.results):
+            study.folder.trial(slug).result.unlink()
+        study = load_study(study.folder.root)
 
         assert track_report(summarize(study), study.folder.report / "index.html") is None
         assert not study.folder.wandb.exists()
