@@ -126,6 +126,8 @@ def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     judged = head.judged
     yield f"best{' so far' if left else ''}: {described(head.scored)}"
     yield f"  curve at {judged.latent_dim} latents: {verdict(judged)}; {judged.text}"
+    for other in head.others:
+        yield f"  curve at {other.latent_dim} latents: {verdict(other)}"
     if judged.best_range is not None:
         yield f"  best β of those tried: {beta_range(judged.best_range)}"
     yield f"  latents: {head.latents.text}"

@@ -73,12 +73,14 @@ class NextStep:
 class Headline:
     """The best configuration by one score, how sure that is, and its best model.
 
-    `next_step` is None while trials are to come, and where nothing is left to ask.
+    `others` are the verdicts on the other latent sizes. `next_step` is None while trials are to
+    come, and where nothing is left to ask.
     """
 
     score: str
     best: ConfigurationEntry
     judged: Judgement
+    others: Sequence[Judgement]
     latents: LatentSizes
     next_step: NextStep | None
     model: Model
@@ -141,6 +143,11 @@ def headline(read: Summary, score: str) -> Headline | None:
         score=score,
         best=best,
         judged=judged,
+        others=[
+            one
+            for one in read.judgements(score)
+            if one.axes == judged.axes and one.best is not None and one is not judged
+        ],
         latents=latents,
         next_step=_next_step(read, best, judged, latents),
         model=best_model(read, best, score=score),
