@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special  # scipy.stats takes 0.8 s to load, which the end of a study need not pay
 
 from sweeps.analysis.best import best_index, best_range, may_win
 from sweeps.analysis.curve import Curves, Line
@@ -272,17 +272,23 @@ def _slope_ends(weights: Floats, able: Sequence[Line]) -> tuple[float, float]:
     return round(low, 9), round(high, 9)  # 0, not the 4e-16 that would be above it
 
 
+def _ranks(values: Floats) -> Floats:
+    """Return ranks over the last axis, their mean where values are equal: [..., C] -> [..., C]."""
+    one, other = values[..., :, None], values[..., None, :]
+    return np.asarray((one > other).sum(axis=-1) + (one == other).sum(axis=-1) / 2)
+
+
 def _spearman(a: Floats, b: Floats) -> Floats:
     """Return the rank correlation over the last axis: [..., C], [..., C] -> [...]."""
-    x, y = (stats.rankdata(value, axis=-1) for value in (a, b))
+    x, y = _ranks(a), _ranks(b)
     x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     size = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
     return np.asarray((x * y).sum(axis=-1) / np.maximum(size, 1e-12))
 
 
 def _t_interval(values: Floats) -> tuple[float, float, float]:
-    mean, error = float(values.mean()), float(stats.sem(values))
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(special.stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2)) * error
     return mean, mean - half, mean + half
 
 
