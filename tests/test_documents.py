@@ -36,10 +36,13 @@ def test_configurations_of_the_quick_study(draw: ModuleType) -> None:
     assert draw.work(pd.read_csv(DOCS / "quick" / "trials.csv")) in page
 
 
-@pytest.mark.parametrize("table", ["trials.csv", "longer.csv"])
-def test_best_configurations_of_the_reference_study(draw: ModuleType, table: str) -> None:
-    """Those of docs/reference/, of one epoch and of two, are what their trials say by MIG."""
-    rows = list(draw.answers(pd.read_csv(DOCS / "reference" / table)))
-    page = "\n".join(shown(DOCS / "reference" / "README.md"))
+@pytest.mark.parametrize(
+    "table", ["reference/trials.csv", "reference/longer.csv", "curve/trials.csv"]
+)
+def test_best_configurations_of_recorded_studies(draw: ModuleType, table: str) -> None:
+    """Those of the pages beside the tables are what the trials say by MIG."""
+    path = DOCS / table
+    rows = list(draw.answers(pd.read_csv(path)))
+    page = "\n".join(shown(path.with_name("README.md")))
 
     assert "\n".join(rows) in page
