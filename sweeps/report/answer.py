@@ -16,6 +16,7 @@ from sweeps.labels import next_step
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
+from sweeps.statistics.inverted_u import Verdict
 from sweeps.study.command import extend, reproduce
 from sweeps.study.trials import text
 
@@ -212,19 +213,28 @@ def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
 def _next_step(
     read: Summary, best: ConfigurationEntry, judged: Judgement, latents: LatentSizes
 ) -> NextStep | None:
-    """Return what would make the answer surer, once the trials that were asked for have ended."""
+    """Return what would make the answer surer, once the trials that were asked for have ended.
+
+    First what shows the curve, then what tells latent sizes apart, last a finer grid at the peak.
+    """
     if read.in_progress:
         return None
-    if judged.next_beta is not None:
-        trials = read.trials_of(best)
-        at = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
-        at |= {"beta": [text(judged.next_beta)], "seed": [str(trial.seed) for trial in trials]}
-        return NextStep(next_step(judged.next_beta), extend(read.study.manifest, at))
+    beta = judged.next_beta
+    if beta is not None and judged.verdict is not Verdict.INVERTED_U:
+        return _another_beta(read, best, beta)
     if judged.more_seeds is not None:
         return _seeds(read, judged.more_seeds, "would show the curve")
     if latents.more_seeds is not None:
         return _seeds(read, latents.more_seeds, "would tell the latent sizes apart")
-    return None
+    return None if beta is None else _another_beta(read, best, beta)
+
+
+def _another_beta(read: Summary, best: ConfigurationEntry, beta: float) -> NextStep:
+    """Return the command that adds a β to the line of the best, with its seeds."""
+    trials = read.trials_of(best)
+    at = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
+    at |= {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
+    return NextStep(next_step(beta), extend(read.study.manifest, at))
 
 
 def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
