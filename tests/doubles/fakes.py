@@ -43,10 +43,10 @@ def instant(task: Assignment) -> TrialResult:
 
 
 def noisy(task: Assignment) -> TrialResult:
-    """As `instant`, but seeds differ by a standard deviation of .12; three latents are active."""
+    """As `instant`, but seeds differ by a standard deviation of .08; three latents are active."""
     place = f"{task.point['beta']} {task.config.latent_dim} {task.point['seed']}"
     ended = instant(task)
-    score = ended.scores["mig"] + random.Random(place).gauss(0, 0.12)
+    score = ended.scores["mig"] + random.Random(place).gauss(0, 0.08)
     return replace(ended, scores={"mig": score}, active_latents=3)
 
 

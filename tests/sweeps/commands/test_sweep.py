@@ -120,7 +120,7 @@ class TestLaunch:
     ) -> None:
         """Those of this machine end with the command that started them."""
         study = make_study(tmp_path / "tested")
-        self.sweep_with(launcher)._launch(study, 0, [])
+        self.sweep_with(launcher)._launch(study.folder.root, 0, [])
 
         assert [WorkerLoop(study.folder.root, detached=detached)] == launched
 
@@ -135,7 +135,7 @@ class TestLaunch:
         study = make_study(tmp_path / "tested")
         sweeps = self.sweep_with(launcher)
         for index in range(3):
-            sweeps._launch(study, index, ["0", "3"])
+            sweeps._launch(study.folder.root, index, ["0", "3"])
 
         assert seen == [loop.gpu for loop in launched]
 
@@ -177,7 +177,9 @@ class TestLaunch:
         monkeypatch.setattr(Plugins, "instance", lambda: plugins)
 
         with pytest.raises(MemoryError, match="no memory"):
-            self.sweep_with("LocalLauncher")._launch(make_study(tmp_path / "tested"), 0, [])
+            self.sweep_with("LocalLauncher")._launch(
+                make_study(tmp_path / "tested").folder.root, 0, []
+            )
 
 
 @pytest.fixture
