@@ -26,7 +26,6 @@ from benchmarks.calibration import (
     print_row,
 )
 from sweeps.statistics import contrasts
-from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.inverted_u import Verdict, evidence, verdicts
 from sweeps.statistics.sequential import LEVEL_OF_A_LOOK, MAX_LOOKS, open_configurations
 
@@ -44,20 +43,35 @@ class Ended(NamedTuple):
     settled: bool
 
 
-def until(values: NDArray[np.float64], truth: Truth, *, level: float) -> Ended:
-    """Run one study whose trials would score `values` [C, START + MAX_LOOKS - 1]."""
+def seen_until(
+    values: NDArray[np.float64], collapsed: NDArray[np.bool_], *, level: float = LEVEL_OF_A_LOOK
+) -> tuple[NDArray[np.float64], bool]:
+    """Return the scores [C, START + looks - 1] seen at the last look, and whether all is settled.
+
+    Args:
+        values: what every trial would score, [C, S]; with fewer than START + MAX_LOOKS - 1 seeds
+            they end it sooner.
+        collapsed: [C].
+        level: of rise and fall.
+    """
     seen = np.full_like(values, np.nan)
     seen[:, :START] = values[:, :START]
-    for looks in range(1, MAX_LOOKS + 1):
-        n_seeds = START + looks - 1
-        more = open_configurations(seen[:, :n_seeds], truth.collapsed, margin=MARGIN, level=level)
-        if not more.any() or looks == MAX_LOOKS:
+    last = min(values.shape[1], START + MAX_LOOKS - 1)
+    for n_seeds in range(START, last + 1):
+        had = seen[:, :n_seeds]
+        more = open_configurations(had, collapsed, margin=MARGIN, level=level)
+        if not more.any() or n_seeds == last:
             break
         seen[more, n_seeds] = values[more, n_seeds]
-    had = seen[:, :n_seeds]
-    noise = residual_noise(had, members=~truth.collapsed)
-    verdict = verdicts(evidence(had, truth.collapsed, noise=noise, level=level), level=level)
-    return Ended(str(verdict), int(np.isfinite(had).sum()), looks, not more.any())
+    return had, not more.any()
+
+
+def until(values: NDArray[np.float64], truth: Truth, *, level: float) -> Ended:
+    """Run one study whose trials would score `values` [C, START + MAX_LOOKS - 1]."""
+    had, settled = seen_until(values, truth.collapsed, level=level)
+    verdict = verdicts(evidence(had, truth.collapsed, level=level), level=level)
+    looks = had.shape[1] - START + 1
+    return Ended(str(verdict), int(np.isfinite(had).sum()), looks, settled)
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.calibrate_until import MARGIN, START
+from benchmarks.calibrate_until import START, seen_until
 from benchmarks.calibration import percent, print_head, print_row
 from sweeps.statistics import contrasts
 from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.inverted_u import LEVEL, evidence, verdicts
-from sweeps.statistics.sequential import LEVEL_OF_A_LOOK, MAX_LOOKS, open_configurations
+from sweeps.statistics.sequential import LEVEL_OF_A_LOOK
 from sweeps.study.ranking import MIN_ACTIVE
 
 Floats = NDArray[np.float64]
@@ -67,20 +67,6 @@ def is_right(values: Floats, line: Recorded, level: float) -> bool:
     return said(values, line.collapsed, level) == line.verdict and bool(line.near[means.argmax()])
 
 
-def until(values: Floats, collapsed: Bools) -> Floats:
-    """Return the scores that were seen when nothing was open, or looks or seeds were spent."""
-    seen = np.full_like(values, np.nan)
-    seen[:, :START] = values[:, :START]
-    for n_seeds in range(START, min(values.shape[1], START + MAX_LOOKS - 1)):
-        more = open_configurations(
-            seen[:, :n_seeds], collapsed, margin=MARGIN, level=LEVEL_OF_A_LOOK
-        )
-        if not more.any():
-            return seen[:, :n_seeds]
-        seen[more, n_seeds] = values[more, n_seeds]
-    return seen[:, : START + MAX_LOOKS - 1]
-
-
 def main() -> None:
     """Print the trials that both take."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORDED
@@ -94,7 +80,7 @@ def main() -> None:
     )
     rng = np.random.default_rng(0)
     orders = [rng.permutation(S) for _ in range(REPLAYS)]
-    ended = [until(line.values[:, order], line.collapsed) for order in orders]
+    ended = [seen_until(line.values[:, order], line.collapsed)[0] for order in orders]
     right = float(np.mean([is_right(seen, line, LEVEL_OF_A_LOOK) for seen in ended]))
     trials = float(np.mean([np.isfinite(seen).sum() for seen in ended]))
     print_row("until=resolved", [f"{trials:.1f}", percent(right)])

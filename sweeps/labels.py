@@ -117,6 +117,15 @@ def seeds(n: int, score: str) -> str:
     return "1 seed"
 
 
+def more_seeds(n: int) -> str:
+    """Write how many seeds are to be added.
+
+    >>> more_seeds(1), more_seeds(4)
+    ('1 more seed', '4 more seeds')
+    """
+    return "1 more seed" if n == 1 else f"{n} more seeds"
+
+
 def next_step(beta: float) -> str:
     """Say which β to try next, and why."""
     why = "the best β is, or may be, at the border of the grid or next to the collapse"

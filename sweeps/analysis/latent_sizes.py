@@ -9,7 +9,7 @@ import numpy as np
 
 from sweeps.analysis.best import best_configuration, may_win
 from sweeps.analysis.curve import Line, ScoredConfiguration
-from sweeps.labels import score_text
+from sweeps.labels import more_seeds, score_text
 from sweeps.statistics.intervals import pooled_spread
 from sweeps.statistics.with_best import gaps_to_best, seeds_to_exclude
 
@@ -141,7 +141,7 @@ def _said(size: LatentSize, sizes: Sequence[LatentSize]) -> str:
 
 def _not_resolved(size: LatentSize, sizes: Sequence[LatentSize], margin: float) -> str:
     M, other = size.best.latent_dim, _other(size, sizes).best.latent_dim
-    more = f"about {size.more_seeds} more seed{'' if size.more_seeds == 1 else 's'} a configuration"
+    more = f"about {more_seeds(size.more_seeds or 0)} a configuration"
     return (
         f"not resolved: {M} latents may lose up to {score_text(-size.low)} against {other}, and "
         f"{margin:g} would not matter; {more} would tell"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bvae.metrics.scores import score_named
+from sweeps import labels
 from sweeps.analysis.best import BetaRange, best_configuration, best_range, may_win, next_beta
 from sweeps.analysis.curve import Line, ScoredConfiguration
 from sweeps.statistics.best_subset import left_out_score
@@ -167,7 +168,7 @@ def _reason(done: Line, more_seeds: int | None) -> str:
         return "takes two seeds or more a configuration"
     if more_seeds is None:
         return "neither one peak nor flat, and more seeds will hardly tell"
-    return f"needs about {_seeds(more_seeds)} a configuration"
+    return f"needs about {labels.more_seeds(more_seeds)} a configuration"
 
 
 def _saturated(done: Line, scores: Sequence[str]) -> str:
@@ -189,10 +190,6 @@ def _course(done: Line, seen: Evidence) -> str:
         rise, fall = f" (rise: {_p(seen.p_rise)})", f" ({collapsed}fall: {_p(seen.p_fall)})"
         notes = {0: "", top: rise, last: fall} if done.noise.df else {0: "", top: "", last: ""}
     return ", ".join(f"{means[i]:.3f} at β = {done.betas[i]:.4g}{n}" for i, n in notes.items())
-
-
-def _seeds(more: int | None) -> str:
-    return "1 more seed" if more == 1 else f"{more} more seeds"
 
 
 def _p(value: Floats) -> str:

@@ -12,7 +12,7 @@ from sweeps.analysis.latent_sizes import LatentSizes
 from sweeps.analysis.sensitivity import Flag, flags
 from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary, facet_name
 from sweeps.analysis.verdict import Judgement
-from sweeps.labels import next_step
+from sweeps.labels import more_seeds, next_step
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
@@ -242,7 +242,7 @@ def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
     have = sorted({trial.seed for trial in read.trials})
     added = [str(have[-1] + 1 + i) for i in range(min(more, len(have)))]
     some = f"; first {len(added)}" if len(added) < more else ""
-    why = f"about {more} more seed{'' if more == 1 else 's'} a configuration {what_for}{some}"
+    why = f"about {more_seeds(more)} a configuration {what_for}{some}"
     return NextStep(why, extend(read.study.manifest, {"seed": [*map(str, have), *added]}))
 
 

@@ -69,9 +69,14 @@ def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENC
 
 def _own_variance(values: Floats) -> Floats:
     """Return the variance of each configuration [..., C], 0 of a single seed."""
-    seen = np.isfinite(values)
-    deviations = np.where(seen, values - configuration_means(values)[..., None], 0.0)
-    return np.asarray((deviations**2).sum(axis=-1) / np.maximum(seen.sum(axis=-1) - 1, 1))
+    count = np.isfinite(values).sum(axis=-1)
+    return np.asarray((_deviations(values) ** 2).sum(axis=-1) / np.maximum(count - 1, 1))
+
+
+def _deviations(values: Floats) -> Floats:
+    """Return the values less their configuration's mean, 0 where one is missing: [..., C, S]."""
+    means = configuration_means(values)[..., None]
+    return np.asarray(np.where(np.isfinite(values), values - means, 0.0))
 
 
 def pooled_spread(values: Floats) -> Spread:
@@ -83,7 +88,7 @@ def pooled_spread(values: Floats) -> Spread:
     SS_rest²/df_rest). Values are [..., C, S]; the split is exact where no seed is missing.
     """
     seen = np.isfinite(values)
-    deviations = np.where(seen, values - configuration_means(values)[..., None], 0.0)
+    deviations = _deviations(values)
     ss = (deviations**2).sum(axis=(-2, -1))
     df = np.maximum(seen.sum(axis=-1) - 1, 0).sum(axis=-1).astype(np.float64)
     configurations = seen.sum(axis=-2)
