@@ -10,7 +10,6 @@ from pandas import DataFrame
 
 from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from sweeps.analysis.best import best_configurations
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.summary import Summary, summarize
@@ -45,10 +44,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
         display.say(f"{study.left} left: type the same command again to continue")
     if read is None:
         return
-    head = headline(read, read.objective)
-    for line in (
-        [_best_line(read)] if head is None else conclusion(head, budget(read), left=study.left)
-    ):
+    for line in _answer(read):
         display.say(line)
     if counts["complete"]:
         _score_untrained(study, display)
@@ -106,19 +102,20 @@ def write_table(study: Study, table: DataFrame) -> None:
 
 def best_line(study: Study) -> str:
     """Say which configuration is best, until all trials have ended the best so far."""
-    return _best_line(summarize(study))
+    return next(_answer(summarize(study)))
 
 
-def _best_line(read: Summary) -> str:
+def _answer(read: Summary) -> Iterator[str]:
+    """Say what a study answers by its objective, or why it does not yet."""
     study, objective = read.study, read.objective
-    if objective not in score_names(study):
+    head = headline(read, objective) if objective in score_names(study) else None
+    if head is not None:
+        yield from conclusion(head, budget(read), left=study.left)
+    elif objective in score_names(study):
+        yield "no best configuration: none is complete yet"
+    else:
         why = ", which compares two seeds of a configuration" if objective in UDR_NAMES else ""
-        return f"no best configuration: no trial has the score {objective} yet{why}"
-    best = best_configurations(read.lines(objective)).overall
-    if best is None:
-        return "no best configuration: none is complete yet"
-    so_far = " so far" if study.left else ""
-    return f"best{so_far}: {described(best)}"
+        yield f"no best configuration: no trial has the score {objective} yet{why}"
 
 
 def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:

@@ -101,16 +101,18 @@ class Sweep:
             study = begin(planned, display)
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
-            code = self._run_study(study, display, settings, gpus)
-            _conclude(
-                open_study(study.folder.root) if self._settings.until else study, display, code
-            )
+            code, study = self._run_study(study, display, settings, gpus)
+            _conclude(study, display, code)
         return code
 
     def _run_study(
         self, study: Study, display: Display, settings: Settings, gpus: Sequence[str]
-    ) -> Exit:
-        """Run the trials there are; with `until`, add seeds and run those till nothing is open."""
+    ) -> tuple[Exit, Study]:
+        """Run the trials there are; with `until`, add seeds and run those till nothing is open.
+
+        Returns:
+            the exit code, and the study as it was opened last.
+        """
         root = study.folder.root
         ends_at = time.monotonic() + 60 * (settings.max_minutes or math.inf)
         while True:
@@ -121,13 +123,14 @@ class Sweep:
                 display=display,
             ).run()
             if code is not Exit.COMPLETE or self._settings.until is None:
-                return code
+                return code, study
             from sweeps.commands.until import look  # pandas, which a sweep need not load at once
 
+            study = open_study(root)
             found = look(study, n_trials=self._settings.n_trials)
             display.say(found.text)
             if not found.added:
-                return Exit.COMPLETE if found.resolved else Exit.LEFT
+                return (Exit.COMPLETE if found.resolved else Exit.LEFT), study
             if settings.max_minutes is not None:
                 left_s = max(ends_at - time.monotonic(), 0.1)
                 settings = replace(settings, max_minutes=left_s / 60)

@@ -17,7 +17,7 @@ from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.verdict import Judgement
 from sweeps.statistics.intervals import Bools
 from sweeps.statistics.sequential import MAX_LOOKS, open_configurations
-from sweeps.study.study import Study, open_study
+from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
 
 
@@ -38,10 +38,9 @@ def look(study: Study, *, n_trials: int | None) -> Look:
     """Look at a study whose trials have all ended, and add what the answer still takes.
 
     Args:
-        study: as it stands on disk.
+        study: just opened, so that its results are those on disk.
         n_trials: how many trials it may have at most; None: up to ten looks decide.
     """
-    study = open_study(study.folder.root)
     read = summarize(study)
     best = read.judged_best(read.objective)
     if best is None or best.best is None or best.best.collapsed:

@@ -10,7 +10,7 @@ from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.latent_sizes import LatentSizes
 from sweeps.analysis.sensitivity import Flag, flags
-from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary, facet_name
+from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary
 from sweeps.analysis.verdict import Judgement
 from sweeps.labels import more_seeds, next_step
 from sweeps.report.pictures import pictures_of
@@ -71,26 +71,18 @@ class NextStep:
 
 
 @dataclass(frozen=True)
-class Headline:
-    """The best configuration by one score, how sure that is, and its best model.
+class Headline(LineAnswer):
+    """The line with the best configuration by one score, and what follows from it.
 
     `others` are the verdicts on the other latent sizes. `next_step` is None while trials are to
     come, and where nothing is left to ask.
     """
 
     score: str
-    best: ConfigurationEntry
-    judged: Judgement
     others: Sequence[Judgement]
     latents: LatentSizes
     next_step: NextStep | None
     model: Model
-
-    @property
-    def scored(self) -> ScoredConfiguration:
-        """The best configuration with its score and interval."""
-        assert self.judged.best is not None, "a headline is about a best configuration"
-        return self.judged.best
 
 
 @dataclass(frozen=True)
@@ -132,26 +124,20 @@ def best_answer(read: Summary) -> BestAnswer | NotYet:
 def headline(read: Summary, score: str) -> Headline | None:
     """Return the answer by one score; None where no configuration is complete."""
     judged = read.judged_best(score)
-    if judged is None or judged.best is None:
+    if judged is None:
         return None
-    best = next(
-        one
-        for one in read.best_by(score)
-        if (one.facet, one.latent_dim) == (facet_name(judged.axes), judged.latent_dim)
-    )
+    lines = line_answers(read, score=score)
+    line = next(one for one in lines if one.judged is judged)
     latents = read.latents(score)
     return Headline(
-        score=score,
-        best=best,
         judged=judged,
-        others=[
-            one
-            for one in read.judgements(score)
-            if one.axes == judged.axes and one.best is not None and one is not judged
-        ],
+        configuration=line.configuration,
+        untrained=line.untrained,
+        score=score,
+        others=[one.judged for one in lines if one is not line and one.judged.axes == judged.axes],
         latents=latents,
-        next_step=_next_step(read, best, judged, latents),
-        model=best_model(read, best, score=score),
+        next_step=_next_step(read, line, latents),
+        model=best_model(read, line.configuration, score=score),
     )
 
 
@@ -210,23 +196,21 @@ def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
     return entries or NotYet("There is no best model to show yet.")
 
 
-def _next_step(
-    read: Summary, best: ConfigurationEntry, judged: Judgement, latents: LatentSizes
-) -> NextStep | None:
+def _next_step(read: Summary, line: LineAnswer, latents: LatentSizes) -> NextStep | None:
     """Return what would make the answer surer, once the trials that were asked for have ended.
 
     First what shows the curve, then what tells latent sizes apart, last a finer grid at the peak.
     """
     if read.in_progress:
         return None
-    beta = judged.next_beta
+    judged, beta = line.judged, line.judged.next_beta
     if beta is not None and judged.verdict is not Verdict.INVERTED_U:
-        return _another_beta(read, best, beta)
+        return _another_beta(read, line.configuration, beta)
     if judged.more_seeds is not None:
         return _seeds(read, judged.more_seeds, "would show the curve")
     if latents.more_seeds is not None:
         return _seeds(read, latents.more_seeds, "would tell the latent sizes apart")
-    return None if beta is None else _another_beta(read, best, beta)
+    return None if beta is None else _another_beta(read, line.configuration, beta)
 
 
 def _another_beta(read: Summary, best: ConfigurationEntry, beta: float) -> NextStep:

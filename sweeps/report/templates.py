@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
-from sweeps.report.words import beta_range, budget_check
+from sweeps.report.words import beta_range, budget_check, verdict
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _environment() -> Environment:
         "interval": labels.interval,
         "label": labels.score_label,
         "median": statistics.median,
-        "next_step": labels.next_step,
+        "verdict": verdict,
         "number": labels.number,
         "quantity": labels.quantity,
         "score": labels.score_text,

@@ -154,7 +154,7 @@ class TestInLines:
         found = best(load_study(made.folder.root), score="mig")
 
         assert found.headline is not None
-        assert 5 == found.headline.best.latent_dim
+        assert 5 == found.headline.configuration.latent_dim
 
     def test_so_far(self, study: Study) -> None:
         """Until the end it goes by the seeds there are, and says how many are missing."""

@@ -63,7 +63,7 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
     read = summarize(make_study(trials_of()))
     found = best_answer(read)
     assert isinstance(found, BestAnswer)
-    assert found.headlines[0].best == read.overall
+    assert found.headlines[0].configuration == read.overall
     assert found.headlines[0].score == read.objective
     assert [one.judged.score for one in found.scores] == read.charted
 
