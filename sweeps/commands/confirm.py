@@ -90,6 +90,8 @@ def prepare(study: Study, wanted: FreshTrials, arguments: list[str]) -> None:
         name=folder.name,
         trials=[trial.values for trial in wanted.trials],
         search=None,
+        until=None,
+        looks=0,
         arguments=arguments,
         created_at=now(),
     )

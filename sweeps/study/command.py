@@ -22,6 +22,7 @@ ONCE = (
 """How the trials of a study were chosen, and what holds for one command only."""
 
 PRUNER = "hydra.sweeper.pruner"
+UNTIL = "hydra.sweeper.until"
 
 GRID = {"hydra.sweeper.n_trials": ["null"], "hydra.sweeper.sampler": ["null"]}
 """Values that make a grid of what a study's experiment makes a search."""
@@ -45,8 +46,8 @@ def extend(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> str:
 
 
 def sweep(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what to type after `bvae` for other trials, all trained to the end."""
-    return _multirun(manifest, values, dropped=(*ONCE, PRUNER))
+    """Return what to type after `bvae` for these other trials only, all trained to the end."""
+    return _multirun(manifest, values, dropped=(*ONCE, PRUNER, UNTIL))
 
 
 def quoted(study: Path) -> str:

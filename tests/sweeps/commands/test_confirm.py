@@ -141,6 +141,17 @@ class TestCommand:
         assert {2, 3, 4} == {trial.values["seed"] for trial in fresh.trials}
         assert 0 == fresh.left
 
+    def test_a_study_with_seeds_until_resolved(self, swept: Study, typed: Type) -> None:
+        """Its confirming study has the fresh seeds only, and is judged as any grid."""
+        arguments = [*swept.manifest.arguments, "hydra.sweeper.until=resolved"]
+        until = replace(swept.manifest, arguments=arguments, until="resolved", looks=3)
+        until.write(swept.folder.manifest)
+        typed("sweeps", "confirm", "runs/swept")
+
+        fresh = load_study(swept.folder.confirming.root).manifest
+        assert (fresh.until, fresh.looks) == (None, 0)
+        assert {2, 3, 4} == {trial["seed"] for trial in fresh.trials}
+
     def test_exit_code_is_that_of_the_sweep(
         self, swept: Study, typed: Type, monkeypatch: pytest.MonkeyPatch
     ) -> None:

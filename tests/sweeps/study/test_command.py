@@ -82,6 +82,7 @@ def test_extension_of_a_search_is_a_grid() -> None:
             "-m beta=8",
         ),
         ("bvae -m hydra.sweeper.pruner=median hydra.sweeper.max_minutes=5", "-m beta=8"),
+        ("bvae -m hydra.sweeper.until=resolved", "-m beta=8"),
     ],
 )
 def test_another_sweep_keeps_workers_and_launcher(text: str, expected: str) -> None:
