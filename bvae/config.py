@@ -19,7 +19,10 @@ from bvae.exceptions import ConfigError
 from bvae.image_shape import CHANNELS, RESOLUTIONS
 from bvae.trial import COORDINATES
 
-Part = TypeVar("Part")
+Schema = TypeVar("Schema")
+
+Part = dict[str, Any]
+"""A part by its `_target_`, a dotted name, and its arguments; `bvae.parts` builds it."""
 
 
 @dataclass
@@ -38,21 +41,16 @@ class DataConfig:
     resolution: int | None = None
     channels: int | None = None
     content: str | None = None
+    source: Part | None = None
 
 
 @dataclass
 class ModelConfig:
-    """Which encoder and decoder."""
+    """Which encoder and decoder: ours by name, or own ones."""
 
     name: str = MISSING
-
-
-@dataclass
-class OptimizerConfig:
-    """Which optimiser, and its learning rate."""
-
-    name: str = MISSING
-    lr: float = MISSING
+    encoder: Part | None = None
+    decoder: Part | None = None
 
 
 @dataclass
@@ -84,6 +82,10 @@ class TrackerConfig:
     project: str = MISSING
 
 
+BETA_VAE: Part = {"name": "beta_vae", "_target_": "bvae.losses.BetaVAE"}
+"""The loss of every study begun before there were others."""
+
+
 @dataclass
 class Config:
     """One β-VAE: which images, how it is trained, and how it is scored."""
@@ -100,11 +102,19 @@ class Config:
     accept_sources: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: Part = field(default_factory=lambda: dict(BETA_VAE))
+    optimizer: Part = field(default_factory=dict)
+    scores: dict[str, Part] = field(default_factory=dict)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
+
+FREE = ("loss", "optimizer", "model.encoder", "model.decoder", "data.source", "scores")
+"""Keys below which there may be any: the arguments of parts."""
+
+TYPES_OF_FREE: Mapping[str, type] = {"optimizer.name": str, "optimizer.lr": float}
+"""The keys that are always there below these."""
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 """What pixels may be given z; `bvae.losses` says which fits which images."""
@@ -177,13 +187,10 @@ RULES: Mapping[str, Rule] = {
     "latent_dim": _at_least(1),
     "seed": Rule("an integer from 0 to 2**31 - 1", lambda value: 0 <= value < 2**31),
     "threads": _at_least(1),
-    "data.name": _one_of(groups()["data"]),
     "data.likelihood": _one_of(LIKELIHOODS),
     "data.variance": _or_null(POSITIVE),
     "data.resolution": _or_null(_one_of(RESOLUTIONS)),
     "data.channels": _or_null(_one_of(CHANNELS)),
-    "model.name": _one_of(groups()["model"]),
-    "optimizer.name": _one_of(["adam", "adagrad"]),
     "optimizer.lr": POSITIVE,
     "trainer.max_steps": _at_least(1),
     "trainer.batch_size": _at_least(1),
@@ -201,8 +208,8 @@ RULES: Mapping[str, Rule] = {
 def keys(schema: type = Config, *, prefix: str = "") -> list[str]:
     """Return every key of the configuration, dotted, leaves and the parts that hold them.
 
-    >>> [key for key in keys() if key.startswith("optimizer")]
-    ['optimizer', 'optimizer.name', 'optimizer.lr']
+    >>> [key for key in keys() if key.startswith("checkpoint")]
+    ['checkpoint', 'checkpoint.keep', 'checkpoint.interval_s']
     """
     found: list[str] = []
     hints = get_type_hints(schema)
@@ -210,14 +217,23 @@ def keys(schema: type = Config, *, prefix: str = "") -> list[str]:
         found.append(prefix + entry.name)
         if is_dataclass(hints[entry.name]):
             found += keys(hints[entry.name], prefix=f"{prefix}{entry.name}.")
-    return found
+    return found if prefix else [*found, *TYPES_OF_FREE]
+
+
+def is_free(key: str) -> bool:
+    """Whether a key is an argument of a part.
+
+    >>> is_free("loss.c_max"), is_free("loss"), is_free("trainer.max_steps")
+    (True, False, False)
+    """
+    return key.startswith(tuple(f"{part}." for part in FREE))
 
 
 def needed(schema: type = Config, *, prefix: str = "") -> list[str]:
     """Return every key, dotted, that a configuration must give a value for.
 
-    >>> needed(OptimizerConfig)
-    ['name', 'lr']
+    >>> needed(CheckpointConfig)
+    ['keep', 'interval_s']
     """
     found: list[str] = []
     hints = get_type_hints(schema)
@@ -226,7 +242,7 @@ def needed(schema: type = Config, *, prefix: str = "") -> list[str]:
             found += needed(hints[entry.name], prefix=f"{prefix}{entry.name}.")
         elif entry.default == MISSING:
             found.append(prefix + entry.name)
-    return found
+    return found if prefix or schema is not Config else [*found, *TYPES_OF_FREE]
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -253,10 +269,22 @@ def typed(key: str, value: object) -> Any:
     Raises:
         OmegaConfBaseException, ValueError: it is not of that type.
     """
+    if is_free(key):
+        return _typed_free(key, value)
     schema = _scratch()
     OmegaConf.update(schema, key, value, merge=True)
     found = OmegaConf.select(schema, key)
     return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+
+
+def _typed_free(key: str, value: object) -> Any:
+    """Return an argument of a part as it is, but those that are always there by their type."""
+    kind = TYPES_OF_FREE.get(key)
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
+        return float(value)
+    if kind is not None and not isinstance(value, kind):
+        raise ValueError(value)
+    return value
 
 
 def checked(key: str, value: object) -> Any:
@@ -287,8 +315,8 @@ def value_mistake(key: str, value: object) -> str | None:
 def _expected(key: str) -> str:
     if key in RULES:
         return RULES[key].expected
-    hint: Any = Config
-    for name in key.split("."):
+    hint: Any = TYPES_OF_FREE.get(key, Config)
+    for name in key.split(".") if hint is Config else ():
         hint = get_type_hints(hint)[name]
     words = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
     return words.get(hint, str(hint))
@@ -302,9 +330,10 @@ def parse(composed: DictConfig | Mapping[str, Any]) -> Config:
     """
     values = flatten(composed)
     known = set(keys())
-    mistakes = [f"{key}: no such key; {nearest(key, known)}" for key in values if key not in known]
+    unknown = [key for key in values if key not in known and not is_free(key)]
+    mistakes = [f"{key}: no such key; {nearest(key, known)}" for key in unknown]
     found: dict[str, Any] = {}
-    for key in known.intersection(values):
+    for key in values.keys() - unknown:
         try:
             found[key] = checked(key, values[key])
         except ConfigError as error:
@@ -317,16 +346,31 @@ def parse(composed: DictConfig | Mapping[str, Any]) -> Config:
     return _built(Config, found)
 
 
-def _built(schema: type[Part], values: Mapping[str, Any], *, prefix: str = "") -> Part:
+def _built(schema: type[Schema], values: Mapping[str, Any], *, prefix: str = "") -> Schema:
     """Return the dataclass with these dotted values: merging with OmegaConf takes 10 ms a trial."""
     given: dict[str, Any] = {}
     hints = get_type_hints(schema)
     for name in hints:
         if is_dataclass(hints[name]):
             given[name] = _built(hints[name], values, prefix=f"{prefix}{name}.")
+        elif prefix + name in FREE and (part := _below(f"{prefix}{name}.", values)):
+            given[name] = part
         elif prefix + name in values:
             given[name] = values[prefix + name]
     return schema(**given)
+
+
+def _below(prefix: str, values: Mapping[str, Any]) -> Part:
+    """Return the values of the dotted keys below a part as the tree they were."""
+    tree: Part = {}
+    for key in values:
+        if key.startswith(prefix):
+            *parents, leaf = key.removeprefix(prefix).split(".")
+            place = tree
+            for name in parents:
+                place = place.setdefault(name, {})
+            place[leaf] = values[key]
+    return tree
 
 
 def flatten(composed: DictConfig | Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:

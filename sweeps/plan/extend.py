@@ -6,7 +6,7 @@ from typing import Any
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from bvae.versions import code_version, sources
+from bvae.versions import code_version
 from sweeps.study.manifest import STEPS, Manifest, SearchSettings
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
@@ -115,26 +115,31 @@ def _different(
             yield f"{key}: the images are others than those the study was begun with"
 
 
-def check_sources(known: Manifest, study: Study) -> None:
+def check_sources(known: Manifest, now: Mapping[str, str], study: Study) -> None:
     """Refuse to continue with other sources than the study's; a finished one may be read.
+
+    Args:
+        known: of the study.
+        now: the hash of each source as it is now, by its path.
+        study: on disk.
 
     Raises:
         ConfigError: naming the files that differ, and what to do.
     """
-    if known.accepts(code_version()) or study.left == 0:
+    if known.accepts(code_version(now)) or study.left == 0:
         return
-    paths = sorted({*known.sources, *sources()})
-    changed = [path for path in paths if known.sources.get(path) != sources().get(path)]
+    paths = sorted({*known.sources, *now})
+    changed = [path for path in paths if known.sources.get(path) != now.get(path)]
     raise ConfigError(
-        f"the study {known.name} was made with other sources of bvae/, so its numbers could not "
-        "be compared with new ones:\n"
-        + "\n".join(f"  {path}: {_change(path, known)}" for path in changed)
+        f"the study {known.name} was made with other sources, so its numbers could not be "
+        "compared with new ones:\n"
+        + "\n".join(f"  {path}: {_change(path, known, now)}" for path in changed)
         + "\ngive the new study a name of its own (study=…), put the old sources back, or continue "
         "with these (accept_sources=true), which each new result will say"
     )
 
 
-def _change(path: str, known: Manifest) -> str:
+def _change(path: str, known: Manifest, now: Mapping[str, str]) -> str:
     if path not in known.sources:
         return "new"
-    return "changed" if path in sources() else "gone"
+    return "changed" if path in now else "gone"

@@ -118,8 +118,12 @@ def _mistakes(override: Override) -> Iterable[str]:
     if override.is_hydra_override() or key == "hydra":
         yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else
-    if override.type is not OverrideType.CHANGE:
-        yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
+    adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
+    if override.type is not OverrideType.CHANGE and not (adds and config.is_free(key)):
+        yield (
+            f"{override.input_line}: only arguments of parts are added, as in +loss.c_max=25, and "
+            f"none is removed; write {key}=value"
+        )
         return
     choices, known = config.groups(), config.keys()
     if key in NEVER_SWEPT and override.is_sweep_override():
@@ -128,9 +132,9 @@ def _mistakes(override: Override) -> Iterable[str]:
         for name in elements(override):
             if name is not None and name not in choices[key]:
                 yield f"{key}={name}: no such {key}; {config.nearest(str(name), choices[key])}"
-    elif key in known and isinstance(override.value(), IntervalSweep):
+    elif isinstance(override.value(), IntervalSweep) and (key in known or config.is_free(key)):
         yield from _interval_mistakes(override)
-    elif key in known:
+    elif key in known or config.is_free(key):
         for value in elements(override):
             if is_unresolved(value):
                 continue  # it is checked for each trial

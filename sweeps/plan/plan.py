@@ -19,7 +19,8 @@ from bvae.exceptions import ConfigError
 from bvae.files import shortened, write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.trial import COORDINATES, now
-from bvae.versions import code_version, sources, versions
+from bvae.part_sources import all_sources, targets
+from bvae.versions import code_version, versions
 from sweeps.plan.compose import (
     PATH,
     Compose,
@@ -130,7 +131,7 @@ def plan(
     trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
     _check_together(settings, search, facts, data=parsed.data.name)
-    manifest = _manifest(
+    manifest = new = _manifest(
         folder.name,
         parsed,
         facts,
@@ -147,7 +148,7 @@ def plan(
     if known is not None:
         manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
         notes += changes
-        check_sources(manifest, Study(folder, manifest))
+        check_sources(manifest, new.sources, Study(folder, manifest))
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 
@@ -168,7 +169,7 @@ def _continued(
     manifest = extended(known, new, longer=parsed.extend, sweeps=sweeps)
     if parsed.accept_sources and not known.accepts(new.code_version):
         manifest = replace(manifest, accepted=[*manifest.accepted, new.code_version])
-        notes.append(f"sources of bvae/ have changed since {known.name} was begun; accepted")
+        notes.append(f"sources have changed since {known.name} was begun; accepted")
     if known.base.get(STEPS) != manifest.base.get(STEPS):
         notes.append(f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}")
     return manifest, notes
@@ -202,6 +203,9 @@ def _manifest(
     """Return what is planned as a new study."""
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
+    composed = {found.name(groups): found.values for found in compositions}
+    folder = os.getcwd() if any(targets([*composed.values()])) else None
+    found_sources = all_sources(composed, folder)
     return Manifest(
         study_id=uuid.uuid4().hex,
         name=name,
@@ -209,7 +213,7 @@ def _manifest(
         trials=[trial.values for trial in trials],
         base=config.identity(compositions[0].values, axes=axes),
         groups=groups,
-        compositions={found.name(groups): found.values for found in compositions},
+        compositions=composed,
         objective=facts.objective,
         protocol=parsed.protocol,
         lattice=facts.lattice,
@@ -219,8 +223,8 @@ def _manifest(
         threads=parsed.threads,
         arguments=list(command),
         created_at=now(),
-        code_version=code_version(),
-        sources=sources(),
+        code_version=code_version(found_sources),
+        sources=found_sources,
         versions=versions(),
         trial=settings.trial,
         max_attempts=settings.max_attempts,
@@ -229,6 +233,7 @@ def _manifest(
         storage=settings.storage,
         search=None if search is None else search.written(),
         until=settings.until,
+        parts_folder=folder,
     )
 
 
@@ -329,7 +334,7 @@ def _values(
     """Return the values of every axis: typed ones, else the one value that was composed."""
     composed = config.flatten(first.values) | first.choices
     keys = [*COORDINATES, *sorted({*typed.further, *known_axes})]
-    values = {key: typed.axes.get(key, [composed[key]]) for key in keys}
+    values = {key: typed.axes.get(key, [composed.get(key, f"${{{key}}}")]) for key in keys}
     for key in keys:
         if is_unresolved(values[key]):
             raise ConfigError(depends(key, values[key][0]))

@@ -72,7 +72,8 @@ class Manifest:
             depends on a swept key is there as it was typed, as in `${beta}`.
         compositions: what was composed for each choice among the swept groups, likewise.
         arguments: what was typed after `bvae`, without the password of a database.
-        code_version: hash of the sources that can change numbers; `sources` has one for each file.
+        code_version: hash of the sources that can change numbers, those of own parts among them;
+            `sources` has one for each file.
         accepted: hashes of other sources that `accept_sources=true` has continued with.
         trial: dotted name of the function that runs a trial.
         max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
@@ -82,6 +83,7 @@ class Manifest:
         search: what is searched, if anything; it adds trials as they are found.
         until: "resolved" if seeds are added until the answer is known.
         looks: how often any were added.
+        parts_folder: where the command was typed, if own parts may come from there.
     """
 
     study_id: str
@@ -112,6 +114,7 @@ class Manifest:
     search: SearchSettings | None = None
     until: str | None = None
     looks: int = 0
+    parts_folder: str | None = None
     schema: int = SCHEMA
 
     def write(self, path: Path) -> None:
@@ -161,14 +164,14 @@ class Manifest:
         """Whether the study may be continued with sources of this hash."""
         return sources in (self.code_version, *self.accepted)
 
-    def with_sources(self, result: TrialResult) -> TrialResult:
-        """Return a result that says so if it is of other sources than the study was begun with.
+    def with_sources(self, result: TrialResult, code: str) -> TrialResult:
+        """Return a result that has the hash of its sources as `code` among its `versions`.
 
-        Its `versions` then have `sources_changed_from`, the hash at the beginning, beside `code`.
+        If they are others than the study was begun with, `sources_changed_from` has those.
         """
-        if result.versions.get("code", self.code_version) == self.code_version:
-            return result
-        versions = {**result.versions, "sources_changed_from": self.code_version}
+        versions = {**result.versions, "code": code}
+        if code != self.code_version:
+            versions["sources_changed_from"] = self.code_version
         return dataclasses.replace(result, versions=versions)
 
     @classmethod

@@ -13,9 +13,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
-from bvae import config
+from bvae import config, parts
 from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError
+from bvae.part_sources import all_sources
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
 from sweeps.queue.queue import RECONCILE_S, Lease, LeaseLostError, Queue
@@ -109,9 +110,12 @@ class Worker:
         among: Collection[str] | None = None,
         on_step: Callable[[Trial, int, int], None] | None = None,
     ) -> None:
-        if not study.manifest.accepts(code_version()):
+        manifest = study.manifest
+        parts.import_from(manifest.parts_folder)
+        self._code = code_version(all_sources(manifest.compositions, manifest.parts_folder))
+        if not manifest.accepts(self._code):
             raise ConfigError(
-                f"the sources of bvae/ have changed since {study.name} was begun; "
+                f"sources of bvae/ or of own parts have changed since {study.name} was begun; "
                 "type the command again to see which, and what to do"
             )
         self._folder = study.folder
@@ -183,7 +187,7 @@ class Worker:
             log.info("interrupted %s", interruption)
             self._queue.release(lease)
             return
-        self._commit(lease, self._queue.study.manifest.with_sources(result))
+        self._commit(lease, self._queue.study.manifest.with_sources(result, self._code))
         log.info("%s: %s", lease.trial.slug, result.state)
 
     def _result(self, lease: Lease) -> TrialResult:
