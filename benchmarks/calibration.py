@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeps.analysis.curve import Line
+from sweeps.analysis.latent_sizes import MARGIN
 from sweeps.analysis.paper_claims import (
     ClaimAnswer,
     larger_layers_want_larger_beta,
@@ -25,8 +26,9 @@ from sweeps.analysis.paper_claims import (
 )
 from sweeps.statistics.best_subset import left_out_score, may_be_best
 from sweeps.statistics.contrasts import residual_noise
-from sweeps.statistics.intervals import configuration_means, intervals
+from sweeps.statistics.intervals import configuration_means, intervals, pooled_spread
 from sweeps.statistics.inverted_u import POWER, Verdict, evidence, seeds_to_settle, verdicts
+from sweeps.statistics.with_best import gaps_to_best
 
 SHARED = 0.2
 BETAS = np.array([0.1, 0.5, 2, 4, 8, 16, 32, 64])
@@ -84,6 +86,9 @@ FEW_MIG = Truth("MIG, 5 β", (0.04, 0.12, 0.25, 0.15, 0.02), 1)
 LATE_MIG = Truth("MIG, no fall before collapse", (0.04, 0.06, 0.12, 0.16, 0.2, 0.25, 0.25, 0.02), 1)
 PEAK = Truth("a clear peak", (0.2, 0.3, 0.8, 0.4, 0.3, 0.2))
 LONG = Truth("long runs", (0.05, 0.1, 0.3, 0.35, 0.32, 0.06, 0.0), 1)
+LONG_LESS = Truth("long runs, .07 less", (0.05, 0.07, 0.23, 0.28, 0.25, 0.06, 0.0), 1)
+PEAK_OF_THREE = Truth("one β alone", (0.05, 0.1, 0.1, 0.35, 0.1, 0.06, 0.0), 1)
+PLATEAU = Truth("a plateau", (0.05, 0.35, 0.35, 0.35, 0.35, 0.06, 0.0), 1)
 LOW_U = Truth("a bump of one seed's scatter", (0.76, 0.78, 0.8, 0.8, 0.8, 0.78, 0.76))
 
 
@@ -262,6 +267,47 @@ def bootstrap_coverage(values: NDArray[np.float64], means: NDArray[np.float64]) 
     return float(((low <= means) & (means <= high)).mean())
 
 
+SIZES = (
+    ("equal", (LONG, LONG, LONG)),
+    ("a first size loses .07", (LONG_LESS, LONG, LONG)),
+    ("a peak, two plateaus", (PEAK_OF_THREE, PLATEAU, PLATEAU)),
+)
+
+
+def print_latent_sizes(studies: int) -> None:
+    """Print how often what a latent size loses at most is right, the choice of β included."""
+    print_head(
+        "Three latent sizes: share of studies whose bounds on what each size loses hold",
+        ["noise", "seeds", "the worst size's", "all at once", "names a size, and is right",
+         "names one that loses more than .05"],
+    )  # fmt: skip
+    for name, truths in SIZES:
+        for noise in (MIG, TURNED_MIG):
+            for seeds in (3, 5, 6, 12, 24):
+                print_row(name, [noise.name, seeds, *_held(truths, noise, seeds, studies)])
+
+
+def _held(truths: Sequence[Truth], noise: Noise, seeds: int, studies: int) -> list[str]:
+    values = [
+        draw(truth, studies=len(truths) * studies, seeds=seeds, noise=noise)[k::3]
+        for k, truth in enumerate(truths)
+    ]
+    kept = 1 - noise.turned * (1 - noise.kept)
+    best = np.array([max(truth.means) * kept for truth in truths])
+    gap = best - [max(np.delete(best, k)) for k in range(len(best))]
+    tops = np.stack([one.mean(axis=-1).max(axis=-1) for one in values], axis=-1)
+    able = [one[:, ~truth.collapsed] for one, truth in zip(values, truths, strict=True)]
+    low = gaps_to_best(
+        tops, np.full(len(truths), seeds), pooled_spread(np.concatenate(able, axis=1))
+    ).low
+    held, enough = low <= gap, low >= -MARGIN
+    named = np.where(enough.any(axis=-1), enough.argmax(axis=-1), -1)
+    right = (named >= 0) & (gap[named] >= -MARGIN)
+    wrong = (named >= 0) & (gap[named] < -MARGIN)
+    found = [held.mean(axis=0).min(), held.all(axis=-1).mean(), right.mean(), wrong.mean()]
+    return [percent(float(share)) for share in found]
+
+
 def print_claims(studies: int) -> None:
     """Print how often each claim is called supported, where it is false and where it is true."""
     print_head("Claims: share called supported (3 seeds)", ["it is", "supported"])
@@ -305,6 +351,7 @@ def main() -> None:
     print_power(studies)
     print_settling(studies)
     print_coverage(studies)
+    print_latent_sizes(studies)
     print_claims(studies // 5)
 
 
