@@ -3,8 +3,8 @@
 ImageShape = tuple[int, int, int]
 """Channels, height and width: (C, H, W)."""
 
-RESOLUTIONS = (32, 64, 128)
-"""Heights of images, which are square."""
+RESOLUTIONS = (32, 64, 128, 256)
+"""Heights of the square images that our networks can be built for."""
 
 CHANNELS = (1, 3)
 """Grey, and colour."""

@@ -1,0 +1,131 @@
+"""One pass through the own parts of a configuration, forward and back, before anything starts.
+
+Images are made up: noise in 0..1. What is found here would otherwise end every trial.
+
+Shapes: B images, M latents, [C, H, W] one image.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bvae import parts
+from bvae.config import BETA_VAE, Config
+from bvae.exceptions import BvaeError, ConfigError
+from bvae.image_shape import ImageShape
+from bvae.model import BetaVAE
+from bvae.train import build_model
+
+B = 4
+
+
+def has_own_parts(config: Config) -> bool:
+    """Whether a part of the configuration may be built wrongly: the defaults are not."""
+    plain = config.model.encoder is None and config.model.decoder is None and not config.scores
+    return not (plain and config.loss == BETA_VAE and {*config.optimizer} == {"name", "lr"})
+
+
+def mistakes(config: Config, image_shape: ImageShape, *, n_images: int) -> list[str]:
+    """Return what is wrong with the networks, loss, optimiser and scores, as far as one pass shows.
+
+    Args:
+        config: of a trial.
+        image_shape: (C, H, W) of its images.
+        n_images: how many it is trained on.
+    """
+    found = [*_score_mistakes(config.scores)]
+    try:
+        model = build_model(config, image_shape, n_images=n_images)
+        model.configure_optimizers()
+    except BvaeError as error:
+        return [*found, *str(error).splitlines()]
+    state = torch.get_rng_state()
+    try:
+        return [*found, *_pass_mistakes(model, torch.rand(B, *image_shape))]
+    finally:
+        torch.set_rng_state(state)
+
+
+def _score_mistakes(scores: Mapping[str, parts.Part]) -> Iterator[str]:
+    for name, part in scores.items():
+        try:
+            score = parts.build({**part, "_partial_": True})
+            inspect.signature(score).bind(None, None)
+        except ConfigError as error:
+            yield f"scores.{name}: {error}"
+        except TypeError as error:
+            yield f"scores.{name}: {part['_target_']} is called with codes and factors, but {error}"
+
+
+def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:
+    """Yield the first thing that is wrong along the way of a batch [B, C, H, W]."""
+    M, way = model.latent_dim, "model.encoder"
+    try:
+        coded = model.encoder(x)
+        if wrong := _tensor_mistake(coded, (B, 2 * M)):
+            yield f"{way}: {wrong}: the means, then the log-variances, of {M} latents for {B} images"
+            return
+        mu, logvar = model.encode(x)
+        z = model.reparameterize(mu, logvar)
+        way = "model.decoder"
+        logits = model.decode(z)
+        if wrong := _tensor_mistake(logits, tuple(x.shape)):
+            yield f"{way}: {wrong}: the logits of {B} images"
+            return
+        if _are_probabilities(model, M):
+            yield (
+                f"{way}: expected logits, but all values lie in 0..1 as probabilities do; leave "
+                "the last sigmoid out"
+            )
+            return
+        way = "loss"
+        named = model.loss(x=x, logits=logits, mu=mu, logvar=logvar, z=z, step=0)
+        if wrong := _loss_mistake(named):
+            yield f"{way}: {wrong}"
+            return
+        named["loss"].backward()
+    except Exception as error:  # whatever own code raises is a mistake in it
+        yield f"{way}: one pass of {B} images raised {type(error).__name__}: {error}"
+        return
+    for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        if weights and all(weight.grad is None for weight in weights):
+            yield f"model.{name}: the gradient of the loss does not reach it; is a result detached?"
+
+
+def _tensor_mistake(value: object, shape: tuple[int, ...]) -> str:
+    if not isinstance(value, Tensor):
+        return f"expected a tensor {list(shape)}, but got {type(value).__name__}"
+    if tuple(value.shape) != shape:
+        return f"expected {list(shape)}, but got {list(value.shape)}"
+    if not value.isfinite().all():
+        return f"expected finite values {list(shape)}, but got NaN or infinite ones"
+    return ""
+
+
+@torch.no_grad()
+def _are_probabilities(model: BetaVAE, M: int) -> bool:
+    """Whether what is decoded from far-off codes stays in 0..1; logits go beyond."""
+    decoded = model.decode(10 * torch.randn(16, M))
+    return bool((decoded >= 0).all() and (decoded <= 1).all())
+
+
+def _loss_mistake(named: object) -> str:
+    if not isinstance(named, Mapping) or "loss" not in named:
+        return f"expected named parts, `loss` among them, but got {_listed(named)}"
+    for name, value in named.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            return f"expected {name} to be a scalar tensor, but got {_listed(value)}"
+        if not value.isfinite():
+            return f"expected finite parts, but {name} is {value.item()}"
+    if not named["loss"].requires_grad:
+        return "expected a loss that can be derived, but it has no gradient"
+    return ""
+
+
+def _listed(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(map(str, value)) or "none"
+    return f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
