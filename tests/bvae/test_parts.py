@@ -1,0 +1,72 @@
+import functools
+from typing import Any
+
+import pytest
+
+from bvae.exceptions import ConfigError
+from bvae.parts import build
+
+
+class Own:
+    """A part that keeps what it is given."""
+
+    def __init__(self, *, latent_dim: int, depth: int = 2, inner: Any = None) -> None:
+        self.given = (latent_dim, depth, inner)
+
+
+def greedy(**given: Any) -> dict[str, Any]:
+    """Take everything that is offered."""
+    return given
+
+
+OWN = f"{__name__}.Own"
+
+
+class TestBuild:
+    def test_a_part_gets_what_its_signature_names(self) -> None:
+        """Of what is offered, latent_dim is taken and beta is not."""
+        made = build({"_target_": OWN, "name": "own", "depth": 3}, latent_dim=5, beta=4.0)
+
+        assert (5, 3, None) == made.given
+
+    def test_a_value_of_its_own_goes_first(self) -> None:
+        """What the part says itself is not what is offered."""
+        assert (7, 2, None) == build({"_target_": OWN, "latent_dim": 7}, latent_dim=5).given
+
+    def test_a_part_that_takes_anything_gets_all(self) -> None:
+        """A part with **kwargs is handed every value that is offered."""
+        made = build({"_target_": f"{__name__}.greedy", "a": 1}, b=2)
+
+        assert {"a": 1, "b": 2} == made
+
+    def test_parts_within_a_part_are_built(self) -> None:
+        """A nested _target_ is built first; lists stay lists."""
+        inner = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
+        made = build({"_target_": OWN, "inner": [inner]}, latent_dim=5)
+
+        assert [0.5] == made.given[2]
+        assert type(made.given[2]) is list
+
+    def test_a_partial_part_waits_for_the_rest(self) -> None:
+        """With _partial_ the arguments so far are set, and nothing is called."""
+        made = build({"_target_": OWN, "_partial_": True, "depth": 3}, beta=1.0)
+
+        assert isinstance(made, functools.partial)
+        assert (5, 3, None) == made(latent_dim=5).given
+
+    @pytest.mark.parametrize(
+        ("part", "message"),
+        [
+            ({"name": "own"}, "a part with a _target_, but got {'name': 'own'}"),
+            ({"_target_": "nowhere.Own"}, "nowhere.Own cannot be built: .* named 'nowhere'"),
+            ({"_target_": f"{__name__}.Onw"}, "Onw cannot be built: "),
+            ({"_target_": "bvae.files"}, "bvae.files cannot be built: .* callable"),
+            ({"_target_": OWN}, "Own: missing .*'latent_dim'; it takes latent_dim, depth, inner"),
+            ({"_target_": OWN, "dept": 3, "latent_dim": 5}, "Own: .* unexpected .*'dept'"),
+            ({"_target_": OWN, "_partial_": True, "dept": 3}, "Own: .* unexpected .*'dept'"),
+        ],
+    )
+    def test_what_cannot_be_built_is_said(self, part: dict[str, Any], message: str) -> None:
+        """The sentence names the target, and the argument or the import that is wrong."""
+        with pytest.raises(ConfigError, match=message):
+            build(part)
