@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,3 +69,9 @@ def _in_a_line(error: Exception) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     return f"{type(cause).__name__}: " + " ".join(str(cause).split())
+
+
+def import_from(folder: str | None) -> None:
+    """Have modules in this folder found, after all others: own parts may lie there."""
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
