@@ -72,7 +72,8 @@ def budget_checks(first: Summary, second: Summary) -> list[Check]:
     border of what the longer one tried it may lie farther still: that is left open.
     """
     a, b = first.study.manifest, second.study.manifest
-    differing = {key for key in {*a.base, *b.base} if a.base.get(key) != b.base.get(key)}
+    keys = {*a.settings, *b.settings}
+    differing = {key for key in keys if a.settings.get(key) != b.settings.get(key)}
     if differing != {STEPS} or a.objective != b.objective or a.axes != b.axes:
         return []
     if a.steps is None or b.steps is None:
