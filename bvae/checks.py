@@ -1,12 +1,13 @@
 """What is checked and derived before a trial starts: mistakes no single key shows, and its data."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 from pathlib import Path
 
 from bvae import tracking
 from bvae.config import Config, nearest
+from bvae.data import holdout
 from bvae.data.datasets import DRAWN, Description, ImageDataset, describe, open_dataset
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
@@ -161,10 +162,10 @@ def _tracker_mistakes(config: Config) -> Iterator[str]:
 
 
 def prepare(config: Config) -> ImageDataset:
-    """Open the data, after building what is not in the cache yet, with a progress bar.
+    """Open the data, after building what is not in the cache yet; say which images are held out.
 
     Raises:
-        ConfigError: fewer images than a batch takes could be read.
+        ConfigError: fewer images than a batch takes are left to train on.
         DataError: if the data are not what they should be, or the cache cannot be written.
     """
     data = config.data
@@ -173,9 +174,14 @@ def prepare(config: Config) -> ImageDataset:
     )
     if data.content not in (None, dataset.content):
         raise DataError(f"the images in {data.path} have changed since the study was begun")
-    if len(dataset) < config.trainer.batch_size:
+    held_out = holdout.held_out(dataset.store, data.holdout)
+    number = len(dataset) - len(held_out)
+    if number < config.trainer.batch_size:
+        which = (
+            f"that data.holdout={data.holdout:g} leaves" if len(held_out) else "that can be read"
+        )
         raise ConfigError(
-            f"trainer.batch_size: expected at most the {len(dataset)} images that can be read, "
+            f"trainer.batch_size: expected at most the {number} images {which}, "
             f"but got {config.trainer.batch_size}"
         )
-    return dataset
+    return replace(dataset, held_out=held_out)

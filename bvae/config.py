@@ -29,6 +29,7 @@ Part = dict[str, Any]
 class DataConfig:
     """Which images, what their pixels are given z, and which part of their lattice is scored.
 
+    `holdout` is the share of the images that is kept out of training (`bvae.data.holdout`).
     `resolution` and `channels` are those of the user's own images; their `content` is written here
     when a study is planned, so that no later trial is trained with other images.
     """
@@ -36,6 +37,7 @@ class DataConfig:
     name: str = MISSING
     path: str | None = MISSING
     score_every: list[int] | None = MISSING
+    holdout: float = 0.0
     likelihood: str = "bernoulli"
     variance: float | None = None
     resolution: int | None = None
@@ -187,6 +189,7 @@ RULES: Mapping[str, Rule] = {
     "latent_dim": _at_least(1),
     "seed": Rule("an integer from 0 to 2**31 - 1", lambda value: 0 <= value < 2**31),
     "threads": _at_least(1),
+    "data.holdout": Rule("a share from 0 to 0.5", lambda value: 0 <= value <= 0.5),
     "data.likelihood": _one_of(LIKELIHOODS),
     "data.variance": _or_null(POSITIVE),
     "data.resolution": _or_null(_one_of(RESOLUTIONS)),

@@ -4,8 +4,9 @@ Shapes: n scored images, M latents, K factors, [C, H, W] one image.
 """
 
 import functools
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.files import replace_atomically
-from bvae.losses import nll
+from bvae.losses import least_nll, nll
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
@@ -35,7 +36,7 @@ LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""
 
 VALIDATION_IMAGES = 2048
-"""Scored images, drawn once, that a model in training is validated with."""
+"""Images of a sample, drawn once, that a model in training is validated with."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def scored_part(
 ) -> tuple[FactorLattice | None, NDArray[np.int64]]:
     """Return the scored sub-lattice and its rows: every k-th class of each factor.
 
+    Images held out are among them: a score is of all combinations of the factors, and of as many
+    images as there are; `val/recon` and the result's `recon_excess` tell images held out apart.
     Images without factors are coded up to `CODED_IMAGES` of them, evenly spread: all seeds code the
     same ones, which is what UDR compares.
     """
@@ -163,39 +166,93 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
     noise comes from a generator of its own: validation does not change the training.
     """
     chosen = np.unique(np.linspace(0, len(codes.rows) - 1, LOSS_IMAGES, dtype=np.int64))
+    parts = _recons(model, dataset, codes, chosen)
+    recon: float = sum(part.sum().item() for part in parts) / len(chosen)
+    kl = float(codes.kl_nats.sum())
+    return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
+
+
+def _recons(
+    model: BetaVAE, dataset: ImageDataset, codes: Codes, chosen: NDArray[np.int64]
+) -> Iterator[torch.Tensor]:
+    """The recon of each chosen code in nats, in parts [b]."""
     noise = torch.Generator().manual_seed(0)
-    recon = 0.0
     for part in np.array_split(chosen, max(1, len(chosen) // ENCODE_BATCH)):
         mu, logvar = torch.from_numpy(codes.mu[part]), torch.from_numpy(codes.logvar[part])
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
         logits = model.decode(z.to(model.device))
         x = images(dataset, codes.rows[part], model)
-        recon += nll(logits, x, variance=model.variance).sum().item()
-    recon /= len(chosen)
-    kl = float(codes.kl_nats.sum())
-    return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
+        yield nll(logits, x, variance=model.variance)
+
+
+@torch.inference_mode()
+def recon_excess(model: BetaVAE, dataset: ImageDataset) -> dict[str, float]:
+    """Return how much worse images held out are reconstructed than those trained on.
+
+    `relative` is the difference of their mean recon over that of the images trained on, counted
+    from the least that is possible; `standard_error`, that of `relative`, as if both were drawn
+    from images that vary alike. Empty where none are held out.
+    """
+    if not len(dataset.held_out):
+        return {}
+    unseen, seen = (
+        _sample_recons(model, dataset, rows) for rows in (dataset.held_out, dataset.trained_on)
+    )
+    least = least_nll(math.prod(dataset.store.image_shape), variance=model.variance)
+    above = seen.mean() - least
+    if above <= 0:
+        return {}
+    squares = sum(float(((x - x.mean()) ** 2).sum()) for x in (unseen, seen))
+    variance = squares / max(1, len(unseen) + len(seen) - 2)
+    error = math.sqrt(variance * (1 / len(unseen) + 1 / len(seen)))
+    found = {"relative": (unseen.mean() - seen.mean()) / above, "standard_error": error / above}
+    return {name: float(f"{value:.6g}") for name, value in found.items()}
+
+
+def _sample_recons(
+    model: BetaVAE, dataset: ImageDataset, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    codes = encode(model, dataset, rows=rows[_sample(len(rows))], lattice=None)
+    parts = list(_recons(model, dataset, codes, np.arange(len(codes.rows))))
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def _sample(number: int) -> NDArray[np.int64]:
+    """Up to `VALIDATION_IMAGES` of so many, ascending, the same ones at every call."""
+    size = min(VALIDATION_IMAGES, number)
+    return np.sort(np.random.default_rng(0).choice(number, size, replace=False))
 
 
 @dataclass(frozen=True)
 class Validation:
-    """A fixed sample of the scored images that a model in training is validated with."""
+    """What a model in training is validated with: fixed samples of the images.
+
+    Losses are of images held out, where there are any. KL of each latent, active units and MIG are
+    of scored images, as they are at the end.
+    """
 
     dataset: ImageDataset
     rows: NDArray[np.int64]
     factors: NDArray[np.int64] | None
+    unseen: NDArray[np.int64]
 
     @classmethod
     def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Validation":
-        """Draw the sample, the same one at every call."""
+        """Draw the samples, the same ones at every call."""
         lattice, rows = scored_part(dataset, every)
-        size = min(VALIDATION_IMAGES, len(rows))
-        chosen = np.sort(np.random.default_rng(0).choice(len(rows), size, replace=False))
-        return cls(dataset, rows[chosen], None if lattice is None else lattice.factors(chosen))
+        chosen = _sample(len(rows))
+        factors = None if lattice is None else lattice.factors(chosen)
+        unseen = dataset.held_out[_sample(len(dataset.held_out))]
+        return cls(dataset, rows[chosen], factors, unseen)
 
     def run(self, model: BetaVAE) -> dict[str, float]:
         """Return losses, KL of each latent, active units, and MIG where there are factors."""
         codes = encode(model, self.dataset, rows=self.rows, lattice=None)
-        found = {f"val/{name}": value for name, value in losses(model, self.dataset, codes).items()}
+        unseen = codes
+        if len(self.unseen):
+            unseen = encode(model, self.dataset, rows=self.unseen, lattice=None)
+        of_losses = losses(model, self.dataset, unseen)
+        found = {f"val/{name}": value for name, value in of_losses.items()}
         found |= {f"kl/z{m:02d}": float(kl) for m, kl in enumerate(codes.kl_nats)}
         found["kl/active_units"] = codes.active_latents
         if self.factors is not None:

@@ -24,6 +24,7 @@ from bvae.assignment import Assignment
 from bvae.beta_norm import beta_norm
 from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
 from bvae.config import Config
+from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
 from bvae.exceptions import DataError
@@ -122,6 +123,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     with watch.part("encode_s"):
         codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
         losses = evaluate.losses(model, dataset, codes)
+        recon_excess = evaluate.recon_excess(model, dataset)
     with watch.part("score_s"):
         scored = evaluate.score(codes, protocol=config.protocol, seed=config.seed)
     with watch.part("write_s"):
@@ -151,6 +153,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         steps=trained.steps,
         scored_step=scored_step,
         loss_change=trained.loss_change,
+        recon_excess=recon_excess,
         continued_from=trained.continued_from,
         timings=watch.seconds,
     )
@@ -197,6 +200,7 @@ def _data_record(config: Config, dataset: ImageDataset) -> dict[str, object]:
         "content": dataset.content,
         "images": len(dataset),
         "skipped": dataset.n_skipped,
+        "held_out": holdout.record(dataset.held_out),
         "image_shape": list(dataset.store.image_shape),
         "likelihood": config.data.likelihood,
         "variance": config.data.variance,

@@ -159,6 +159,8 @@ class TrialResult:
             `checkpoint.keep=best` that of the best validation score. None: the last one.
         loss_change: of `val/loss` over the last tenth of the steps, relative; near 0 the model is
             about trained; None after fewer than two validations or with nothing left to lose.
+        recon_excess: how much worse images held out are reconstructed than those trained on:
+            `relative`, with its `standard_error`; empty where none are held out.
         continued_from: the steps at which a complete trial was continued; the optimiser's moments
             began anew there.
     """
@@ -184,6 +186,7 @@ class TrialResult:
     steps: int | None = None
     scored_step: int | None = None
     loss_change: float | None = None
+    recon_excess: Mapping[str, float] = field(default_factory=dict)
     continued_from: list[int] = field(default_factory=list)
     timings: Mapping[str, float] = field(default_factory=dict)
     tracking: str | None = None

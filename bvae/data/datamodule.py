@@ -4,7 +4,7 @@ Batch k is a function of (seed, k) and of nothing else: a run that is stopped an
 batches that it would have met. There are no loader processes: to unpack a batch takes less time
 than to receive it from one.
 
-Shapes: n images, B batch size, C channels, H rows, W columns.
+Shapes: n images that are trained on, B batch size, C channels, H rows, W columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class ImageBatches(pl.LightningDataModule):
     """Endless batches of a data set: each epoch a new order, its last partial batch left out.
 
     Args:
-        dataset: n images.
+        dataset: its n images that are not held out are the batches'.
         batch_size: B, in 1..n.
         seed: at least 0.
         pauses: the trainer gets the batches up to the next multiple of one of these in a list: its
@@ -38,7 +38,8 @@ class ImageBatches(pl.LightningDataModule):
         self, dataset: ImageDataset, *, batch_size: int, seed: int, pauses: Sequence[int] = (1,)
     ) -> None:
         super().__init__()
-        _check(dataset, batch_size, seed)
+        self._rows = dataset.trained_on
+        _check(dataset, len(self._rows), batch_size, seed)
         self.pauses = tuple(pauses)
         self.dataset = dataset
         self.batch_size = batch_size
@@ -55,16 +56,16 @@ class ImageBatches(pl.LightningDataModule):
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
         """The B rows of batch number step >= 0."""
-        epoch, place = divmod(step, len(self.dataset) // self.batch_size)
+        epoch, place = divmod(step, len(self._rows) // self.batch_size)
         start = place * self.batch_size
         return self._epoch_order(epoch)[start : start + self.batch_size]
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64]:
-        """A permutation of the n rows that depends on (seed, epoch) only."""
+        """The n rows in an order that depends on (seed, epoch) only."""
         if self._order is None or self._order[0] != epoch:
             key = np.array([self.seed, epoch], np.uint64)
             generator = np.random.Generator(np.random.Philox(key=key))
-            self._order = epoch, generator.permutation(len(self.dataset))
+            self._order = epoch, generator.permutation(self._rows)
         return self._order[1]
 
 
@@ -104,11 +105,11 @@ def next_pause(step: int, pauses: Sequence[int]) -> int:
     return min((step // every + 1) * every for every in pauses)
 
 
-def _check(dataset: ImageDataset, batch_size: int, seed: int) -> None:
+def _check(dataset: ImageDataset, number: int, batch_size: int, seed: int) -> None:
     wrong = []
-    if not 1 <= batch_size <= len(dataset):
+    if not 1 <= batch_size <= number:
         wrong.append(
-            f"expected a batch size in 1..{len(dataset)}, the images of {dataset.name}, "
+            f"expected a batch size in 1..{number}, the images of {dataset.name}, "
             f"but got {batch_size}"
         )
     if not 0 <= seed < 2**64:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ class ImageDataset:
     """Images, and the lattice of their factors: image i has combination i. None: no factors.
 
     `content` is the SHA-256 of the user's own images; `n_skipped`, how many files could not be
-    used.
+    used; `held_out` has the rows that are not trained on, ascending (`bvae.data.holdout`).
     """
 
     name: str
@@ -63,9 +63,15 @@ class ImageDataset:
     lattice: FactorLattice | None
     content: str | None = None
     n_skipped: int = 0
+    held_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.store)
+
+    @property
+    def trained_on(self) -> NDArray[np.int64]:
+        """The rows that are not held out, ascending."""
+        return np.delete(np.arange(len(self)), self.held_out)
 
 
 def describe(

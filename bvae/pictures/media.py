@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from bvae.data.datasets import ImageDataset
-from bvae.evaluate import Codes, decode, images
+from bvae.evaluate import Codes, decode, encode, images
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
 from bvae.tracking import Tracker
 from bvae.trial import MediaFolder
 
 RECONSTRUCTIONS = 24
-"""Images reconstructed, evenly spread over the scored ones."""
+"""Images reconstructed, evenly spread over those held out or, without any, over the scored ones."""
 
 TRAVERSAL_RANGE = 3.0
 """A traversal goes from -3 to 3: where the prior has 99.7 % of its mass."""
@@ -64,11 +64,22 @@ def _draw_images(
     frames: NDArray[np.float32],
     folder: MediaFolder,
 ) -> None:
-    chosen = np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
-    inputs, outputs = reconstruct(model, dataset, codes, chosen)
+    inputs, outputs = reconstruct(model, dataset, *_reconstructed(model, dataset, codes))
     drawing.save_png(folder.reconstructions, drawing.reconstruction_grid(inputs, outputs))
     grid = drawing.traversal_grid(frames, kl_nats=codes.kl_nats, labels=codes.assigned)
     drawing.save_png(folder.traversal, grid)
+
+
+def _reconstructed(
+    model: BetaVAE, dataset: ImageDataset, codes: Codes
+) -> tuple[Codes, NDArray[np.int64]]:
+    """Return codes, and which of them are reconstructed."""
+    number = len(dataset.held_out)
+    if not number:
+        return codes, np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
+    chosen = np.linspace(0, number - 1, min(RECONSTRUCTIONS, number), dtype=np.int64)
+    unseen = encode(model, dataset, rows=dataset.held_out[chosen], lattice=None)
+    return unseen, np.arange(len(chosen))
 
 
 def middle(codes: Codes) -> NDArray[np.float32]:

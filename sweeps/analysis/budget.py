@@ -20,18 +20,24 @@ SETTLED = 0.01
 """A loss that falls by less over the last tenth of the steps counts as about still."""
 
 
+LEARNT = 0.1
+"""Images held out that are clearly reconstructed worse than others by more: learnt by heart."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """How many images each model saw, and how much its validation loss still changed at the end.
 
     `falling` is by how much that of the best configuration still fell, empty where that is no more
-    than `SETTLED`. `command` trains the best β and its neighbours twice as long, `compare` tells
+    than `SETTLED`; `learnt`, by how much worse it reconstructs images held out than those it was
+    trained on, empty where that is not clearly more than `LEARNT`. `command` trains the best β and its neighbours twice as long, `compare` tells
     what became of the best β; they are empty where there is nothing to compare.
     """
 
     images: str
     change: str
     falling: str
+    learnt: str
     command: str
     compare: str
 
@@ -56,6 +62,7 @@ def budget(read: Summary) -> Budget:
         images=_images(read),
         change=_change(_changes(read)),
         falling=_falling(read),
+        learnt=_learnt(read),
         command=trained,
         compare=_compare(read.study.folder) if trained else "",
     )
@@ -72,7 +79,8 @@ def budget_checks(first: Summary, second: Summary) -> list[Check]:
     border of what the longer one tried it may lie farther still: that is left open.
     """
     a, b = first.study.manifest, second.study.manifest
-    differing = {key for key in {*a.base, *b.base} if a.base.get(key) != b.base.get(key)}
+    keys = {*a.settings, *b.settings}
+    differing = {key for key in keys if a.settings.get(key) != b.settings.get(key)}
     if differing != {STEPS} or a.objective != b.objective or a.axes != b.axes:
         return []
     if a.steps is None or b.steps is None:
@@ -139,6 +147,17 @@ def _falling(read: Summary) -> str:
     changes = _changes(read, own)
     fell = -median(changes) if changes else 0.0
     return f"{100 * fell:.1f} %" if fell > SETTLED else ""
+
+
+def _learnt(read: Summary) -> str:
+    own = [] if read.overall is None else [one.slug for one in read.trials_of(read.overall)]
+    results = [read.study.results[slug] for slug in own if slug in read.study.results]
+    found = [result.recon_excess for result in results if result.recon_excess]
+    if not found:
+        return ""
+    # three standard errors: of few images held out, and all seeds have the same ones
+    least = median(one["relative"] - 3 * one["standard_error"] for one in found)
+    return f"{100 * median(one['relative'] for one in found):.0f} %" if least > LEARNT else ""
 
 
 def _longer(read: Summary) -> str:

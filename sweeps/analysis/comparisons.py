@@ -49,7 +49,7 @@ class ConfigurationDifference:
 def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
     """Return what differs: keys of the common settings first, then what else was recorded."""
     pairs: list[tuple[str, Any, Any]] = [
-        (key, first.base.get(key), second.base.get(key))
+        (key, first.settings.get(key), second.settings.get(key))
         for key in sorted({*first.base, *second.base})
     ]
     pairs += [(name, getattr(first, name), getattr(second, name)) for name in RECORDED]

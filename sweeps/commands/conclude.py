@@ -132,6 +132,8 @@ def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
         yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
         if trained.command:
             yield f"    whether it does: {trained.command}"
+    if trained.learnt:
+        yield f"  it learns by heart: images held out are reconstructed {trained.learnt} worse"
     if left:
         yield f"  {left} trials are left"
     elif head.next_step is None:

@@ -278,7 +278,13 @@ def prepare(planned: Plan) -> None:
     """Build all data that trials are trained on, as far as they are not in the cache."""
     wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
     for one in wanted.values():
-        checks.prepare(one)
+        dataset, share = checks.prepare(one), one.data.holdout
+        if share and not len(dataset.held_out):
+            print(
+                f"data.holdout={share:g} of {len(dataset)} images is less than two: none are held "
+                "out, and val/… is of images that are trained on",
+                file=sys.stderr,
+            )
 
 
 def begin(planned: Plan, display: Display) -> Study:

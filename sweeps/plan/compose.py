@@ -1,8 +1,9 @@
 """What Hydra composes of a command: one configuration for each choice of swept config groups."""
 
+import copy
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,15 @@ def without_content(found: Composition) -> Composition:
     """Return the composition without its images' hash, where several folders of them are swept."""
     data = {key: value for key, value in found.values["data"].items() if key != "content"}
     return replace(found, values=found.values | {"data": data})
+
+
+def without(found: Composition, keys: Collection[str]) -> Composition:
+    """Return the composition without these dotted keys, which a study was begun without."""
+    values = copy.deepcopy(found.values)
+    for key in keys:
+        parent, _, leaf = key.rpartition(".")
+        (values[parent] if parent else values).pop(leaf, None)
+    return replace(found, values=values)
 
 
 def absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:

@@ -88,14 +88,15 @@ def differences(known: Manifest, new: Manifest) -> Iterator[str]:
     if known.storage != new.storage:
         yield f"hydra.sweeper.storage: {known.storage} in the study, {new.storage} now"
     for axis in sorted({*known.axes} ^ {*new.axes}):
-        old, now_ = ("swept" if axis in m.axes else m.base.get(axis) for m in (known, new))
+        old, now_ = ("swept" if axis in m.axes else m.settings.get(axis) for m in (known, new))
         yield f"{axis}: {old} in the study, {now_} now"
     swept = {*known.axes, *new.axes}
-    lines = list(_different(known.base, new.base, swept))
+    lines = list(_different(known.settings, new.settings, swept))
     for choice in known.compositions.keys() & new.compositions.keys():
         # with what is below swept groups, which the base does not have
         old, now_ = (
-            config.identity(one.compositions[choice], axes=swept - {*known.groups})
+            one.values_then
+            | config.identity(one.compositions[choice], axes=swept - {*known.groups})
             for one in (known, new)
         )
         lines += _different(old, now_, swept - {*known.groups})

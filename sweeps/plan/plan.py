@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from bvae import checks, config
 from bvae.config import Config
@@ -28,6 +28,7 @@ from sweeps.plan.compose import (
     absolute,
     compositions_of,
     settled,
+    without,
     without_content,
 )
 from sweeps.plan.extend import check_sources, extended
@@ -36,7 +37,7 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import STEPS, Manifest, is_unresolved
+from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
@@ -122,8 +123,12 @@ def plan(
     compositions = _compositions(typed, compose)
     first = compositions[0]
     parsed = config.parse(first.first(typed))
-    folder = StudyFolder(_root(parsed, typed, first))
-    known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
+    folder, known = _known(parsed, typed, first)
+    older, told = ([], []) if known is None else _older(known, typed, first)
+    if older:
+        compositions = [without(found, older) for found in compositions]
+        first = compositions[0]
+        parsed = config.parse(first.first(typed))
     values = _values(typed, first, known.axes if known else [])
     if PATH in values:  # of one path, the images are checked to be those of the study
         compositions = [without_content(found) for found in compositions]
@@ -143,7 +148,7 @@ def plan(
         search=search,
     )
     configs = _check_configurations(manifest, trials, search)
-    notes = [f"repeated values dropped from {line}" for line in repeated]
+    notes = [*told, *(f"repeated values dropped from {line}" for line in repeated)]
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
         manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
@@ -151,6 +156,38 @@ def plan(
         check_sources(manifest, new.sources, Study(folder, manifest))
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
+
+
+def _known(
+    parsed: Config, typed: Overrides, first: Composition
+) -> tuple[StudyFolder, Manifest | None]:
+    """Return the study's folder, and the study if it is there.
+
+    It may have been named before a key existed that has another default today.
+    """
+    then = without(first, [key for key in VALUES_THEN if not _is_typed(key, typed)])
+    for named in (then, first):
+        folder = StudyFolder(_root(parsed, typed, named))
+        known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
+        if known is not None and (named is first or known.values_then):
+            return folder, known
+    return folder, None
+
+
+def _older(known: Manifest, typed: Overrides, first: Composition) -> tuple[list[str], list[str]]:
+    """Return the keys that a study was begun and goes on without, and what to say of it."""
+    composed, keys, notes = config.flatten(first.values), [], []
+    for key, value in known.defaults_then.items():
+        is_other = composed.get(key, value) != value
+        if not (is_other and _is_typed(key, typed)):
+            keys.append(key)
+            notes += [f"{key}={value} as when {known.name} was begun"] if is_other else []
+    return keys, notes
+
+
+def _is_typed(key: str, typed: Overrides) -> bool:
+    lines = [line.lstrip("+~").partition("=")[0] for line in typed.fixed]
+    return key in lines or key in typed.further
 
 
 def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
@@ -343,6 +380,8 @@ def _values(
 
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
     base = config.identity(first.values, axes=typed.further)
+    # a key is no part of the name where its value is that of the time before it existed
+    base = {key: value for key, value in base.items() if VALUES_THEN.get(key, MISSING) != value}
     named = [base, sorted(typed.further), *_below(typed)]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
     data = _joined("data", typed.axes, parsed.data.name)

@@ -35,7 +35,7 @@ def reproduce(manifest: Manifest, trial: Trial) -> str:
     take their place. Quoted for a POSIX shell.
     """
     values = {key: [text(value)] for key, value in trial.coordinates}
-    values |= {"study": [f"{manifest.name}-again"]}
+    values |= {"study": [f"{manifest.name}-again"]} | _then(manifest)
     dropped = ("hydra.", "hydra/", "extend", "accept_sources", *values)
     return command_line([*_without(manifest.arguments, dropped), *_overrides(values)])
 
@@ -47,7 +47,7 @@ def extend(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> str:
 
 def sweep(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> list[str]:
     """Return what to type after `bvae` for these other trials only, all trained to the end."""
-    return _multirun(manifest, values, dropped=(*ONCE, PRUNER, UNTIL))
+    return _multirun(manifest, {**_then(manifest), **values}, dropped=(*ONCE, PRUNER, UNTIL))
 
 
 def quoted(study: Path) -> str:
@@ -57,6 +57,11 @@ def quoted(study: Path) -> str:
     "'runs/my study'"
     """
     return shlex.quote(f"{study.parent.name}/{study.name}")
+
+
+def _then(manifest: Manifest) -> dict[str, list[str]]:
+    """What another study must be told to be like one that was begun before these keys existed."""
+    return {key: [text(value)] for key, value in manifest.defaults_then.items()}
 
 
 def _multirun(

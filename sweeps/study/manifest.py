@@ -21,6 +21,13 @@ Record = TypeVar("Record", "Manifest", "TrackerSettings", "SearchSettings")
 STEPS = "trainer.max_steps"
 """The one key of the base configuration that `extend=true` may change."""
 
+VALUES_THEN: Mapping[str, Any] = {"data.holdout": 0.0}
+"""Keys that are younger than some studies, and the values that trials had before they existed.
+
+A manifest that lacks one is of such a study, and stays so when it is continued. The schema's
+defaults in `bvae.config` are the same values: older configurations are read with them.
+"""
+
 RUN_TRIAL = "bvae.train.run_trial"
 """Dotted name of the function that runs a trial, unless a study names another."""
 
@@ -133,6 +140,34 @@ class Manifest:
         choice = combination({group: values[group] for group in self.groups})
         keys = {key: value for key, value in values.items() if key not in self.groups}
         return resolved(self.compositions[choice], keys)
+
+    @property
+    def values_then(self) -> dict[str, Any]:
+        """Keys that the study was begun without, with the values that its trials have."""
+        composed = self.compositions.values()
+        return {
+            key: value
+            for key, value in VALUES_THEN.items()
+            if any(lacking(one, key) is not None for one in composed)
+        }
+
+    @property
+    def defaults_then(self) -> dict[str, Any]:
+        """Those of `values_then` that belong to a group the study has.
+
+        Its choices may have another default today; a group that is new has the old one.
+        """
+        composed = self.compositions.values()
+        return {
+            key: value
+            for key, value in self.values_then.items()
+            if all(lacking(one, key) in (None, key) for one in composed)
+        }
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The base, with the values of keys that the study was begun without."""
+        return self.values_then | self.base
 
     @property
     def command(self) -> str:
@@ -269,6 +304,21 @@ def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[
             f"{error.full_key}: cannot be resolved ({reason}); "
             "write the name of a key, as in ${beta}, or a value"
         ) from None
+
+
+def lacking(tree: Mapping[str, Any], key: str) -> str | None:
+    """Return the part of a dotted key that is not in a configuration, None if all of it is.
+
+    >>> [lacking({"data": {"name": "npz"}}, key) for key in ("data.holdout", "loss.name")]
+    ['data.holdout', 'loss']
+    """
+    part: Any = tree
+    names = key.split(".")
+    for place, name in enumerate(names, start=1):
+        if not isinstance(part, Mapping) or name not in part:
+            return ".".join(names[:place])
+        part = part[name]
+    return None
 
 
 def put(tree: dict[str, Any], key: str, value: object) -> None:

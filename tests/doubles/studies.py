@@ -24,7 +24,7 @@ CONFIGURATION: dict[str, Any] = {
     "protocol": "fast",
     "threads": 1,
     "extend": False,
-    "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2]},
+    "data": {"name": "dsprites32", "path": None, "score_every": [1, 1, 1, 2, 2], "holdout": 0.0},
     "model": {"name": "mlp"},
     "optimizer": {"name": "adam", "lr": 1e-3},
     "trainer": {

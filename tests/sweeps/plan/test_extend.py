@@ -1,8 +1,11 @@
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.versions import code_version
 from sweeps import load_study
@@ -11,11 +14,97 @@ from sweeps.plan.plan import Plan
 from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
-from sweeps.study.manifest import Manifest
-from sweeps.study.study import Study
+from sweeps.study.manifest import VALUES_THEN, Manifest
+from sweeps.study.study import Study, open_study
 from tests.doubles.studies import write_result
 
 Planned = Callable[..., Plan]
+
+
+def begun_before_holdout(study: Study) -> Study:
+    """Write a study's manifest as it was before the key `data.holdout` existed."""
+    known = study.manifest
+    base = {key: value for key, value in known.base.items() if key != "data.holdout"}
+    compositions = {
+        choice: values
+        | {"data": {key: value for key, value in values["data"].items() if key != "holdout"}}
+        for choice, values in known.compositions.items()
+    }
+    study.folder.root.mkdir(parents=True, exist_ok=True)
+    replace(known, base=base, compositions=compositions).write(study.folder.manifest)
+    return open_study(study.folder.root)
+
+
+class TestKeysThatAreYounger:
+    FOLDER = ("data=folder", "data.path=images", "trainer.batch_size=2")
+
+    @pytest.fixture(autouse=True)
+    def images(self, tmp_path: Path) -> None:
+        """A folder with two images."""
+        (tmp_path / "images").mkdir()
+        for grey in (10, 20):
+            Image.new("L", (32, 32), grey).save(tmp_path / "images" / f"{grey}.png")
+
+    def test_the_schema_has_the_values_of_then(self) -> None:
+        """An older configuration is parsed as what it was."""
+        for key, value in VALUES_THEN.items():
+            group, _, name = key.partition(".")
+            assert value == getattr(getattr(Config(), group), name)
+
+    @pytest.mark.parametrize("name", [(), ("study=one",)])
+    def test_an_older_study_goes_on(self, planned: Planned, name: tuple[str, ...]) -> None:
+        """Its own command finds it, named or not; its trials have the value of then, and again."""
+        then = planned("beta=1", *self.FOLDER, "data.holdout=0", *name)
+        study = begun_before_holdout(Study(then.folder, then.manifest))
+        for beta in ("1", "1,4"):
+            found = planned(f"beta={beta}", *self.FOLDER, *name)
+            again = found.write()
+
+            assert study.folder.root == again.folder.root
+            assert (f"data.holdout=0.0 as when {study.name} was begun",) == found.notes[:1]
+            assert study.manifest.study_id == again.manifest.study_id
+            assert {0.0} == {one.data.holdout for one in found.configs}
+            assert {"data.holdout": 0.0} == again.manifest.values_then
+        assert 2 == len(again.trials)
+
+    def test_other_values_are_told_by_the_value_of_then(self, planned: Planned) -> None:
+        """What is typed counts: the value of then is no difference, another one is."""
+        begun_before_holdout(planned("beta=1", *self.FOLDER, "data.holdout=0", "study=one").write())
+
+        found = planned("beta=1", *self.FOLDER, "study=one", "data.holdout=0.0")
+        assert not [note for note in found.notes if "holdout" in note]
+        assert {"data.holdout": 0.0} == found.write().manifest.values_then
+        with pytest.raises(ConfigError, match=r"\n  data\.holdout: 0\.0 in the study, 0\.2 now"):
+            planned("beta=1", *self.FOLDER, "study=one", "data.holdout=0.2")
+        with pytest.raises(ConfigError, match=r"data\.holdout: 0\.0 in the study, swept now"):
+            planned("beta=1", *self.FOLDER, "study=one", "data.holdout=0,0.2")
+
+    def test_a_new_study_has_the_default_of_today(self, planned: Planned) -> None:
+        """Also where one was begun without the share: that is another study."""
+        without = planned("beta=1", *self.FOLDER, "data.holdout=0").write()
+        found = planned("beta=1", *self.FOLDER)
+
+        assert without.folder.root != found.folder.root
+        assert {0.1} == {one.data.holdout for one in found.configs}
+        assert {} == found.manifest.values_then
+
+    def test_an_unchanged_default_changes_no_name(self, planned: Planned) -> None:
+        """The study of a command that names none is found where it was before the key existed."""
+        found = planned("beta=1")
+        study = begun_before_holdout(Study(found.folder, found.manifest))
+        again = planned("beta=1")
+
+        assert "dsprites32-mlp-38c55b9c" == study.name == again.manifest.name
+        assert () == again.notes
+
+    def test_the_same_with_a_swept_group(self, planned: Planned) -> None:
+        """Each choice of it is held against what it was then."""
+        grid = ("beta=1", "data=dsprites,dsprites32", "study=two")
+        begun_before_holdout(planned(*grid).write())
+
+        assert {"data.holdout": 0.0} == planned(*grid).write().manifest.values_then
+        with pytest.raises(ConfigError, match=r"data\.holdout: 0\.0 in the study, 0\.2 now"):
+            planned(*grid, "data.holdout=0.2")
 
 
 class TestExtension:

@@ -7,7 +7,7 @@ import pytest
 from sweeps.study.command import extend, reproduce, sweep
 from sweeps.study.manifest import Manifest, SearchSettings
 from sweeps.study.trials import Trial
-from tests.doubles.studies import manifest, trials
+from tests.doubles.studies import CONFIGURATION, manifest, trials
 
 TRIAL = Trial.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
 
@@ -31,6 +31,18 @@ def test_sweep_becomes_a_single_run(text: str, expected: str) -> None:
     again = reproduce(typed(text), TRIAL)
     added = ["beta=0.5", "latent_dim=10", "seed=2", "study=quick-again"]
     assert shlex.split(again) == [*expected.split(), *added]
+
+
+def test_another_study_is_like_one_of_before_a_key_existed() -> None:
+    """The key is typed with the value of then; the study itself needs no telling."""
+    data = {key: value for key, value in CONFIGURATION["data"].items() if key != "holdout"}
+    made = typed("bvae -m data=folder", compositions={"": CONFIGURATION | {"data": data}})
+    values = {"beta": ["4"]}
+
+    assert "data.holdout=0" in sweep(made, values)
+    assert "data.holdout=0" in reproduce(made, TRIAL).split()
+    assert "holdout" not in extend(made, values)
+    assert "holdout" not in " ".join(sweep(typed("bvae -m data=folder"), values))
 
 
 def test_hostile_values_stay_one_word() -> None:
