@@ -42,18 +42,25 @@ def _read(path: Path, data: OfficialData) -> Iterator[NDArray[np.uint8]]:
     found = np.zeros(len(data.lattice), np.int64)
     for part in (TRAINING, TESTING):
         rows = data.lattice.index(_factors(path / part, data.url))
+        small = _small(path / part, data.url)
+        with reading(path / part, expected="have an image for each label", url=data.url):
+            images[rows] = np.stack(small).reshape(len(rows), *data.image_shape)
         np.add.at(found, rows, 1)
-        start = 0
-        for pairs in _matrix(f"{path / part}-dat.mat", "u1", (2, 96, 96), data.url):
-            for row, pair in zip(rows[start : start + len(pairs)], pairs, strict=True):
-                images[row] = pixels.square(pair[0], resolution=_SIDE, channels=1)
-            start += len(pairs)
     if (found != 1).any():
         raise DataError(
             f"expected each of the {data.lattice.name} combinations once in the files of {path}, "
             f"but {(found != 1).sum()} are not; download {data.url} again"
         )
     yield images
+
+
+def _small(part: Path, url: str) -> list[NDArray[np.uint8]]:
+    """The images [1, 64, 64] of the first camera."""
+    return [
+        pixels.square(pair[0], resolution=_SIDE, channels=1)
+        for pairs in _matrix(f"{part}-dat.mat", "u1", (2, 96, 96), url)
+        for pair in pairs
+    ]
 
 
 def _factors(part: Path, url: str) -> NDArray[np.int64]:

@@ -10,7 +10,6 @@ from bvae.data import dsprites_npz, sprites
 from bvae.data.datasets import (
     DSPRITES,
     NAMES,
-    OFFICIAL,
     OWN,
     ImageDataset,
     describe,
