@@ -8,7 +8,7 @@ from pathlib import Path
 from bvae import tracking
 from bvae.config import Config, nearest
 from bvae.data import holdout
-from bvae.data.datasets import DRAWN, Description, ImageDataset, describe, open_dataset
+from bvae.data.datasets import DRAWN, FOLDERS, Description, ImageDataset, describe, open_dataset
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
@@ -139,9 +139,9 @@ def _path_mistakes(config: Config) -> Iterator[str]:
             yield f"data.path: {name} is read from a file or folder; give path=…"
     elif name in DRAWN:
         yield f"data.path: {name} is drawn and reads no file; leave it out"
-    elif name == "folder" and not path.is_dir():
+    elif name in FOLDERS and not path.is_dir():
         yield f"data.path: no such folder: {path}"
-    elif name != "folder" and not path.is_file():
+    elif name not in FOLDERS and not path.is_file():
         yield f"data.path: no such file: {path}"
 
 

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.config import nearest
-from bvae.data import dsprites_npz, folder, images_npz, official, shapes3d, sprites
+from bvae.data import cars3d, dsprites_npz, folder, images_npz, mpi3d, shapes3d, smallnorb, sprites
 from bvae.data.lattice import FactorLattice
+from bvae.data.official import OfficialData
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
 from bvae.files import write_atomically
 from bvae.image_shape import RESOLUTIONS, ImageShape
 
-DSPRITES = FactorLattice(sprites.FACTOR_NAMES, sprites.FACTOR_SIZES)
+DSPRITES = dsprites_npz.DATA.lattice
 """The factors of dSprites but its colour, which has one class."""
 
 _POSITION_STRIDES = {"dsprites": 1, "dsprites32": 2}
-_NPZ = "dsprites_npz"
 _OFFICIAL_VERSION = 1  # of the conversion of official files, in the names of their stores
 _OWN_VERSION = 1  # the same, for the user's images
 _CHUNK = 4096  # images drawn between two movements of the progress bar
@@ -31,7 +31,18 @@ DRAWN = tuple(_POSITION_STRIDES)
 OWN = ("folder", "npz")
 """Names of the user's own images, whose size is chosen."""
 
-NAMES = (*DRAWN, _NPZ, "shapes3d", *OWN)
+_TABLE = (
+    *(dsprites_npz.DATA, shapes3d.DATA, mpi3d.TOY, mpi3d.REALISTIC, mpi3d.REAL),
+    *(cars3d.DATA, smallnorb.DATA),
+)
+
+OFFICIAL = {data.name: data for data in _TABLE}
+"""The published data sets, whose files the user downloads."""
+
+FOLDERS = ("folder", *(name for name, data in OFFICIAL.items() if data.is_folder))
+"""Names of the data sets whose path is a folder."""
+
+NAMES = (*DRAWN, *OFFICIAL, *OWN)
 """Every name that can be opened."""
 
 
@@ -92,9 +103,10 @@ def describe(
         return _describe_folder(_given(name, path), resolution or 64, channels or 3)
     if name == "npz":
         return _describe_npz(_given(name, path), resolution, channels)
-    if name == "shapes3d":
-        return Description(name, len(shapes3d.LATTICE), shapes3d.IMAGE_SHAPE, shapes3d.LATTICE)
-    stride = _POSITION_STRIDES.get(name, 1)
+    if name in OFFICIAL:
+        data = OFFICIAL[name]
+        return Description(name, len(data.lattice), data.image_shape, data.lattice)
+    stride = _POSITION_STRIDES[name]
     lattice = FactorLattice(sprites.FACTOR_NAMES, (3, 6, 40, 32 // stride, 32 // stride))
     side = 64 // stride
     return Description(name, len(lattice), (1, side, side), lattice)
@@ -107,13 +119,9 @@ def _check_name(name: str) -> None:
 
 def _given(name: str, path: Path | None) -> Path:
     if path is None:
-        wanted = {
-            _NPZ: dsprites_npz.URL.rpartition("/")[2],
-            "shapes3d": shapes3d.URL.rpartition("/")[2],
-            "folder": "a folder of images",
-            "npz": "an npz file with images",
-        }
-        raise ConfigError(f"{name} needs the path of {wanted[name]}")
+        own = {"folder": "a folder of images", "npz": "an npz file with images"}
+        wanted = own[name] if name in own else OFFICIAL[name].wanted
+        raise ConfigError(f"{name} needs the path of {wanted}")
     return path
 
 
@@ -146,8 +154,8 @@ def open_dataset(
     """Open a data set, whose store is built in the cache at the first time.
 
     Args:
-        name: `dsprites` (64 x 64), `dsprites32` (32 x 32, every second position), the official
-            `dsprites_npz` or `shapes3d`, or the user's own `folder` or `npz`.
+        name: `dsprites` (64 x 64), `dsprites32` (32 x 32, every second position), one of
+            `OFFICIAL`, or the user's own `folder` or `npz`.
         path: the file or folder; not for what is drawn.
         resolution: R of the user's own images, 32, 64 or 128. None: 64 for a folder, that of the
             images for an npz.
@@ -162,50 +170,28 @@ def open_dataset(
         raise ConfigError(f"{name} is drawn and reads no file, but got the path {path}")
     if name in DRAWN:
         return _open_sprites(describe(name))
-    if name == _NPZ:
-        return open_npz(_given(name, path))
-    if name == "shapes3d":
-        return open_shapes3d(_given(name, path))
+    if name in OFFICIAL:
+        return open_official(OFFICIAL[name], _given(name, path))
     found = describe(name, path=path, resolution=resolution, channels=channels)
     return _open_own(found, _given(name, path))
 
 
-def open_npz(
-    path: Path, *, md5: str = dsprites_npz.MD5, lattice: FactorLattice = DSPRITES
-) -> ImageDataset:
-    """Open a file of the layout of the official npz, its rows in the order of the lattice.
+def open_official(data: OfficialData, path: Path) -> ImageDataset:
+    """Open a published data set, whose files are checked and read when its store is built.
 
     Raises:
-        DataError: the file is missing, has another checksum or is no such file.
+        ConfigError: a package that reads it is not installed.
+        DataError: a file is missing, has another checksum or is no such file.
     """
-    official.check(path, md5, algorithm="md5", url=dsprites_npz.URL)
+    known_by = "-".join(checksum[:8] for checksum in data.checksums.values())
     store = open_store(
-        cache_dir() / f"{_NPZ}-{md5[:8]}-v{_OFFICIAL_VERSION}.npy",
-        number=len(lattice),
-        image_shape=(1, 64, 64),
-        draw=lambda: (images[:, None] for images in dsprites_npz.read_images(path)),
+        cache_dir() / f"{data.name}-{known_by}-v{_OFFICIAL_VERSION}.npy",
+        number=len(data.lattice),
+        image_shape=data.image_shape,
+        draw=lambda: data.checked(path),
+        white=data.white,
     )
-    return ImageDataset(_NPZ, store, lattice)
-
-
-def open_shapes3d(
-    path: Path, *, sha256: str = shapes3d.SHA256, lattice: FactorLattice = shapes3d.LATTICE
-) -> ImageDataset:
-    """Open a file of the layout of 3dshapes.h5, its rows in the order of the lattice.
-
-    Raises:
-        ConfigError: h5py is not installed.
-        DataError: the file is missing, has another checksum or is no such file.
-    """
-    official.check(path, sha256, algorithm="sha256", url=shapes3d.URL)
-    store = open_store(
-        cache_dir() / f"shapes3d-{sha256[:8]}-v{_OFFICIAL_VERSION}.npy",
-        number=len(lattice),
-        image_shape=shapes3d.IMAGE_SHAPE,
-        draw=lambda: shapes3d.read_images(path, number=len(lattice)),
-        white=BYTES,
-    )
-    return ImageDataset("shapes3d", store, lattice)
+    return ImageDataset(data.name, store, data.lattice)
 
 
 def _open_own(found: Description, path: Path) -> ImageDataset:

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import npz, official, sprites
+from bvae.data import official, sprites
+from bvae.data.lattice import FactorLattice
+from bvae.data.store import BINARY
 from bvae.exceptions import DataError
 
 MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
@@ -48,7 +50,7 @@ def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
     Raises:
         DataError: the file is not an npz with such images.
     """
-    return _read(path, "imgs", np.dtype(np.uint8), (64, 64))
+    return official.read_npz(path, "imgs", np.dtype(np.uint8), (64, 64), url=URL)
 
 
 def compare(path: Path) -> Comparison:
@@ -67,7 +69,7 @@ def compare(path: Path) -> Comparison:
 
 
 def _with_classes(path: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    classes = _read(path, "latents_classes", np.dtype(np.int64), (6,))
+    classes = official.read_npz(path, "latents_classes", np.dtype(np.int64), (6,), url=URL)
     nothing: NDArray[Any] = np.zeros(0)
     for images, their_classes in zip_longest(read_images(path), classes, fillvalue=nothing):
         if len(images) != len(their_classes):
@@ -75,17 +77,13 @@ def _with_classes(path: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.in
         yield images, their_classes
 
 
-def _read(
-    path: Path, name: str, dtype: np.dtype[Any], row_shape: tuple[int, ...]
-) -> Iterator[NDArray[Any]]:
-    """Yield an array of an npz in chunks of rows."""
-    try:
-        found = npz.header(path, name)
-        if found.dtype != dtype or found.shape[1:] != row_shape:
-            raise ValueError(f"found {found.dtype} {list(found.shape)}")
-        yield from npz.read(path, name)
-    except npz.ERRORS as error:
-        raise DataError(
-            f"expected {path} to be an npz with {name} {dtype} {['n', *row_shape]}, "
-            f"but could not read that: {error}; download {URL} again"
-        ) from error
+DATA = official.OfficialData(
+    "dsprites_npz",
+    URL.rpartition("/")[2],
+    URL,
+    {"": MD5},
+    FactorLattice(sprites.FACTOR_NAMES, sprites.FACTOR_SIZES),
+    lambda path, _: (images[:, None] for images in read_images(path)),
+    image_shape=(1, 64, 64),
+    white=BINARY,
+)

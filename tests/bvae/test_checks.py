@@ -174,6 +174,10 @@ class TestMistakes:
                 {"data": {"name": "folder", "path": "nowhere"}},
                 "data.path: no such folder: nowhere",
             ),
+            (
+                {"data": {"name": "smallnorb", "path": __file__}},
+                f"data.path: no such folder: {__file__}",
+            ),
             ({"data": {"path": "x.npz"}}, "data.path: dsprites32 is drawn and reads no file"),
             ({"data": {"likelihood": "gaussian"}}, "data.variance: gaussian pixels need one"),
             ({"data": {"variance": 0.1}}, "data.variance: bernoulli pixels have none"),
