@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bvae import parts
 from bvae.config import BETA_VAE, Config

@@ -64,9 +64,7 @@ def build_networks(
     )
 
 
-def _own(
-    key: str, part: Mapping[str, Any], image_shape: ImageShape, latent_dim: int
-) -> nn.Module:
+def _own(key: str, part: Mapping[str, Any], image_shape: ImageShape, latent_dim: int) -> nn.Module:
     try:
         built = parts.build(part, image_shape=image_shape, latent_dim=latent_dim)
     except ConfigError as error:

@@ -41,7 +41,6 @@ from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
 
-
 NO_SUCH_KEY = re.compile(r"Could not override '([^']*)'")
 """What Hydra says of a key that no file has."""
 

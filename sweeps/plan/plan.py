@@ -18,8 +18,8 @@ from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from bvae.trial import COORDINATES, now
 from bvae.part_sources import all_sources, targets
+from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
 from sweeps.plan.compose import (
     PATH,
@@ -241,7 +241,7 @@ def _manifest(
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in config.groups()]
     composed = {found.name(groups): found.values for found in compositions}
-    folder = os.getcwd() if any(targets([*composed.values()])) else None
+    folder = str(Path.cwd()) if any(targets([*composed.values()])) else None
     found_sources = all_sources(composed, folder)
     return Manifest(
         study_id=uuid.uuid4().hex,
