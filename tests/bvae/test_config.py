@@ -55,7 +55,7 @@ class TestParse:
 
     @pytest.mark.parametrize("name", OFFICIAL)
     def test_published_data_are_ready_to_use(self, name: str, tmp_path: Path) -> None:
-        """Each has a choice whose scores see 2 classes of each factor and at most 100,000 images."""
+        """The scores of each see 2 classes of each factor, and at most 100,000 images."""
         path = tmp_path if OFFICIAL[name].is_folder else tmp_path / "file"
         path.touch()
         parsed = config.parse(composed(f"data={name}", f"data.path={path}"))
