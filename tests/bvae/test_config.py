@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bvae import config
-from bvae.checks import mistakes
+from bvae.checks import described, mistakes
+from bvae.data.datasets import OFFICIAL
 from bvae.exceptions import ConfigError
 from sweeps.commands import sweep
 
@@ -51,6 +52,20 @@ class TestParse:
     def test_choices_compose(self, group: str, choice: str) -> None:
         """Every choice of every config group composes."""
         assert composed(f"{group}={choice}", *(["data.path=x"] if "npz" in choice else []))
+
+    @pytest.mark.parametrize("name", OFFICIAL)
+    def test_published_data_are_ready_to_use(self, name: str, tmp_path: Path) -> None:
+        """The scores of each see 2 classes of each factor, and at most 100,000 images."""
+        path = tmp_path if OFFICIAL[name].is_folder else tmp_path / "file"
+        path.touch()
+        parsed = config.parse(composed(f"data={name}", f"data.path={path}"))
+
+        assert [] == mistakes(parsed)
+        lattice = described(parsed).lattice
+        assert lattice is not None
+        scored, _ = lattice.every(parsed.data.score_every or [1] * len(lattice.sizes))
+        assert min(scored.sizes) >= 2
+        assert min(40_000, len(lattice)) <= len(scored) <= 100_000
 
     def test_all_mistakes_come_at_once(self) -> None:
         """Unknown keys, wrong types and values out of range are all named, with what to do."""
