@@ -18,11 +18,12 @@ from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.files import replace_atomically
+from bvae.losses import BetaVAE as BetaVAELoss
 from bvae.losses import nll
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
-from bvae.model import BetaVAE
+from bvae.model import BetaVAE, Outputs
 
 ENCODE_BATCH = 64
 """Images a forward pass. The maps of larger passes of `conv` are given back to the system and asked
@@ -157,23 +158,47 @@ def decode(model: BetaVAE, z: torch.Tensor) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, float]:
-    """Return recon, kl and loss = recon + β · kl in nats, means over the coded images.
+    """Return recon, kl, loss and the loss's own parts in nats, means over the coded images.
 
     kl is that of all of them; recon that of at most `LOSS_IMAGES`, each decoded from one draw. The
     noise comes from a generator of its own: validation does not change the training.
+
+    The loss is recon + β · kl where it is that of a β-VAE of constant β. Else it and its own parts
+    are means over batches of the images of recon, `ENCODE_BATCH` or more in each: a regulariser
+    that compares the images of a batch depends on how many these are.
     """
     chosen = np.unique(np.linspace(0, len(codes.rows) - 1, LOSS_IMAGES, dtype=np.int64))
     noise = torch.Generator().manual_seed(0)
     recon = 0.0
+    own: dict[str, float] = {}
+    is_beta_vae = isinstance(model.loss, BetaVAELoss) and model.loss.schedule == "constant"
     for part in np.array_split(chosen, max(1, len(chosen) // ENCODE_BATCH)):
         mu, logvar = torch.from_numpy(codes.mu[part]), torch.from_numpy(codes.logvar[part])
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
         logits = model.decode(z.to(model.device))
         x = images(dataset, codes.rows[part], model)
         recon += nll(logits, x, variance=model.variance).sum().item()
+        if not is_beta_vae:
+            outputs = Outputs(logits, *(t.to(model.device) for t in (mu, logvar, z)))
+            for name, value in _own_parts(model, x, outputs).items():
+                own[name] = own.get(name, 0.0) + value * len(part) / len(chosen)
     recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
-    return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
+    loss = recon + model.beta * kl if is_beta_vae else own.pop("loss")
+    return own | {"recon": recon, "kl": kl, "loss": loss}
+
+
+def _own_parts(model: BetaVAE, x: torch.Tensor, outputs: Outputs) -> dict[str, float]:
+    """Return the parts of the model's loss of a batch.
+
+    It is in evaluation mode, and torch's generators, which training goes on with, stay as they are.
+    """
+    devices = [model.device] if model.device.type == "cuda" else []
+    training = model.loss.training
+    with torch.random.fork_rng(devices):
+        parts = model.loss.eval()(x, *outputs, model.global_step)
+    model.loss.train(training)
+    return {name: part.item() for name, part in parts.items()}
 
 
 @dataclass(frozen=True)
