@@ -49,12 +49,13 @@ def settings(*, tracker: str, steps: int = STEPS) -> Config:
 def raw_steps(settings: Config) -> float:
     """Seconds of the same training steps in a plain loop over the same batches."""
     dataset = checks.prepare(settings)
-    model = train.build_model(settings, dataset.store.image_shape)
+    model = train.build_model(settings, dataset.store.image_shape, n_images=len(dataset))
     batches = ImageBatches(dataset, batch_size=settings.trainer.batch_size, seed=settings.seed)
-    optimizer = model.configure_optimizers()
+    (optimizer,) = model.configure_optimizers()
     start = time.perf_counter()
     for step in range(settings.trainer.max_steps):
-        loss = model.losses(batches.batch(step)).loss
+        x = batches.batch(step)
+        loss = model.losses(x, model(x))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -70,10 +70,7 @@ class Record(pl.Callback):
                 _in_words(self.validated),
             )
         if self.validated or self._schedule.is_due(self._schedule.log_every, trainer):
-            latest = pl_module.latest
-            row = {
-                f"train/{name}": getattr(latest, name).item() for name in ("loss", "recon", "kl")
-            }
+            row = {f"train/{name}": part.item() for name, part in pl_module.latest.items()}
             self._history.add(trainer.global_step, row | self.validated)
             self._tracker.log(row | self.validated, step=trainer.global_step)
 

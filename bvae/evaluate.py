@@ -19,11 +19,12 @@ from bvae.data.datasets import ImageDataset
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.files import replace_atomically
+from bvae.losses import BetaVAE as BetaVAELoss
 from bvae.losses import least_nll, nll
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
-from bvae.model import BetaVAE
+from bvae.model import BetaVAE, Outputs
 
 ENCODE_BATCH = 64
 """Images a forward pass. The maps of larger passes of `conv` are given back to the system and asked
@@ -160,29 +161,54 @@ def decode(model: BetaVAE, z: torch.Tensor) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, float]:
-    """Return recon, kl and loss = recon + β · kl in nats, means over the coded images.
+    """Return recon, kl, loss and the loss's own parts in nats, means over the coded images.
 
     kl is that of all of them; recon that of at most `LOSS_IMAGES`, each decoded from one draw. The
     noise comes from a generator of its own: validation does not change the training.
+
+    The loss is recon + β · kl where it is that of a β-VAE of constant β. Else it and its own parts
+    are means over batches of the images of recon, `ENCODE_BATCH` or more in each: a regulariser
+    that compares the images of a batch depends on how many these are.
     """
     chosen = np.unique(np.linspace(0, len(codes.rows) - 1, LOSS_IMAGES, dtype=np.int64))
-    parts = _recons(model, dataset, codes, chosen)
-    recon: float = sum(part.sum().item() for part in parts) / len(chosen)
+    is_beta_vae = isinstance(model.loss, BetaVAELoss) and model.loss.schedule == "constant"
+    recon = 0.0
+    own: dict[str, float] = {}
+    for x, outputs in _passes(model, dataset, codes, chosen):
+        recon += nll(outputs.logits, x, variance=model.variance).sum().item()
+        parts = {} if is_beta_vae else _own_parts(model, x, outputs)
+        for name, value in parts.items():
+            own[name] = own.get(name, 0.0) + value * len(x) / len(chosen)
+    recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
-    return {"recon": recon, "kl": kl, "loss": recon + model.beta * kl}
+    loss = recon + model.beta * kl if is_beta_vae else own.pop("loss")
+    return own | {"recon": recon, "kl": kl, "loss": loss}
 
 
-def _recons(
+def _own_parts(model: BetaVAE, x: torch.Tensor, outputs: Outputs) -> dict[str, float]:
+    """Return the parts of the model's loss of a batch.
+
+    It is in evaluation mode, and torch's generators, which training goes on with, stay as they are.
+    """
+    devices = [model.device] if model.device.type == "cuda" else []
+    training = model.loss.training
+    with torch.random.fork_rng(devices):
+        parts = model.loss.eval()(x, *outputs, model.global_step)
+    model.loss.train(training)
+    return {name: part.item() for name, part in parts.items()}
+
+
+def _passes(
     model: BetaVAE, dataset: ImageDataset, codes: Codes, chosen: NDArray[np.int64]
-) -> Iterator[torch.Tensor]:
-    """The recon of each chosen code in nats, in parts [b]."""
+) -> Iterator[tuple[torch.Tensor, Outputs]]:
+    """The images [b, C, H, W] of the chosen codes, and what is decoded from a draw of each."""
     noise = torch.Generator().manual_seed(0)
     for part in np.array_split(chosen, max(1, len(chosen) // ENCODE_BATCH)):
         mu, logvar = torch.from_numpy(codes.mu[part]), torch.from_numpy(codes.logvar[part])
         z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
-        logits = model.decode(z.to(model.device))
-        x = images(dataset, codes.rows[part], model)
-        yield nll(logits, x, variance=model.variance)
+        coded = (one.to(model.device) for one in (mu, logvar, z))
+        outputs = Outputs(model.decode(z.to(model.device)), *coded)
+        yield images(dataset, codes.rows[part], model), outputs
 
 
 @torch.inference_mode()
@@ -213,8 +239,10 @@ def _sample_recons(
     model: BetaVAE, dataset: ImageDataset, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     codes = encode(model, dataset, rows=rows[_sample(len(rows))], lattice=None)
-    parts = list(_recons(model, dataset, codes, np.arange(len(codes.rows))))
-    return torch.cat(parts).double().cpu().numpy()
+    passes = _passes(model, dataset, codes, np.arange(len(codes.rows)))
+    parts = [nll(outputs.logits, x, variance=model.variance) for x, outputs in passes]
+    recons: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
+    return recons
 
 
 def _sample(number: int) -> NDArray[np.int64]:

@@ -12,7 +12,10 @@ from bvae.files import write_atomically
 
 
 def columns(*, latent_dim: int, scores: bool) -> list[str]:
-    """Return the columns of `history.csv` (losses and KL in nats)."""
+    """Return the columns of every `history.csv` (losses and KL in nats).
+
+    Those of further parts of a loss are added when there is a value.
+    """
     train = ["train/loss", "train/recon", "train/kl"]
     validation = ["val/loss", "val/recon", "val/kl", "kl/active_units"]
     latents = [f"kl/z{m:02d}" for m in range(latent_dim)]
@@ -50,16 +53,23 @@ class History:
 
     def start_at(self, step: int) -> None:
         """Begin the file, or keep of it what happened up to `step`, the step resumed from."""
-        kept = [row for row in self.rows() if float(row["step"]) <= step] if step else []
+        self._write([row for row in self.rows() if float(row["step"]) <= step] if step else [])
+
+    def _write(self, rows: Sequence[Mapping[str, str]]) -> None:
+        for row in rows:
+            self._names = list(dict.fromkeys([*self._names, *row]))
         text = io.StringIO()
         writer = csv.DictWriter(text, self._names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(kept)
+        writer.writerows(rows)
         write_atomically(self._path, text.getvalue())
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Append a row; columns without a value stay empty."""
-        row = {"step": step} | {name: f"{value:.9g}" for name, value in values.items()}
+        """Append a row; columns without a value stay empty, new ones are added."""
+        row = {"step": str(step)} | {name: f"{value:.9g}" for name, value in values.items()}
+        if not row.keys() <= set(self._names):
+            self._write([*self.rows(), row])
+            return
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._names, lineterminator="\n").writerow(row)
             file.flush()

@@ -3,6 +3,7 @@
 Shapes: B images in the batch, M latents, [C, H, W] one image with pixels in 0..1.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -12,10 +13,12 @@ from torch.optim import Adagrad, Adam, Optimizer
 
 from bvae.exceptions import ConfigError, NonFiniteLossError
 from bvae.image_shape import ImageShape
-from bvae.losses import Losses, beta_vae_loss
 from bvae.networks import build_networks
+from bvae.parts import build
 
 OPTIMIZERS = ("adagrad", "adam")
+
+BETA_VAE_LOSS = {"_target_": "bvae.losses.BetaVAE"}
 
 # Reading the loss makes a GPU wait for all queued work, so there it is read every so many steps.
 # Nothing is missed: a weight that was NaN once stays NaN.
@@ -23,35 +26,42 @@ CHECK_EVERY_N_STEPS_ON_GPU = 50
 
 
 class Outputs(NamedTuple):
-    """What one pass gives: logits [B, C, H, W], mu and logvar [B, M]."""
+    """What one pass gives: logits [B, C, H, W]; mu, logvar and the sample z, [B, M] each."""
 
     logits: Tensor
     mu: Tensor
     logvar: Tensor
+    z: Tensor
 
 
 class BetaVAE(pl.LightningModule):
-    """A β-VAE (Higgins et al. 2017) with Gaussian latents and Bernoulli or Gaussian pixels.
+    """A β-VAE, or one of another loss, with Gaussian latents and Bernoulli or Gaussian pixels.
 
     Args:
         network: a name among `bvae.networks.NETWORKS`.
         image_shape: (C, H, W).
         latent_dim: the number M of latents.
-        beta: weight of the KL term; `bvae.losses` says in which units.
+        beta: weight of the KL term, or of what the loss has instead; `bvae.losses` says in which
+            units.
         optimizer: a name among `OPTIMIZERS`.
         lr: learning rate.
         variance: of Gaussian pixels; None: they are Bernoulli. `bvae.losses` says what that does
             to β.
+        loss: what `bvae.parts.build` makes a loss of, plain values; None: that of the β-VAE.
+            `bvae.losses.loss.Loss` says what it may be.
+        n_images: how many images are trained on, for the losses that need it.
 
     Attributes:
-        latest: the losses of the last training step, detached; None before the first. A callback
-            reads them every so many steps, because logging each step costs a quarter of the time.
+        loss: the module.
+        latest: the parts of the loss of the last training step by name, detached; None before the
+            first. A callback reads them every so many steps, because logging each step costs a
+            quarter of the time. With an optimiser of the loss's own, `own_loss` is among them.
 
     Raises:
-        ConfigError: the network, image shape, latent size or optimiser is not known.
+        ConfigError: the network, image shape, latent size, optimiser or loss is not known.
     """
 
-    latest: Losses | None
+    latest: dict[str, Tensor] | None
 
     def __init__(
         self,
@@ -63,6 +73,8 @@ class BetaVAE(pl.LightningModule):
         optimizer: str = "adam",
         lr: float = 1e-3,
         variance: float | None = None,
+        loss: Mapping[str, Any] | None = None,
+        n_images: int | None = None,
     ) -> None:
         super().__init__()
         if optimizer not in OPTIMIZERS:
@@ -76,6 +88,10 @@ class BetaVAE(pl.LightningModule):
         )
         # Convolutions on the CPU take 10 % less with the channels innermost.
         self.to(memory_format=torch.channels_last)
+        offered = {"latent_dim": latent_dim, "beta": beta, "variance": variance}
+        if n_images is not None:
+            offered["n_images"] = n_images
+        self.loss: Any = build(loss or BETA_VAE_LOSS, **offered)
         self.beta = beta
         self.variance = variance
         self.optimizer = optimizer
@@ -102,56 +118,98 @@ class BetaVAE(pl.LightningModule):
     def forward(self, x: Tensor) -> Outputs:
         """Encode, draw once from the posterior, decode."""
         mu, logvar = self.encode(x)
-        return Outputs(self.decode(self.reparameterize(mu, logvar)), mu, logvar)
+        z = self.reparameterize(mu, logvar)
+        return Outputs(self.decode(z), mu, logvar, z)
 
-    def losses(self, batch: Tensor) -> Losses:
-        """Losses of a batch [B, C, H, W] in 0..1; kept in `latest`, detached.
+    @property
+    def second_batch(self) -> bool:
+        """Whether a step needs a second batch, for the loss alone."""
+        return bool(getattr(self.loss, "second_batch", False))
+
+    def losses(self, x: Tensor, outputs: Outputs) -> Mapping[str, Tensor]:
+        """Parts of the loss of images [B, C, H, W] in 0..1; kept in `latest`, detached.
 
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
         """
-        losses = beta_vae_loss(batch, *self(batch), beta=self.beta, variance=self.variance)
-        self.latest = Losses(*(part.detach() for part in losses))
+        step = self.global_step
+        parts: Mapping[str, Tensor] = self.loss(x, *outputs, step)
+        self.latest = {name: part.detach() for name, part in parts.items()}
         every = 1 if self.device.type == "cpu" else CHECK_EVERY_N_STEPS_ON_GPU
-        if self.global_step % every == 0:
-            self._check_finite(self.latest, step=self.global_step + 1)
-        return losses
+        if step % every == 0:
+            self._check_finite(self.latest, step=step + 1)
+        return parts
 
     def training_step(self, batches: list[Tensor], batch_idx: int) -> None:
         """Take one step of the optimiser on each of the batches [B, C, H, W] in 0..1.
 
+        Where the loss needs a second batch, they are of 2B images, the second batch last.
+
         Raises:
             NonFiniteLossError: the loss is NaN or infinite.
         """
-        optimizer = self.optimizers()
-        if isinstance(optimizer, list):  # Lightning's return type allows for several
-            raise TypeError(f"expected one optimizer, but got {len(optimizer)}")
+        found = self.optimizers()
+        optimizer, *own = found if isinstance(found, list) else [found]
         for batch in batches:
-            loss = self.losses(batch).loss
+            x, second = batch.chunk(2) if self.second_batch else (batch, None)
+            outputs = self(x)
+            loss = self.losses(x, outputs)["loss"]
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
+            for one in own:  # the raw one: Lightning would count its step as one more
+                self.own_step(outputs.z.detach(), second, one.optimizer)
+
+    def own_step(self, z: Tensor, second: Tensor | None, optimizer: Optimizer) -> None:
+        """Take a step of the loss's own optimiser.
+
+        In float32: nothing scales its gradients, as mixed precision scales the model's.
+
+        Args:
+            z: [B, M], the samples of the batch.
+            second: [B, C, H, W], the second batch, if the loss needs one.
+            optimizer: what its `configure_optimizer` made.
+        """
+        with torch.no_grad():
+            z_second = z if second is None else self.reparameterize(*self.encode(second))
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self.loss.own_loss(z, z_second)
+        if self.latest is not None:
+            self.latest["own_loss"] = loss.detach()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
     def on_train_end(self) -> None:
         """Check the last loss, which a GPU may not have been asked for."""
         if self.latest is not None:
             self._check_finite(self.latest, step=self.global_step)
 
-    def _check_finite(self, losses: Losses, *, step: int) -> None:
-        if not torch.isfinite(losses.loss):
+    def _check_finite(self, parts: Mapping[str, Tensor], *, step: int) -> None:
+        if not torch.isfinite(parts["loss"]):
+            values = {name: part for name, part in parts.items() if name != "loss"}
+            values.setdefault("beta", torch.tensor(self.beta))
             raise NonFiniteLossError(
-                f"expected a finite training loss, got {losses.loss:.6g} at step {step} "
-                f"(recon {losses.recon:.6g}, kl {losses.kl:.6g}, beta {self.beta:g}); "
+                f"expected a finite training loss, got {parts['loss']:.6g} at step {step} "
+                f"({', '.join(f'{name} {value:.6g}' for name, value in values.items())}); "
                 f"lower optimizer.lr, now {self.lr:g}"
             )
 
-    def configure_optimizers(self) -> Optimizer:
-        """Adam or Adagrad; fused, a training step on the CPU takes up to 40 % less."""
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Adam or Adagrad, and the loss's own optimiser if it has one.
+
+        Fused, a training step on the CPU takes up to 40 % less.
+        """
+        own: list[Optimizer] = []
+        if hasattr(self.loss, "configure_optimizer"):
+            own = [self.loss.configure_optimizer()]
+        theirs = {id(p) for one in own for group in one.param_groups for p in group["params"]}
+        parameters = [p for p in self.parameters() if id(p) not in theirs]
         if self.optimizer == "adam":
-            return Adam(self.parameters(), lr=self.lr, fused=True)
+            return [Adam(parameters, lr=self.lr, fused=True), *own]
         # torch 2.13 fuses it on CUDA too, which is not measured here, but not on MPS.
         fused = self.device.type == "cpu"
-        return Adagrad(self.parameters(), lr=self.lr, fused=fused)
+        return [Adagrad(parameters, lr=self.lr, fused=fused), *own]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the generators' states, so that a resumed fit draws the noise it would have drawn."""

@@ -20,14 +20,16 @@ def step_time_s(config: Config) -> float:
     Lightning's loop.
     """
     torch.set_num_threads(config.threads)
-    shape = checks.described(config).image_shape
-    model = build_model(config, shape).to(_device(config.trainer.accelerator))
-    optimizer = model.configure_optimizers()
+    data = checks.described(config)
+    shape = data.image_shape
+    model = build_model(config, shape, n_images=data.number)
+    model.to(_device(config.trainer.accelerator))
+    optimizers = model.configure_optimizers()
     batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()
     for _ in range(WARM_STEPS):
-        _step(model, optimizer, batch)
+        _step(model, optimizers, batch)
     start = time.perf_counter()
-    _step(model, optimizer, batch)
+    _step(model, optimizers, batch)
     return time.perf_counter() - start
 
 
@@ -37,9 +39,13 @@ def _device(accelerator: str) -> str:
     return "mps" if accelerator == "mps" else "cpu"
 
 
-def _step(model: BetaVAE, optimizer: torch.optim.Optimizer, batch: torch.Tensor) -> None:
+def _step(model: BetaVAE, optimizers: list[torch.optim.Optimizer], batch: torch.Tensor) -> None:
+    optimizer, *own = optimizers
+    outputs = model(batch)
     optimizer.zero_grad()
-    torch.autograd.backward(model.losses(batch).loss)
+    torch.autograd.backward(model.losses(batch, outputs)["loss"])
     optimizer.step()
+    for one in own:
+        model.own_step(outputs.z.detach(), batch if model.second_batch else None, one)
     if batch.device.type == "cuda":
         torch.cuda.synchronize()

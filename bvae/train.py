@@ -115,7 +115,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     config, folder, watch = task.config, task.folder, Stopwatch()
     dataset = checks.prepare(config)
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
-    model = build_model(config, dataset.store.image_shape)
+    model = build_model(config, dataset.store.image_shape, n_images=len(dataset))
     with watch.part("train_s"):
         trained = fit(task, model, dataset, tracker)
     model.to(trained.trainer.strategy.root_device)  # Lightning leaves it on the CPU
@@ -159,8 +159,14 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     )
 
 
-def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
-    """Build the model, its first weights a function of the seed alone."""
+def build_model(config: Config, image_shape: ImageShape, *, n_images: int) -> BetaVAE:
+    """Build the model, its first weights a function of the seed alone.
+
+    Args:
+        config: of the trial.
+        image_shape: of its images.
+        n_images: how many of these are trained on.
+    """
     torch.manual_seed(config.seed)
     return BetaVAE(
         network=config.model.name,
@@ -170,6 +176,7 @@ def build_model(config: Config, image_shape: ImageShape) -> BetaVAE:
         optimizer=config.optimizer.name,
         lr=config.optimizer.lr,
         variance=config.data.variance,
+        n_images=n_images,
     )
 
 
@@ -269,7 +276,11 @@ def fit(
     _leave_signals_alone(trainer)
     pauses = (STEPS_A_TURN, schedule.log_every, schedule.validate_every)
     batches = ImageBatches(
-        dataset, batch_size=config.trainer.batch_size, seed=config.seed, pauses=pauses
+        dataset,
+        batch_size=config.trainer.batch_size,
+        seed=config.seed,
+        pauses=pauses,
+        second_batch=model.second_batch,
     )
     trainer.fit(model, datamodule=batches, ckpt_path=_furthest(task.folder, model))
     if prune.is_pruned:
@@ -319,7 +330,9 @@ def _resumable(path: Path, model: BetaVAE) -> Path | None:
     except Exception as error:  # torch has no root of its own for what a damaged file may raise
         log.warning("starting again: %s cannot be read (%s)", path.name, error)
     else:
-        if found == dict(model.hparams):
+        # of the β-VAE, the only loss there was, checkpoints have neither of these keys
+        older = {"loss": None, "n_images": model.hparams["n_images"]}
+        if older | found == dict(model.hparams):
             return path
         log.warning("starting again: %s is of another model", path.name)
     path.unlink()

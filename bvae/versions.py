@@ -24,9 +24,9 @@ PACKAGES = (
     "pillow",  # own images, resized
 )
 
-PACKAGES_THAT_COUNT = ("data", "metrics")
+PACKAGES_THAT_COUNT = ("data", "losses", "metrics")
 
-MODULES_THAT_COUNT = ("losses", "networks", "model", "train", "callbacks", "evaluate")
+MODULES_THAT_COUNT = ("networks", "model", "train", "callbacks", "evaluate")
 """`callbacks` saves and resumes a training, and chooses the weights that are kept as the best."""
 
 
@@ -43,8 +43,8 @@ def sources() -> dict[str, str]:
 def counts(path: str) -> bool:
     """Whether a source can change numbers: one of ours that does, and each one of own parts.
 
-    >>> [counts(f"bvae/{path}") for path in ("losses.py", "metrics/mig.py", "metrics/__main__.py")]
-    [True, True, False]
+    >>> [counts(f"bvae/{path}") for path in ("metrics/mig.py", "metrics/__main__.py", "model.py")]
+    [True, False, True]
     """
     package, *folders, file = path.split("/")
     if package != "bvae":

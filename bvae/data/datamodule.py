@@ -27,6 +27,8 @@ class ImageBatches(pl.LightningDataModule):
         dataset: its n images that are not held out are the batches'.
         batch_size: B, in 1..n.
         seed: at least 0.
+        second_batch: whether a step takes B further images, which come after the first B in one
+            batch of 2B; then B is in 1..n/2.
         pauses: the trainer gets the batches up to the next multiple of one of these in a list: its
             loop costs half a millisecond a turn, which is a tenth of a small model's step.
 
@@ -35,14 +37,21 @@ class ImageBatches(pl.LightningDataModule):
     """
 
     def __init__(
-        self, dataset: ImageDataset, *, batch_size: int, seed: int, pauses: Sequence[int] = (1,)
+        self,
+        dataset: ImageDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        pauses: Sequence[int] = (1,),
+        second_batch: bool = False,
     ) -> None:
         super().__init__()
         self._rows = dataset.trained_on
-        _check(dataset, len(self._rows), batch_size, seed)
+        a_step = 2 if second_batch else 1
+        _check(dataset, batch_size, seed, most=len(self._rows) // a_step)
         self.pauses = tuple(pauses)
         self.dataset = dataset
-        self.batch_size = batch_size
+        self.batch_size = a_step * batch_size
         self.seed = seed
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
@@ -51,11 +60,11 @@ class ImageBatches(pl.LightningDataModule):
         return BatchStream(self)
 
     def batch(self, step: int) -> Tensor:
-        """Batch number step: float32 [B, C, H, W] in 0..1."""
+        """Batch number step: float32 [B, C, H, W] in 0..1, or 2B images with a second batch."""
         return tensor(self.dataset.store, self.batch_indices(step))
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
-        """The B rows of batch number step >= 0."""
+        """The rows of the images of batch number step >= 0."""
         epoch, place = divmod(step, len(self._rows) // self.batch_size)
         start = place * self.batch_size
         return self._epoch_order(epoch)[start : start + self.batch_size]
@@ -105,11 +114,11 @@ def next_pause(step: int, pauses: Sequence[int]) -> int:
     return min((step // every + 1) * every for every in pauses)
 
 
-def _check(dataset: ImageDataset, number: int, batch_size: int, seed: int) -> None:
+def _check(dataset: ImageDataset, batch_size: int, seed: int, *, most: int) -> None:
     wrong = []
-    if not 1 <= batch_size <= number:
+    if not 1 <= batch_size <= most:
         wrong.append(
-            f"expected a batch size in 1..{number}, the images of {dataset.name}, "
+            f"expected a batch size in 1..{most}, the images of {dataset.name} for a step, "
             f"but got {batch_size}"
         )
     if not 0 <= seed < 2**64:
