@@ -6,13 +6,22 @@ from math import ceil, prod
 from pathlib import Path
 
 from bvae import tracking
-from bvae.config import Config, nearest
+from bvae.config import BETA_VAE, NETWORKS, OPTIMIZERS, Config, nearest
 from bvae.data import holdout
-from bvae.data.datasets import DRAWN, FOLDERS, Description, ImageDataset, describe, open_dataset
+from bvae.data.datasets import (
+    DRAWN,
+    FOLDERS,
+    NAMES,
+    Description,
+    ImageDataset,
+    describe,
+    open_dataset,
+)
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scores import UDR, UDR_NAMES, score_named
+from bvae.parts import TARGET
 
 MOST_CLASSES = 1024
 """Scores need two rows for each class, also of the 2048 of a validation."""
@@ -66,12 +75,49 @@ def _path(config: Config) -> Path | None:
 
 def mistakes(config: Config) -> list[str]:
     """Return what is wrong with a configuration each of whose values is allowed."""
-    found = [*_path_mistakes(config), *_pixel_mistakes(config), *_tracker_mistakes(config)]
+    found = [
+        *_name_mistakes(config),
+        *_path_mistakes(config),
+        *_pixel_mistakes(config),
+        *_tracker_mistakes(config),
+    ]
     try:
         data = described(config)
     except (ConfigError, DataError) as error:
         return [*_protocol_mistakes(config), *(found or [f"data.path: {error}"])]
-    return [*_score_mistakes(config, data), *_data_mistakes(config, data), *found]
+    found += [*_score_mistakes(config, data), *_data_mistakes(config, data)]
+    if not found and _has_parts(config):
+        from bvae import first_pass  # torch, which plain configurations are planned without
+
+        found += first_pass.mistakes(config, data.image_shape, n_images=data.number)
+    return found
+
+
+def _has_parts(config: Config) -> bool:
+    """Whether something is built that may be built wrongly: the defaults are not."""
+    is_plain = config.model.encoder is None and config.model.decoder is None and not config.scores
+    return not (is_plain and config.loss == BETA_VAE and {*config.optimizer} <= {"name", "lr"})
+
+
+def _name_mistakes(config: Config) -> Iterator[str]:
+    """Yield names that are none of ours, where no own part stands for them."""
+    parts = (config.model.encoder, config.model.decoder)
+    if None in parts and config.model.name not in NETWORKS:
+        yield (
+            f"model.name: expected one of {', '.join(NETWORKS)}, but got {config.model.name!r}; "
+            "for your own give model=own, model.encoder._target_=… and model.decoder._target_=…"
+        )
+    if config.data.source is None and config.data.name not in NAMES:
+        yield (
+            f"data.name: expected one of {', '.join(NAMES)}, but got {config.data.name!r}; "
+            "for your own give data=own data.source._target_=…"
+        )
+    optimizer = config.optimizer.get("name")
+    if TARGET not in config.optimizer and optimizer not in OPTIMIZERS:
+        yield (
+            f"optimizer.name: expected one of {', '.join(OPTIMIZERS)}, but got {optimizer!r}; for "
+            "another give optimizer=own optimizer._target_=torch.optim.…"
+        )
 
 
 def _protocol_mistakes(config: Config) -> Iterator[str]:

@@ -84,8 +84,20 @@ class TrackerConfig:
     project: str = MISSING
 
 
-BETA_VAE: Part = {"name": "beta_vae", "_target_": "bvae.losses.BetaVAE"}
-"""The loss of every study begun before there were others."""
+BETA_VAE: Part = {
+    "name": "beta_vae",
+    "_target_": "bvae.losses.BetaVAE",
+    "schedule": "constant",
+    "schedule_steps": 1000,
+    "cycles": 4,
+}
+"""The loss unless another is chosen, and of every study begun before there were others."""
+
+NETWORKS = ("conv", "higgins", "mlp")
+"""Our encoders and decoders, by name."""
+
+OPTIMIZERS = {"adam": "torch.optim.Adam", "adagrad": "torch.optim.Adagrad"}
+"""Those that need no `_target_`."""
 
 
 @dataclass

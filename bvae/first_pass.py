@@ -12,19 +12,13 @@ import torch
 from torch import Tensor
 
 from bvae import parts
-from bvae.config import BETA_VAE, Config
+from bvae.config import Config, Part
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.image_shape import ImageShape
 from bvae.model import BetaVAE
 from bvae.train import build_model
 
 B = 4
-
-
-def has_own_parts(config: Config) -> bool:
-    """Whether a part of the configuration may be built wrongly: the defaults are not."""
-    plain = config.model.encoder is None and config.model.decoder is None and not config.scores
-    return not (plain and config.loss == BETA_VAE and {*config.optimizer} == {"name", "lr"})
 
 
 def mistakes(config: Config, image_shape: ImageShape, *, n_images: int) -> list[str]:
@@ -48,15 +42,15 @@ def mistakes(config: Config, image_shape: ImageShape, *, n_images: int) -> list[
         torch.set_rng_state(state)
 
 
-def _score_mistakes(scores: Mapping[str, parts.Part]) -> Iterator[str]:
+def _score_mistakes(scores: Mapping[str, Part]) -> Iterator[str]:
     for name, part in scores.items():
         try:
-            score = parts.build({**part, "_partial_": True})
+            score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)
         except ConfigError as error:
-            yield f"scores.{name}: {error}"
+            yield str(error)
         except TypeError as error:
-            yield f"scores.{name}: {part['_target_']} is called with codes and factors, but {error}"
+            yield f"scores.{name}: it is called with codes and factors, but {error}"
 
 
 def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:
@@ -65,7 +59,7 @@ def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:
     try:
         coded = model.encoder(x)
         if wrong := _tensor_mistake(coded, (B, 2 * M)):
-            yield f"{way}: {wrong}: the means, then the log-variances, of {M} latents for {B} images"
+            yield f"{way}: {wrong}: means, then log-variances, of {M} latents for {B} images"
             return
         mu, logvar = model.encode(x)
         z = model.reparameterize(mu, logvar)

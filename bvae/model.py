@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim import Adagrad, Adam, Optimizer
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
+from bvae.config import BETA_VAE, OPTIMIZERS
 from bvae.exceptions import ConfigError, NonFiniteLossError
 from bvae.image_shape import ImageShape
 from bvae.networks import build_networks
-from bvae.parts import build
-
-OPTIMIZERS = ("adagrad", "adam")
-
-BETA_VAE_LOSS = {"_target_": "bvae.losses.BetaVAE"}
+from bvae.parts import TARGET, build_named
 
 # Reading the loss makes a GPU wait for all queued work, so there it is read every so many steps.
 # Nothing is missed: a weight that was NaN once stays NaN.
@@ -38,12 +37,16 @@ class BetaVAE(pl.LightningModule):
     """A β-VAE, or one of another loss, with Gaussian latents and Bernoulli or Gaussian pixels.
 
     Args:
-        network: a name among `bvae.networks.NETWORKS`.
+        network: a name among `bvae.networks.NETWORKS`, for what is not given as a part.
         image_shape: (C, H, W).
         latent_dim: the number M of latents.
         beta: weight of the KL term, or of what the loss has instead; `bvae.losses` says in which
             units.
-        optimizer: a name among `OPTIMIZERS`.
+        encoder: the `_target_` of an own one, and its arguments, plain values.
+        decoder: the same.
+        optimizer: a name among `OPTIMIZERS`, or a mapping with such a `name` or a `_target_`,
+            arguments and, maybe, `schedule`: the `_target_` of a learning-rate schedule, which is
+            called with the optimiser, and moves at each step.
         lr: learning rate.
         variance: of Gaussian pixels; None: they are Bernoulli. `bvae.losses` says what that does
             to β.
@@ -70,31 +73,34 @@ class BetaVAE(pl.LightningModule):
         image_shape: ImageShape,
         latent_dim: int,
         beta: float,
-        optimizer: str = "adam",
+        encoder: Mapping[str, Any] | None = None,
+        decoder: Mapping[str, Any] | None = None,
+        optimizer: str | Mapping[str, Any] = "adam",
         lr: float = 1e-3,
         variance: float | None = None,
         loss: Mapping[str, Any] | None = None,
         n_images: int | None = None,
     ) -> None:
         super().__init__()
-        if optimizer not in OPTIMIZERS:
-            raise ConfigError(
-                f"expected an optimizer among {', '.join(OPTIMIZERS)}, got {optimizer!r}"
-            )
         # Not to the logger: it would overwrite the configuration of the tracked run.
         self.save_hyperparameters(logger=False)
         self.encoder, self.decoder = build_networks(
-            network, image_shape=image_shape, latent_dim=latent_dim
+            network,
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            encoder=encoder,
+            decoder=decoder,
         )
         # Convolutions on the CPU take 10 % less with the channels innermost.
         self.to(memory_format=torch.channels_last)
         offered = {"latent_dim": latent_dim, "beta": beta, "variance": variance}
         if n_images is not None:
             offered["n_images"] = n_images
-        self.loss: Any = build(loss or BETA_VAE_LOSS, **offered)
+        self.loss: Any = build_named("loss", loss or BETA_VAE, **offered)
+        self.latent_dim = latent_dim
         self.beta = beta
         self.variance = variance
-        self.optimizer = optimizer
+        self.optimizer = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
         self.lr = lr
         self.latest = None
         # Lightning's own way to the same step goes through hooks that cost it 0.4 ms more.
@@ -150,6 +156,7 @@ class BetaVAE(pl.LightningModule):
         """
         found = self.optimizers()
         optimizer, *own = found if isinstance(found, list) else [found]
+        schedule: Any = self.lr_schedulers()
         for batch in batches:
             x, second = batch.chunk(2) if self.second_batch else (batch, None)
             outputs = self(x)
@@ -157,6 +164,8 @@ class BetaVAE(pl.LightningModule):
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
+            if schedule is not None:
+                schedule.step()
             for one in own:  # the raw one: Lightning would count its step as one more
                 self.own_step(outputs.z.detach(), second, one.optimizer)
 
@@ -195,21 +204,37 @@ class BetaVAE(pl.LightningModule):
                 f"lower optimizer.lr, now {self.lr:g}"
             )
 
-    def configure_optimizers(self) -> list[Optimizer]:
-        """Adam or Adagrad, and the loss's own optimiser if it has one.
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        """The optimiser, that of the loss if it has one, and the schedule of the learning rate.
 
-        Fused, a training step on the CPU takes up to 40 % less.
+        Raises:
+            ConfigError: one of them cannot be built.
         """
         own: list[Optimizer] = []
         if hasattr(self.loss, "configure_optimizer"):
             own = [self.loss.configure_optimizer()]
         theirs = {id(p) for one in own for group in one.param_groups for p in group["params"]}
         parameters = [p for p in self.parameters() if id(p) not in theirs]
-        if self.optimizer == "adam":
-            return [Adam(parameters, lr=self.lr, fused=True), *own]
-        # torch 2.13 fuses it on CUDA too, which is not measured here, but not on MPS.
-        fused = self.device.type == "cpu"
-        return [Adagrad(parameters, lr=self.lr, fused=fused), *own]
+        settings = dict(self.optimizer)
+        schedule = settings.pop("schedule", None)
+        optimizer = self._optimizer(settings, parameters)
+        schedules = [] if schedule is None else [_schedule(schedule, optimizer)]
+        return [optimizer, *own], schedules
+
+    def _optimizer(self, settings: dict[str, Any], parameters: list[Parameter]) -> Optimizer:
+        """Adam, Adagrad, or an own one. Fused, a step on the CPU takes up to 40 % less."""
+        name = settings.get("name")
+        if TARGET not in settings:
+            if name not in OPTIMIZERS:
+                known = ", ".join(OPTIMIZERS)
+                raise ConfigError(f"expected an optimizer among {known}, got {name!r}")
+            # torch 2.13 fuses Adagrad on CUDA too, which is not measured here, but not on MPS.
+            fused = name == "adam" or self.device.type == "cpu"
+            settings = {"fused": fused} | settings | {TARGET: OPTIMIZERS[name]}
+        made = build_named("optimizer", settings | {"lr": self.lr, "_partial_": True})(parameters)
+        if not isinstance(made, Optimizer):
+            raise ConfigError(f"optimizer: expected one of torch's, but got {type(made).__name__}")
+        return made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the generators' states, so that a resumed fit draws the noise it would have drawn."""
@@ -233,3 +258,12 @@ class BetaVAE(pl.LightningModule):
         if "mps" in self._generator_states and self.device.type == "mps":
             torch.mps.set_rng_state(self._generator_states["mps"].cpu())
         self._generator_states = {}
+
+
+def _schedule(part: Mapping[str, Any], optimizer: Optimizer) -> LRScheduler:
+    made = build_named("optimizer.schedule", {**part, "_partial_": True})(optimizer)
+    if not isinstance(made, LRScheduler):
+        raise ConfigError(
+            f"optimizer.schedule: expected one of torch's, but got {type(made).__name__}"
+        )
+    return made

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from bvae import parts
-from bvae.config import nearest
+from bvae.config import NETWORKS, nearest
 from bvae.exceptions import ConfigError
 from bvae.image_shape import CHANNELS, RESOLUTIONS, ImageShape
 
@@ -65,10 +65,7 @@ def build_networks(
 
 
 def _own(key: str, part: Mapping[str, Any], image_shape: ImageShape, latent_dim: int) -> nn.Module:
-    try:
-        built = parts.build(part, image_shape=image_shape, latent_dim=latent_dim)
-    except ConfigError as error:
-        raise ConfigError(f"model.{key}: {error}") from error
+    built = parts.build_named(f"model.{key}", part, image_shape=image_shape, latent_dim=latent_dim)
     if not isinstance(built, nn.Module):
         raise ConfigError(f"model.{key}: expected an nn.Module, but got {type(built).__name__}")
     return built
@@ -149,5 +146,3 @@ _BUILDERS: dict[str, Callable[[ImageShape, int], Networks]] = {
     "higgins": _higgins,
     "mlp": _mlp,
 }
-
-NETWORKS = tuple(_BUILDERS)

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bvae.parts import TARGET
 from bvae.versions import PACKAGES, sources
-
-TARGET = "_target_"
 
 KNOWN_BY_VERSION = frozenset({"bvae", *(name.replace("-", "_") for name in PACKAGES), "sklearn"})
 """Packages that results record by version, or, of `bvae`, by the sources that count."""

@@ -11,6 +11,9 @@ from hydra.utils import instantiate
 
 from bvae.exceptions import ConfigError
 
+TARGET = "_target_"
+"""The key of a part that has the dotted name of a class or function."""
+
 
 def build(part: Mapping[str, Any], **offered: Any) -> Any:
     """Call what a part names with the part's own values, and what it takes of those offered.
@@ -30,9 +33,9 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     >>> build({"name": "half", "_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
     Fraction(1, 2)
     """
-    if "_target_" not in part:
+    if TARGET not in part:
         raise ConfigError(f"expected a part with a _target_, but got {dict(part)}")
-    target = part["_target_"]
+    target = part[TARGET]
     given = {key: value for key, value in part.items() if key not in ("name", "_partial_")}
     try:
         made = instantiate({**given, "_partial_": True, "_convert_": "all"})
@@ -52,6 +55,21 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
         takes = ", ".join(public) or "no argument"
         raise ConfigError(f"{target}: {error}; it takes {takes}") from None
     return made.func(*made.args, **arguments)
+
+
+def build_named(key: str, part: Mapping[str, Any], **offered: Any) -> Any:
+    """Build a part; what goes wrong begins with its place in the configuration.
+
+    Raises:
+        ConfigError: as `build`, or the part itself raised something.
+    """
+    try:
+        return build(part, **offered)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    except Exception as error:  # whatever own code raises is a mistake in it
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{key}: {part.get(TARGET)} raised {reason}") from error
 
 
 def _names(signature: inspect.Signature) -> set[str] | None:

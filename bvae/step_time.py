@@ -24,7 +24,7 @@ def step_time_s(config: Config) -> float:
     shape = data.image_shape
     model = build_model(config, shape, n_images=data.number)
     model.to(_device(config.trainer.accelerator))
-    optimizers = model.configure_optimizers()
+    optimizers, _ = model.configure_optimizers()
     batch = torch.rand(config.trainer.batch_size, *shape, device=model.device).round()
     for _ in range(WARM_STEPS):
         _step(model, optimizers, batch)

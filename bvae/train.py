@@ -23,7 +23,7 @@ from bvae import checks, evaluate, tracking
 from bvae.assignment import Assignment
 from bvae.beta_norm import beta_norm
 from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
-from bvae.config import Config
+from bvae.config import BETA_VAE, Config, Part
 from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
@@ -115,7 +115,7 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
     config, folder, watch = task.config, task.folder, Stopwatch()
     dataset = checks.prepare(config)
     lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
-    model = build_model(config, dataset.store.image_shape, n_images=len(dataset))
+    model = build_model(config, dataset.store.image_shape, n_images=len(dataset.trained_on))
     with watch.part("train_s"):
         trained = fit(task, model, dataset, tracker)
     model.to(trained.trainer.strategy.root_device)  # Lightning leaves it on the CPU
@@ -170,14 +170,23 @@ def build_model(config: Config, image_shape: ImageShape, *, n_images: int) -> Be
     torch.manual_seed(config.seed)
     return BetaVAE(
         network=config.model.name,
+        encoder=config.model.encoder,
+        decoder=config.model.decoder,
         image_shape=image_shape,
         latent_dim=config.latent_dim,
         beta=config.beta,
-        optimizer=config.optimizer.name,
-        lr=config.optimizer.lr,
+        optimizer=_optimizer(config.optimizer),
+        lr=config.optimizer["lr"],
+        loss=None if config.loss == BETA_VAE else config.loss,
         variance=config.data.variance,
         n_images=n_images,
     )
+
+
+def _optimizer(part: Part) -> str | Part:
+    """Return the optimiser's name, with its arguments if it has any beside the learning rate."""
+    settings = {key: value for key, value in part.items() if key != "lr"}
+    return settings if len(settings) > 1 else str(settings.get("name"))
 
 
 def _keep(keep: str, folder: TrialFolder, trained: "Trained", model: BetaVAE) -> int:
@@ -330,8 +339,9 @@ def _resumable(path: Path, model: BetaVAE) -> Path | None:
     except Exception as error:  # torch has no root of its own for what a damaged file may raise
         log.warning("starting again: %s cannot be read (%s)", path.name, error)
     else:
-        # of the β-VAE, the only loss there was, checkpoints have neither of these keys
-        older = {"loss": None, "n_images": model.hparams["n_images"]}
+        # of the β-VAE, the only loss there was, checkpoints have none of these keys
+        older = dict.fromkeys(("loss", "encoder", "decoder"))
+        older["n_images"] = model.hparams["n_images"]
         if older | found == dict(model.hparams):
             return path
         log.warning("starting again: %s is of another model", path.name)

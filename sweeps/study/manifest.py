@@ -21,7 +21,14 @@ Record = TypeVar("Record", "Manifest", "TrackerSettings", "SearchSettings")
 STEPS = "trainer.max_steps"
 """The one key of the base configuration that `extend=true` may change."""
 
-VALUES_THEN: Mapping[str, Any] = {"data.holdout": 0.0}
+VALUES_THEN: Mapping[str, Any] = {
+    "data.holdout": 0.0,
+    "loss.name": "beta_vae",
+    "loss._target_": "bvae.losses.BetaVAE",
+    "loss.schedule": "constant",
+    "loss.schedule_steps": 1000,
+    "loss.cycles": 4,
+}
 """Keys that are younger than some studies, and the values that trials had before they existed.
 
 A manifest that lacks one is of such a study, and stays so when it is continued. The schema's
