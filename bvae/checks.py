@@ -6,7 +6,7 @@ from math import ceil, prod
 from pathlib import Path
 
 from bvae import tracking
-from bvae.config import BETA_VAE, NETWORKS, OPTIMIZERS, Config, nearest
+from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, nearest
 from bvae.data import holdout
 from bvae.data.datasets import (
     DRAWN,
@@ -21,7 +21,6 @@ from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scores import UDR, UDR_NAMES, score_named
-from bvae.parts import TARGET
 
 MOST_CLASSES = 1024
 """Scores need two rows for each class, also of the 2048 of a validation."""
@@ -85,18 +84,7 @@ def mistakes(config: Config) -> list[str]:
         data = described(config)
     except (ConfigError, DataError) as error:
         return [*_protocol_mistakes(config), *(found or [f"data.path: {error}"])]
-    found += [*_score_mistakes(config, data), *_data_mistakes(config, data)]
-    if not found and _has_parts(config):
-        from bvae import first_pass  # torch, which plain configurations are planned without
-
-        found += first_pass.mistakes(config, data.image_shape, n_images=data.number)
-    return found
-
-
-def _has_parts(config: Config) -> bool:
-    """Whether something is built that may be built wrongly: the defaults are not."""
-    is_plain = config.model.encoder is None and config.model.decoder is None and not config.scores
-    return not (is_plain and config.loss == BETA_VAE and {*config.optimizer} <= {"name", "lr"})
+    return [*_score_mistakes(config, data), *_data_mistakes(config, data), *found]
 
 
 def _name_mistakes(config: Config) -> Iterator[str]:

@@ -21,6 +21,9 @@ from bvae.trial import COORDINATES
 
 Schema = TypeVar("Schema")
 
+TARGET = "_target_"
+"""The key of a part that has the dotted name of a class or function."""
+
 Part = dict[str, Any]
 """A part by its `_target_`, a dotted name, and its arguments; `bvae.parts` builds it."""
 

@@ -12,32 +12,27 @@ import torch
 from torch import Tensor
 
 from bvae import parts
+from bvae.checks import described
 from bvae.config import Config, Part
 from bvae.exceptions import BvaeError, ConfigError
-from bvae.image_shape import ImageShape
 from bvae.model import BetaVAE
 from bvae.train import build_model
 
 B = 4
 
 
-def mistakes(config: Config, image_shape: ImageShape, *, n_images: int) -> list[str]:
-    """Return what is wrong with the networks, loss, optimiser and scores, as far as one pass shows.
-
-    Args:
-        config: of a trial.
-        image_shape: (C, H, W) of its images.
-        n_images: how many it is trained on.
-    """
+def mistakes(config: Config) -> list[str]:
+    """Return what is wrong with networks, loss, optimiser and scores, as far as one pass shows."""
     found = [*_score_mistakes(config.scores)]
+    data = described(config)
     try:
-        model = build_model(config, image_shape, n_images=n_images)
+        model = build_model(config, data.image_shape, n_images=data.number)
         model.configure_optimizers()
     except BvaeError as error:
         return [*found, *str(error).splitlines()]
     state = torch.get_rng_state()
     try:
-        return [*found, *_pass_mistakes(model, torch.rand(B, *image_shape))]
+        return [*found, *_pass_mistakes(model, torch.rand(B, *data.image_shape))]
     finally:
         torch.set_rng_state(state)
 

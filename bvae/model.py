@@ -13,11 +13,11 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from bvae.config import BETA_VAE, OPTIMIZERS
+from bvae.config import BETA_VAE, OPTIMIZERS, TARGET
 from bvae.exceptions import ConfigError, NonFiniteLossError
 from bvae.image_shape import ImageShape
 from bvae.networks import build_networks
-from bvae.parts import TARGET, build_named
+from bvae.parts import build_named
 
 # Reading the loss makes a GPU wait for all queued work, so there it is read every so many steps.
 # Nothing is missed: a weight that was NaN once stays NaN.

@@ -13,11 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bvae.parts import TARGET
+from bvae.config import BETA_VAE, TARGET, Config
 from bvae.versions import PACKAGES, sources
 
 KNOWN_BY_VERSION = frozenset({"bvae", *(name.replace("-", "_") for name in PACKAGES), "sklearn"})
 """Packages that results record by version, or, of `bvae`, by the sources that count."""
+
+
+def import_from(folder: str | None) -> None:
+    """Have modules in this folder found, after all others: own parts may lie there."""
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
 
 
 def targets(values: object) -> Iterator[str]:
@@ -34,6 +40,12 @@ def targets(values: object) -> Iterator[str]:
     if isinstance(values, list):
         for value in values:
             yield from targets(value)
+
+
+def has_parts(config: Config) -> bool:
+    """Whether something is built that may be built wrongly: the defaults are not."""
+    is_plain = config.model.encoder is None and config.model.decoder is None and not config.scores
+    return not (is_plain and config.loss == BETA_VAE and {*config.optimizer} <= {"name", "lr"})
 
 
 def _is_own(target: str) -> bool:

@@ -2,17 +2,14 @@
 
 import functools
 import inspect
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
+from bvae.config import TARGET
 from bvae.exceptions import ConfigError
-
-TARGET = "_target_"
-"""The key of a part that has the dotted name of a class or function."""
 
 
 def build(part: Mapping[str, Any], **offered: Any) -> Any:
@@ -87,9 +84,3 @@ def _in_a_line(error: Exception) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     return f"{type(cause).__name__}: " + " ".join(str(cause).split())
-
-
-def import_from(folder: str | None) -> None:
-    """Have modules in this folder found, after all others: own parts may lie there."""
-    if folder is not None and folder not in sys.path:
-        sys.path.append(folder)

@@ -46,7 +46,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str] | None]] = {
     "scoring": ({"study", "statistics"}, ANY),
     "queue": ({"search", "study"}, RECORDS),
     "plan": ({"queue", "search", "study", "labels"}, ANY),
-    "workers": ({"queue", "search", "study", "labels"}, RECORDS | {"assignment", "config"}),
+    "workers": (
+        {"queue", "search", "study", "labels"},
+        RECORDS | {"assignment", "config", "part_sources"},
+    ),
     "analysis": ({"statistics", "scoring", "study", "labels"}, ANY),
     "report": ({"analysis", "statistics", "scoring", "study", "labels"}, ANY),
     "tracking": ({"report", "analysis", "scoring", "study", "labels"}, ANY),

@@ -18,7 +18,7 @@ from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from bvae.part_sources import all_sources, targets
+from bvae.part_sources import all_sources, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
 from sweeps.plan.compose import (
@@ -281,6 +281,23 @@ def _refuse(configs: Iterable[Config]) -> None:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
 
+def _try_parts(configs: Iterable[Config]) -> None:
+    """Take one batch through the parts of those configurations that are not the default ones.
+
+    Raises:
+        ConfigError: naming what is wrong with them.
+    """
+    with_parts = [parsed for parsed in configs if has_parts(parsed)]
+    if not with_parts:
+        return
+    import_from(str(Path.cwd()))
+    from bvae import first_pass  # torch, which plain configurations are planned without
+
+    mistakes = [mistake for parsed in with_parts for mistake in first_pass.mistakes(parsed)]
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
 def _search(
     typed: Overrides, values: Mapping[str, Sequence[object]], settings: SweepSettings
 ) -> Search | None:
@@ -334,11 +351,14 @@ def _check_configurations(
 ) -> tuple[Config, ...]:
     """Check what further swept values amount to together; one by one they were checked as typed.
 
-    So are β, latent sizes and seeds that other keys depend on. Of a search these are the values it
+    So are β, latent sizes and seeds that other keys depend on, and latent sizes of own parts. Of a
+    search these are the values it
     may choose, of intervals some from end to end.
     """
     texts = str(list(_dependent(manifest).values()))
-    keys = [*(key for key in COORDINATES if key in texts), *manifest.axes]
+    has_own = any(targets([*manifest.compositions.values()]))
+    wanted = {key for key in COORDINATES if key in texts} | ({"latent_dim"} if has_own else set())
+    keys = [*(key for key in COORDINATES if key in wanted), *manifest.axes]
     configurations = {tuple(trial.values[key] for key in keys): trial for trial in trials}
     if search is not None:
         chosen = [
@@ -352,6 +372,7 @@ def _check_configurations(
         }
     parsed = tuple(config.parse(manifest.config_of(trial)) for trial in configurations.values())
     _refuse(parsed)
+    _try_parts(parsed)
     return parsed
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
-from bvae import config, parts
+from bvae import config
 from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError
-from bvae.part_sources import all_sources
+from bvae.part_sources import all_sources, import_from
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
 from sweeps.queue.queue import RECONCILE_S, Lease, LeaseLostError, Queue
@@ -111,7 +111,7 @@ class Worker:
         on_step: Callable[[Trial, int, int], None] | None = None,
     ) -> None:
         manifest = study.manifest
-        parts.import_from(manifest.parts_folder)
+        import_from(manifest.parts_folder)
         self._code = code_version(all_sources(manifest.compositions, manifest.parts_folder))
         if not manifest.accepts(self._code):
             raise ConfigError(
