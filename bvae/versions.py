@@ -46,9 +46,9 @@ def counts(path: str) -> bool:
     >>> [counts(f"bvae/{path}") for path in ("metrics/mig.py", "metrics/__main__.py", "model.py")]
     [True, False, True]
     """
-    package, *folders, file = path.split("/")
-    if package != "bvae":
+    if not path.startswith("bvae/"):
         return True
+    _, *folders, file = path.split("/")
     if folders:
         return folders[0] in PACKAGES_THAT_COUNT and file != "__main__.py"
     return file.removesuffix(".py") in MODULES_THAT_COUNT

@@ -7,7 +7,6 @@ worker.
 
 import math
 import os
-import re
 import sys
 import threading
 import time
@@ -40,9 +39,6 @@ from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
-
-NO_SUCH_KEY = re.compile(r"Could not override '([^']*)'")
-"""What Hydra says of a key that no file has."""
 
 
 def _reach(storage: str | None) -> None:
@@ -204,7 +200,7 @@ def run(arguments: Sequence[str]) -> Exit:
 
 def _typed() -> list[str]:
     """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
-    return list(map(overrides.with_short_home, sys.argv[1:]))
+    return [overrides.with_short_home(overrides.as_typed(word)) for word in sys.argv[1:]]
 
 
 def _overrides_among(arguments: Sequence[str]) -> list[str]:
@@ -216,13 +212,6 @@ def _overrides_among(arguments: Sequence[str]) -> list[str]:
 
 def _refuse(error: Exception) -> Exit:
     message = str(error) or str(error.__cause__)
-    unknown = NO_SUCH_KEY.search(message)
-    if unknown is not None:
-        key = unknown[1]
-        message = f"{key}: no such key; {config.nearest(key, config.keys())}"
-        if config.is_free(key):
-            message += f" An argument of your own is added: +{key}=…"
-        error = ConfigError(message)
     if error.__cause__ is not None and str(error.__cause__) not in message:
         message += f"\n{error.__cause__}"
     print("\n".join(f"error: {line}" for line in message.splitlines() if line), file=sys.stderr)

@@ -87,14 +87,27 @@ def without_password(arguments: Sequence[str]) -> list[str]:
 
 
 def written_out(arguments: Sequence[str]) -> list[str]:
-    """Write out what is short for something: where one's own images are.
+    """Write out what is short for something: where one's own images are, and arguments of parts.
 
-    >>> written_out(["data=folder", "path=my_images"])
-    ['data=folder', 'data.path=my_images']
+    These may be new ones, which Hydra wants to be told of.
+
+    >>> written_out(["data=folder", "path=my_images", "loss.c_max=25"])
+    ['data=folder', 'data.path=my_images', '++loss.c_max=25']
     """
-    return [
-        f"data.{argument}" if argument.startswith("path=") else argument for argument in arguments
-    ]
+    return [_written_out(argument) for argument in arguments]
+
+
+def _written_out(argument: str) -> str:
+    if argument.startswith("path="):
+        return f"data.{argument}"
+    is_argument = config.is_free(argument) and argument.partition("=")[0] not in config.keys()
+    return f"++{argument}" if is_argument else argument
+
+
+def as_typed(argument: str) -> str:
+    """Return an argument as people type it."""
+    text = argument.removeprefix("++")
+    return text if config.is_free(text) else argument
 
 
 def check(lines: Sequence[str]) -> None:
@@ -120,10 +133,7 @@ def _mistakes(override: Override) -> Iterable[str]:
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
     if override.type is not OverrideType.CHANGE and not (adds and config.is_free(key)):
-        yield (
-            f"{override.input_line}: only arguments of parts are added, as in +loss.c_max=25, and "
-            f"none is removed; write {key}=value"
-        )
+        yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
         return
     choices, known = config.groups(), config.keys()
     if key in NEVER_SWEPT and override.is_sweep_override():
@@ -230,7 +240,7 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
     """
     given = parse(lines)
     named = {override.key_or_group for override in given}
-    rest = [f"{key}={value}" for key, value in params.items() if key not in named]
+    rest = written_out([f"{key}={value}" for key, value in params.items() if key not in named])
     check(rest)
     result = Overrides()
     for override in [*given, *parse(rest)]:

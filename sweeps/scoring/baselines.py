@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from bvae import config
+from bvae.config import ModelConfig
 from bvae.data.datasets import open_dataset
 from sweeps.scoring.untrained import ScoredImages, untrained_codes
 
@@ -100,7 +101,7 @@ def baselines(
     for latent_dim in latent_dims:
         name = untrained(latent_dim)
         tell(name)
-        encoders = untrained_codes(images, network=NETWORK, latent_dim=latent_dim)
+        encoders = untrained_codes(images, ModelConfig(NETWORK), latent_dim=latent_dim)
         scores = [
             _beta_vae(codes.mu, factors, protocol, seed=seed) for seed, codes in enumerate(encoders)
         ]

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae import checks, config
-from bvae.config import Config
+from bvae.config import Config, ModelConfig
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.protocols import protocol_named
+from bvae.part_sources import import_from
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value
 
@@ -156,7 +157,7 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
 
     images = ScoredImages.of(dataset, line.data.score_every)
     names = [name for name in protocol_named(line.protocol).scores if not name.startswith(COSTLY)]
-    encoders = untrained_codes(images, network=line.model.name, latent_dim=line.latent_dim)
+    encoders = untrained_codes(images, line.model, latent_dim=line.latent_dim)
     found = [
         score_table(
             codes.mu,
@@ -172,7 +173,9 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
     return {name: _level([scores[name] for scores in found]) for name in found[0]}
 
 
-def untrained_codes(images: ScoredImages, *, network: str, latent_dim: int) -> Iterator["Codes"]:
+def untrained_codes(
+    images: ScoredImages, network: ModelConfig, *, latent_dim: int
+) -> Iterator["Codes"]:
     """Yield the codes of encoders with the weights that training by seeds 0, 1, 2 starts from."""
     import torch
 
@@ -182,7 +185,14 @@ def untrained_codes(images: ScoredImages, *, network: str, latent_dim: int) -> I
     shape = images.dataset.store.image_shape
     for seed in range(N_ENCODERS):
         torch.manual_seed(seed)
-        model = BetaVAE(network=network, image_shape=shape, latent_dim=latent_dim, beta=1.0)
+        model = BetaVAE(
+            network=network.name,
+            encoder=network.encoder,
+            decoder=network.decoder,
+            image_shape=shape,
+            latent_dim=latent_dim,
+            beta=1.0,
+        )
         yield encode(model, images.dataset, rows=images.rows, lattice=images.lattice)
 
 
@@ -201,6 +211,7 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:
 
 def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
     """Yield every line of a study whose data has factors, with the settings of one trial."""
+    import_from(study.manifest.parts_folder)
     firsts = {place_of(trial): trial for trial in reversed(study.trials)}
     for place, trial in firsts.items():
         line = config.parse(study.manifest.config_of(trial))
