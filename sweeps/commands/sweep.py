@@ -31,7 +31,7 @@ from sweeps.labels import shown
 from sweeps.plan import overrides
 from sweeps.plan.overrides import Groups
 from sweeps.plan.plan import Plan, plan
-from sweeps.plan.settings import PASSWORD, SweepSettings
+from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
 from sweeps.study.study import Study, open_study
@@ -221,6 +221,10 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_with_cause(error)) from error
+    except ValueError as error:
+        if typed.flags["shell_completion"]:
+            raise ConfigError(f"--shell-completion: {error}") from error
+        raise
     except SystemExit as ended:  # Hydra has shown what it was to show, or said why it could not
         return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
     finally:
@@ -319,8 +323,9 @@ def _conclude(study: Study, display: Display, code: Exit) -> None:
 
 
 def register() -> None:
-    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`."""
+    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`, and to its help."""
     store = ConfigStore.instance()
     store.store(group="hydra/sweeper", name="bvae", node=SweepSettings)
     for name, node in SAMPLERS.items():
         store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
+    OmegaConf.register_new_resolver("sweeper_keys", described, replace=True)

@@ -153,6 +153,8 @@ def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
         return  # Hydra's own schema checks all else
     if override.type is not OverrideType.CHANGE and not _is_own_group(override, groups):
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
+    elif override.is_sweep_override() and override.type is not OverrideType.CHANGE:
+        yield f"{override.input_line}: a group that is added cannot be swept; sweep its keys"
     elif key in NEVER_SWEPT and override.is_sweep_override():
         yield f"{key}: cannot be swept; sweep other keys, or type a command for each {key}"
     elif key in groups:

@@ -85,7 +85,8 @@ def read(arguments: Sequence[str]) -> CommandLine:
     flags = vars(parser.parse_intermixed_args(arguments))
     overrides = without_password(short_forms_written_out(flags.pop("overrides")))
     if flags["cfg"] or flags["info"]:
-        flags["multirun"] = False  # what is shown is the configuration of one run
+        flags["multirun"] = False
+        _refuse_sweeps(overrides)
     _check_flags(flags)
     folders: list[str] = []
     if flags["config_dir"]:
@@ -119,6 +120,15 @@ def _check_flags(flags: Mapping[str, str | bool | None]) -> None:
             "--config-path: would replace the configuration of this program; "
             "add a folder of your own with --config-dir"
         )
+
+
+def _refuse_sweeps(lines: Sequence[str]) -> None:
+    for override in parse(lines):
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line}: --cfg and --info show the configuration of one run; "
+                f"give {override.key_or_group} one value"
+            )
 
 
 def _as_list(value: object) -> Sequence[object]:
