@@ -280,8 +280,10 @@ def of_params(params: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
-def _is_one_value(key: str, value: object) -> bool:
+def _is_one_value(key: str, value: list[object]) -> bool:
     """Whether a list is a value of a key, not values to sweep over."""
+    if any(isinstance(part, list) for part in value):
+        return False
     try:
         config.typed(key, value)
     except (OmegaConfBaseException, ValueError):

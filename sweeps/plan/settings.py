@@ -18,12 +18,13 @@ PASSWORD = "PGPASSWORD"
 
 RESOLVED = "resolved"
 
+HELP = "help"
+"""Under which a field's metadata has what `bvae --help` says of its key."""
+
 
 def _key(default: Any, sentence: str) -> Any:
     """Return a field with this default; `bvae --help` shows the sentence."""
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata={"help": sentence})
-    return field(default=default, metadata={"help": sentence})
+    return field(default=default, metadata={HELP: sentence})
 
 
 @dataclass
@@ -34,7 +35,9 @@ class SweepSettings:
     _target_: str = "hydra_plugins.bvae_sweeper.BvaeSweeper"
     n_workers: int | None = _key(None, "workers at a time; null: one a core, or one a card")
     workers_per_device: int = _key(1, "workers that share a card")
-    params: dict[str, Any] = _key({}, "values to sweep over; what is typed beats them")
+    params: dict[str, Any] = field(
+        default_factory=dict, metadata={HELP: "values to sweep over; what is typed beats them"}
+    )
     max_minutes: float | None = _key(None, "stop after so long; continued when typed again")
     max_attempts: int = _key(3, "how often a trial may fail with an exception")
     max_deaths: int = _key(10, "how often its worker may die without progress")
@@ -42,7 +45,10 @@ class SweepSettings:
     trial: str = _key(RUN_TRIAL, "dotted name of the function that runs a trial")
     pruner: str | None = _key(None, "percentile | median: end early what falls behind")
     direction: str = _key("maximize", "always maximize: the objective is a score")
-    sampler: Any = _key(None, "tpe | gp | cmaes | random, or _target_ and options: a search")
+    sampler: Any = field(
+        default=None,
+        metadata={HELP: "tpe | gp | cmaes | random, or _target_ and options: a search"},
+    )
     n_trials: int | None = _key(None, "trials of a search, or the most of until=resolved")
     until: str | None = _key(None, "resolved: add seeds to a grid until the answer is known")
     storage: str | None = _key(None, "URL of a database for the attempts; null: study.journal")
@@ -98,8 +104,8 @@ def _storage_mistakes(url: str) -> Iterator[str]:
 
 def described() -> str:
     """Return a line for each key: its default, and what it is."""
-    shown = [entry for entry in fields(SweepSettings) if "help" in entry.metadata]
+    shown = [entry for entry in fields(SweepSettings) if HELP in entry.metadata]
     defaults = SweepSettings()
     heads = {entry.name: f"{entry.name}={text(getattr(defaults, entry.name))}" for entry in shown}
     width = max(map(len, heads.values()))
-    return "\n".join(f"{heads[entry.name]:{width}}  {entry.metadata['help']}" for entry in shown)
+    return "\n".join(f"{heads[entry.name]:{width}}  {entry.metadata[HELP]}" for entry in shown)
