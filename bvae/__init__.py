@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bvae.train import load as load
 
+__all__ = ("__version__", "load")
+
 __version__ = "0.1.0"
 
 
@@ -15,3 +17,7 @@ def __getattr__(name: str) -> object:
 
         return load
     raise AttributeError(f"module 'bvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeps.api import LoadedStudy as LoadedStudy
     from sweeps.api import load_study as load_study
+    from sweeps.api import run as run
 
-__all__ = ("LoadedStudy", "load_study")
+__all__ = ("LoadedStudy", "load_study", "run")
 
 
 def __getattr__(name: str) -> object:

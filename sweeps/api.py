@@ -1,19 +1,22 @@
-"""What notebooks and scripts read of a study: its results as tables and figures, without torch."""
+"""What notebooks and scripts do with a study: run it, and read it as tables and figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bvae.exceptions import ConfigError
 from sweeps.analysis import table
 from sweeps.analysis.curve import curve
 from sweeps.analysis.summary import summarize
 from sweeps.study.study import Study, open_study
+from sweeps.workers.exit_codes import Exit
 
 if TYPE_CHECKING:
     from sweeps.report.canvas import Chart
 
-__all__ = ("LoadedStudy", "load_study")
+__all__ = ("LoadedStudy", "load_study", "run")
 
 
 class LoadedStudy(Study):
@@ -27,6 +30,14 @@ class LoadedStudy(Study):
     def frame(self) -> pd.DataFrame:
         """Return a row per expected trial: coordinates, state, scores, losses (nats), times (s)."""
         return table.trials_table(self)
+
+    def histories(self) -> pd.DataFrame:
+        """Return the learning curves of all trials, a row per trial and logged step.
+
+        Columns are the swept keys, `step`, and those of history.csv: `train/…`, `val/…`, `kl/…`
+        (nats), `scores/mig`. A running trial has what is on disk.
+        """
+        return table.histories(self)
 
     def curve(self) -> pd.DataFrame:
         """Return the table of curve.csv: mean, interval and seeds by configuration and score."""
@@ -55,3 +66,29 @@ def load_study(folder: Path | str) -> LoadedStudy:
     """
     study = open_study(folder)
     return LoadedStudy(study.folder, study.manifest)
+
+
+def run(arguments: Sequence[str]) -> LoadedStudy:
+    """Run a study, or continue it, as `bvae -m` does with these arguments.
+
+    It works in scripts, at the prompt and in notebooks: workers are processes of their own that
+    import nothing of the caller's.
+
+    Args:
+        arguments: overrides, as in `["experiment=quick", "beta=1,4"]`, and flags of `bvae`.
+
+    Returns:
+        The study, also where trials have failed or are left; `counts` says so.
+
+    Raises:
+        BvaeError: the study cannot be run as it is asked for, as a `ConfigError` says.
+        KeyboardInterrupt: it was interrupted, after what runs was saved.
+    """
+    from sweeps.commands.sweep import carry_out  # Hydra, which reading a study need not load
+
+    ended = carry_out(["-m", *arguments])
+    if ended.code is Exit.INTERRUPTED:
+        raise KeyboardInterrupt
+    if ended.root is None:
+        raise ConfigError(f"no study was run: {' '.join(arguments)} only shows something")
+    return load_study(ended.root)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bvae.beta_norm import beta_norm
+from bvae.history import History, columns
 from bvae.trial import TrialResult
 from sweeps.scoring import udr
 from sweeps.study.study import Study
@@ -29,6 +30,20 @@ def trials_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(
         [_row(study, trial, names, of_configurations.get(trial.slug, {})) for trial in study.trials]
     )
+
+
+def histories(study: Study) -> pd.DataFrame:
+    """Return a row per trial and logged step: coordinates, step, losses and KL (nats), MIG."""
+    rows = [
+        {**trial.values, **{name: float(text or "nan") for name, text in row.items()}}
+        for trial in study.trials
+        for row in History(study.folder.trial(trial.slug).history, []).rows()
+    ]
+    latent_dim = max(int(str(trial.values["latent_dim"])) for trial in study.trials)
+    first = [*study.trials[0].values, *columns(latent_dim=latent_dim, scores=True)]
+    names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(["step"])
+    order = [*(name for name in first if name in names), *(names.keys() - {*first})]
+    return pd.DataFrame(rows, columns=order).astype({"step": int})
 
 
 def ended(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -28,8 +29,10 @@ from bvae.exceptions import BvaeError, ConfigError
 from sweeps.commands.dry_run import preview
 from sweeps.labels import shown
 from sweeps.plan import overrides
+from sweeps.plan.overrides import Groups
 from sweeps.plan.plan import Plan, plan
-from sweeps.plan.settings import PASSWORD, SweepSettings
+from sweeps.plan.settings import PASSWORD, SweepSettings, described
+from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import as_typed
@@ -60,6 +63,13 @@ def _reach(storage: str | None) -> None:
         ) from error
 
 
+class Ended(NamedTuple):
+    """How a command has ended, and the folder of its study, if it ran one."""
+
+    code: Exit
+    root: Path | None = None
+
+
 class Sweep:
     """Plans the study that overrides ask for, and launches workers for it.
 
@@ -77,15 +87,15 @@ class Sweep:
         self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
-    def run(self) -> Exit:
-        """Run the study."""
+    def run(self, groups: Groups) -> Ended:
+        """Run the study; `groups` are the names of every config group."""
         self._settings.check()
-        params = {str(key): str(value) for key, value in self._settings.params.items()}
         planned = plan(
             self._arguments,
             command=_typed(),
-            params=params,
+            params=overrides.of_params(self._settings.params),
             compose=self._compose,
+            groups=groups,
             settings=self._settings,
         )
         display = Display()
@@ -93,7 +103,7 @@ class Sweep:
         settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
         if self._settings.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
-            return Exit.COMPLETE
+            return Ended(Exit.COMPLETE)
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
@@ -103,7 +113,7 @@ class Sweep:
                 self._config.hydra.sweep.dir = str(study.folder.root)
             code, study = self._run_study(study, display, settings, gpus)
             _conclude(study, display, code)
-        return code
+        return Ended(code, planned.folder.root)
 
     def _run_study(
         self, study: Study, display: Display, settings: Settings, gpus: Sequence[str]
@@ -144,7 +154,9 @@ class Sweep:
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
-        return as_mapping(loader.load_sweep_config(self._config, list(overrides)))
+        composed = as_mapping(loader.load_sweep_config(self._config, list(overrides)))
+        HydraConfig.instance().set_config(composed)  # which `${hydra:…}` is resolved by
+        return composed
 
     def _launch(self, root: Path, index: int, gpus: Sequence[str]) -> None:
         loop = WorkerLoop(
@@ -167,67 +179,84 @@ def run(arguments: Sequence[str]) -> Exit:
     Returns:
         its exit code; mistakes are printed, a line each.
     """
+    try:
+        return carry_out(arguments).code
+    except BvaeError as error:
+        lines = [line for line in str(error).splitlines() if line]
+        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
+        return Exit.USAGE
+    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
+        return Exit.INTERRUPTED
+
+
+def carry_out(arguments: Sequence[str]) -> Ended:
+    """Do what `bvae` does with these command-line arguments; return how it ended, and which study.
+
+    Raises:
+        BvaeError: it cannot be done.
+    """
     # Hydra would print what went wrong in its own words and exit with 1; here it is caught below.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register()
-    code = Exit.COMPLETE  # of --help and the like
+    typed = read(arguments)
+    groups = typed.groups
+    if not typed.flags["shell_completion"]:
+        overrides.check(typed.overrides, groups=groups)
+    outcome: Ended | BvaeError = Ended(Exit.COMPLETE)  # of --help and the like
 
     def run_task(asked: Sweep | DictConfig) -> None:
         """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
-        nonlocal code
+        nonlocal outcome
         try:
-            code = asked.run() if isinstance(asked, Sweep) else run_one(asked)
+            outcome = asked.run(groups) if isinstance(asked, Sweep) else run_one(asked, groups)
         except BvaeError as error:  # here, since Hydra would first print words of its own
-            code = _refuse(error)
+            outcome = error
 
     entry = hydra.main(
         config_path=str(config.directory()), config_name="config", version_base="1.3"
     )(run_task)
     before = sys.argv
     try:
-        typed = overrides.without_password(overrides.written_out(arguments))
-        sys.argv = ["bvae", *typed]  # which Hydra parses
-        overrides.check(_overrides_among(typed))
+        sys.argv = ["bvae", *typed.arguments]  # which Hydra parses
         entry()
-    except (BvaeError, HydraException, OmegaConfBaseException) as error:
-        return _refuse(error)
-    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
-        return Exit.INTERRUPTED
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_with_cause(error)) from error
+    except ValueError as error:
+        if typed.flags["shell_completion"]:
+            raise ConfigError(f"--shell-completion: {error}") from error
+        raise
+    except SystemExit as ended:  # Hydra has shown what it was to show, or said why it could not
+        return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
     finally:
         sys.argv = before
-    return code
+    if isinstance(outcome, BvaeError):
+        raise outcome
+    return outcome
 
 
 def _typed() -> list[str]:
     """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
-    return [overrides.with_short_home(overrides.as_typed(word)) for word in sys.argv[1:]]
+    return [overrides.with_short_home(overrides.without_plus(word)) for word in sys.argv[1:]]
 
 
-def _overrides_among(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides among command-line arguments."""
-    return [
-        text for text in arguments if not text.startswith("-") and ("=" in text or text[:1] in "~+")
-    ]
-
-
-def _refuse(error: Exception) -> Exit:
-    message = str(error) or str(error.__cause__)
-    if error.__cause__ is not None and str(error.__cause__) not in message:
-        message += f"\n{error.__cause__}"
-    print("\n".join(f"error: {line}" for line in message.splitlines() if line), file=sys.stderr)
-    return Exit.USAGE
+def _with_cause(error: Exception) -> str:
+    """Return what Hydra says, and what it was caused by if that says more."""
+    cause = "" if error.__cause__ is None else str(error.__cause__)
+    return str(error) + (f"\n{cause}" if cause not in str(error) else "")
 
 
 def conf_of(node: DictConfig) -> SweepSettings:
     """Return the keys below `hydra.sweeper` as one record."""
-    conf = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepSettings), node))
+    keys = {key: node[key] for key in node if key != "params"}  # resolved where they stand
+    conf = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepSettings), keys))
     if not isinstance(conf, SweepSettings):  # OmegaConf's return type does not say so
         raise TypeError(f"expected a SweepSettings, but got {type(conf).__name__}")
-    return conf
+    params: Any = OmegaConf.to_container(node.get("params") or OmegaConf.create())
+    return replace(conf, params=params)  # as they would be typed
 
 
-def run_one(composed: DictConfig) -> Exit:
-    """Run a study of one trial in this process."""
+def run_one(composed: DictConfig, groups: Groups) -> Ended:
+    """Run a study of one trial in this process; `groups` are the names of every config group."""
     settings = HydraConfig.get()
     conf = conf_of(settings.sweeper)
     conf.check()
@@ -239,20 +268,21 @@ def run_one(composed: DictConfig) -> Exit:
         command=_typed(),
         params={},
         compose=lambda _: whole,
+        groups=groups,
         settings=conf,
         sweeps=False,
     )
     display = Display()
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
-        return Exit.COMPLETE
+        return Ended(Exit.COMPLETE)
     _reach(conf.storage)
     prepare(planned)
     with running(planned.folder):
         study = begin(planned, display)
         code = run_here(study, planned.asked, display=display)
         _conclude(study, display, code)
-    return code
+    return Ended(code, planned.folder.root)
 
 
 def as_mapping(composed: object) -> DictConfig:
@@ -299,8 +329,9 @@ def _conclude(study: Study, display: Display, code: Exit) -> None:
 
 
 def register() -> None:
-    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`."""
+    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`, and to its help."""
     store = ConfigStore.instance()
     store.store(group="hydra/sweeper", name="bvae", node=SweepSettings)
     for name, node in SAMPLERS.items():
         store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
+    OmegaConf.register_new_resolver("sweeper_keys", described, replace=True)

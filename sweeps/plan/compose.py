@@ -25,6 +25,9 @@ PATH = "data.path"
 ONCE = (*NEVER_SWEPT, "objective", PATH)
 """Keys with one value for the whole study, or whose values must be typed to be swept."""
 
+NAMED_BY = ("study", "runs_dir")
+"""Keys that say where a study is."""
+
 INNERMOST = re.compile(r"\$\{[^${}]*\}")
 """An interpolation that holds no other."""
 
@@ -71,7 +74,7 @@ class Composition:
 
 def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]:
     """Compose once for each choice of the swept groups: a composition costs about 0.1 s."""
-    groups = {key: typed.axes[key] for key in typed.axes if key in config.groups()}
+    groups = {key: typed.axes[key] for key in typed.axes if key in typed.groups}
     for names in itertools.product(*groups.values()):
         choice = [f"{key}={name}" for key, name in zip(groups, names, strict=True)]
         composed = compose([*typed.fixed, *choice])
@@ -80,12 +83,13 @@ def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]
         plain = _resolved_once(task, typed)
         for path in typed.axes.get(PATH, [])[:1]:  # which has no value to fall back on
             plain["data"]["path"] = path
-        yield Composition(plain, {key: choices[key] for key in config.groups()})
+        yield Composition(plain, {key: choices[key] for key in typed.groups if key in choices})
 
 
 def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
     """Resolve what is the same for every trial; what depends on swept keys stays as typed."""
     plain: dict[str, Any] = OmegaConf.to_container(task)  # type: ignore[assignment]
+    _refuse_times(plain)
     swept = (*COORDINATES, *typed.further)
     unswept = OmegaConf.create(plain)
     for key, value in config.flatten(plain).items():
@@ -96,6 +100,17 @@ def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
         if is_unresolved(value):
             put(plain, key, _without_swept(unswept, key, value))
     return plain
+
+
+def _refuse_times(plain: Mapping[str, Any]) -> None:
+    """Refuse the time in what a study is found by, or is made of."""
+    counted = {*NAMED_BY, *COORDINATES, *config.identity(plain)}
+    for key, value in config.flatten(plain).items():
+        if key in counted and "${now:" in str(value):
+            raise ConfigError(
+                f"{key}: {value} is another value whenever the command is typed, so its study "
+                "could not be continued; have the shell write it, as in $(date +%F)"
+            )
 
 
 def _without_swept(unswept: DictConfig, key: str, value: object) -> object:

@@ -20,11 +20,33 @@ from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
 from sweeps.study.manifest import is_unresolved
+from sweeps.study.trials import as_typed, canonical, text
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
 
+Groups = Mapping[str, Sequence[str]]
+"""The names that may be typed for each config group."""
+
+SHORT = {"path": "data.path", "trainer": "trainer.accelerator"}
+"""What may be typed for a longer key; `trainer=gpu` is what lightning-hydra-template has."""
+
+HABITS = {
+    "logger": "write tracker=wandb or tracker=none",
+    "callbacks": "checkpoint.keep=last|best|none says which weights stay; there are no others",
+    "ckpt_path": "type the same command again, and every trial continues from its checkpoint",
+    "debug": "write trainer.max_steps=20 to try a command, hydra.sweeper.dry_run=true to see it",
+    "hparams_search": "write experiment=tune, or an interval, as in beta=interval(0.5,64)",
+    "optimized_metric": "write objective=mig, or another score",
+    "task_name": "write study=name",
+    "paths": "write runs_dir=folder",
+    "train": "every trial is trained, then scored",
+    "test": "every trial is trained, then scored; `sweeps rescore` scores it by another protocol",
+    "trainer.max_epochs": "write trainer.max_steps=2000; a step is one batch",
+    "trainer.devices": "a trial trains on one; write hydra.sweeper.n_workers=4 for four at once",
+}
+"""Keys of lightning-hydra-template, and what to write here."""
 
 LOGARITHMIC = ("beta", "latent_dim")
 """Keys whose intervals are on a logarithmic scale, tagged so or not."""
@@ -32,8 +54,12 @@ LOGARITHMIC = ("beta", "latent_dim")
 
 @dataclass
 class Overrides:
-    """The task's overrides: what every trial shares, what is swept, and what is searched."""
+    """The task's overrides: what every trial shares, what is swept, and what is searched.
 
+    `groups` are the config groups there are, those of own files too.
+    """
+
+    groups: tuple[str, ...] = ()
     fixed: list[str] = field(default_factory=list)
     axes: dict[str, list[object]] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
@@ -68,6 +94,7 @@ def with_short_home(argument: str) -> str:
     key, equals, value = argument.partition("=")
     short = with_tilde(value)
     plain = equals and short != value and not set(short) & set("\"',[]{}()")
+    plain = plain and not argument.startswith("-")  # a flag is not of Hydra's grammar
     return f'{key}="{short}"' if plain else with_tilde(argument)
 
 
@@ -86,32 +113,36 @@ def without_password(arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def written_out(arguments: Sequence[str]) -> list[str]:
-    """Write out what is short for something: where one's own images are, and arguments of parts.
+def short_forms_written_out(lines: Sequence[str]) -> list[str]:
+    """Write out what is short for something, and mark arguments of parts, which may be new ones.
 
-    These may be new ones, which Hydra wants to be told of.
+    Hydra wants to be told of those.
 
-    >>> written_out(["data=folder", "path=my_images", "loss.c_max=25"])
-    ['data=folder', 'data.path=my_images', '++loss.c_max=25']
+    >>> short_forms_written_out(["path=my_images", "trainer=gpu", "loss.c_max=25"])
+    ['data.path=my_images', 'trainer.accelerator=gpu', '++loss.c_max=25']
     """
-    return [_written_out(argument) for argument in arguments]
+    return [_written_out(line, *line.partition("=")) for line in lines]
 
 
-def _written_out(argument: str) -> str:
-    if argument.startswith("path="):
-        return f"data.{argument}"
-    is_argument = config.is_free(argument) and argument.partition("=")[0] not in config.keys()
-    return f"++{argument}" if is_argument else argument
+def _written_out(line: str, key: str, equals: str, value: str) -> str:
+    if key in SHORT and not value.startswith("{"):
+        return SHORT[key] + equals + value
+    is_argument = config.is_free(key) and key not in config.TYPES_OF_FREE
+    return f"++{line}" if is_argument else line
 
 
-def as_typed(argument: str) -> str:
-    """Return an argument as people type it."""
-    text = argument.removeprefix("++")
-    return text if config.is_free(text) else argument
+def without_plus(line: str) -> str:
+    """Return an override as people type it: an argument of a part without its mark."""
+    text = line.removeprefix("++")
+    return text if config.is_free(text) else line
 
 
-def check(lines: Sequence[str]) -> None:
+def check(lines: Sequence[str], *, groups: Groups) -> None:
     """Check every typed override that needs no composition: keys, choices, types and ranges.
+
+    Args:
+        lines: overrides.
+        groups: the names of every config group.
 
     Raises:
         ConfigError: naming all mistakes, each with the nearest valid name or what it must be.
@@ -119,33 +150,34 @@ def check(lines: Sequence[str]) -> None:
     mistakes: list[str] = []
     for override in parse(lines):
         try:
-            mistakes += _mistakes(override)
+            mistakes += _mistakes(override, groups)
         except ConfigError as error:  # a sweep that cannot be written out as values
             mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 
 
-def _mistakes(override: Override) -> Iterable[str]:
-    key = override.key_or_group
+def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
+    key, known = override.key_or_group, config.keys()
     if override.is_hydra_override() or key == "hydra":
         yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
-    if override.type is not OverrideType.CHANGE and not (adds and config.is_free(key)):
+    is_argument = adds and config.is_free(key)
+    if not (override.type is OverrideType.CHANGE or is_argument or _is_own_group(override, groups)):
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
-        return
-    choices, known = config.groups(), config.keys()
-    if key in NEVER_SWEPT and override.is_sweep_override():
+    elif override.is_sweep_override() and _is_own_group(override, groups):
+        yield f"{override.input_line}: a group that is added cannot be swept; sweep its keys"
+    elif key in NEVER_SWEPT and override.is_sweep_override():
         yield f"{key}: cannot be swept; sweep other keys, or type a command for each {key}"
-    elif key in choices:
-        for name in elements(override):
-            if name is not None and name not in choices[key]:
-                yield f"{key}={name}: no such {key}; {config.nearest(str(name), choices[key])}"
+    elif key in groups:
+        for name in elements(override, groups=groups):
+            if name is not None and name not in groups[key]:
+                yield f"{key}={name}: no such {key}; {config.nearest(str(name), groups[key])}"
     elif isinstance(override.value(), IntervalSweep) and (key in known or config.is_free(key)):
         yield from _interval_mistakes(override)
     elif key in known or config.is_free(key):
-        for value in elements(override):
+        for value in elements(override, groups=groups):
             if is_unresolved(value):
                 continue  # it is checked for each trial
             mistake = config.value_mistake(key, value)
@@ -153,8 +185,17 @@ def _mistakes(override: Override) -> Iterable[str]:
                 yield f"{key}: an empty value; write {key}=value"
             elif mistake:
                 yield mistake
+    elif key in HABITS:
+        yield f"{key}: no such key here; {HABITS[key]}"
     else:
-        yield f"{key}: no such key; {config.nearest(key, [*known, *choices])}"
+        yield f"{key}: no such key; {config.nearest(key, {*known, *groups})}"
+
+
+def _is_own_group(override: Override, groups: Groups) -> bool:
+    """Whether a group of the user's own files is added, as in `+schedule=long`."""
+    key = override.key_or_group
+    added = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
+    return added and key in groups and key not in config.groups()
 
 
 def _sweeper_mistakes(key: str) -> Iterable[str]:
@@ -201,7 +242,7 @@ def _interval(override: Override) -> Interval:
     )
 
 
-def elements(override: Override) -> list[object]:
+def elements(override: Override, *, groups: Groups) -> list[object]:
     """Return the values an override stands for, one if it is not swept."""
     key = override.key_or_group
     value: Any = override.value()
@@ -210,7 +251,7 @@ def elements(override: Override) -> list[object]:
     if isinstance(value, IntervalSweep):
         raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
     if isinstance(value, Glob):
-        names: list[object] = list(value.filter(config.groups().get(key, [])))
+        names: list[object] = list(value.filter([*groups.get(key, [])]))
         if not names:
             raise ConfigError(f"{override.input_line}: matches no choice of a config group")
         return names
@@ -233,16 +274,56 @@ def depends(key: str, value: object) -> str:
     return f"{key}: a swept value cannot depend on another key, but got {value}; write the values"
 
 
-def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
+def of_params(params: Mapping[str, object]) -> dict[str, str]:
+    """Return the sweeper's `params`, as YAML has them, as what would be typed after each key.
+
+    >>> of_params({"beta": [1, 4], "seed": "0,1", "data": {"score_every": [[1, 1], [2, 2]]}})
+    {'beta': '1,4', 'seed': '0,1', 'data.score_every': '[1,1],[2,2]'}
+    """
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            found |= of_params({f"{key}.{below}": part for below, part in value.items()})
+        elif not isinstance(value, list):
+            found[key] = value if isinstance(value, str) else _written(value)
+        elif not value:
+            raise ConfigError(f"hydra.sweeper.params.{key}: an empty list; give values")
+        else:
+            found[key] = _written([value] if _is_one_value(key, value) else value)[1:-1]
+    return found
+
+
+def _is_one_value(key: str, value: list[object]) -> bool:
+    """Whether a list is a value of a key, not values to sweep over."""
+    if any(isinstance(part, list) for part in value):
+        return False
+    try:
+        config.typed(key, value)
+    except (OmegaConfBaseException, ValueError):
+        return False
+    return True
+
+
+def _written(value: object) -> str:
+    """Write a value of a YAML file in Hydra's grammar."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, str):
+        return "'" + value.replace("'", r"\'") + "'" if set(value) & set(",[]") else as_typed(value)
+    return text(canonical(value))
+
+
+def split(lines: Sequence[str], *, params: Mapping[str, str], groups: Groups) -> Overrides:
     """Split typed overrides and the sweeper's `params` into fixed ones and axes.
 
     What is typed beats `params`, as in Hydra's Optuna sweeper.
     """
     given = parse(lines)
     named = {override.key_or_group for override in given}
-    rest = written_out([f"{key}={value}" for key, value in params.items() if key not in named])
-    check(rest)
-    result = Overrides()
+    rest = [f"{key}={value}" for key, value in params.items() if key not in named]
+    rest = short_forms_written_out(rest)
+    check(rest, groups=groups)
+    result = Overrides(groups=tuple(groups))
     for override in [*given, *parse(rest)]:
         key = override.key_or_group
         if override.is_hydra_override():
@@ -250,13 +331,13 @@ def split(lines: Sequence[str], *, params: Mapping[str, str]) -> Overrides:
         if isinstance(override.value(), IntervalSweep):
             result.intervals[key] = _interval(override)
         elif override.is_sweep_override() or key in COORDINATES:
-            result.axes[key] = _values(override)
+            result.axes[key] = _values(override, groups)
         else:
             result.fixed.append(override.input_line or "")
     return result
 
 
-def _values(override: Override) -> list[object]:
+def _values(override: Override, groups: Groups) -> list[object]:
     """Return the checked values of an override; those of a key as the key's type has them."""
-    key, values = override.key_or_group, elements(override)
-    return values if key in config.groups() else [config.typed(key, value) for value in values]
+    key, values = override.key_or_group, elements(override, groups=groups)
+    return values if key in groups else [config.typed(key, value) for value in values]

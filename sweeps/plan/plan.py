@@ -32,7 +32,7 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.extend import check_sources, extended
-from sweeps.plan.overrides import Overrides, depends, split
+from sweeps.plan.overrides import Groups, Overrides, depends, split
 from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
@@ -101,6 +101,7 @@ def plan(
     command: Sequence[str],
     params: Mapping[str, str],
     compose: Compose,
+    groups: Groups | None = None,
     settings: SweepSettings | None = None,
     sweeps: bool = True,
 ) -> Plan:
@@ -111,6 +112,7 @@ def plan(
         command: all that was typed after `bvae`, for the manifest.
         params: overrides that the arguments beat.
         compose: returns the configuration for some overrides.
+        groups: the names of every config group; those of our own files unless given.
         settings: the keys below `hydra.sweeper`.
         sweeps: whether the command says how the study is swept; one of a single trial does not.
 
@@ -118,7 +120,7 @@ def plan(
         ConfigError: naming all mistakes, or what differs from the study of the same name.
     """
     settings = settings or SweepSettings()
-    typed = split(arguments, params=params)
+    typed = split(arguments, params=params, groups=groups or config.groups())
     typed = replace(typed, axes=shortened(absolute(typed.axes)))
     compositions = _compositions(typed, compose)
     first = compositions[0]
@@ -239,7 +241,7 @@ def _manifest(
 ) -> Manifest:
     """Return what is planned as a new study."""
     axes = [key for key in values if key not in COORDINATES]
-    groups = [axis for axis in axes if axis in config.groups()]
+    groups = [axis for axis in axes if axis in compositions[0].choices]
     composed = {found.name(groups): found.values for found in compositions}
     folder = str(Path.cwd()) if any(targets([*composed.values()])) else None
     found_sources = all_sources(composed, folder)
@@ -415,7 +417,7 @@ def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
 
 def _below(typed: Overrides) -> list[str]:
     """Return what is typed below swept groups: it changes numbers, but is not in the base."""
-    swept = tuple(f"{key}." for key in typed.axes if key in config.groups())
+    swept = tuple(f"{key}." for key in typed.axes if key in typed.groups)
     return sorted(line for line in typed.fixed if line.startswith(swept))
 
 

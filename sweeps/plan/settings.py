@@ -4,12 +4,13 @@ import importlib.util
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from bvae.exceptions import ConfigError
 from sweeps.search.pruning import PERCENTILES
 from sweeps.study.manifest import RUN_TRIAL
+from sweeps.study.trials import text
 
 PASSWORD = "PGPASSWORD"
 """Read by PostgreSQL's own library; a file ~/.pgpass does as well."""
@@ -17,41 +18,41 @@ PASSWORD = "PGPASSWORD"
 
 RESOLVED = "resolved"
 
+HELP = "help"
+"""Under which a field's metadata has what `bvae --help` says of its key."""
+
+
+def _key(default: Any, sentence: str) -> Any:
+    """Return a field with this default; `bvae --help` shows the sentence."""
+    return field(default=default, metadata={HELP: sentence})
+
 
 @dataclass
 class SweepSettings:
-    """The keys below `hydra.sweeper`; `hydra/sweeper/sampler=tpe` sets `sampler`, too.
-
-    Attributes:
-        params: overrides that what is typed beats, as in Hydra's Optuna sweeper.
-        max_attempts: how often a trial may fail with an exception; `max_deaths`, how often its
-            worker may die without progress.
-        trial: dotted name of the function that runs a trial.
-        pruner: ends configurations early that fall behind; null lets every trial end.
-        sampler: of a search, a name or `_target_` and options; with `n_trials` null, too, it is a
-            grid, unless an interval is typed.
-        until: "resolved": seeds are added to a grid until verdict, best β and latent size are
-            known; `n_trials` and `max_minutes` are then the budget.
-        storage: URL of the database with the attempts; null for the journal in the study's folder.
-    """
+    """The keys below `hydra.sweeper`; `hydra/sweeper/sampler=tpe` sets `sampler`, too."""
 
     defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": None}])
     _target_: str = "hydra_plugins.bvae_sweeper.BvaeSweeper"
-    n_workers: int | None = None
-    workers_per_device: int = 1
-    params: dict[str, Any] = field(default_factory=dict)
-    max_minutes: float | None = None
-    max_attempts: int = 3
-    max_deaths: int = 10
-    dry_run: bool = False
-    trial: str = RUN_TRIAL
-    pruner: str | None = None
-    direction: str = "maximize"
-    sampler: Any = None
-    n_trials: int | None = None
-    until: str | None = None
-    storage: str | None = None
-    study_name: str | None = None
+    n_workers: int | None = _key(None, "workers at a time; null: one a core, or one a card")
+    workers_per_device: int = _key(1, "workers that share a card")
+    params: dict[str, Any] = field(
+        default_factory=dict, metadata={HELP: "values to sweep over; what is typed beats them"}
+    )
+    max_minutes: float | None = _key(None, "stop after so long; continued when typed again")
+    max_attempts: int = _key(3, "how often a trial may fail with an exception")
+    max_deaths: int = _key(10, "how often its worker may die without progress")
+    dry_run: bool = _key(False, "true: say what would run and how long it may take")
+    trial: str = _key(RUN_TRIAL, "dotted name of the function that runs a trial")
+    pruner: str | None = _key(None, "percentile | median: end early what falls behind")
+    direction: str = _key("maximize", "always maximize: the objective is a score")
+    sampler: Any = field(
+        default=None,
+        metadata={HELP: "tpe | gp | cmaes | random, or _target_ and options: a search"},
+    )
+    n_trials: int | None = _key(None, "trials of a search, or the most of until=resolved")
+    until: str | None = _key(None, "resolved: add seeds to a grid until the answer is known")
+    storage: str | None = _key(None, "URL of a database for the attempts; null: study.journal")
+    study_name: str | None = _key(None, "not used: a study is named by study=name")
 
     def check(self) -> None:
         """Check the values.
@@ -99,3 +100,12 @@ def _storage_mistakes(url: str) -> Iterator[str]:
         yield f"a password has no place in a file; set {PASSWORD}, or write it into ~/.pgpass"
     elif importlib.util.find_spec("psycopg") is None:
         yield "PostgreSQL's driver is missing; pip install 'bvae-sweeps[postgresql]'"
+
+
+def described() -> str:
+    """Return a line for each key: its default, and what it is."""
+    shown = [entry for entry in fields(SweepSettings) if HELP in entry.metadata]
+    defaults = SweepSettings()
+    heads = {entry.name: f"{entry.name}={text(getattr(defaults, entry.name))}" for entry in shown}
+    width = max(map(len, heads.values()))
+    return "\n".join(f"{heads[entry.name]:{width}}  {entry.metadata[HELP]}" for entry in shown)

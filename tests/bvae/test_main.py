@@ -203,6 +203,52 @@ def test_sweep_end_to_end(tmp_path: Path) -> None:
     assert {"runs"} == {path.name for path in tmp_path.iterdir()}
 
 
+class TestWhatHydraShows:
+    @pytest.mark.parametrize("sweeps", [(), ("-m",)])
+    @pytest.mark.parametrize(
+        ("arguments", "shown"),
+        [
+            (["--cfg", "job"], "latent_dim: 10"),
+            (["--cfg", "job", "--resolve", "--package", "optimizer"], "lr: 0.001"),
+            (["--cfg", "hydra", "--resolve"], "max_deaths: 10"),
+            (["--cfg", "all", "beta=2"], "beta: 2"),
+            (["--info"], "Installed Plugins"),
+            (["--info", "searchpath"], "provider"),
+            (["--help"], "hydra.sweeper"),
+            (["--hydra-help"], "--config-dir"),
+            (["--version"], "bvae-sweeps"),
+        ],
+    )
+    def test_it_is_printed(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        shown: str,
+        sweeps: tuple[str, ...],
+    ) -> None:
+        """With and without -m, nothing is run, and the code is 0."""
+        monkeypatch.setattr(sys, "argv", ["bvae", *sweeps, *arguments])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main()
+
+        printed = capsys.readouterr()
+        assert "" == printed.err
+        assert shown in printed.out
+
+    @pytest.mark.parametrize(
+        "arguments", [["--cfg", "job", "--package", "nowhere"], ["--shell-completion"]]
+    )
+    def test_what_cannot_be_shown_is_a_mistake(self, bvae: Typed, arguments: list[str]) -> None:
+        """Code 2, with Hydra's sentence."""
+        code, said = bvae(*arguments)
+
+        assert 2 == code
+        assert "Traceback" not in said
+        assert said
+
+
 @pytest.mark.slow
 def test_foreign_sweeps_package_is_named(tmp_path: Path) -> None:
     """Another package named sweeps, found first, is said clearly at start-up."""

@@ -266,6 +266,89 @@ class TestSweep:
         )
 
 
+MINE = """# @package _global_
+defaults:
+  - override /data: tiny
+study: mine
+optimizer:
+  lr: ${oc.select:trainer.max_steps}
+hydra:
+  sweeper:
+    max_attempts: ${oc.env:AN_ATTEMPT}
+    params:
+      beta: [1, 4]
+      data.score_every: [[1, 1, 4, 4, 4], [1, 1, 8, 4, 4]]
+"""
+
+
+class TestOwnFiles:
+    @pytest.fixture
+    def mine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A folder of files of one's own: an experiment, and data it names."""
+        monkeypatch.setenv("AN_ATTEMPT", "2")
+        for name, text in (
+            ("experiment/mine", MINE),
+            ("data/tiny", "defaults: [dsprites32]\nlikelihood: bernoulli\n"),
+            ("tracker/quiet", "name: none\nmode: offline\nproject: p_${beta}\n"),
+        ):
+            (tmp_path / "my" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "my" / f"{name}.yaml").write_text(text)
+        return tmp_path
+
+    @pytest.mark.parametrize("folder", ["--config-dir=my", "hydra.searchpath=[file://my]"])
+    def test_an_own_experiment_is_run_and_continued(
+        self, typed: Typed, mine: Path, folder: str
+    ) -> None:
+        """By the same command; of another folder by the one that the manifest keeps."""
+        arguments = ("experiment=mine", folder, "hydra/launcher=basic", "study=mine")
+        code, said = typed(*arguments)
+        study = load_study(mine / "runs" / "mine")
+        assert (0, 4) == (code, study.counts["complete"]), said
+        assert 2 == study.manifest.max_attempts
+
+        assert "4 already done, 0 to run" in typed(*arguments)[1]
+        (mine / "else").mkdir()
+        os.chdir(mine / "else")
+        assert Exit.COMPLETE == sweep.run([*study.manifest.arguments, f"runs_dir={mine}/runs"])
+        assert [] == os.listdir()  # noqa: PTH208 - names are all that counts
+
+    def test_an_own_name_may_be_swept(self, typed: Typed, mine: Path) -> None:
+        """And what its file says of swept keys is each trial's own."""
+        code, said = typed(
+            *("--config-dir=my", "tracker=quiet", "data=tiny,dsprites32", "beta=1,4"),
+            "hydra/launcher=basic",
+        )
+
+        assert 0 == code, said
+        made = swept(mine)
+        assert ["data"] == made.manifest.groups
+        assert {"p_1", "p_4"} == {
+            made.manifest.config_of(trial)["tracker"]["project"] for trial in made.trials
+        }
+
+    def test_a_misspelt_one_is_told_before_anything_starts(self, typed: Typed, mine: Path) -> None:
+        """With the nearest, be it own or ours."""
+        code, said = typed("--config-dir=my", "experiment=mien")
+
+        assert 2 == code
+        assert "error: experiment=mien: no such experiment; did you mean mine?" in said
+        assert not (mine / "runs").exists()
+
+
+@pytest.mark.parametrize("sweeps", [True, False])
+def test_hydras_own_keys_may_be_named(typed: Typed, tmp_path: Path, sweeps: bool) -> None:
+    """With -m as without it, each choice of a swept group its own."""
+    grid = ("model=mlp,conv",) if sweeps else ()
+    project = "tracker.project='${hydra:runtime.choices.model}'"
+    code, said = typed(project, "hydra/launcher=basic", *grid, sweeps=sweeps)
+
+    assert 0 == code, said
+    made = swept(tmp_path)
+    assert ({"mlp", "conv"} if sweeps else {"mlp"}) == {
+        made.manifest.config_of(trial)["tracker"]["project"] for trial in made.trials
+    }
+
+
 class TestRunOne:
     def test_one_trial(self, typed: Typed, tmp_path: Path) -> None:
         """A study of one trial, in this process."""

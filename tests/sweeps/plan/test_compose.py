@@ -7,6 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from bvae import config
+from bvae.exceptions import ConfigError
 from sweeps.plan.compose import (
     Composition,
     absolute,
@@ -21,7 +22,7 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 def composed_of(compose: Compose, *arguments: str) -> list[Composition]:
     """Compose what is typed."""
-    return list(compositions_of(split(arguments, params={}), compose))
+    return list(compositions_of(split(arguments, params={}, groups=config.groups()), compose))
 
 
 def test_once_where_no_group_is_swept(composed: Compose) -> None:
@@ -46,7 +47,7 @@ def test_once_for_each_choice_of_groups(composed: Compose) -> None:
 @pytest.mark.parametrize("data", ["dsprites32", "dsprites"])
 def test_the_data_decide_the_objective(composed: Compose, data: str) -> None:
     """Which nobody has typed: MIG where there are factors."""
-    typed = split([f"data={data}"], params={})
+    typed = split([f"data={data}"], params={}, groups=config.groups())
     (found,) = compositions_of(typed, composed)
 
     assert found.values["objective"] is None
@@ -76,6 +77,16 @@ def test_what_depends_on_swept_keys_stays_as_typed(
 
     for found in composed_of(composed, *swept, f"tracker.project='{typed}'"):
         assert expected == found.values["tracker"]["project"]
+
+
+@pytest.mark.parametrize("key", ["study", "runs_dir", "optimizer.lr", "data.score_every"])
+def test_the_time_is_refused_where_a_study_is_found_by_it(composed: Compose, key: str) -> None:
+    """Typed again the command would begin another study; a tracker's project may have a date."""
+    value = "[${now:%d}]" if key == "data.score_every" else "'a_${now:%d}'"
+    composed_of(composed, "tracker.project='of_${now:%Y}'")
+
+    with pytest.raises(ConfigError, match=rf"^{key}: .*another value whenever the command"):
+        composed_of(composed, f"{key}={value}")
 
 
 def test_what_depends_on_what_depends(composed: Compose) -> None:

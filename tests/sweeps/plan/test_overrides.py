@@ -1,12 +1,18 @@
 import os
 import re
+from functools import partial
 
 import pytest
 
+from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.plan import overrides
-from sweeps.plan.overrides import check, parse, split, without_password
+from sweeps.plan.overrides import of_params, parse, without_password
 from sweeps.search.space import Interval
+
+GROUPS = config.groups()
+check = partial(overrides.check, groups=GROUPS)
+split = partial(overrides.split, groups=GROUPS)
 
 
 class TestCheck:
@@ -76,6 +82,111 @@ class TestCheck:
         assert 4 == len(str(raised.value).splitlines())
 
 
+class TestHabits:
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("logger=wandb", "logger: no such key here; write tracker=wandb"),
+            ("ckpt_path=last.ckpt", "type the same command again"),
+            ("debug=fdr", "hydra.sweeper.dry_run=true"),
+            ("trainer.max_epochs=3", "write trainer.max_steps=2000"),
+            ("trainer.accelerator=ddp", "expected one of auto, cpu, gpu, cuda, mps, but got"),
+        ],
+    )
+    def test_what_to_write_here(self, line: str, message: str) -> None:
+        """A key of lightning-hydra-template is answered with what stands for it here."""
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            check([line])
+
+    def test_no_habit_is_a_key_or_a_group_of_ours(self) -> None:
+        """What works needs no sentence."""
+        assert not overrides.HABITS.keys() & {*config.keys(), *GROUPS}
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("trainer=gpu", "trainer.accelerator=gpu"),
+            ("trainer=cpu,gpu", "trainer.accelerator=cpu,gpu"),
+            ("trainer={max_steps: 3}", "trainer={max_steps: 3}"),
+            ("path=a=b", "data.path=a=b"),
+            ("trainer.max_steps=3", "trainer.max_steps=3"),
+        ],
+    )
+    def test_short_forms(self, line: str, expected: str) -> None:
+        """They are written out, values as they are; other keys stay."""
+        assert [expected] == overrides.short_forms_written_out([line])
+
+
+class TestOwnGroups:
+    OWN = GROUPS | {"schedule": ["long", "sub/short"], "experiment": ["mine", "quick"]}
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("experiment=mien", "experiment=mien: no such experiment; did you mean mine?"),
+            ("+schedule=lnog", "schedule=lnog: no such schedule; did you mean long?"),
+            ("+schedule=long,sub/short", "a group that is added cannot be swept; sweep its keys"),
+            ("+model=mlp", "keys are neither added nor removed; write model=value"),
+            ("~schedule", "keys are neither added nor removed"),
+        ],
+    )
+    def test_mistakes(self, line: str, message: str) -> None:
+        """Names are checked against the user's own files, too; only such groups are added."""
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            overrides.check([line], groups=self.OWN)
+
+    def test_they_are_found(self) -> None:
+        """Own names are typed as ours are, and a whole group by its pattern."""
+        lines = ["experiment=mine", "+schedule=sub/short", "model=glob(m*)"]
+        overrides.check(lines, groups=self.OWN)
+
+        found = overrides.split(lines, params={}, groups=self.OWN)
+        assert ["experiment=mine", "+schedule=sub/short"] == found.fixed
+        assert {"model": ["mlp"]} == found.axes
+
+
+class TestOfParams:
+    @pytest.mark.parametrize(
+        ("params", "axes"),
+        [
+            ({"beta": [1, 4, 0.5]}, {"beta": [1.0, 4.0, 0.5]}),
+            ({"beta": "1,4"}, {"beta": [1.0, 4.0]}),
+            ({"beta": 4, "seed": [3]}, {"beta": [4.0], "seed": [3]}),
+            ({"optimizer": {"lr": [1e-5, 1e-3]}}, {"optimizer.lr": [1e-5, 1e-3]}),
+            ({"model": ["mlp", "conv"]}, {"model": ["mlp", "conv"]}),
+            ({"data.score_every": [[1, 2], [3]]}, {"data.score_every": [[1, 2], [3]]}),
+            ({"data.variance": [None, 0.1]}, {"data.variance": [None, 0.1]}),
+            ({"extend": [True, False]}, None),
+            ({"data.path": ["a,b[1]", "it's"]}, {"data.path": ["a,b[1]", "it's"]}),
+            ({"beta": ["${oc.env:A_BETA}", 1]}, {"beta": [7.0, 1.0]}),
+        ],
+    )
+    def test_values_of_a_yaml_file(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        params: dict[str, object],
+        axes: dict[str, list[object]] | None,
+    ) -> None:
+        """A list is swept over, whatever it holds; what cannot be swept is refused as if typed."""
+        monkeypatch.setenv("A_BETA", "7")
+        if axes is None:
+            with pytest.raises(ConfigError, match="cannot be swept"):
+                split([], params=of_params(params))
+        else:
+            assert axes == split([], params=of_params(params)).axes
+
+    def test_a_list_of_a_key_that_takes_lists_is_one_value(self) -> None:
+        """Lists of it are swept."""
+        found = split([], params=of_params({"data.score_every": [1, 1, 2], "data.path": None}))
+
+        assert ["data.score_every=[1,1,2]", "data.path=null"] == found.fixed
+
+    def test_an_empty_list(self) -> None:
+        """It has nothing to sweep over."""
+        with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.params\.beta: an empty list"):
+            of_params({"beta": []})
+
+
 class TestInterpolations:
     @pytest.mark.parametrize("order", [1, -1])
     def test_a_fixed_value_may_be_one(self, order: int) -> None:
@@ -113,7 +224,7 @@ class TestElements:
     )
     def test_a_sweep_is_written_out(self, line: str, expected: list[object]) -> None:
         """Every way Hydra has to sweep over values gives these values."""
-        assert expected == overrides.elements(parse([line])[0])
+        assert expected == overrides.elements(parse([line])[0], groups=GROUPS)
 
 
 class TestSplit:
