@@ -269,7 +269,7 @@ def prepare(planned: Plan) -> None:
         dataset, share = checks.prepare(one), one.data.holdout
         if share and not len(dataset.held_out):
             print(
-                f"data.holdout={share:g} would hold out fewer than two of {len(dataset)} images, so "
+                f"data.holdout={share:g} would hold out fewer than two of {len(dataset)} images: "
                 "none are held out, and val/… is of images that are trained on",
                 file=sys.stderr,
             )

@@ -196,7 +196,7 @@ def test_too_few_images_to_hold_some_out(
     own["trainer"] = CONFIGURATION["trainer"] | {"batch_size": 2}
     sweep.prepare(SimpleNamespace(configs=[config.parse(CONFIGURATION | own)]))  # type: ignore[arg-type]
 
-    line = "data.holdout=0.1 would hold out fewer than two of 3 images, so none are held out"
+    line = "data.holdout=0.1 would hold out fewer than two of 3 images: none are held out"
     assert said == (line in capsys.readouterr().err)
 
 
