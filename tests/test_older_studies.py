@@ -208,3 +208,7 @@ class TestTypedAgain:
             result.versions.get("sources_changed_from") for result in study.results.values()
         }
         assert study.manifest.accepts(versions.code_version())
+        assert {"data.holdout": 0.0} == study.manifest.values_then
+        assert {0} == {
+            study.results[trial.slug].data["held_out"]["images"] for trial in study.trials[1:]
+        }

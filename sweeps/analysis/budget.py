@@ -30,8 +30,9 @@ class Budget:
 
     `falling` is by how much that of the best configuration still fell, empty where that is no more
     than `SETTLED`; `learnt`, by how much worse it reconstructs images held out than those it was
-    trained on, empty where that is not clearly more than `LEARNT`. `command` trains the best β and its neighbours twice as long, `compare` tells
-    what became of the best β; they are empty where there is nothing to compare.
+    trained on, empty where that is not clearly more than `LEARNT`. `command` trains the best β and
+    its neighbours twice as long, `compare` tells what became of the best β; they are empty where
+    there is nothing to compare.
     """
 
     images: str

@@ -299,8 +299,8 @@ def prepare(planned: Plan) -> None:
         dataset, share = checks.prepare(one), one.data.holdout
         if share and not len(dataset.held_out):
             print(
-                f"data.holdout={share:g} of {len(dataset)} images is less than two: none are held "
-                "out, and val/… is of images that are trained on",
+                f"data.holdout={share:g} would hold out fewer than two of {len(dataset)} images: "
+                "none are held out, and val/… is of images that are trained on",
                 file=sys.stderr,
             )
 

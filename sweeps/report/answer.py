@@ -103,6 +103,7 @@ class GalleryEntry:
     n_seeds: int
     model: Model
     pictures: Mapping[str, str]
+    inputs: str
 
 
 def best_answer(read: Summary) -> BestAnswer | NotYet:
@@ -192,7 +193,9 @@ def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
         model = best_model(read, configuration)
         pictures = pictures_of(read.study.trial_folder(model.slug))
         n_seeds = read.scores[read.objective][configuration.number].n
-        entries.append(GalleryEntry(configuration, n_seeds, model, pictures))
+        held_out = read.study.results[model.slug].data.get("held_out") or {"images": 0}
+        inputs = "Image held out" if held_out["images"] else "Input"
+        entries.append(GalleryEntry(configuration, n_seeds, model, pictures, inputs))
     return entries or NotYet("There is no best model to show yet.")
 
 

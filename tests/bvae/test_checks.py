@@ -110,6 +110,35 @@ class TestOwnImages:
             checks.prepare(own(trainer={"batch_size": 3}))
 
 
+class TestHeldOut:
+    @pytest.mark.parametrize(
+        ("name", "share", "number"), [("dsprites32", 0.1, 18432), ("dsprites32", 0.0, 0)]
+    )
+    def test_any_data_set_may_hold_out(self, name: str, share: float, number: int) -> None:
+        """About the share of its images, none where nothing is asked for."""
+        found = checks.prepare(configured(data={"name": name, "holdout": share}))
+
+        assert number == pytest.approx(len(found.held_out), rel=0.02)
+
+    def test_a_batch_of_what_is_left(self, tmp_path: Path) -> None:
+        """It is told how many images are left to train on, and by which key."""
+        np.savez(
+            tmp_path / "own.npz",
+            images=np.random.default_rng(0).integers(0, 256, (40, 32, 32), dtype=np.uint8),
+        )
+        own = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None}
+        data = own | {"likelihood": "gaussian", "variance": 0.1, "holdout": 0.5}
+        left = checks.prepare(configured(data=data, objective=None, trainer={"batch_size": 2}))
+        number = len(left) - len(left.held_out)
+
+        assert 10 < number < 30
+        message = f"at most the {number} images that data.holdout=0.5 leaves, but got {number + 1}"
+        with pytest.raises(ConfigError, match=message):
+            checks.prepare(
+                configured(data=data, objective=None, trainer={"batch_size": number + 1})
+            )
+
+
 class TestTheScoredLattice:
     @pytest.mark.parametrize(
         ("sizes", "accepted"), [((2, 2), True), ((2, 1024), True), ((2, 1025), False)]

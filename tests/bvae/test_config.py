@@ -158,6 +158,14 @@ def test_every_yaml_key_has_a_field() -> None:
     )
 
 
+@pytest.mark.parametrize("choice", config.groups()["data"])
+def test_every_data_set_says_what_is_held_out(choice: str) -> None:
+    """A tenth of the user's own images; nothing of data of which every image is scored."""
+    values = OmegaConf.load(config.directory() / "data" / f"{choice}.yaml")
+
+    assert (0.1 if choice in ("folder", "npz") else 0) == values["holdout"]
+
+
 def test_directory_is_the_clones(repository: Path) -> None:
     """In a clone, the configuration that is edited is the one that is read."""
     assert repository / "conf" == config.directory()

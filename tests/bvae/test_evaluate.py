@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -216,3 +217,55 @@ class TestValidation:
         found = Validation.of(replace(tiny, lattice=None), None).run(model)
 
         assert not [name for name in found if name.startswith("scores/")]
+
+    def test_losses_are_of_images_held_out(self, model: BetaVAE, tiny: ImageDataset) -> None:
+        """KL, active units and MIG stay those of the scored images."""
+        rows = np.array([3, 40, 41, 77])
+        whole = Validation.of(tiny, None).run(model)
+        found = Validation.of(replace(tiny, held_out=rows), None).run(model)
+        codes = encode(model, tiny, rows=rows, lattice=None)
+
+        expected = {f"val/{name}": x for name, x in evaluate.losses(model, tiny, codes).items()}
+        assert whole | expected == found
+        assert whole["val/recon"] != found["val/recon"]
+
+
+class TestReconExcess:
+    def test_it_is_that_of_torchs_likelihood(self, model: BetaVAE, tiny: ImageDataset) -> None:
+        """Relative to the mean NLL of images trained on, with the error of two pooled samples."""
+        for weights in model.encoder.parameters():
+            weights.data *= 0  # then z is the same noise for every image
+        dataset = replace(tiny, held_out=np.arange(0, 96, 3))
+        found = evaluate.recon_excess(model, dataset)
+
+        def nlls(rows: np.ndarray) -> torch.Tensor:
+            noise = torch.Generator().manual_seed(0)
+            parts = np.array_split(rows, max(1, len(rows) // evaluate.ENCODE_BATCH))
+            z = torch.cat([torch.randn(len(part), 3, generator=noise) for part in parts])
+            x = torch.from_numpy(tiny.store.images(rows)).float()
+            with torch.no_grad():
+                return -Bernoulli(logits=model.decode(z)).log_prob(x).sum((1, 2, 3)).double()
+
+        unseen, seen = nlls(dataset.held_out), nlls(dataset.trained_on)
+        test = scipy.stats.ttest_ind(unseen.numpy(), seen.numpy())
+        relative = float((unseen.mean() - seen.mean()) / seen.mean())
+        assert relative == pytest.approx(found["relative"], rel=1e-3)
+        assert test.statistic == pytest.approx(relative / found["standard_error"], rel=1e-3)
+
+    def test_gaussian_pixels_are_counted_from_the_least(
+        self, model: BetaVAE, tiny: ImageDataset
+    ) -> None:
+        """So the variance, which may move the NLL below 0, does not matter where z is the same."""
+        dataset = replace(tiny, held_out=np.arange(0, 96, 3))
+        found = []
+        for variance in (0.01, 0.1):
+            model.variance = variance
+            found.append(evaluate.recon_excess(model, dataset)["relative"])
+
+        assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+    def test_without_images_held_out_there_is_none(
+        self, model: BetaVAE, tiny: ImageDataset
+    ) -> None:
+        """Nothing can be said then."""
+        assert {} == evaluate.recon_excess(model, tiny)

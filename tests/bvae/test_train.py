@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 
 import bvae
-from bvae import config, evaluate, tracking, train
+from bvae import checks, config, evaluate, tracking, train
 from bvae.assignment import Assignment
+from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
@@ -576,8 +577,9 @@ class TestOwnImages:
         assert result.latent_factor_map is None
         known = {"name": "folder", "images": 20, "skipped": 1, "image_shape": [3, 32, 32]}
         assert known | {"likelihood": "gaussian", "variance": 0.1} == {
-            key: value for key, value in result.data.items() if key != "content"
+            key: value for key, value in result.data.items() if key not in ("content", "held_out")
         }
+        assert (0, {}) == (result.data["held_out"]["images"], result.recon_excess)
         assert 64 == len(result.data["content"])
         with task.folder.history.open() as file:
             (s1, l1), (s2, l2) = (
@@ -592,6 +594,71 @@ class TestOwnImages:
         with Image.open(task.folder.media.reconstructions) as picture:
             assert "RGB" == picture.mode
         assert 0.1 == bvae.load(task.folder.root).variance
+
+
+class TestHeldOut:
+    @pytest.fixture
+    def share(self) -> dict[str, Any]:
+        """A tenth of the data, which are scored on every image as ever."""
+        return {"data": {"holdout": 0.1}}
+
+    def test_what_is_seen_and_said(self, assign: Assign, share: dict[str, Any]) -> None:
+        """No step sees an image held out; history and result tell how those are reconstructed."""
+        task = assign(**share)
+        held_out = checks.prepare(task.config).held_out
+        seen: list[np.ndarray] = []
+
+        class Seeing(ImageBatches):
+            def batch(self, step: int) -> torch.Tensor:
+                seen.append(self.batch_indices(step))
+                return super().batch(step)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "ImageBatches", Seeing)
+            result = train.run_trial(task)
+
+        assert "complete" == result.state, result.error
+        assert 12 * 16 <= len(np.concatenate(seen))
+        assert not set(np.concatenate(seen).tolist()) & set(held_out.tolist())
+        assert len(held_out) == result.data["held_out"]["images"] == pytest.approx(18432, rel=0.02)
+        assert result.data["held_out"] == holdout.record(held_out)
+        model, dataset = bvae.load(task.folder.root), checks.prepare(task.config)
+        assert evaluate.recon_excess(model, dataset) == result.recon_excess
+        with task.folder.history.open() as file:
+            *_, last = csv.DictReader(file)
+        validated = evaluate.Validation.of(dataset, task.config.data.score_every).run(model)
+        assert float(last["val/recon"]) == pytest.approx(validated["val/recon"], rel=1e-6)
+        assert 3 * 2 * 5 * 4 * 4 == len(Codes.read(task.folder.codes).mu)
+
+    def test_a_resumed_trial_ends_like_an_uninterrupted_one(
+        self, assign: Assign, share: dict[str, Any]
+    ) -> None:
+        """Same weights, result and history, bit for bit."""
+        whole, parts = assign("whole", **share), assign("parts", monitor=stop_at(7), **share)
+        expected = train.run_trial(whole)
+        with pytest.raises(Interrupted, match="step 9 of 12"):
+            train.run_trial(parts)
+        resumed = train.run_trial(replace(parts, monitor=Monitor()))
+
+        assert (expected.scores, expected.losses) == (resumed.scores, resumed.losses)
+        assert (expected.data, expected.recon_excess) == (resumed.data, resumed.recon_excess)
+        assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
+        for name, value in weights(whole.folder).items():
+            assert torch.equal(value, weights(parts.folder)[name])
+
+    def test_without_a_share_nothing_changes(
+        self, done: tuple[Assignment, TrialResult], assign: Assign, share: dict[str, Any]
+    ) -> None:
+        """The share is what makes the difference."""
+        whole, expected = done
+        same = assign("same", data={"holdout": 0.0})
+        other = assign("other", **share)
+        for task in (same, other):
+            train.run_trial(task)
+
+        assert whole.folder.history.read_bytes() == same.folder.history.read_bytes()
+        assert whole.folder.history.read_bytes() != other.folder.history.read_bytes()
+        assert {} == expected.recon_excess
 
 
 def test_lightning_has_the_private_names_that_are_replaced() -> None:

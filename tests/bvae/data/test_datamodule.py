@@ -1,6 +1,7 @@
 """Image i of the data set of these tests holds the number i in its 16 pixels."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,6 +136,35 @@ def test_batches_are_what_they_were() -> None:
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=7)
     assert batches.batch_indices(0).tolist() == [31, 33, 48, 26, 20, 22, 43, 21]
     assert batches.batch_indices(N // BATCH + 2).tolist() == [46, 48, 2, 13, 45, 28, 23, 1]
+
+
+class TestHeldOut:
+    HELD_OUT = np.array([0, 7, 8, 30, 49])
+
+    @pytest.fixture
+    def dataset(self) -> ImageDataset:
+        """Of fifty images five are held out."""
+        return replace(numbered(), held_out=self.HELD_OUT)
+
+    def test_they_are_in_no_batch(self, dataset: ImageDataset) -> None:
+        """An epoch has each of the other images, once."""
+        batches = ImageBatches(dataset, batch_size=9, seed=0)
+        for epoch in range(3):
+            images = torch.cat([batches.batch(5 * epoch + k) for k in range(5)])
+            assert sorted({*range(N)} - {*self.HELD_OUT.tolist()}) == sorted(numbers(images))
+
+    def test_a_batch_depends_on_seed_and_step_only(self, dataset: ImageDataset) -> None:
+        """It is the same whatever was asked for before, and from a new object."""
+        batches = ImageBatches(dataset, batch_size=BATCH, seed=5)
+        forwards = [batches.batch_indices(step).tolist() for step in range(12)]
+        again = ImageBatches(dataset, batch_size=BATCH, seed=5)
+
+        assert forwards[::-1] == [again.batch_indices(k).tolist() for k in reversed(range(12))]
+
+    def test_a_batch_has_no_more_than_the_others(self, dataset: ImageDataset) -> None:
+        """The images held out do not fill it."""
+        with pytest.raises(ConfigError, match=r"a batch size in 1\.\.45, .* but got 46"):
+            ImageBatches(dataset, batch_size=46, seed=0)
 
 
 def test_a_resumed_run_meets_the_same_batches(tmp_path: Path) -> None:

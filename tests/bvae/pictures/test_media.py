@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,23 @@ class TestPictures:
                 np.testing.assert_allclose(
                     found, expected[8 * line : 8 * line + 8, 0], atol=0.5 / 255 + 1e-6
                 )
+
+    @pytest.mark.parametrize("number", [2, 30])
+    def test_images_held_out_are_reconstructed(
+        self, model: BetaVAE, tiny: ImageDataset, codes: Codes, tmp_path: Path, number: int
+    ) -> None:
+        """Each once where they are few, no matter which images are scored."""
+        held_out = np.arange(number) * 3 + 1
+        dataset = replace(tiny, held_out=held_out)
+        media.draw(model, dataset, codes, folder=MediaFolder(tmp_path))
+        shown = held_out if number == 2 else held_out[np.linspace(0, 29, 24, dtype=np.int64)][:8]
+        pairs = media.reconstruct(model, tiny, codes, shown)  # row i has the code of image i
+
+        for row, expected in enumerate(pairs):
+            found = line_of_tiles(
+                MediaFolder(tmp_path).reconstructions, y=MARGIN + row * STEP, number=len(shown)
+            )
+            np.testing.assert_allclose(found, expected[:, 0], atol=0.5 / 255 + 1e-6)
 
     def test_traversal(self, model: BetaVAE, codes: Codes, drawn: MediaFolder) -> None:
         """A row for each latent, that of the highest KL first, from the code in the middle."""

@@ -6,6 +6,8 @@ import pytest
 
 from sweeps.analysis.budget import budget, budget_checks
 from sweeps.analysis.summary import summarize
+from sweeps.commands.conclude import conclusion
+from sweeps.report.answer import headline
 from sweeps.report.comparison import render
 from sweeps.report.words import budget_check
 from tests.doubles.reported import sections_of_page
@@ -72,6 +74,26 @@ def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
         "trainer.max_steps=2000 study=quick-longer"
     )
     assert found.compare.endswith("/quick-longer")
+
+
+@pytest.mark.parametrize(
+    ("relative", "error", "learnt"),
+    [(0.3, 0.05, "30 %"), (0.3, 0.07, ""), (0.09, 0.0, ""), (-0.5, 0.01, ""), (None, None, "")],
+)
+def test_best_configuration_that_learns_by_heart(
+    make_trained: Any, relative: float | None, error: float | None, learnt: str
+) -> None:
+    """Images held out are clearly worse by a tenth or more: page and terminal say so."""
+    excess = {} if relative is None else {"relative": relative, "standard_error": error}
+    read = summarize(make_trained("quick", 1000, 16, recon_excess=excess))
+    head = headline(read, "mig")
+    assert head is not None
+    said = "\n".join(conclusion(head, budget(read), left=0))
+    page = sections_of_page(read.study, "answer")
+
+    assert learnt == budget(read).learnt
+    assert ("by heart" in page) == ("by heart" in said) == bool(learnt)
+    assert f"images held out are reconstructed {learnt} worse" in said or not learnt
 
 
 def test_nothing_to_compare_has_no_command(make_study: Any, trials_of: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
@@ -13,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
+from bvae import config
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
 from sweeps import load_study
@@ -22,7 +24,7 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import WorkerLoop
-from tests.doubles.studies import make_study, slugs
+from tests.doubles.studies import CONFIGURATION, make_study, slugs
 
 Typed = Callable[..., tuple[int, str]]
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "study=swept")
@@ -180,6 +182,22 @@ class TestLaunch:
             self.sweep_with("LocalLauncher")._launch(
                 make_study(tmp_path / "tested").folder.root, 0, []
             )
+
+
+@pytest.mark.parametrize(("number", "said"), [(3, True), (60, False)])
+def test_too_few_images_to_hold_some_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, *, said: bool
+) -> None:
+    """It is said in one line before anything is trained."""
+    grey = np.arange(number, dtype=np.uint8)[:, None, None]
+    np.savez(tmp_path / "own.npz", images=np.full((number, 32, 32), grey))
+    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None, "holdout": 0.1}
+    own = {"data": data, "objective": None}
+    own["trainer"] = CONFIGURATION["trainer"] | {"batch_size": 2}
+    sweep.prepare(SimpleNamespace(configs=[config.parse(CONFIGURATION | own)]))  # type: ignore[arg-type]
+
+    line = "data.holdout=0.1 would hold out fewer than two of 3 images: none are held out"
+    assert said == (line in capsys.readouterr().err)
 
 
 @pytest.fixture
