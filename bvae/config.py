@@ -26,8 +26,9 @@ Part = TypeVar("Part")
 class DataConfig:
     """Which images, what their pixels are given z, and which part of their lattice is scored.
 
-    `resolution` and `channels` are those of the user's own images; their `content` is written here
-    when a study is planned, so that no later trial is trained with other images.
+    `resolution` and `channels` are those of the user's own images, `bins` the classes of what is
+    measured in them; their `content` is written here when a study is planned, so that no later
+    trial is trained with other images.
     """
 
     name: str = MISSING
@@ -37,6 +38,7 @@ class DataConfig:
     variance: float | None = None
     resolution: int | None = None
     channels: int | None = None
+    bins: int | None = None
     content: str | None = None
 
 
@@ -182,6 +184,7 @@ RULES: Mapping[str, Rule] = {
     "data.variance": _or_null(POSITIVE),
     "data.resolution": _or_null(_one_of(RESOLUTIONS)),
     "data.channels": _or_null(_one_of(CHANNELS)),
+    "data.bins": _or_null(_at_least(2)),
     "model.name": _one_of(groups()["model"]),
     "optimizer.name": _one_of(["adam", "adagrad"]),
     "optimizer.lr": POSITIVE,

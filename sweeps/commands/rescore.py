@@ -214,7 +214,7 @@ def _mistake(path: Path, study: Study) -> str | None:
 
 
 def _lattice_mistake(codes: "Codes", study: Study) -> str | None:
-    lattice: Any = codes.lattice and codes.lattice.name
+    lattice: Any = codes.labels and codes.labels.name
     if lattice is None:
         return "codes of images without factors, which have no scores; look at UDR instead"
     is_swept = {"data", "data.score_every"} & {*study.manifest.axes}
