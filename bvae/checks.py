@@ -44,7 +44,9 @@ class DerivedSettings:
 def derived_settings(config: Config) -> DerivedSettings:
     """Return what follows from a checked configuration."""
     data = described(config)
-    labels = data.labels and scored(data.labels, config.data.score_every).labels
+    labels = data.labels
+    if labels is not None:
+        labels = scored(labels, config.data.score_every).labels
     objective = config.objective or ("mig" if labels else UDR)
     return DerivedSettings(
         image_size=prod(data.image_shape),
@@ -56,7 +58,7 @@ def derived_settings(config: Config) -> DerivedSettings:
 
 
 def _table_notes(table: FactorTable, data: Description) -> Iterator[str]:
-    yield f"factors of {data.name}: {table.name}, {FROM_TABLE}"
+    yield f"factors: {table.name}, {FROM_TABLE}"
     if len(table) < data.number:
         yield f"{len(table)} of {data.number} images are scored, the same ones for all trials"
     for name, why in table.left_out.items():
@@ -126,7 +128,7 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
 
 
 def _table_mistakes(config: Config, table: FactorTable) -> Iterator[str]:
-    stem = score_named(str(config.objective)).name.removesuffix(SAMPLED).removesuffix(ACTIVE)
+    stem = str(config.objective).removesuffix(SAMPLED).removesuffix(ACTIVE)
     if stem not in OF_ONE_FACTOR and len(table.names) - len(table.left_out) < 2:
         yield (
             f"objective={config.objective}: tells factors apart, and only one can be scored; "

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from bvae.data.datamodule import tensor
 from bvae.data.datasets import ImageDataset
-from bvae.data.labels import FactorTable, Labels, arrays_of, dropped, labels_of, scored
+from bvae.data.labels import Classes, FactorTable, Labels, arrays_of, dropped, labels_of, scored
 from bvae.files import replace_atomically
 from bvae.losses import nll
 from bvae.metrics.draws import FROM_TABLE
@@ -52,7 +53,7 @@ class Codes:
     labels: Labels | None
 
     @property
-    def factors(self) -> NDArray[np.int64] | NDArray[np.float64] | None:
+    def factors(self) -> Classes | None:
         """Factor classes [n, K], NaN where none is known, if the data set has factors."""
         return None if self.labels is None else self.labels.factors(np.arange(len(self.rows)))
 
@@ -89,16 +90,13 @@ class Codes:
 
     def write(self, path: Path) -> None:
         """Write `codes.npz`: mu, logvar as float16, rows of the data, the lattice or factors."""
-        replace_atomically(
-            path,
-            lambda temporary: np.savez_compressed(
-                temporary,
-                mu=self.mu.astype(np.float16),
-                logvar=self.logvar.astype(np.float16),
-                rows=self.rows,
-                **arrays_of(self.labels),
-            ),
-        )
+        arrays: dict[str, Any] = {
+            "mu": self.mu.astype(np.float16),
+            "logvar": self.logvar.astype(np.float16),
+            "rows": self.rows,
+            **arrays_of(self.labels),
+        }
+        replace_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
     @classmethod
     def read(cls, path: Path) -> "Codes":
@@ -182,7 +180,7 @@ class Validation:
 
     dataset: ImageDataset
     rows: NDArray[np.int64]
-    factors: NDArray[np.int64] | NDArray[np.float64] | None
+    factors: Classes | None
 
     @classmethod
     def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Validation":
@@ -236,11 +234,11 @@ def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
         seed=seed,
         drop=dropped(names),
     )
-    details["factors"] = [names[k] for k in table.factors]
+    asked = [names[k] for k in table.factors]
+    details["factors"] = asked
     if table.lattice is None:
         details["draws"] = FROM_TABLE
-        details["images"] = table.n_rows
-        details["known"] = dict(zip(details["factors"], table.n_known, strict=True))
+        details["known"] = dict(zip(asked, table.n_known, strict=True))
     details["wall_time_s"] = round(time.perf_counter() - start, 3)
     left_out = {f"factor {names[k]}": f"it has {why}" for k, why in table.left_out.items()}
     details["missing"] = left_out | table.missing

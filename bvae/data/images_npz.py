@@ -6,8 +6,8 @@ exactly one row, in any order, it is a full lattice, of at least two columns tha
 is a table of classes: -1 in integers and NaN in fractions stand for "not known".
 
 Measurements become classes: a column of floats with more than `bins` distinct values, fractions or
-as good as different in each image, is cut into `bins` classes of as many images each. Equal frequencies, not equal widths: one outlier would put
-all other images into one class, and scores draw a class as often as it occurs.
+nearly all different, is cut into `bins` classes of as many images each. Equal frequencies, not
+equal widths: one outlier would put all other images into one class.
 
 Shapes: n images, b images of a chunk, K factors, [C, R, R] one image as it is stored.
 """

@@ -64,6 +64,9 @@ class FactorTable:
 
 Labels = FactorLattice | FactorTable
 
+Classes = NDArray[np.int64] | NDArray[np.float64]
+"""Of a lattice, or of a table, with NaN where none is known."""
+
 
 class ScoredPart(NamedTuple):
     """The images that are scored: their rows in the data set, and what is known of them."""

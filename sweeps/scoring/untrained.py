@@ -24,7 +24,7 @@ from sweeps.study.trials import Trial, Value
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset
-    from bvae.data.labels import Labels
+    from bvae.data.labels import Classes, Labels
     from bvae.evaluate import Codes
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ class ScoredImages:
         return cls(dataset, rows, labels)
 
     @property
-    def factors(self) -> NDArray[np.int64] | NDArray[np.float64]:
+    def factors(self) -> "Classes":
         """Classes of the K factors [n, K]."""
         return self.labels.factors(np.arange(len(self.rows)))
 

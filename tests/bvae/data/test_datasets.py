@@ -55,8 +55,8 @@ def test_data_sets_are_described_without_opening(
     assert description.name == name
     assert description.number == number
     assert description.image_shape == (1, side, side)
-    assert description.lattice.name == lattice
-    assert description.lattice.names == ("shape", "scale", "orientation", "x", "y")
+    assert description.labels.name == lattice
+    assert description.labels.names == ("shape", "scale", "orientation", "x", "y")
     assert not cache.exists()
 
 
@@ -149,7 +149,7 @@ def test_an_official_file_becomes_a_store(
     """A file with the right checksum is converted once, and opened with its lattice."""
     for _ in range(2):
         dataset = open_npz(npz, md5=md5_of(npz), lattice=small)
-    assert (dataset.name, dataset.lattice) == ("dsprites_npz", small)
+    assert (dataset.name, dataset.labels) == ("dsprites_npz", small)
     images = dataset.store.images(np.arange(len(dataset)))
     np.testing.assert_array_equal(images[:, 0], npz_arrays["imgs"])
     assert [path.name for path in cache.glob("*.npy")] == [f"dsprites_npz-{md5_of(npz)[:8]}-v1.npy"]

@@ -76,9 +76,9 @@ class TestPictures:
     def test_factor_map(self, codes: Codes, drawn: MediaFolder) -> None:
         """Normalised mutual information of latents and factors, under the factors' names."""
         assert codes.factor_map is not None
-        assert codes.lattice is not None
+        assert codes.labels is not None
         expected = drawing.factor_map(
-            codes.factor_map.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
+            codes.factor_map.information, factors=codes.labels.names, kl_nats=codes.kl_nats
         )
 
         with Image.open(drawn.factor_map) as picture:
@@ -125,7 +125,7 @@ def test_data_without_factors_have_no_map(
     model: BetaVAE, tiny: ImageDataset, tmp_path: Path
 ) -> None:
     """The other pictures are drawn and logged."""
-    codes = encode(model, tiny, rows=np.arange(30), lattice=None)
+    codes = encode(model, tiny, rows=np.arange(30), labels=None)
     drawn = MediaFolder(tmp_path)
     media.draw(model, tiny, codes, folder=drawn)
     logged: list[str] = []

@@ -266,7 +266,7 @@ class TestRefuses:
     def test_images_without_factors(self, study: Study) -> None:
         """They have no scores that need factors."""
         codes = study.folder.trial(study.trials[0].slug).codes
-        replace(codes_of(0), lattice=None).write(codes)
+        replace(codes_of(0), labels=None).write(codes)
         with pytest.raises(ConfigError, match="without factors"):
             run(study, "protocol=kim2018")
 

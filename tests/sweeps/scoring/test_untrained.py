@@ -134,7 +134,7 @@ class TestUntrainedScores:
         made = study_of(tmp_path / "a")
         line = dict(untrained._wanted(made))[PLACE]
         with pytest.raises(DataError, match="small has no factors"):
-            untrained.untrained_scores(line, replace(sprites, lattice=None))
+            untrained.untrained_scores(line, replace(sprites, labels=None))
 
 
 class TestAddUntrained:
