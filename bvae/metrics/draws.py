@@ -19,7 +19,7 @@ import numpy as np
 from bvae.metrics.table import CodeTable, Ints
 
 FROM_TABLE = (
-    "no full lattice of factors: pairs (beta_vae) and votes (factor_vae) share a class of one "
+    "no full lattice: pairs (beta_vae) and votes (factor_vae) share a class of one "
     "factor, and the other factors follow the data's own distribution"
 )
 """What there is to say of the two scores where a table is no full lattice."""

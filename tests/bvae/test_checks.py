@@ -34,7 +34,7 @@ class TestDerivedSettings:
         """Every n-th class of each factor; all where nothing is said."""
         found = checks.derived_settings(configured(data={"score_every": every}))
 
-        assert (1024, lattice) == (found.image_size, found.labels)
+        assert (1024, lattice) == (found.image_size, found.lattice)
 
     def test_input_values_of_larger_images(self) -> None:
         """N is the number of values of an image."""
@@ -60,7 +60,7 @@ class TestOwnImages:
         """Without factors seeds are compared; with them MIG is the objective, or what is asked."""
         found = checks.derived_settings(own())
 
-        assert ("udr", None, 1024) == (found.objective, found.labels, found.image_size)
+        assert ("udr", None, 1024) == (found.objective, found.lattice, found.image_size)
         assert "mig" == checks.derived_settings(configured(objective=None)).objective
         assert "udr" == checks.derived_settings(configured(objective="udr")).objective
         assert [] == checks.mistakes(own()) + checks.mistakes(configured(objective="udr"))

@@ -18,7 +18,7 @@ from bvae.model import BetaVAE
 def codes(model: BetaVAE, tiny: ImageDataset) -> Codes:
     """Codes of every image of the tiny data set."""
     lattice, rows = scored_part(tiny, None)
-    return encode(model, tiny, rows=rows, lattice=lattice)
+    return encode(model, tiny, rows=rows, labels=lattice)
 
 
 class TestEncode:
@@ -190,7 +190,7 @@ class TestScore:
         self, codes: Codes, names: tuple[str, ...], asked: list[str]
     ) -> None:
         """Higgins et al. leave it out; the first of five other factors is scored like the rest."""
-        own = replace(codes, lattice=FactorLattice(names, (3, 2, 4, 2, 2)))
+        own = replace(codes, labels=FactorLattice(names, (3, 2, 4, 2, 2)))
         found = evaluate.score(own, protocol="higgins2017", seed=0)
 
         assert asked == found.details["factors"]

@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused(ask: Callable[[str], object], name: str, hin
 def test_dsprites32_is_every_second_position(dsprites32: ImageDataset) -> None:
     """Image i of dsprites32 is the drawing, at 32 pixels, of twice its position classes."""
     rows = np.random.default_rng(0).integers(0, len(dsprites32), 300)
-    factors = dsprites32.lattice.factors(rows) * [1, 1, 1, 2, 2]
+    factors = dsprites32.labels.factors(rows) * [1, 1, 1, 2, 2]
     expected = sprites.render(factors, 32)[:, None]
     np.testing.assert_array_equal(dsprites32.store.images(rows), expected)
     assert len(dsprites32) == 184_320

@@ -81,7 +81,7 @@ def test_factors_without_names_are_numbered(path: Path) -> None:
     """Names are optional."""
     np.savez(path, images=IMAGES, factors=FACTORS)
 
-    lattice = open_dataset("npz", path=path).lattice
+    lattice = open_dataset("npz", path=path).labels
 
     assert lattice is not None
     assert ("factor0", "factor1") == lattice.names

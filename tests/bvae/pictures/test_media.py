@@ -23,7 +23,7 @@ class TestPictures:
             for weights in model.decoder.parameters():
                 weights *= 3
         lattice, rows = scored_part(tiny, None)
-        return encode(model, tiny, rows=rows, lattice=lattice)
+        return encode(model, tiny, rows=rows, labels=lattice)
 
     @pytest.fixture
     def drawn(
@@ -112,7 +112,7 @@ def test_traversal_moves_one_latent_at_a_time(model: BetaVAE) -> None:
 def test_reconstructions_are_of_the_means(model: BetaVAE, tiny: ImageDataset) -> None:
     """Images come back with what is decoded from their posterior means."""
     lattice, rows = scored_part(tiny, None)
-    codes = encode(model, tiny, rows=rows, lattice=lattice)
+    codes = encode(model, tiny, rows=rows, labels=lattice)
     inputs, outputs = media.reconstruct(model, tiny, codes, np.array([5, 50]))
     with torch.no_grad():
         expected = model.decode(torch.from_numpy(codes.mu[[5, 50]])).sigmoid().numpy()

@@ -246,7 +246,7 @@ class TestRefuses:
         first, second = (study.folder.trial(trial.slug).codes for trial in study.trials[:2])
         first.unlink()
         other = FactorLattice(LATTICE.names, (3, 2, 2, 2, 3))
-        replace(codes_of(0), lattice=other).write(second)
+        replace(codes_of(0), labels=other).write(second)
         before = snapshot(study)
 
         with pytest.raises(ConfigError, match="they cannot be read") as caught:
