@@ -169,7 +169,8 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
         ).values()
         for seed, codes in enumerate(encoders)
     ]
-    return {name: _level([scores[name] for scores in found]) for name in found[0]}
+    named = [name for name in found[0] if all(name in scores for scores in found)]
+    return {name: _level([scores[name] for scores in found]) for name in named}
 
 
 def untrained_codes(images: ScoredImages, *, network: str, latent_dim: int) -> Iterator["Codes"]:
