@@ -56,7 +56,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 def encoded(model: BetaVAE, dataset: ImageDataset, chosen: NDArray[np.int64]) -> evaluate.Codes:
     """What a trial does, once."""
-    return evaluate.encode(model, dataset, rows=chosen, lattice=None)
+    return evaluate.encode(model, dataset, rows=chosen, labels=None)
 
 
 def plain(model: BetaVAE, dataset: ImageDataset, chosen: NDArray[np.int64]) -> torch.Tensor:

@@ -28,7 +28,7 @@ def main(folder: Path) -> None:
     study = load_study(folder)
     manifest, trials = study.manifest, chosen(study)
     whole = {slug: encoded(study.folder.trial(slug)) for slug in trials.values()}
-    lattices = {codes.lattice.name for codes in whole.values() if codes.lattice}
+    lattices = {codes.labels.name for codes in whole.values() if codes.labels}
     print(f"{study.name}: {manifest.protocol} on {manifest.lattice}, then on {', '.join(lattices)}")
     moved = {slug: scored(study, slug, codes) for slug, codes in whole.items()}
     table = Table(box=None, pad_edge=False)
@@ -64,8 +64,8 @@ def encoded(folder: TrialFolder) -> evaluate.Codes:
     """Every image of the data set that the trial was trained on, in codes."""
     composed: Any = OmegaConf.load(folder.config)
     dataset = checks.prepare(config.parse(composed))
-    lattice, rows = evaluate.scored_part(dataset, None)
-    return evaluate.encode(load(folder.root), dataset, rows=rows, lattice=lattice)
+    labels, rows = evaluate.scored_part(dataset, None)
+    return evaluate.encode(load(folder.root), dataset, rows=rows, labels=labels)
 
 
 if __name__ == "__main__":

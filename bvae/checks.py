@@ -17,10 +17,15 @@ from bvae.data.datasets import (
     describe,
     open_dataset,
 )
+from bvae.data.labels import MOST_ROWS, FactorTable, scored
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
+from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.protocols import PROTOCOLS
-from bvae.metrics.scores import UDR, UDR_NAMES, score_named
+from bvae.metrics.scores import ACTIVE, SAMPLED, UDR, UDR_NAMES, score_named
+
+OF_ONE_FACTOR = ("mig", "sap", "explicitness")
+"""Scores that need no second factor."""
 
 MOST_CLASSES = 1024
 """Scores need two rows for each class, also of the 2048 of a validation."""
@@ -32,27 +37,41 @@ class DerivedSettings:
 
     Attributes:
         image_size: N input values an image.
-        lattice: name of the scored lattice, None for images without factors.
+        lattice: name of the scored lattice or table, None for images without factors.
         objective: the score that is maximised.
         content: SHA-256 of the user's own images, None for a data set known by its name.
+        notes: what a user should know of labels that are no full lattice.
     """
 
     image_size: int
     lattice: str | None
     objective: str
     content: str | None
+    notes: tuple[str, ...] = ()
 
 
 def derived_settings(config: Config) -> DerivedSettings:
     """Return what follows from a checked configuration."""
     data = described(config)
-    lattice = data.lattice
-    if lattice is not None and config.data.score_every is not None:
-        lattice, _ = lattice.every(config.data.score_every)
-    objective = config.objective or ("mig" if lattice else UDR)
+    labels = data.labels
+    if labels is not None:
+        labels = scored(labels, config.data.score_every).labels
+    objective = config.objective or ("mig" if labels else UDR)
     return DerivedSettings(
-        prod(data.image_shape), lattice.name if lattice else None, objective, data.content
+        image_size=prod(data.image_shape),
+        lattice=labels.name if labels else None,
+        objective=objective,
+        content=data.content,
+        notes=tuple(_table_notes(labels, data)) if isinstance(labels, FactorTable) else (),
     )
+
+
+def _table_notes(table: FactorTable, data: Description) -> Iterator[str]:
+    yield f"factors: {table.name}, {FROM_TABLE}"
+    if len(table) < data.number:
+        yield f"{len(table)} of {data.number} images are scored, the same ones for all trials"
+    for name, why in table.left_out.items():
+        yield f"factor {name}: left out of the scores: it has {why}"
 
 
 def described(config: Config) -> Description:
@@ -64,7 +83,11 @@ def described(config: Config) -> Description:
     """
     data = config.data
     return describe(
-        data.name, path=_path(config), resolution=data.resolution, channels=data.channels
+        data.name,
+        path=_path(config),
+        resolution=data.resolution,
+        channels=data.channels,
+        bins=data.bins,
     )
 
 
@@ -125,15 +148,26 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
             f"objective={config.objective}: not a score of protocol {config.protocol}; "
             f"{nearest(config.objective, names)}"
         )
-    elif data.lattice is None:
+    elif data.labels is None:
         yield (
             f"objective={config.objective}: needs factors, which {data.name} has none of; "
             f"give objective={UDR}, which compares the seeds of a configuration"
         )
-    if config.checkpoint.keep == "best" and data.lattice is None:
+    elif isinstance(data.labels, FactorTable):
+        yield from _table_mistakes(config, data.labels)
+    if config.checkpoint.keep == "best" and data.labels is None:
         yield (
             "checkpoint.keep=best: keeps the weights of the highest MIG, which needs factors; "
             "give last"
+        )
+
+
+def _table_mistakes(config: Config, table: FactorTable) -> Iterator[str]:
+    stem = str(config.objective).removesuffix(SAMPLED).removesuffix(ACTIVE)
+    if stem not in OF_ONE_FACTOR and len(table.names) - len(table.left_out) < 2:
+        yield (
+            f"objective={config.objective}: tells factors apart, and only one can be scored; "
+            "give objective=mig"
         )
 
 
@@ -143,8 +177,13 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
             f"trainer.batch_size: expected at most the {data.number} images of {data.name}, "
             f"but got {config.trainer.batch_size}"
         )
-    if data.lattice is not None:
-        yield from _lattice_mistakes(data.lattice, config.data.score_every)
+    if isinstance(data.labels, FactorLattice):
+        yield from _lattice_mistakes(data.labels, config.data.score_every)
+    elif data.labels is not None and config.data.score_every is not None:
+        yield (
+            "data.score_every: takes classes out of a full lattice, and the factors of "
+            f"{data.name} are none; leave it out (up to {MOST_ROWS} images are scored)"
+        )
     if config.data.content not in (None, data.content):
         yield (
             f"data.path: {config.data.path} does not hold the images the study was begun with; "
@@ -204,7 +243,11 @@ def prepare(config: Config) -> ImageDataset:
     """
     data = config.data
     dataset = open_dataset(
-        data.name, path=_path(config), resolution=data.resolution, channels=data.channels
+        data.name,
+        path=_path(config),
+        resolution=data.resolution,
+        channels=data.channels,
+        bins=data.bins,
     )
     if data.content not in (None, dataset.content):
         raise DataError(f"the images in {data.path} have changed since the study was begun")

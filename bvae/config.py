@@ -33,8 +33,9 @@ class DataConfig:
     """Which images, what their pixels are given z, and which part of their lattice is scored.
 
     `holdout` is the share of the images that is kept out of training (`bvae.data.holdout`).
-    `resolution` and `channels` are those of the user's own images; their `content` is written here
-    when a study is planned, so that no later trial is trained with other images.
+    `resolution` and `channels` are those of the user's own images, `bins` the classes of what is
+    measured in them; their `content` is written here when a study is planned, so that no later
+    trial is trained with other images.
     """
 
     name: str = MISSING
@@ -45,6 +46,7 @@ class DataConfig:
     variance: float | None = None
     resolution: int | None = None
     channels: int | None = None
+    bins: int | None = None
     content: str | None = None
     source: Part | None = None
 
@@ -209,6 +211,7 @@ RULES: Mapping[str, Rule] = {
     "data.variance": _or_null(POSITIVE),
     "data.resolution": _or_null(_one_of(RESOLUTIONS)),
     "data.channels": _or_null(_one_of(CHANNELS)),
+    "data.bins": _or_null(_at_least(2)),
     "optimizer.lr": POSITIVE,
     "trainer.max_steps": _at_least(1),
     "trainer.batch_size": _at_least(1),

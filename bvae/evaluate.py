@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 
 from bvae.data.datamodule import tensor
 from bvae.data.datasets import ImageDataset
-from bvae.data.lattice import FactorLattice
-from bvae.data.sprites import FACTOR_NAMES
+from bvae.data.labels import Classes, FactorTable, Labels, arrays_of, dropped, labels_of, scored
 from bvae.files import replace_atomically
 from bvae.losses import BetaVAE as BetaVAELoss
 from bvae.losses import least_nll, nll
+from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
@@ -51,12 +52,12 @@ class Codes:
     mu: NDArray[np.float32]
     logvar: NDArray[np.float32]
     rows: NDArray[np.int64]
-    lattice: FactorLattice | None
+    labels: Labels | None
 
     @property
-    def factors(self) -> NDArray[np.int64] | None:
-        """Factor classes [n, K], if the data set has factors."""
-        return None if self.lattice is None else self.lattice.factors(np.arange(len(self.rows)))
+    def factors(self) -> Classes | None:
+        """Factor classes [n, K], NaN where none is known, if the data set has factors."""
+        return None if self.labels is None else self.labels.factors(np.arange(len(self.rows)))
 
     @property
     def kl_nats(self) -> NDArray[np.float64]:
@@ -77,57 +78,54 @@ class Codes:
     @property
     def assigned(self) -> list[str]:
         """The name of the factor each latent follows; empty for a latent that follows none."""
-        if self.factor_map is None or self.lattice is None:
+        if self.factor_map is None or self.labels is None:
             return [""] * self.mu.shape[1]
-        names = self.lattice.names
+        names = self.labels.names
         return ["" if factor is None else names[factor] for factor in self.factor_map.assigned]
 
+    @property
+    def mapped_factors(self) -> list[str]:
+        """The names of the columns of the factor map."""
+        if self.factor_map is None or self.labels is None:
+            return []
+        return [self.labels.names[k] for k in self.factor_map.columns]
+
     def write(self, path: Path) -> None:
-        """Write `codes.npz`: mu, logvar as float16, rows of the data, the lattice."""
-        names = self.lattice.names if self.lattice else ()
-        sizes = self.lattice.sizes if self.lattice else ()
-        replace_atomically(
-            path,
-            lambda temporary: np.savez_compressed(
-                temporary,
-                mu=self.mu.astype(np.float16),
-                logvar=self.logvar.astype(np.float16),
-                rows=self.rows,
-                factor_names=np.array(names, dtype=str),
-                factor_sizes=np.array(sizes, dtype=np.int64),
-            ),
-        )
+        """Write `codes.npz`: mu, logvar as float16, rows of the data, the lattice or factors."""
+        arrays: dict[str, Any] = {
+            "mu": self.mu.astype(np.float16),
+            "logvar": self.logvar.astype(np.float16),
+            "rows": self.rows,
+            **arrays_of(self.labels),
+        }
+        replace_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
     @classmethod
     def read(cls, path: Path) -> "Codes":
         """Read what `write` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            sizes = tuple(int(size) for size in file["factor_sizes"])
-            names = tuple(str(name) for name in file["factor_names"])
             return cls(
                 mu=file["mu"].astype(np.float32),
                 logvar=file["logvar"].astype(np.float32),
                 rows=file["rows"],
-                lattice=FactorLattice(names, sizes) if sizes else None,
+                labels=labels_of(file),
             )
 
 
 def scored_part(
     dataset: ImageDataset, every: Sequence[int] | None
-) -> tuple[FactorLattice | None, NDArray[np.int64]]:
-    """Return the scored sub-lattice and its rows: every k-th class of each factor.
+) -> tuple[Labels | None, NDArray[np.int64]]:
+    """Return the labels of the scored images, and their rows; see `bvae.data.labels.scored`.
 
     Images held out are among them: a score is of all combinations of the factors, and of as many
     images as there are; `val/recon` and the result's `recon_excess` tell images held out apart.
     Images without factors are coded up to `CODED_IMAGES` of them, evenly spread: all seeds code the
     same ones, which is what UDR compares.
     """
-    if dataset.lattice is None:
+    if dataset.labels is None:
         most = min(CODED_IMAGES, len(dataset))
         return None, np.linspace(0, len(dataset) - 1, most).astype(np.int64)
-    if every is None:
-        return dataset.lattice, np.arange(len(dataset))
-    return dataset.lattice.every(every)
+    return scored(dataset.labels, every)
 
 
 def images(dataset: ImageDataset, rows: NDArray[np.int64], model: BetaVAE) -> torch.Tensor:
@@ -137,7 +135,7 @@ def images(dataset: ImageDataset, rows: NDArray[np.int64], model: BetaVAE) -> to
 
 @torch.inference_mode()
 def encode(
-    model: BetaVAE, dataset: ImageDataset, *, rows: NDArray[np.int64], lattice: FactorLattice | None
+    model: BetaVAE, dataset: ImageDataset, *, rows: NDArray[np.int64], labels: Labels | None
 ) -> Codes:
     """Encode the images of these rows, once."""
     means, logvars = [], []
@@ -145,7 +143,7 @@ def encode(
         mu, logvar = model.encode(images(dataset, rows[start : start + ENCODE_BATCH], model))
         means.append(mu.half().float().cpu())
         logvars.append(logvar.half().float().cpu())
-    return Codes(torch.cat(means).numpy(), torch.cat(logvars).numpy(), rows, lattice)
+    return Codes(torch.cat(means).numpy(), torch.cat(logvars).numpy(), rows, labels)
 
 
 @torch.inference_mode()
@@ -238,7 +236,7 @@ def recon_excess(model: BetaVAE, dataset: ImageDataset) -> dict[str, float]:
 def _sample_recons(
     model: BetaVAE, dataset: ImageDataset, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    codes = encode(model, dataset, rows=rows[_sample(len(rows))], lattice=None)
+    codes = encode(model, dataset, rows=rows[_sample(len(rows))], labels=None)
     passes = _passes(model, dataset, codes, np.arange(len(codes.rows)))
     parts = [nll(outputs.logits, x, variance=model.variance) for x, outputs in passes]
     recons: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
@@ -261,24 +259,26 @@ class Validation:
 
     dataset: ImageDataset
     rows: NDArray[np.int64]
-    factors: NDArray[np.int64] | None
+    factors: Classes | None
     unseen: NDArray[np.int64]
 
     @classmethod
     def of(cls, dataset: ImageDataset, every: Sequence[int] | None) -> "Validation":
         """Draw the samples, the same ones at every call."""
-        lattice, rows = scored_part(dataset, every)
+        labels, rows = scored_part(dataset, every)
         chosen = _sample(len(rows))
-        factors = None if lattice is None else lattice.factors(chosen)
+        factors = None if labels is None else labels.factors(chosen)
+        if isinstance(labels, FactorTable) and labels.part(chosen).is_unscored:
+            factors = None  # classes too rare for so few images
         unseen = dataset.held_out[_sample(len(dataset.held_out))]
         return cls(dataset, rows[chosen], factors, unseen)
 
     def run(self, model: BetaVAE) -> dict[str, float]:
         """Return losses, KL of each latent, active units, and MIG where there are factors."""
-        codes = encode(model, self.dataset, rows=self.rows, lattice=None)
+        codes = encode(model, self.dataset, rows=self.rows, labels=None)
         unseen = codes
         if len(self.unseen):
-            unseen = encode(model, self.dataset, rows=self.unseen, lattice=None)
+            unseen = encode(model, self.dataset, rows=self.unseen, labels=None)
         of_losses = losses(model, self.dataset, unseen)
         found = {f"val/{name}": value for name, value in of_losses.items()}
         found |= {f"kl/z{m:02d}": float(kl) for m, kl in enumerate(codes.kl_nats)}
@@ -301,35 +301,33 @@ def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
     """Score a table of codes by a protocol; without factors there is nothing to score."""
     details: dict[str, object] = {
         "protocol": protocol,
-        "lattice": codes.lattice.name if codes.lattice else None,
+        "lattice": codes.labels.name if codes.labels else None,
         "representation": "mean",
         "seed": seed,
     }
     factors = codes.factors
-    if factors is None or codes.lattice is None:
+    if factors is None or codes.labels is None:
         return Scored({}, details)
     start = time.perf_counter()
+    names = codes.labels.names
     table = score_table(
         codes.mu,
         factors,
         logvar=codes.logvar,
         protocol=protocol,
         seed=seed,
-        drop=dropped(codes.lattice),
+        drop=dropped(names),
     )
-    details["factors"] = [codes.lattice.names[k] for k in table.factors]
+    asked = [names[k] for k in table.factors]
+    details["factors"] = asked
+    if table.lattice is None:
+        details["draws"] = FROM_TABLE
+        details["known"] = dict(zip(asked, table.n_known, strict=True))
     details["wall_time_s"] = round(time.perf_counter() - start, 3)
-    details["missing"] = dict(table.missing)
+    left_out = {f"factor {names[k]}": f"it has {why}" for k, why in table.left_out.items()}
+    details["missing"] = left_out | table.missing
     details["scores"] = {name: _circumstances(value) for name, value in table.scores.items()}
     return Scored(table.values(), details)
-
-
-def dropped(lattice: FactorLattice) -> tuple[int, ...] | None:
-    """Return the factors left out of the scores: of dSprites those of the protocol, else none.
-
-    None leaves it to the protocol; the shape that Higgins et al. leave out is dSprites' alone.
-    """
-    return None if lattice.names == FACTOR_NAMES else ()
 
 
 def _circumstances(score: ScoreValue) -> dict[str, object]:
@@ -347,10 +345,10 @@ def _circumstances(score: ScoreValue) -> dict[str, object]:
 
 def factor_record(codes: Codes) -> dict[str, object] | None:
     """Return the latent x factor map as the result holds it; None without factors."""
-    if codes.factor_map is None or codes.lattice is None:
+    if codes.factor_map is None:
         return None
     return {
-        "factors": list(codes.lattice.names),
+        "factors": codes.mapped_factors,
         "information": [
             [round(x, 4) for x in row] for row in codes.factor_map.information.tolist()
         ],

@@ -114,14 +114,14 @@ def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
 def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
     config, folder, watch = task.config, task.folder, Stopwatch()
     dataset = checks.prepare(config)
-    lattice, rows = evaluate.scored_part(dataset, config.data.score_every)
+    labels, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset.store.image_shape, n_images=len(dataset.trained_on))
     with watch.part("train_s"):
         trained = fit(task, model, dataset, tracker)
     model.to(trained.trainer.strategy.root_device)  # Lightning leaves it on the CPU
     scored_step = _keep(config.checkpoint.keep, folder, trained, model)
     with watch.part("encode_s"):
-        codes = evaluate.encode(model, dataset, rows=rows, lattice=lattice)
+        codes = evaluate.encode(model, dataset, rows=rows, labels=labels)
         losses = evaluate.losses(model, dataset, codes)
         recon_excess = evaluate.recon_excess(model, dataset)
     with watch.part("score_s"):
@@ -248,7 +248,7 @@ def fit(
         NonFiniteLossError: the loss became NaN or infinite.
     """
     config = task.config
-    with_factors = dataset.lattice is not None
+    with_factors = dataset.labels is not None
     history = History(
         task.folder.history, columns(latent_dim=config.latent_dim, scores=with_factors)
     )
@@ -319,7 +319,7 @@ def _preview(
     model: BetaVAE,
     step: int,
 ) -> None:
-    codes = evaluate.encode(model, dataset, rows=validation.rows, lattice=None)
+    codes = evaluate.encode(model, dataset, rows=validation.rows, labels=None)
     folder = task.folder.preview(step)
     media.preview(model, dataset, codes, folder=folder)
     media.track(folder, tracker, step=step)

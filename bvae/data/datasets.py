@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bvae.config import nearest
 from bvae.data import cars3d, dsprites_npz, folder, images_npz, mpi3d, shapes3d, smallnorb, sprites
+from bvae.data.labels import Labels
 from bvae.data.lattice import FactorLattice
 from bvae.data.official import OfficialData
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
@@ -57,13 +58,13 @@ class Description:
     name: str
     number: int
     image_shape: ImageShape
-    lattice: FactorLattice | None
+    labels: Labels | None
     content: str | None = None
 
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """Images, and the lattice of their factors: image i has combination i. None: no factors.
+    """Images, and what is known of them: image i has combination i of a lattice, row i of a table.
 
     `content` is the SHA-256 of the user's own images; `n_skipped`, how many files could not be
     used; `held_out` has the rows that are not trained on, ascending (`bvae.data.holdout`).
@@ -71,7 +72,7 @@ class ImageDataset:
 
     name: str
     store: ImageStore
-    lattice: FactorLattice | None
+    labels: Labels | None
     content: str | None = None
     n_skipped: int = 0
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -91,6 +92,7 @@ def describe(
     path: Path | None = None,
     resolution: int | None = None,
     channels: int | None = None,
+    bins: int | None = None,
 ) -> Description:
     """Return what the named data set holds; arguments as for `open_dataset`.
 
@@ -102,7 +104,7 @@ def describe(
     if name == "folder":
         return _describe_folder(_given(name, path), resolution or 64, channels or 3)
     if name == "npz":
-        return _describe_npz(_given(name, path), resolution, channels)
+        return _describe_npz(_given(name, path), resolution, channels, bins or images_npz.N_BINS)
     if name in OFFICIAL:
         data = OFFICIAL[name]
         return Description(name, len(data.lattice), data.image_shape, data.lattice)
@@ -131,8 +133,10 @@ def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
     return Description("folder", len(contents.names), shape, None, contents.sha256)
 
 
-def _describe_npz(path: Path, resolution: int | None, channels: int | None) -> Description:
-    contents = images_npz.contents(path)
+def _describe_npz(
+    path: Path, resolution: int | None, channels: int | None, bins: int
+) -> Description:
+    contents = images_npz.contents(path, bins)
     of_file = contents.image_shape
     if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in RESOLUTIONS):
         raise DataError(
@@ -141,7 +145,7 @@ def _describe_npz(path: Path, resolution: int | None, channels: int | None) -> D
         )
     side = resolution or of_file[1]
     shape = (channels or of_file[0], side, side)
-    return Description("npz", contents.number, shape, contents.labels.lattice, contents.sha256)
+    return Description("npz", contents.number, shape, contents.factors.labels, contents.sha256)
 
 
 def open_dataset(
@@ -150,6 +154,7 @@ def open_dataset(
     path: Path | None = None,
     resolution: int | None = None,
     channels: int | None = None,
+    bins: int | None = None,
 ) -> ImageDataset:
     """Open a data set, whose store is built in the cache at the first time.
 
@@ -160,6 +165,7 @@ def open_dataset(
         resolution: R of the user's own images, 32, 64 or 128. None: 64 for a folder, that of the
             images for an npz.
         channels: 1 for grey, 3 for colour. None: 3 for a folder, those of the images for an npz.
+        bins: classes of the measurements among the factors of an npz. None: 10.
 
     Raises:
         ConfigError: there is no such data set, or the path is missing or not wanted.
@@ -172,7 +178,7 @@ def open_dataset(
         return _open_sprites(describe(name))
     if name in OFFICIAL:
         return open_official(OFFICIAL[name], _given(name, path))
-    found = describe(name, path=path, resolution=resolution, channels=channels)
+    found = describe(name, path=path, resolution=resolution, channels=channels, bins=bins)
     return _open_own(found, _given(name, path))
 
 
@@ -209,7 +215,7 @@ def _open_own(found: Description, path: Path) -> ImageDataset:
         may_lack=found.name == "folder",
     )
     skipped = note.read_text("utf-8").splitlines() if note.exists() else []
-    return ImageDataset(found.name, store, found.lattice, found.content, len(skipped))
+    return ImageDataset(found.name, store, found.labels, found.content, len(skipped))
 
 
 def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
@@ -230,7 +236,7 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
 def _read_npz(
     contents: images_npz.NpzContents, side: int, channels: int
 ) -> Iterator[NDArray[np.uint8]]:
-    constant = contents.labels.constant
+    constant = contents.factors.constant
     if constant:
         print(f"Left out of the factors, with one class: {', '.join(constant)}", file=sys.stderr)
     yield from images_npz.read(contents, resolution=side, channels=channels)
@@ -243,7 +249,7 @@ def _open_sprites(description: Description) -> ImageDataset:
         image_shape=description.image_shape,
         draw=lambda: _draw(_POSITION_STRIDES[description.name]),
     )
-    return ImageDataset(description.name, store, description.lattice)
+    return ImageDataset(description.name, store, description.labels)
 
 
 def _draw(stride: int) -> Iterator[NDArray[np.uint8]]:

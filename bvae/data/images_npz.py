@@ -1,8 +1,13 @@
 """The user's own npz: `images` and, where they are known, the `factors` that made them.
 
 `images` is uint8 [n, H, W] or [n, H, W, C] with C = 1 or 3; if no value is above 1, 1 is white.
-`factors` is integer [n, K] with each combination in exactly one row, in any order; columns of one
-value are no factors, and at least two must be left. `factor_names` has K texts.
+`factors` is [n, K], with texts `factor_names` [K]. Where each combination of values stands in
+exactly one row, in any order, it is a full lattice, of at least two columns that vary. Otherwise it
+is a table of classes: -1 in integers and NaN in fractions stand for "not known".
+
+Measurements become classes: a column of floats with more than `bins` distinct values, fractions or
+nearly all different, is cut into `bins` classes of as many images each. Equal frequencies, not
+equal widths: one outlier would put all other images into one class.
 
 Shapes: n images, b images of a chunk, K factors, [C, R, R] one image as it is stored.
 """
@@ -19,21 +24,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.data import npz, pixels
+from bvae.data.labels import FactorTable
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 from bvae.image_shape import CHANNELS
 
+N_BINS = 10
+"""Classes of a measurement, unless told otherwise: enough for its order to be seen, and few enough
+for 100 images of each class in a set of 1,000."""
+
 _WITHOUT = "without the array `factors` the images are studied without labels"
 
 
-class Labels(NamedTuple):
-    """What is known of the images: the lattice of their factors, None if there are none.
+class Factors(NamedTuple):
+    """What is known of the images: a lattice or a table of their factors, None if there are none.
 
     `rows` are the images in the order of the lattice, None for the order of the file; `constant`,
-    the names of columns of one value.
+    the names of columns of one value beside a lattice.
     """
 
-    lattice: FactorLattice | None = None
+    labels: FactorLattice | FactorTable | None = None
     rows: NDArray[np.int64] | None = None
     constant: tuple[str, ...] = ()
 
@@ -45,19 +55,23 @@ class NpzContents:
     path: Path
     number: int
     image_shape: tuple[int, int, int]
-    labels: Labels
+    factors: Factors
     sha256: str
 
 
 @functools.cache
-def contents(path: Path) -> NpzContents:
+def contents(path: Path, bins: int = N_BINS) -> NpzContents:
     """Return what a file holds; a process sees it as it was when it was first read.
+
+    Args:
+        path: of the file.
+        bins: classes of a factor that is a measurement.
 
     Raises:
         DataError: the file is not as the module describes it; names everything that is wrong.
     """
     try:
-        return _contents(path)
+        return _contents(path, bins)
     except npz.ERRORS as error:
         raise DataError(
             f"expected {path} to be an npz with images uint8 [n, H, W] or [n, H, W, C], "
@@ -65,7 +79,7 @@ def contents(path: Path) -> NpzContents:
         ) from error
 
 
-def _contents(path: Path) -> NpzContents:
+def _contents(path: Path, bins: int) -> NpzContents:
     held = npz.names(path)
     if "images" not in held:
         arrays = ", ".join(held) or "no array"
@@ -75,10 +89,14 @@ def _contents(path: Path) -> NpzContents:
     if mistake:
         raise DataError(f"{path}: images: {mistake}")
     number, height, width, channels = (*shape, 1)[:4]
-    labels = _labels(path, held, number) if "factors" in held else Labels()
+    factors = _factors(path, held, number, bins) if "factors" in held else Factors()
+    return NpzContents(path, number, (channels, height, width), factors, _sha256(path))
+
+
+@functools.cache
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    return NpzContents(path, number, (channels, height, width), labels, content)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
@@ -93,45 +111,62 @@ def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _labels(path: Path, held: list[str], number: int) -> Labels:
+def _factors(path: Path, held: list[str], number: int, bins: int) -> Factors:
     values = _whole(path, "factors")
     is_table = values.ndim == 2 and len(values) == number and values.size > 0
-    if not is_table or values.dtype.kind not in "iu":
+    if not is_table or values.dtype.kind not in "iufb":
         raise DataError(
-            f"{path}: factors: expected integers [{number}, K], a row for each image, "
+            f"{path}: factors: expected numbers [{number}, K], a row for each image, "
             f"but got {values.dtype} {list(values.shape)}"
         )
+    if np.isinf(values).any():
+        raise DataError(f"{path}: factors: expected finite numbers, or NaN, but got infinity")
     names = _names(path, held, values.shape[1])
     varies = (values != values[0]).any(axis=0)
-    constant = tuple(name for name, does in zip(names, varies, strict=True) if not does)
-    varying = tuple(name for name in names if name not in constant)
-    if len(varying) < 2:
+    if found := _lattice([*np.array(names)[varies].tolist()], values[:, varies]):
+        constant = tuple(np.array(names)[~varies].tolist())
+        return Factors(*found, constant)
+    table = FactorTable(names, np.stack([_classes(one, bins) for one in values.T], axis=1))
+    if table.is_unscored:
+        reasons = "; ".join(f"{name} has {why}" for name, why in table.left_out.items())
         raise DataError(
-            f"{path}: factors: expected at least two columns that vary, to tell one from another, "
-            f"but got {len(varying)}; {_WITHOUT}"
+            f"{path}: factors: expected a column with two classes of two images or more, "
+            f"but {reasons} (-1 and NaN are no classes); {_WITHOUT}"
         )
-    lattice, rows = _lattice(path, varying, values[:, varies])
-    return Labels(lattice, rows, constant)
+    return Factors(table)
 
 
 def _lattice(
-    path: Path, names: tuple[str, ...], values: NDArray[Any]
-) -> tuple[FactorLattice, NDArray[np.int64] | None]:
-    """The lattice of columns that vary, and the rows of the images in its order."""
+    names: list[str], values: NDArray[Any]
+) -> tuple[FactorLattice, NDArray[np.int64] | None] | None:
+    """The lattice of columns that vary, and the rows of the images in its order, if it is one."""
+    number = len(values)
     columns = [np.unique(column, return_inverse=True) for column in values.T]
-    lattice = FactorLattice(names, tuple(len(found) for found, _ in columns))
-    number, combinations = len(values), math.prod(lattice.sizes)  # may be too many for len()
-    if combinations == number:
-        index = lattice.index(np.stack([classes for _, classes in columns], axis=1))
-        rows = np.argsort(index)
-        if (index[rows] == np.arange(number)).all():
-            in_order = bool((rows == np.arange(number)).all())
-            return lattice, None if in_order else rows
-    raise DataError(
-        f"{path}: factors: expected each of the {lattice.name} = {combinations} combinations "
-        f"in exactly one row, but got {number} rows with {len(np.unique(values, axis=0))} of them; "
-        f"{_WITHOUT}"
-    )
+    sizes = tuple(len(found) for found, _ in columns)
+    if len(sizes) < 2 or math.prod(sizes) != number or (values != values).any():
+        return None
+    lattice = FactorLattice(tuple(names), sizes)
+    index = lattice.index(np.stack([classes for _, classes in columns], axis=1))
+    rows = np.argsort(index)
+    if (index[rows] != np.arange(number)).any():
+        return None
+    return lattice, None if (rows == np.arange(number)).all() else rows
+
+
+def _classes(values: NDArray[Any], bins: int) -> NDArray[np.float64]:
+    """Classes of a column of a table, NaN where none is known; measurements are binned.
+
+    By the middle of its ranks each distinct value is in one class, whatever else occurs how often.
+    """
+    known = values != -1 if values.dtype.kind == "i" else values == values
+    found, inverse, counts = np.unique(values[known], return_inverse=True, return_counts=True)
+    many = 2 * len(found) > known.sum() or (found % 1 != 0).any()
+    if values.dtype.kind == "f" and len(found) > bins and many:
+        middle = (np.cumsum(counts) - counts / 2) / counts.sum()
+        inverse = np.floor(bins * middle)[inverse]
+    classes = np.full(len(values), np.nan)
+    classes[known] = inverse
+    return classes
 
 
 def _names(path: Path, held: list[str], number: int) -> tuple[str, ...]:
@@ -174,7 +209,7 @@ def read(contents: NpzContents, *, resolution: int, channels: int) -> Iterator[N
 
 def _in_order(contents: NpzContents) -> Iterator[NDArray[np.uint8]]:
     """The images in chunks; where the file has another order, all are held at once, and once."""
-    rows, chunks = contents.labels.rows, npz.read(contents.path, "images")
+    rows, chunks = contents.factors.rows, npz.read(contents.path, "images")
     if rows is None:
         yield from chunks
         return

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.data.labels import dropped
 from bvae.exceptions import BvaeError, DataError
+from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scoring import Scores, score_table
@@ -24,6 +26,7 @@ class Arrays(NamedTuple):
     codes: NDArray[Any]
     factors: NDArray[Any]
     logvar: NDArray[Any] | None
+    names: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logvar=arrays.logvar,
             protocol=options.protocol,
             seed=options.seed,
-            drop=options.drop,
+            drop=dropped(arrays.names) if options.drop is None else options.drop,
         )
     except BvaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(scores), indent=2) if options.json else _report(scores))
+    print(json.dumps(asdict(scores), indent=2) if options.json else _report(scores, arrays.names))
     return 0
 
 
@@ -56,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="CODES.npz",
         help="arrays codes [n, M] (or mu), factors [n, K] (or factor_sizes [K] of a lattice whose "
-        "rows are in order) and, for scores of samples and of active latents, logvar [n, M]",
+        "rows are in order), NaN where a class is not known, and factor_names [K]; for scores of "
+        "samples and of active latents, logvar [n, M]",
     )
     parser.add_argument("--protocol", choices=PROTOCOLS, default="locatello2019")
     parser.add_argument("--seed", type=int, default=0)
@@ -65,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs="+",
         metavar="COLUMN",
-        help="columns of factors that vary but are not asked for, instead of the protocol's",
+        help="columns of factors that vary but are not asked for; otherwise none, and of factors "
+        "with the names of dSprites the one that the protocol does not ask for",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
@@ -85,7 +90,11 @@ def read_arrays(path: Path) -> Arrays:
     codes = _first(held, "codes", "mu")
     if "factors" not in held and "factor_sizes" in held:
         held["factors"] = np.indices(held["factor_sizes"]).reshape(len(held["factor_sizes"]), -1).T
-    return Arrays(codes, _first(held, "factors"), held.get("logvar"))
+    factors = _first(held, "factors")
+    names = tuple(map(str, held.get("factor_names", range(factors.shape[-1]))))
+    if len(names) != factors.shape[-1]:
+        raise DataError(f"Expected a name for each column of `factors`, but got {list(names)}.")
+    return Arrays(codes, factors, held.get("logvar"), names)
 
 
 def _first(held: Mapping[str, NDArray[Any]], *names: str) -> NDArray[Any]:
@@ -97,12 +106,18 @@ def _first(held: Mapping[str, NDArray[Any]], *names: str) -> NDArray[Any]:
     )
 
 
-def _report(scores: Scores) -> str:
+def _report(scores: Scores, names: Sequence[str]) -> str:
     table = f"{scores.n_rows} rows, {scores.n_latents} latents"
     lattice = f"a full lattice of {scores.lattice}" if scores.lattice else "not a full lattice"
-    asked = ", ".join(map(str, scores.factors))
     heading = [
-        f"{table}, {lattice}; factors asked for: {asked}",
+        f"{table}, {lattice}; {_asked(scores, names)}",
+        *([] if scores.lattice else [FROM_TABLE]),
+        *(f"factor {names[k]}: left out, it has {why}" for k, why in scores.left_out.items()),
+        *(
+            f"factor {names[k]}: known in {known} rows"
+            for k, known in zip(scores.factors, scores.n_known, strict=True)
+            if known < scores.n_rows
+        ),
         f"protocol {scores.protocol}, seed {scores.seed}, {scores.wall_time_s:.1f} s",
         "",
         f"{'score':<29}{'value':>7}{'spread':>8}{'chance':>8}{'corrected':>11}  per factor",
@@ -110,6 +125,13 @@ def _report(scores: Scores) -> str:
     rows = [_row(name, score) for name, score in scores.scores.items()]
     missing = [f"{name:<29}missing. {reason}" for name, reason in scores.missing.items()]
     return "\n".join(heading + rows + missing)
+
+
+def _asked(scores: Scores, names: Sequence[str]) -> str:
+    asked = ", ".join(names[k] for k in scores.factors)
+    others = [*scores.factors, *scores.left_out]
+    dropped = ", ".join(name for k, name in enumerate(names) if k not in others)
+    return f"factors asked for: {asked}" + (f"; not asked for: {dropped}" if dropped else "")
 
 
 def _row(name: str, score: ScoreValue) -> str:

@@ -5,6 +5,7 @@ Shapes: N data points, L pairs each, M latents, K factors.
 
 import numpy as np
 
+from bvae.metrics.draws import pairs
 from bvae.metrics.evaluation import Evaluation, accuracy
 from bvae.metrics.protocols import Classifier
 from bvae.metrics.softmax import fitted, standardised
@@ -26,7 +27,8 @@ def beta_vae(
     """Accuracy of a linear classifier of the shared factor y from z_diff = (1/L) Σ_l |z_1l - z_2l|.
 
     Each data point draws y uniformly from the K factors, then L pairs of rows that have the same
-    class of y and are otherwise independent; z_1, z_2 are their codes. The classifier is fitted on
+    class of y, by `bvae.metrics.draws`: of a full lattice they are otherwise independent, of other
+    tables two different rows; z_1, z_2 are their codes. The classifier is fitted on
     `n_train` points and scored on `n_eval`.
 
     * "softmax": softmax regression on standardised z_diff, with so weak a penalty (C = .01) that it
@@ -42,7 +44,7 @@ def beta_vae(
     Source: Higgins et al. 2017, "beta-VAE", §3 and appendix A.4.
 
     Raises:
-        DataError: the table is not a full lattice, or has a single factor.
+        DataError: the table has a single factor.
 
     Example:
         >>> from bvae.metrics.table import code_table
@@ -52,7 +54,6 @@ def beta_vae(
         >>> beta_vae(table, **options, rng=np.random.default_rng(0)).value
         1.0
     """
-    table.require_lattice()
     table.require_two_factors()
     K = table.n_factors
     y = rng.integers(K, size=n_train + n_eval)
@@ -69,9 +70,7 @@ def pair_differences(
     table: CodeTable, y: Ints, *, n_pairs: int, rng: np.random.Generator
 ) -> Floats:
     """z_diff [N, M]: mean |z_1 - z_2| over `n_pairs` pairs of rows sharing factor y (int [N])."""
-    shape = (len(y), n_pairs)
-    first = rng.integers(table.n_rows, size=shape)
-    second = table.share(rng.integers(table.n_rows, size=shape), first, y[:, None])
+    first, second = pairs(table, y, n_pairs=n_pairs, rng=rng)
     z_diff = np.empty((len(y), table.n_latents))
     mean = np.full(n_pairs, 1 / n_pairs, dtype=table.codes.dtype)  # a product is faster than .mean
     step = max(1, _BLOCK // (n_pairs * table.n_latents))

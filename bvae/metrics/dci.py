@@ -69,13 +69,16 @@ def dci(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
         [1.0, 1.0, 1.0]
     """
     table.require_two_factors()
-    parts = split(table, n_train=n_train, n_eval=n_eval, rng=rng)
-    importance, accuracies = _importance(parts, table.sizes)
-    chance = float(parts.most_frequent_accuracies().mean())
+    importance = np.empty((table.n_latents, table.n_factors))
+    accuracies, chances = np.empty((2, table.n_factors))
+    for columns, part in table.complete_parts():
+        parts = split(part, n_train=n_train, n_eval=n_eval, rng=rng)
+        importance[:, columns], accuracies[columns] = _importance(parts, part.sizes)
+        chances[columns] = parts.most_frequent_accuracies()
     return Dci(
         Evaluation(disentanglement(importance), 0.0),
         completeness(importance),
-        Evaluation(float(accuracies.mean()), chance, tuple(accuracies.tolist())),
+        Evaluation(float(accuracies.mean()), float(chances.mean()), tuple(accuracies.tolist())),
     )
 
 

@@ -6,6 +6,7 @@ Shapes: V votes, L rows each, M latents, K factors.
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.metrics.draws import batches
 from bvae.metrics.evaluation import Evaluation, accuracy
 from bvae.metrics.softmax import standardised
 from bvae.metrics.table import CodeTable, Ints
@@ -25,7 +26,8 @@ def factor_vae(
     """Accuracy of a majority vote that reads the fixed factor y from the latent that varies least.
 
     Each vote draws y uniformly from the K factors and a class of it, then L = `n_rows` rows with
-    that class, otherwise independent; it is for d = argmin_j Var_L(z_j) / Var(z_j) over the latents
+    that class, otherwise independent (of a table that is no full lattice: as in
+    `bvae.metrics.draws`); it is for d = argmin_j Var_L(z_j) / Var(z_j) over the latents
     whose standard deviation over the whole table is at least `min_std` (variances with ddof = 1).
     Each latent answers with the factor it was most often elected for in `n_train` votes; the score
     is the share of right answers in `n_eval` votes.
@@ -36,7 +38,7 @@ def factor_vae(
     Source: Kim & Mnih 2018, "Disentangling by factorising", §4 and appendix B.
 
     Raises:
-        DataError: the table is not a full lattice, or has a single factor.
+        DataError: the table has a single factor.
 
     Example:
         >>> from bvae.metrics.table import code_table
@@ -46,7 +48,6 @@ def factor_vae(
         >>> factor_vae(table, **options, rng=np.random.default_rng(0)).value
         1.0
     """
-    table.require_lattice()
     table.require_two_factors()
     K = table.n_factors
     std = table.codes.std(axis=0, ddof=1, dtype=np.float64)
@@ -64,8 +65,7 @@ def local_variances(
     table: CodeTable, y: Ints, *, n_rows: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Variance (ddof = 1) of latents [V, M] over `n_rows` rows that share factor y (int [V])."""
-    rows = rng.integers(table.n_rows, size=(len(y), n_rows))
-    rows = table.share(rows, rows[:, :1], y[:, None])
+    rows = batches(table, y, n_rows=n_rows, rng=rng)
     variances = np.empty((len(y), table.n_latents))
     mean = np.full(n_rows, 1 / n_rows, dtype=table.codes.dtype)  # a product is faster than .var
     step = max(1, _BLOCK // (n_rows * table.n_latents))

@@ -22,11 +22,13 @@ class LatentMap:
 
     Attributes:
         information: normalised mutual information I(z_j; v_k) / H(v_k) [M, K], from 0 to 1.
-        assigned: the factor each latent has most information on, or None.
+        assigned: the column of the factor each latent has most information on, or None.
+        columns: the columns of the K factors that can be scored.
     """
 
     information: NDArray[np.float64]
     assigned: tuple[int | None, ...]
+    columns: tuple[int, ...]
 
 
 def kl_per_latent(mu: ArrayLike, logvar: ArrayLike) -> NDArray[np.float64]:
@@ -89,5 +91,7 @@ def latent_map(
     if table.logvar is not None:
         is_assigned &= informative_latents(table.codes, table.logvar)
     best = information.argmax(axis=1).tolist()
-    assigned = tuple(k if kept else None for k, kept in zip(best, is_assigned, strict=True))
-    return LatentMap(information, assigned)
+    assigned = tuple(
+        table.columns[k] if kept else None for k, kept in zip(best, is_assigned, strict=True)
+    )
+    return LatentMap(information, assigned, table.columns)

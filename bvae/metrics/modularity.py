@@ -6,11 +6,12 @@ Shapes: n rows, M latents, K factors, C classes.
 import numpy as np
 from numpy.typing import NDArray
 
+from bvae.exceptions import DataError
 from bvae.metrics.evaluation import Evaluation
 from bvae.metrics.mutual_information import mutual_information
 from bvae.metrics.protocols import N_BINS
 from bvae.metrics.softmax import fitted, standardised
-from bvae.metrics.split import split
+from bvae.metrics.split import Split, split
 from bvae.metrics.table import CodeTable, Floats, Ints
 
 
@@ -62,7 +63,7 @@ def explicitness(
     loss", §3, with the settings of Locatello et al. 2019.
 
     Raises:
-        DataError: too few rows to train on.
+        DataError: too few rows to train on or to evaluate.
 
     Example:
         >>> from bvae.metrics.table import code_table
@@ -71,15 +72,27 @@ def explicitness(
         >>> explicitness(table, n_train=200, n_eval=200, rng=np.random.default_rng(0)).value
         1.0
     """
-    parts = split(table, n_train=n_train, n_eval=n_eval, rng=rng)
+    areas = np.empty(table.n_factors)
+    for columns, part in table.complete_parts():
+        areas[columns] = _areas(split(part, n_train=n_train, n_eval=n_eval, rng=rng))
+    return Evaluation(float(np.mean(areas)), 0.5, tuple(areas.tolist()))
+
+
+def _areas(parts: Split) -> list[float]:
+    """The mean area of each factor [K] of a table without unknown classes."""
     train = standardised(parts.codes_train, by=parts.codes_train).astype(np.float32)
     test = standardised(parts.codes_eval, by=parts.codes_train).astype(np.float32)
     areas = []
     for y_train, y_eval in zip(parts.factors_train.T, parts.factors_eval.T, strict=True):
+        if (y_eval == y_eval[0]).all():
+            raise DataError(
+                "Expected evaluation rows of two classes of each factor, but a class is so rare "
+                f"that none of it is among {len(y_eval)} rows: score more images."
+            )
         # single precision and a loose tolerance halve the time and move the areas by some 10⁻⁴
         model = fitted(train, y_train, C=1.0, tol=1e-3)
         areas.append(float(areas_under_roc(model.predict_proba(test), y_eval).mean()))
-    return Evaluation(float(np.mean(areas)), 0.5, tuple(areas))
+    return areas
 
 
 def areas_under_roc(scores: Floats, y: Ints) -> NDArray[np.float64]:

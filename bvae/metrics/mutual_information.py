@@ -11,7 +11,9 @@ from bvae.metrics.table import CodeTable, Floats, Ints
 
 
 def mutual_information(table: CodeTable, *, n_bins: int = N_BINS) -> NDArray[np.float64]:
-    """I(z_j; v_k) in nats [M, K] over all rows, each latent cut into `n_bins` equal-width bins.
+    """I(z_j; v_k) in nats [M, K], each latent cut into `n_bins` equal-width bins.
+
+    It is over all rows where the class of v_k is known.
 
     I = Σ_{b,c} p(b,c) ln(p(b,c) / (p(b) p(c))), from 0 to min(ln n_bins, H(v_k)). Of independent
     variables it finds about (n_bins - 1)(sizes[k] - 1) / 2n nats, the bias of counting.
@@ -23,17 +25,19 @@ def mutual_information(table: CodeTable, *, n_bins: int = N_BINS) -> NDArray[np.
         >>> mutual_information(table).round(3).tolist()
         [[0.693, 0.0], [0.0, 1.386]]
     """
-    bins = binned(table.codes, n_bins=n_bins)
-    columns = [
-        _information(_counts(bins, classes, n_bins=n_bins, n_classes=size))
-        for classes, size in zip(table.factors.T, table.sizes, strict=True)
-    ]
-    return np.stack(columns, axis=1)
+    information = np.empty((table.n_latents, table.n_factors))
+    for columns, part in table.complete_parts():
+        bins = binned(part.codes, n_bins=n_bins)
+        for k, classes, size in zip(columns, part.factors.T, part.sizes, strict=True):
+            counts = _counts(bins, classes, n_bins=n_bins, n_classes=size)
+            information[:, k] = _information(counts)
+    return information
 
 
 def entropies(table: CodeTable) -> NDArray[np.float64]:
     """H(v_k) in nats [K]; ln sizes[k] on a full lattice."""
-    frequencies = [np.bincount(classes) / table.n_rows for classes in table.factors.T]
+    counts = [np.bincount(classes[classes >= 0]) for classes in table.factors.T]
+    frequencies = [count / count.sum() for count in counts]
     return np.array([-(p * np.log(p)).sum() for p in frequencies])
 
 

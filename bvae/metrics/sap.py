@@ -48,14 +48,21 @@ def sap(table: CodeTable, *, n_train: int, n_eval: int, rng: np.random.Generator
         >>> round(sap(table, n_train=200, n_eval=200, rng=np.random.default_rng(0)).value, 1)
         0.5
     """
-    parts = split(table, n_train=n_train, n_eval=n_eval, rng=rng)
+    gaps = np.empty(table.n_factors)
+    for columns, part in table.complete_parts():
+        gaps[columns] = _gaps(part, split(part, n_train=n_train, n_eval=n_eval, rng=rng))
+    return Evaluation(float(gaps.mean()), 0.0, tuple(gaps.tolist()))
+
+
+def _gaps(table: CodeTable, parts: Split) -> NDArray[np.float64]:
+    """The gap of each factor [K] of a table without unknown classes."""
     accuracies = latent_accuracies(parts, table.sizes)
     if table.n_latents == 1:
         runner_up = np.minimum(accuracies, parts.most_frequent_accuracies())
         accuracies = np.vstack([accuracies, runner_up])
     runner_up, best = np.sort(accuracies, axis=0)[-2:]
-    gaps = best - runner_up
-    return Evaluation(float(gaps.mean()), 0.0, tuple(gaps.tolist()))
+    gaps: NDArray[np.float64] = best - runner_up
+    return gaps
 
 
 def latent_accuracies(parts: Split, sizes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ class Scores:
         seed: seed of everything random.
         lattice: sizes of the full lattice like "3x6x40x16x16", or None if the table is none.
         factors: columns of `factors` that were asked for.
+        left_out: the reason for each column that was to be asked for but cannot be scored.
+        n_known: of each column asked for, the rows whose class is known.
         n_rows: rows of the table.
         n_latents: latents of the table.
         scores: by name; `_sampled` and `_active` are appended for those representations.
@@ -39,6 +41,8 @@ class Scores:
     seed: int
     lattice: str | None
     factors: tuple[int, ...]
+    left_out: dict[int, str]
+    n_known: tuple[int, ...]
     n_rows: int
     n_latents: int
     scores: dict[str, ScoreValue]
@@ -60,7 +64,7 @@ def score(
 ) -> dict[str, float]:
     """Return the value of each score of a protocol by name; see `score_table` for the arguments.
 
-    Scores that the table does not allow are left out and logged with the reason.
+    Scores and factors that the table does not allow are left out and logged with the reason.
 
     Raises:
         ConfigError: there is no such protocol.
@@ -73,6 +77,8 @@ def score(
         (1.0, 1.0, 1.0)
     """
     scores = score_table(codes, factors, logvar=logvar, protocol=protocol, seed=seed)
+    for column, reason in scores.left_out.items():
+        _log.warning("No factor %d: it has %s", column, reason)
     for name, reason in scores.missing.items():
         _log.warning("No %s: %s", name, reason)
     return scores.values()
@@ -96,8 +102,9 @@ def score_table(
 
     Args:
         codes: means of the latents [n, M].
-        factors: classes [n, K] (whole numbers, any labels), rows in any order. Scores that
-            intervene on factors need a full lattice: each combination in exactly one row.
+        factors: classes [n, K] (whole numbers, any labels; NaN where none is known), rows in any
+            order. Scores that share a factor between rows draw them uniformly from a full lattice
+            (each combination in exactly one row), of other tables as in `bvae.metrics.draws`.
         logvar: log-variances of the latents [n, M] in nats.
         protocol: name of a protocol, or one of your own.
         seed: seed of everything random, not negative.
@@ -116,7 +123,8 @@ def score_table(
     settings = protocol_named(protocol) if isinstance(protocol, str) else protocol
     wanted = _checked_names(settings.scores if only is None else only)
     whole = code_table(codes, factors, logvar=logvar)
-    dropped = _dropped(settings, whole.n_factors) if drop is None else tuple(drop)
+    n_columns = len(whole.columns) + len(whole.left_out)
+    dropped = _dropped(settings, n_columns) if drop is None else tuple(drop)
     table = whole.without_factors(dropped)
     with threadpool_limits(1):  # matrices are small: more threads are slower
         found = _score_all(table, settings, wanted=wanted, seed=seed)
@@ -124,7 +132,9 @@ def score_table(
         protocol=settings.name,
         seed=seed,
         lattice="x".join(map(str, whole.sizes)) if whole.strides else None,
-        factors=tuple(k for k in range(whole.n_factors) if k not in dropped),
+        factors=table.columns,
+        left_out=dict(table.left_out),
+        n_known=tuple((table.factors >= 0).sum(axis=0).tolist()),
         n_rows=table.n_rows,
         n_latents=table.n_latents,
         scores=found.scores,

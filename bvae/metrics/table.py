@@ -8,10 +8,14 @@ are then put in lattice order (row-major, last factor fastest), so that
 * a uniform row number is a draw of all factors, uniform and independent;
 * changing one factor is adding a multiple of its stride to the row number;
 * no score depends on the order in which the rows came.
+
+In any other table a class may be unknown, and a factor that cannot be scored is left out with its
+reason.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -32,18 +36,22 @@ class CodeTable:
 
     Attributes:
         codes: means of the latents [n, M].
-        factors: classes 0 … sizes[k] - 1 [n, K].
+        factors: classes 0 … sizes[k] - 1 [n, K]; -1 where it is not known.
         sizes: number of classes of each factor.
         strides: the step in row number that raises factor k by one class, or None when the table
             is not a full lattice.
+        columns: the column that each factor had in the array that was given.
         logvar: log-variances of the latents [n, M] in nats, or None.
+        left_out: the reason why a column is no factor, by its number.
     """
 
     codes: Floats
     factors: Ints
     sizes: tuple[int, ...]
     strides: tuple[int, ...] | None
+    columns: tuple[int, ...]
     logvar: Floats | None = None
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -65,32 +73,44 @@ class CodeTable:
         return replace(self, codes=np.ascontiguousarray(codes), logvar=None)
 
     def without_factors(self, columns: tuple[int, ...]) -> Self:
-        """Return a table that does not ask for these factors; on a lattice they still vary.
+        """Return a table that does not ask for these columns; on a lattice they still vary.
 
         Raises:
             DataError: there is no such column, or no factor would be left.
         """
-        kept = [k for k in range(self.n_factors) if k not in columns]
-        if not kept or not set(columns) <= set(range(self.n_factors)):
+        kept = [k for k, column in enumerate(self.columns) if column not in columns]
+        given = {*self.columns, *self.left_out}
+        if not kept or not set(columns) <= given:
             raise DataError(
-                f"Expected to drop some of the factors 0 … {self.n_factors - 1}, "
+                f"Expected to drop some of the factors 0 … {len(given) - 1}, "
                 f"but got {list(columns)}."
             )
+        left_out = {k: why for k, why in self.left_out.items() if k not in columns}
+        return replace(self._of(kept), left_out=left_out)
+
+    def _of(self, factors: list[int]) -> Self:
         return replace(
             self,
-            factors=self.factors[:, kept],
-            sizes=tuple(self.sizes[k] for k in kept),
-            strides=self.strides and tuple(self.strides[k] for k in kept),
+            factors=self.factors[:, factors],
+            sizes=tuple(self.sizes[k] for k in factors),
+            strides=self.strides and tuple(self.strides[k] for k in factors),
+            columns=tuple(self.columns[k] for k in factors),
         )
 
-    def require_lattice(self) -> None:
-        """Raise DataError unless the table is a full lattice."""
-        if self.strides is None:
-            raise DataError(
-                "Expected a full lattice of factors (each combination of classes in exactly one "
-                f"row) to draw rows that share a factor, but got {self.n_rows} rows for "
-                f"{'x'.join(map(str, self.sizes))} classes with gaps or repetitions."
-            )
+    def complete_parts(self) -> Iterator[tuple[list[int], Self]]:
+        """Yield numbers of factors that are known in the same rows, and the table of these rows.
+
+        A table without unknown classes is a part of its own.
+        """
+        known = self.factors >= 0
+        if known.all():
+            yield [*range(self.n_factors)], self
+            return
+        patterns, pattern = np.unique(known, axis=1, return_inverse=True)
+        for number, rows in enumerate(patterns.T):
+            factors = np.flatnonzero(pattern == number).tolist()
+            part = self._of(factors).with_codes(self.codes[rows])
+            yield factors, replace(part, factors=part.factors[rows])
 
     def require_two_factors(self) -> None:
         """Raise DataError if there is nothing to tell a factor from."""
@@ -115,11 +135,12 @@ def code_table(
 
     Args:
         codes: real numbers [n, M].
-        factors: whole numbers [n, K], any labels; rows in any order.
+        factors: whole numbers [n, K], any labels, NaN where none is known; rows in any order.
+            A column that cannot be scored is left out.
         logvar: log-variances of the codes [n, M] in nats.
 
     Raises:
-        DataError: names everything that is wrong with the arrays.
+        DataError: names everything that is wrong with the arrays, or no column can be scored.
 
     Example:
         >>> table = code_table([[0.0], [0.3], [0.1], [0.2]], [[4, 7], [2, 9], [4, 9], [2, 7]])
@@ -129,8 +150,14 @@ def code_table(
     code_array, factor_array = np.asarray(codes), np.asarray(factors)
     logvar_array = None if logvar is None else np.asarray(logvar)
     _refuse(_array_mistakes(code_array, factor_array, logvar_array))
-    classes, sizes = _numbered(factor_array)
-    _refuse(_class_mistakes(sizes, n_rows=len(classes)))
+    whole = numbered(factor_array)
+    left_out = {k: why for k, column in enumerate(whole.T) if (why := unscored(column))}
+    columns = tuple(k for k in range(len(whole.T)) if k not in left_out)
+    if not columns:
+        reasons = ", ".join(f"factor {k} has {why}" for k, why in left_out.items())
+        raise DataError(f"Expected a factor that can be scored, but {reasons}.")
+    classes = whole[:, columns]
+    sizes = tuple(int(size) for size in classes.max(axis=0) + 1)
     strides = tuple(math.prod(sizes[k + 1 :]) for k in range(len(sizes)))
     order = _lattice_order(classes, sizes, strides)
     rows: Ints = np.arange(len(classes)) if order is None else order
@@ -139,8 +166,42 @@ def code_table(
         factors=classes[rows],
         sizes=sizes,
         strides=None if order is None else strides,
+        columns=columns,
         logvar=None if logvar_array is None else _single_or_double(logvar_array)[rows],
+        left_out=left_out,
     )
+
+
+def numbered(factors: NDArray[Any]) -> Ints:
+    """Classes 0, 1, … [n, K] in the order of the labels of each factor; -1 for NaN.
+
+    >>> numbered(np.array([[7.0, 1.0], [5.0, np.nan], [7.0, 2.0]])).tolist()
+    [[1, 0], [0, -1], [1, 1]]
+    """
+    classes = np.full(factors.shape, -1, dtype=np.int64)
+    for k, column in enumerate(factors.T):
+        known = ~np.isnan(column)
+        classes[known, k] = np.unique(column[known], return_inverse=True)[1]
+    return classes
+
+
+def unscored(classes: Ints) -> str:
+    """Say why a factor cannot be scored, as the end of "it has …"; empty if it can.
+
+    Args:
+        classes: [n], -1 where it is not known.
+
+    >>> unscored(np.array([0, 0, 1, 1, -1])), unscored(np.array([0, 0, -1]))
+    ('', 'a single class')
+    """
+    counts = np.unique(classes[classes >= 0], return_counts=True)[1]
+    if len(counts) == 0:
+        return "no known class"
+    if len(counts) == 1:
+        return "a single class"
+    if counts.sum() < 2 * len(counts):
+        return f"{len(counts)} classes in {counts.sum()} rows, not two rows for each"
+    return "" if (counts > 1).sum() > 1 else "one row of each class but one"
 
 
 def _single_or_double(array: NDArray[Any]) -> Floats:
@@ -149,16 +210,9 @@ def _single_or_double(array: NDArray[Any]) -> Floats:
     return array.astype(np.float32 if fits else np.float64, copy=False)
 
 
-def _numbered(factors: NDArray[Any]) -> tuple[Ints, tuple[int, ...]]:
-    """Classes 0, 1, … [n, K] in the order of the labels, and how many each factor has."""
-    columns = [np.unique(column, return_inverse=True) for column in factors.T]
-    classes = np.stack([inverse for _, inverse in columns], axis=1).astype(np.int64)
-    return classes, tuple(len(labels) for labels, _ in columns)
-
-
 def _lattice_order(classes: Ints, sizes: tuple[int, ...], strides: tuple[int, ...]) -> Ints | None:
     """The row of each lattice point, or None if a point is missing or stands twice."""
-    if math.prod(sizes) != len(classes):
+    if math.prod(sizes) != len(classes) or (classes < 0).any():
         return None
     index = classes @ np.array(strides)
     if np.bincount(index).max() > 1:
@@ -175,9 +229,9 @@ def _array_mistakes(
     codes: NDArray[Any], factors: NDArray[Any], logvar: NDArray[Any] | None
 ) -> list[str]:
     code_mistakes = _matrix_mistakes("codes", codes, low=-_MAX_CODE, high=_MAX_CODE)
-    factor_mistakes = _matrix_mistakes("factors", factors)
+    factor_mistakes = _matrix_mistakes("factors", factors, may_lack=True)
     mistakes = code_mistakes + factor_mistakes
-    if not factor_mistakes and (factors != np.round(factors)).any():
+    if not factor_mistakes and (factors % 1 > 0).any():
         mistakes.append(
             "Expected `factors` to be classes (whole numbers), but got fractions: "
             "pass the class numbers, not the values."
@@ -198,14 +252,22 @@ def _array_mistakes(
 
 
 def _matrix_mistakes(
-    name: str, array: NDArray[Any], *, low: float = -math.inf, high: float = math.inf
+    name: str,
+    array: NDArray[Any],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    may_lack: bool = False,
 ) -> list[str]:
     if array.ndim != 2 or 0 in array.shape:
         return [f"Expected `{name}` to be a matrix with rows, but got shape {array.shape}."]
     if array.dtype.kind not in "fiub":
         return [f"Expected `{name}` to hold real numbers, but got dtype {array.dtype}."]
-    if n_bad := np.count_nonzero(~np.isfinite(array).all(axis=1)):
-        return [f"Expected finite `{name}`, but {n_bad} of {len(array)} rows have NaN or infinity."]
+    if n_bad := np.count_nonzero(
+        (np.isinf(array) if may_lack else ~np.isfinite(array)).any(axis=1)
+    ):
+        what = "infinity" if may_lack else "NaN or infinity"
+        return [f"Expected finite `{name}`, but {n_bad} of {len(array)} rows have {what}."]
     least, greatest = float(array.min()), float(array.max())
     if least < low or greatest > high:
         return [
@@ -213,19 +275,3 @@ def _matrix_mistakes(
             f"{greatest:g}: rescale them, or train again if they diverged."
         ]
     return []
-
-
-def _class_mistakes(sizes: tuple[int, ...], *, n_rows: int) -> list[str]:
-    mistakes = [
-        f"Expected every factor to vary, but factor {k} has a single value: "
-        f"leave column {k} out of `factors`."
-        for k, size in enumerate(sizes)
-        if size == 1
-    ]
-    mistakes += [
-        f"Expected at least two rows for each class, but factor {k} has {size} classes "
-        f"in {n_rows} rows."
-        for k, size in enumerate(sizes)
-        if n_rows < 2 * size
-    ]
-    return mistakes

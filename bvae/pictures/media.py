@@ -45,9 +45,9 @@ def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: MediaFo
     animation = drawing.traversal_gif(frames, kl_nats=kl_nats, labels=codes.assigned)
     drawing.save_gif(folder.traversal_gif, animation, fps=8)
     shares = codes.factor_map
-    if shares is None or codes.lattice is None:
+    if shares is None:
         return
-    table = drawing.factor_map(shares.information, factors=codes.lattice.names, kl_nats=kl_nats)
+    table = drawing.factor_map(shares.information, factors=codes.mapped_factors, kl_nats=kl_nats)
     drawing.save_png(folder.factor_map, table)
 
 
@@ -78,7 +78,7 @@ def _reconstructed(
     if not number:
         return codes, np.linspace(0, len(codes.rows) - 1, RECONSTRUCTIONS, dtype=np.int64)
     chosen = np.linspace(0, number - 1, min(RECONSTRUCTIONS, number), dtype=np.int64)
-    unseen = encode(model, dataset, rows=dataset.held_out[chosen], lattice=None)
+    unseen = encode(model, dataset, rows=dataset.held_out[chosen], labels=None)
     return unseen, np.arange(len(chosen))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bvae import evaluate
 from bvae.data.datasets import ImageDataset
+from bvae.data.labels import Labels
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.evaluate import Codes
@@ -46,11 +47,11 @@ class TraversalFiles:
     animation: Path
 
 
-def starts(lattice: FactorLattice | None, n_images: int, chosen: str | None = None) -> list[Start]:
+def starts(labels: Labels | None, n_images: int, chosen: str | None = None) -> list[Start]:
     """Return the images to start from.
 
     Args:
-        lattice: the factors of the data set, if it has any.
+        labels: the factors of the data set, if it has any.
         n_images: images in the data set.
         chosen: the row of an image or, with the factors of dSprites, a shape. None: the same
             upright square, ellipse and heart in the middle, whatever the model; without the
@@ -59,7 +60,7 @@ def starts(lattice: FactorLattice | None, n_images: int, chosen: str | None = No
     Raises:
         ConfigError: there is no such image.
     """
-    shapes = _sprites(lattice)
+    shapes = _sprites(labels)
     if chosen is None:
         return shapes or [_numbered(row) for row in _spread(n_images)]
     if named := [start for start in shapes if start.name == chosen]:
@@ -70,13 +71,15 @@ def starts(lattice: FactorLattice | None, n_images: int, chosen: str | None = No
     raise ConfigError(f"image: expected {expected}, but got {chosen}")
 
 
-def _sprites(lattice: FactorLattice | None) -> list[Start]:
-    """One upright sprite of each shape in the middle, if the factors are those of dSprites."""
-    if lattice is None or lattice.names != FACTOR_NAMES or lattice.sizes[:2] != (3, 6):
+def _sprites(labels: Labels | None) -> list[Start]:
+    """One upright sprite of each shape in the middle, if the lattice is that of dSprites."""
+    if not isinstance(labels, FactorLattice) or labels.names != FACTOR_NAMES:
         return []
-    x, y = (size // 2 for size in lattice.sizes[3:])
+    if labels.sizes[:2] != (3, 6):
+        return []
+    x, y = (size // 2 for size in labels.sizes[3:])
     classes = np.array([(shape, SCALE, 0, x, y) for shape in range(len(SHAPES))])
-    rows = lattice.index(classes)
+    rows = labels.index(classes)
     return [Start(name, int(row)) for name, row in zip(SHAPES, rows, strict=True)]
 
 
@@ -147,6 +150,6 @@ def draw(
 def _title(codes: Codes, latent: int) -> str:
     follows = codes.assigned[latent]
     words = f"z{latent}   KL {codes.kl_nats[latent]:.2f} nats"
-    if codes.lattice is None:
+    if codes.labels is None:
         return words
     return f"{words}   follows {follows or 'no factor'}"

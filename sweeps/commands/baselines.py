@@ -160,7 +160,7 @@ def run(typed: argparse.Namespace) -> int:
                 tell=lambda what: status.update(f"baselines of {typed.data}: {what}"),
             )
         )
-    heading = {"data": typed.data, "lattice": images.lattice.name, "protocol": protocol.name}
+    heading = {"data": typed.data, "lattice": images.labels.name, "protocol": protocol.name}
     is_compared = (typed.data, protocol.name) == COMPARED
     if typed.json:
         rows = [_record(one, is_compared=is_compared) for one in found]

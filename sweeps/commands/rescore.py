@@ -214,10 +214,10 @@ def _mistake(path: Path, study: Study) -> str | None:
 
 
 def _lattice_mistake(codes: "Codes", study: Study) -> str | None:
-    lattice: Any = codes.lattice and codes.lattice.name
+    lattice: Any = codes.labels and codes.labels.name
     if lattice is None:
         return "codes of images without factors, which have no scores; look at UDR instead"
-    is_swept = {"data", "data.score_every"} & {*study.manifest.axes}
+    is_swept = {"data", "data.score_every", "data.bins"} & {*study.manifest.axes}
     if lattice != study.manifest.lattice and not is_swept:
         return f"codes of the lattice {lattice}, but the study's is {study.manifest.lattice}"
     return None

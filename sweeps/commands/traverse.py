@@ -47,7 +47,7 @@ def run(typed: argparse.Namespace) -> int:
         dataset,
         Codes.read(folder.codes),
         latent=typed.latent,
-        begun=starts(dataset.lattice, len(dataset), typed.image),
+        begun=starts(dataset.labels, len(dataset), typed.image),
         steps=typed.steps,
         folder=folder.media,
     )

@@ -151,6 +151,7 @@ def plan(
     )
     configs = _check_configurations(manifest, trials, search)
     notes = [*told, *(f"repeated values dropped from {line}" for line in repeated)]
+    notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
         manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)

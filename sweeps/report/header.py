@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from bvae.metrics.scores import ACTIVE, SAMPLED
 from sweeps.analysis.summary import Summary
 from sweeps.study.study import Study
 
@@ -18,7 +20,8 @@ class Header:
 
     `states` are those some trial is in, `missing` those of trials that have no result;
     `seeds_complete` and `seeds_expected` count by configuration. `elapsed_s` is the time from the
-    start of the first trial to the end of the last, None where no start is known.
+    start of the first trial to the end of the last, None where no start is known. `score_notes` are
+    how scores were computed where that is not as usual, and why others are missing.
     """
 
     command: str
@@ -31,6 +34,7 @@ class Header:
     wall_times_s: Sequence[float]
     elapsed_s: float | None
     started: str
+    score_notes: Sequence[str]
 
 
 def header(read: Summary) -> Header:
@@ -49,7 +53,18 @@ def header(read: Summary) -> Header:
         wall_times_s=[t.wall_time_s for t in read.trials if math.isfinite(t.wall_time_s)],
         elapsed_s=_elapsed_s(study),
         started=_moment(study.manifest.created_at),
+        score_notes=_score_notes([result.scoring for result in study.results.values()]),
     )
+
+
+def _score_notes(scorings: Sequence[Mapping[str, Any]]) -> list[str]:
+    draws = dict.fromkeys(scoring["draws"] for scoring in scorings if "draws" in scoring)
+    names: dict[str, dict[str, None]] = {}
+    for scoring in scorings:
+        for name, reason in scoring.get("missing", {}).items():
+            stem = name.removesuffix(SAMPLED).removesuffix(ACTIVE)
+            names.setdefault(reason, {})[stem] = None
+    return [*draws, *(f"no {', '.join(missing)}: {reason}" for reason, missing in names.items())]
 
 
 def _elapsed_s(study: Study) -> float | None:

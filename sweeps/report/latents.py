@@ -12,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from bvae.data.lattice import FactorLattice
+from bvae.data.labels import labels_of
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
 from sweeps.analysis.summary import ConfigurationEntry, Summary, TrialEntry
@@ -28,6 +28,9 @@ class FactorMap(NamedTuple):
 
     factors: list[str]
     shares: NDArray[np.float64]
+
+
+NO_MAP = FactorMap([], np.empty((0, 0)))
 
 
 @dataclass(frozen=True)
@@ -110,21 +113,19 @@ def _latent_rows(
 def factor_map(path: Path, *, sampled: bool = False) -> FactorMap:
     """Return the shares I(z_j; v_k) / H(v_k) from a trial's codes.
 
-    z is the mean, or a sample of N(mu, exp(logvar)), always the same one. A factor of one class
-    has no entropy, and is left out. Nothing comes of a file that is not there, cannot be read or
+    z is the mean, or a sample of N(mu, exp(logvar)), always the same one. A factor that cannot be
+    scored is left out. Nothing comes of a file that is not there, cannot be read or
     has no factors.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            mu, names, sizes = (file[name] for name in ("mu", "factor_names", "factor_sizes"))
-            z = mu.astype(np.float32)
+            labels, z = labels_of(file), file["mu"].astype(np.float32)
             if sampled:
                 noise = np.random.default_rng(0).standard_normal(z.shape, dtype=np.float32)
                 z += np.exp(file["logvar"].astype(np.float32) / 2) * noise
-        kept = np.flatnonzero(sizes > 1)
-        lattice = FactorLattice(tuple(map(str, names)), tuple(map(int, sizes)))
-        factors = lattice.factors(np.arange(len(mu)))[:, kept]
-        shares = latent_map(z, factors).information
+        if labels is None:
+            return NO_MAP
+        found = latent_map(z, labels.factors(np.arange(len(z))))
     except UNREADABLE:
-        return FactorMap([], np.empty((0, 0)))
-    return FactorMap([str(names[k]) for k in kept], shares)
+        return NO_MAP
+    return FactorMap([labels.names[k] for k in found.columns], found.information)

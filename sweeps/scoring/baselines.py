@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.config import ModelConfig
 from bvae.data.datasets import open_dataset
+from bvae.data.labels import Classes
 from sweeps.scoring.untrained import ScoredImages, untrained_codes
 
 # scikit-learn, LightGBM (with the scores) and torch take seconds to load, which the other
@@ -136,9 +137,7 @@ def independent(components: Codes, *, seed: int) -> Codes:
     return turned
 
 
-def _beta_vae(
-    codes: Codes, factors: NDArray[np.int64], protocol: "Protocol", *, seed: int = 0
-) -> float:
+def _beta_vae(codes: Codes, factors: Classes, protocol: "Protocol", *, seed: int = 0) -> float:
     from bvae.metrics.scoring import score_table
 
     found = score_table(codes, factors, protocol=protocol, seed=seed, only=("beta_vae",))
@@ -146,7 +145,7 @@ def _beta_vae(
 
 
 def _evaluated(
-    name: str, codes: Codes | NDArray[np.uint8], factors: NDArray[np.int64], protocol: "Protocol"
+    name: str, codes: Codes | NDArray[np.uint8], factors: Classes, protocol: "Protocol"
 ) -> Baseline:
     from bvae.metrics.scoring import score_table
 

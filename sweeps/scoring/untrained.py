@@ -25,7 +25,7 @@ from sweeps.study.trials import Trial, Value
 
 if TYPE_CHECKING:
     from bvae.data.datasets import ImageDataset
-    from bvae.data.lattice import FactorLattice
+    from bvae.data.labels import Classes, Labels
     from bvae.evaluate import Codes
 
 SCHEMA = 1
@@ -62,11 +62,11 @@ class UntrainedBaseline:
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """The images of a data set that scores are computed on: n rows and their lattice of factors."""
+    """The images of a data set that scores are computed on: n rows and their factors."""
 
     dataset: "ImageDataset"
     rows: NDArray[np.int64]
-    lattice: "FactorLattice"
+    labels: "Labels"
 
     @classmethod
     def of(cls, dataset: "ImageDataset", every: Sequence[int] | None) -> "ScoredImages":
@@ -77,15 +77,15 @@ class ScoredImages:
         """
         from bvae.evaluate import scored_part
 
-        lattice, rows = scored_part(dataset, every)
-        if lattice is None:
+        labels, rows = scored_part(dataset, every)
+        if labels is None:
             raise DataError(f"{dataset.name} has no factors, so its codes have no scores")
-        return cls(dataset, rows, lattice)
+        return cls(dataset, rows, labels)
 
     @property
-    def factors(self) -> NDArray[np.int64]:
+    def factors(self) -> "Classes":
         """Classes of the K factors [n, K]."""
-        return self.lattice.factors(np.arange(len(self.rows)))
+        return self.labels.factors(np.arange(len(self.rows)))
 
 
 def read_untrained(path: Path) -> dict[Place, UntrainedBaseline]:
@@ -152,7 +152,7 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
     Raises:
         DataError: the images have no factors.
     """
-    from bvae.evaluate import dropped
+    from bvae.data.labels import dropped
     from bvae.metrics.scoring import score_table
 
     images = ScoredImages.of(dataset, line.data.score_every)
@@ -166,11 +166,12 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
             protocol=line.protocol,
             seed=seed,
             only=names,
-            drop=dropped(images.lattice),
+            drop=dropped(images.labels.names),
         ).values()
         for seed, codes in enumerate(encoders)
     ]
-    return {name: _level([scores[name] for scores in found]) for name in found[0]}
+    named = [name for name in found[0] if all(name in scores for scores in found)]
+    return {name: _level([scores[name] for scores in found]) for name in named}
 
 
 def untrained_codes(
@@ -193,7 +194,7 @@ def untrained_codes(
             latent_dim=latent_dim,
             beta=1.0,
         )
-        yield encode(model, images.dataset, rows=images.rows, lattice=images.lattice)
+        yield encode(model, images.dataset, rows=images.rows, labels=images.labels)
 
 
 def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:

@@ -23,6 +23,7 @@ STEPS = "trainer.max_steps"
 
 VALUES_THEN: Mapping[str, Any] = {
     "data.holdout": 0.0,
+    "data.bins": None,
     "loss.name": "beta_vae",
     "loss._target_": "bvae.losses.BetaVAE",
     "loss.schedule": "constant",

@@ -19,7 +19,7 @@ from bvae.model import BetaVAE
 def codes(model: BetaVAE, tiny: ImageDataset) -> Codes:
     """Codes of every image of the tiny data set."""
     lattice, rows = scored_part(tiny, None)
-    return encode(model, tiny, rows=rows, lattice=lattice)
+    return encode(model, tiny, rows=rows, labels=lattice)
 
 
 class TestEncode:
@@ -39,9 +39,9 @@ class TestEncode:
     ) -> None:
         """A table encoded in parts, the last one smaller, is the table encoded at once."""
         rows = np.arange(96)
-        whole = encode(model, tiny, rows=rows, lattice=None)
+        whole = encode(model, tiny, rows=rows, labels=None)
         monkeypatch.setattr(evaluate, "ENCODE_BATCH", 40)
-        parts = encode(model, tiny, rows=rows, lattice=None)
+        parts = encode(model, tiny, rows=rows, labels=None)
 
         np.testing.assert_allclose(whole.mu, parts.mu, rtol=0, atol=1e-3)
 
@@ -78,11 +78,11 @@ class TestCodes:
         np.testing.assert_array_equal(codes.mu, again.mu)
         np.testing.assert_array_equal(codes.logvar, again.logvar)
         np.testing.assert_array_equal(codes.rows, again.rows)
-        assert codes.lattice == again.lattice
+        assert codes.labels == again.labels
 
     def test_file_without_factors(self, codes: Codes, tmp_path: Path) -> None:
         """A data set without factors leaves a table without a lattice."""
-        replace(codes, lattice=None).write(tmp_path / "codes.npz")
+        replace(codes, labels=None).write(tmp_path / "codes.npz")
 
         assert Codes.read(tmp_path / "codes.npz").factors is None
 
@@ -142,15 +142,15 @@ class TestScoredPart:
         """The scored rows are those of the sub-lattice, in its order."""
         lattice, rows = scored_part(tiny, (1, 2, 2, 1, 2))
         assert lattice is not None
-        assert tiny.lattice is not None
-        factors = tiny.lattice.factors(rows)
+        assert tiny.labels is not None
+        factors = tiny.labels.factors(rows)
 
         assert (3, 1, 2, 2, 1) == lattice.sizes
         np.testing.assert_array_equal(lattice.factors(np.arange(12)) * [1, 2, 2, 1, 2], factors)
 
     def test_without_factors_all_is_encoded(self, tiny: ImageDataset) -> None:
         """A data set without factors has no lattice; all its images are encoded."""
-        lattice, rows = scored_part(replace(tiny, lattice=None), (1, 1))
+        lattice, rows = scored_part(replace(tiny, labels=None), (1, 1))
 
         assert lattice is None
         np.testing.assert_array_equal(np.arange(96), rows)
@@ -161,7 +161,7 @@ class TestScoredPart:
         """Evenly spread, first and last among them, and the same ones whatever the seed."""
         monkeypatch.setattr(evaluate, "CODED_IMAGES", 20)
 
-        _, rows = scored_part(replace(tiny, lattice=None), None)
+        _, rows = scored_part(replace(tiny, labels=None), None)
 
         assert (20, 0, 95) == (len(rows), rows[0], rows[-1])
         assert set(np.diff(rows)) <= {4, 5, 6}
@@ -191,7 +191,7 @@ class TestScore:
         self, codes: Codes, names: tuple[str, ...], asked: list[str]
     ) -> None:
         """Higgins et al. leave it out; the first of five other factors is scored like the rest."""
-        own = replace(codes, lattice=FactorLattice(names, (3, 2, 4, 2, 2)))
+        own = replace(codes, labels=FactorLattice(names, (3, 2, 4, 2, 2)))
         found = evaluate.score(own, protocol="higgins2017", seed=0)
 
         assert asked == found.details["factors"]
@@ -200,7 +200,7 @@ class TestScore:
 
     def test_without_factors_there_is_no_score(self, codes: Codes) -> None:
         """Codes without factors get no score, and no error."""
-        assert {} == evaluate.score(replace(codes, lattice=None), protocol="fast", seed=0).values
+        assert {} == evaluate.score(replace(codes, labels=None), protocol="fast", seed=0).values
 
 
 class TestValidation:
@@ -214,7 +214,7 @@ class TestValidation:
 
     def test_it_looks_without_factors(self, model: BetaVAE, tiny: ImageDataset) -> None:
         """Without factors it has no score."""
-        found = Validation.of(replace(tiny, lattice=None), None).run(model)
+        found = Validation.of(replace(tiny, labels=None), None).run(model)
 
         assert not [name for name in found if name.startswith("scores/")]
 

@@ -117,7 +117,7 @@ def assert_drawn_by_kept_model(task: Assignment) -> None:
     """Compare codes, the first line of reconstructions and the traversal with the weights."""
     model, codes = bvae.load(task.folder.root), Codes.read(task.folder.codes)
     dataset = open_dataset("dsprites32")
-    again = evaluate.encode(model, dataset, rows=codes.rows, lattice=codes.lattice)
+    again = evaluate.encode(model, dataset, rows=codes.rows, labels=codes.labels)
     np.testing.assert_array_equal(again.mu, codes.mu)
     chosen = np.linspace(0, len(codes.rows) - 1, 24, dtype=np.int64)[:8]
     pairs = media.reconstruct(model, dataset, codes, chosen)

@@ -64,8 +64,8 @@ def test_data_sets_are_described_without_opening(
     assert description.name == name
     assert description.number == number
     assert description.image_shape == (1, side, side)
-    assert description.lattice.name == lattice
-    assert description.lattice.names == ("shape", "scale", "orientation", "x", "y")
+    assert description.labels.name == lattice
+    assert description.labels.names == ("shape", "scale", "orientation", "x", "y")
     assert not cache.exists()
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_name_is_refused(ask: Callable[[str], object], name: str, hin
 def test_dsprites32_is_every_second_position(dsprites32: ImageDataset) -> None:
     """Image i of dsprites32 is the drawing, at 32 pixels, of twice its position classes."""
     rows = np.random.default_rng(0).integers(0, len(dsprites32), 300)
-    factors = dsprites32.lattice.factors(rows) * [1, 1, 1, 2, 2]
+    factors = dsprites32.labels.factors(rows) * [1, 1, 1, 2, 2]
     expected = sprites.render(factors, 32)[:, None]
     np.testing.assert_array_equal(dsprites32.store.images(rows), expected)
     assert len(dsprites32) == 184_320
@@ -159,7 +159,7 @@ def test_an_official_file_becomes_a_store(
     for _ in range(2):
         data = replace(dsprites_npz.DATA, checksums={"": md5_of(npz)}, lattice=small)
         dataset = open_official(data, npz)
-    assert (dataset.name, dataset.lattice) == ("dsprites_npz", small)
+    assert (dataset.name, dataset.labels) == ("dsprites_npz", small)
     images = dataset.store.images(np.arange(len(dataset)))
     np.testing.assert_array_equal(images[:, 0], npz_arrays["imgs"])
     assert [path.name for path in cache.glob("*.npy")] == [f"dsprites_npz-{md5_of(npz)[:8]}-v1.npy"]

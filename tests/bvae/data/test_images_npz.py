@@ -39,7 +39,7 @@ def test_images_come_as_they_are(path: Path) -> None:
 
     dataset = open_dataset("npz", path=path)
 
-    assert None is dataset.lattice
+    assert None is dataset.labels
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
     assert images_npz.contents(path).sha256 == dataset.content
 
@@ -72,8 +72,8 @@ def test_factors_put_the_images_in_order(path: Path) -> None:
 
     dataset = open_dataset("npz", path=path)
 
-    assert dataset.lattice is not None
-    assert (("shape", "size"), (3, 2)) == (dataset.lattice.names, dataset.lattice.sizes)
+    assert dataset.labels is not None
+    assert (("shape", "size"), (3, 2)) == (dataset.labels.names, dataset.labels.sizes)
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
 
 
@@ -81,7 +81,7 @@ def test_factors_without_names_are_numbered(path: Path) -> None:
     """Names are optional."""
     np.savez(path, images=IMAGES, factors=FACTORS)
 
-    lattice = open_dataset("npz", path=path).lattice
+    lattice = open_dataset("npz", path=path).labels
 
     assert lattice is not None
     assert ("factor0", "factor1") == lattice.names
@@ -97,8 +97,8 @@ def test_columns_of_one_value_are_no_factors(
 
     for _ in range(2):
         dataset = open_dataset("npz", path=path)
-        assert dataset.lattice is not None
-        assert (("shape", "size"), (3, 2)) == (dataset.lattice.names, dataset.lattice.sizes)
+        assert dataset.labels is not None
+        assert (("shape", "size"), (3, 2)) == (dataset.labels.names, dataset.labels.sizes)
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
     said = capsys.readouterr().err
     assert 1 == said.count("Left out of the factors, with one class: colour, light\n")

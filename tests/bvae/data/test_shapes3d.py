@@ -49,8 +49,8 @@ def test_the_official_set_is_known_without_its_file() -> None:
     found = describe("shapes3d")
 
     assert (480_000, (3, 64, 64)) == (found.number, found.image_shape)
-    assert found.lattice is not None
-    assert "10x10x10x8x4x15" == found.lattice.name
+    assert found.labels is not None
+    assert "10x10x10x8x4x15" == found.labels.name
 
 
 def test_a_file_becomes_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_a_file_becomes_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     dataset = open_small(path)
 
-    assert SMALL == dataset.lattice
+    assert SMALL == dataset.labels
     images = dataset.store.images(np.arange(len(dataset)))
     np.testing.assert_array_equal(IMAGES.transpose(0, 3, 1, 2), images)
 

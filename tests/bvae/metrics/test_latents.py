@@ -70,6 +70,14 @@ class TestMap:
 
         assert pytest.approx(np.array(expected)) == latent_map(entangled, factors).information
 
+    def test_leaves_out_what_cannot_be_scored(self, factors: Ints, identity: Floats) -> None:
+        """The columns of the map are told, and factors go by the columns that were given."""
+        found = latent_map(identity, factors * [1, 0, 1, 1])
+
+        assert (0, 2, 3) == found.columns
+        assert (4, 3) == found.information.shape
+        assert (0, None, 2, 3) == found.assigned
+
     def test_assigns_none_to_the_dead(self, factors: Ints, identity: Floats) -> None:
         """A latent without KL follows no factor, though its tiny mean may."""
         logvar = np.where(np.arange(4) == 1, 0.0, -3.0) * np.ones((480, 4))

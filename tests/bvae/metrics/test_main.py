@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bvae.data.sprites import FACTOR_NAMES
 from bvae.metrics import score
 from bvae.metrics.__main__ import main
+from bvae.metrics.draws import FROM_TABLE
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,16 +46,46 @@ def test_prints_a_table_and_what_is_missing(
     tmp_path: Path, arrays: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """People get a row for each score and the reason for each that is missing."""
-    part = {"codes": arrays["codes"][1:], "factors": arrays["factors"][1:]}
-    code = main([written(tmp_path, part), "--protocol", "fast", "--drop", "0"])
+    factors = arrays["factors"][1:] * 1.0
+    factors[:9, 2], factors[:, 3] = np.nan, 5
+    names = np.array(["hue", "size", "angle", "light"])
+    part = {"codes": arrays["codes"][1:], "factors": factors, "factor_names": names}
+    code = main([written(tmp_path, part), "--protocol", "fast", "--drop", "0", "1"])
     lines = capsys.readouterr().out.splitlines()
 
-    value = score(**part, protocol="fast")
     assert code == 0
-    assert lines[0] == "479 rows, 6 latents, not a full lattice; factors asked for: 1, 2, 3"
+    assert lines[:4] == [
+        "479 rows, 6 latents, not a full lattice; factors asked for: angle; not asked for: hue, "
+        "size",
+        FROM_TABLE,
+        "factor light: left out, it has a single class",
+        "factor angle: known in 470 rows",
+    ]
     assert any(line.startswith("mig  ") for line in lines)
-    assert any("beta_vae " in line and "missing. Expected a full lattice" in line for line in lines)
-    assert "beta_vae" not in value
+    assert any("beta_vae " in line and "missing. Expected at least two" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        ({}, "asked for: 0, 1, 2, 3, 4"),
+        ({"factor_names": np.array(["a", "b", "c", "d", "e"])}, "asked for: a, b, c, d, e"),
+        (
+            {"factor_names": np.array(FACTOR_NAMES)},
+            "asked for: scale, orientation, x, y; not asked for: shape",
+        ),
+    ],
+)
+def test_a_factor_is_dropped_by_name_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: dict[str, Any], asked: str
+) -> None:
+    """The shape that higgins2017 does not ask for is that of dSprites, not any first of five."""
+    factors = np.indices((3, 2, 2, 4, 5)).reshape(5, -1).T
+    held = {"codes": factors * 1.0, "factors": factors, **names}
+
+    assert main([written(tmp_path, held), "--protocol", "higgins2017"]) == 0
+    heading = capsys.readouterr().out.splitlines()[0]
+    assert heading == f"240 rows, 5 latents, a full lattice of 3x2x2x4x5; factors {asked}"
 
 
 def test_reads_the_codes_of_a_trial(
@@ -74,6 +106,7 @@ def test_reads_the_codes_of_a_trial(
         ({"codes": None}, "Expected an array codes or mu, but the file holds factors, logvar"),
         ({"factors": None}, "Expected an array factors, but the file holds codes, logvar"),
         ({"codes": np.full((480, 2), np.nan)}, "finite `codes`, but 480 of 480 rows"),
+        ({"factor_names": np.array(["a", "b"])}, "a name for each column of `factors`, but got"),
         ({"codes": np.array([{}])}, "is none: Object arrays cannot be loaded"),
     ],
 )

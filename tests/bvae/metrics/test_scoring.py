@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import mutual_info_score
 
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics import score
@@ -18,7 +19,16 @@ Floats = NDArray[np.float64]
 SMALL = replace(FAST, n_train=600, n_eval=300, n_train_votes=600, n_eval_votes=300)
 ALL = replace(SMALL, scores=SCORE_NAMES)
 MIG = replace(SMALL, scores=("mig",))
-INTERVENTIONS = {"beta_vae", "factor_vae"}
+
+
+def gap_of(codes: Floats, classes: Ints) -> float:
+    """The gap of one factor by scikit-learn."""
+    known = []
+    for latent in codes.T:
+        edges = np.histogram_bin_edges(latent, 20)
+        known.append(mutual_info_score(np.digitize(latent, edges[1:-1]), classes))
+    entropy = mutual_info_score(classes, classes)
+    return float((sorted(known)[-1] - sorted(known)[-2]) / entropy)
 
 
 @pytest.fixture(scope="module")
@@ -236,19 +246,42 @@ class TestFactorsAskedFor:
 
 
 class TestMissing:
-    def test_a_table_with_gaps_gets_what_needs_no_lattice(
+    def test_a_table_with_gaps_gets_every_score(self, factors: Ints, entangled: Floats) -> None:
+        """No score needs a full lattice; which table it was stands beside them."""
+        scores = score_table(entangled[1:], factors[1:], protocol=ALL)
+
+        assert (None, {}, {}) == (scores.lattice, scores.missing, scores.left_out)
+        assert set(SCORE_NAMES) == set(scores.scores)
+        assert (479,) * 4 == scores.n_known
+
+    def test_what_cannot_be_scored_is_logged(
         self, factors: Ints, entangled: Floats, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Scores that intervene are missing with the reason, which is also logged."""
+        """A factor of one class is left out, a score without a second factor is missing."""
+        two = np.stack([factors[:, 1], np.full(480, 4)], axis=1)
         with caplog.at_level(logging.WARNING):
-            values = score(entangled[1:], factors[1:], protocol=SMALL)
-        scores = score_table(entangled[1:], factors[1:], protocol=SMALL)
+            values = score(entangled, two, protocol=ALL)
 
-        assert set(values) == set(SMALL.scores) - INTERVENTIONS
-        assert set(scores.missing) == INTERVENTIONS
-        assert scores.lattice is None
-        assert all("479 rows for 3x4x5x8 classes" in why for why in scores.missing.values())
-        assert "No beta_vae: Expected a full lattice" in caplog.text
+        assert {"mig", "sap", "explicitness"} == set(values)
+        assert "No factor 1: it has a single class" in caplog.text
+        assert "No beta_vae: Expected at least two factors" in caplog.text
+
+    def test_unknown_classes_leave_out_their_rows_for_that_factor_alone(
+        self, factors: Ints, entangled: Floats
+    ) -> None:
+        """A factor's gap is that of the rows where it is known, whatever is unknown of others."""
+        rng = np.random.default_rng(0)
+        lacking = np.where(rng.random(factors.shape) < 0.3, np.nan, factors)
+        lacking[:, 0] = factors[:, 0]
+        found = score_table(entangled, lacking, protocol=ALL)
+
+        for k, gap in enumerate(found.scores["mig"].per_factor):
+            known = ~np.isnan(lacking[:, k])
+            assert known.sum() == found.n_known[k]
+            assert gap == pytest.approx(gap_of(entangled[known], factors[known, k]))
+        assert set(SCORE_NAMES) == set(found.scores)
+        full = score_table(entangled, factors, protocol=ALL).values()
+        assert full == pytest.approx(found.values(), abs=0.15)
 
     def test_a_subset_scores_like_its_lattice(
         self, factors: Ints, entangled: Floats, plain: dict[str, float]
@@ -271,9 +304,19 @@ class TestMissing:
         self, factors: Ints, entangled: Floats, logvar: Floats
     ) -> None:
         """Reasons come for samples and active latents too."""
-        scores = score_table(entangled[1:], factors[1:], logvar=logvar[1:], protocol=SMALL)
+        scores = score_table(entangled, factors[:, :1], logvar=logvar, protocol=SMALL)
 
         assert {"beta_vae_sampled", "beta_vae_active", "beta_vae"} <= set(scores.missing)
+
+    def test_a_rare_class_may_lack_rows_to_evaluate(self) -> None:
+        """An area under a curve needs rows of two classes; the other scores do not."""
+        rare = np.arange(400) >= 398
+        common = np.arange(400) % 2
+        factors = np.stack([rare, common], axis=1)
+        scores = score_table(factors * 1.0, factors, protocol=ALL, seed=2)
+
+        assert {"explicitness"} == set(scores.missing)
+        assert "a class is so rare" in scores.missing["explicitness"]
 
     def test_too_few_rows_to_train_on(self) -> None:
         """Where a class may lack training rows, scores without training are left."""
@@ -297,7 +340,7 @@ class TestRefusals:
     def test_fewer_points_than_classes(self) -> None:
         """Classes that hardly occur twice are refused before any counting."""
         with pytest.raises(DataError, match="factor 0 has 9 classes in 9 rows"):
-            score(np.zeros((9, 2)), np.stack([np.arange(9), np.arange(9) % 2], axis=1))
+            score(np.zeros((9, 2)), np.stack([np.arange(9), np.arange(9) * 3], axis=1))
 
     def test_unknown_names(self, factors: Ints, identity: Floats) -> None:
         """Wrong names of scores and protocols list the right ones."""

@@ -32,10 +32,37 @@ def test_rows_are_disjoint_and_as_many_as_there_are(
     assert np.array_equal(factors[test], parts.factors_eval)
 
 
+def test_every_class_of_a_table_is_learnt() -> None:
+    """Rare classes of sampled rows are trained on in addition, and no row is in both parts."""
+    classes = np.append(np.repeat(np.arange(30), 3), 30)[:, None]
+    factors = np.hstack([classes, classes % 2])
+    parts = split(
+        code_table(row_numbers(factors), factors),
+        n_train=20,
+        n_eval=10,
+        rng=np.random.default_rng(0),
+    )
+
+    assert np.array_equal(np.arange(31), np.unique(parts.factors_train[:, 0]))
+    assert 31 <= len(parts.codes_train) <= 20 + 31
+    assert 0 < len(parts.codes_eval) <= 10
+    assert not set(parts.codes_train[:, 0]) & set(parts.codes_eval[:, 0])
+
+
+def test_a_table_of_few_rows_has_none_to_evaluate() -> None:
+    """Where every row is needed to learn its class, nothing can be tested."""
+    factors = np.array([[0, 0], [0, 1], [0, 0], [1, 1], [1, 0], [2, 1]])
+
+    with pytest.raises(DataError, match="there are only 6 rows"):
+        split(
+            code_table(factors * 1.0, factors), n_train=5, n_eval=1, rng=np.random.default_rng(14)
+        )
+
+
 def test_says_which_class_cannot_be_learnt() -> None:
-    """A class without a training row is an error, not a classifier that never heard of it."""
-    classes = np.repeat(np.arange(30), 2)[:, None]
-    table = code_table(classes * 1.0, np.hstack([classes, classes % 2]))
+    """On a lattice a class without a training row is an error, not one that is never answered."""
+    factors = np.indices((30, 2)).reshape(2, -1).T
+    table = code_table(factors * 1.0, factors)
 
     with pytest.raises(DataError, match=r"every class, but factor 0 has 30 classes and only 10"):
         split(table, n_train=10, n_eval=5, rng=np.random.default_rng(0))

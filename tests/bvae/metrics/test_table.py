@@ -46,8 +46,6 @@ class TestLattice:
 
         assert table.strides is None
         assert np.array_equal(entangled[rows], table.codes)
-        with pytest.raises(DataError, match="Expected a full lattice"):
-            table.require_lattice()
 
     def test_shares_one_factor(self, factors: Ints, entangled: Floats) -> None:
         """`share` gives the donor's class to one factor and leaves the others, for every pair."""
@@ -114,9 +112,11 @@ BAD = [
     ({"codes": np.full((8, 1), -1e7)}, r"`codes` between -1e\+06 and 1e\+06, but got values from"),
     ({"factors": np.zeros(8, int)}, r"`factors` to be a matrix with rows, but got shape \(8,\)"),
     ({"factors": np.full((8, 2), 0.5)}, "classes \\(whole numbers\\), but got fractions"),
-    ({"factors": np.full((8, 2), np.nan)}, "finite `factors`, but 8 of 8 rows"),
-    ({"factors": np.arange(8)[:, None] // 4 * [1, 0, 0]}, "factor 1 has a single value: leave"),
-    ({"factors": np.arange(8)[:, None]}, "two rows for each class, but factor 0 has 8 classes"),
+    ({"factors": np.full((8, 2), np.inf)}, "finite `factors`, but 8 of 8 rows have infinity"),
+    ({"factors": np.full((8, 2), np.nan)}, "factor 0 has no known class, factor 1 has no known"),
+    ({"factors": np.zeros((8, 1))}, "that can be scored, but factor 0 has a single class"),
+    ({"factors": np.arange(8)[:, None]}, "factor 0 has 8 classes in 8 rows, not two rows for each"),
+    ({"factors": np.arange(8)[:, None] == 3}, "factor 0 has one row of each class but one"),
     ({"logvar": np.zeros((8, 1))}, r"the shape of `codes`, \(8, 2\), but got \(8, 1\)"),
     ({"logvar": np.full((8, 2), np.nan)}, "finite `logvar`, but 8 of 8 rows"),
     ({"logvar": np.full((8, 2), 90.0)}, "`logvar` between -inf and 25, but got values from 90"),
@@ -144,7 +144,41 @@ class TestMistakes:
         with pytest.raises(DataError, match=r"finite `codes`.*whole numbers.*shape of `codes`"):
             code_table(**wrong)
 
-    def test_names_every_single_valued_factor(self) -> None:
-        """Constant columns are listed together."""
-        with pytest.raises(DataError, match=r"leave column 0 out.*leave column 2 out"):
-            code_table(np.zeros((8, 1)), np.arange(8)[:, None] // 4 * [0, 1, 0])
+    def test_leaves_out_what_cannot_be_scored(self) -> None:
+        """Constant and unknown columns are named, and what is left is a lattice."""
+        columns = np.indices((2, 2, 2)).reshape(3, -1)
+        factors = np.stack([np.zeros(8), columns[0], np.full(8, np.nan), columns[1], columns[2]])
+        table = code_table(np.zeros((8, 1)), factors.T)
+
+        assert {0: "a single class", 2: "no known class"} == table.left_out
+        assert ((1, 3, 4), (4, 2, 1)) == (table.columns, table.strides)
+        assert (3, 4) == table.without_factors((1,)).columns
+        assert {0: "a single class"} == table.without_factors((1, 2)).left_out
+
+
+class TestUnknownClasses:
+    def test_are_no_class(self) -> None:
+        """NaN is not numbered; the others are, whatever their labels."""
+        table = code_table(np.zeros((5, 1)), np.array([[7, np.nan, 7, -2, -2]]).T)
+
+        assert [[1], [-1], [1], [0], [0]] == table.factors.tolist()
+        assert (2,) == table.sizes
+
+    def test_parts_are_complete(self) -> None:
+        """Factors known in the same rows are one part, of these rows; the parts are all factors."""
+        nan = np.nan
+        factors = np.array([[0, 0, 1, 1, 0, nan], [0, nan, 1, 0, 1, 1], [1, 1, 0, 0, 1, nan]]).T
+        table = code_table(np.arange(6.0)[:, None], factors)
+        parts = {tuple(k): part for k, part in table.complete_parts()}
+
+        assert {(0, 2), (1,)} == set(parts)
+        assert [0, 1, 2, 3, 4] == parts[0, 2].codes[:, 0].tolist()
+        assert [0, 2, 3, 4, 5] == parts[1,].codes[:, 0].tolist()
+        assert [[0, 1], [0, 1], [1, 0], [1, 0], [0, 1]] == parts[0, 2].factors.tolist()
+
+    def test_a_lattice_with_a_hole_is_none(self, factors: Ints, entangled: Floats) -> None:
+        """A row whose class is not known stands for no combination."""
+        lacking = factors.astype(float)
+        lacking[3, 2] = np.nan
+
+        assert code_table(entangled, lacking).strides is None

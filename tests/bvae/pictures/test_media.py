@@ -24,7 +24,7 @@ class TestPictures:
             for weights in model.decoder.parameters():
                 weights *= 3
         lattice, rows = scored_part(tiny, None)
-        return encode(model, tiny, rows=rows, lattice=lattice)
+        return encode(model, tiny, rows=rows, labels=lattice)
 
     @pytest.fixture
     def drawn(
@@ -94,9 +94,9 @@ class TestPictures:
     def test_factor_map(self, codes: Codes, drawn: MediaFolder) -> None:
         """Normalised mutual information of latents and factors, under the factors' names."""
         assert codes.factor_map is not None
-        assert codes.lattice is not None
+        assert codes.labels is not None
         expected = drawing.factor_map(
-            codes.factor_map.information, factors=codes.lattice.names, kl_nats=codes.kl_nats
+            codes.factor_map.information, factors=codes.labels.names, kl_nats=codes.kl_nats
         )
 
         with Image.open(drawn.factor_map) as picture:
@@ -130,7 +130,7 @@ def test_traversal_moves_one_latent_at_a_time(model: BetaVAE) -> None:
 def test_reconstructions_are_of_the_means(model: BetaVAE, tiny: ImageDataset) -> None:
     """Images come back with what is decoded from their posterior means."""
     lattice, rows = scored_part(tiny, None)
-    codes = encode(model, tiny, rows=rows, lattice=lattice)
+    codes = encode(model, tiny, rows=rows, labels=lattice)
     inputs, outputs = media.reconstruct(model, tiny, codes, np.array([5, 50]))
     with torch.no_grad():
         expected = model.decode(torch.from_numpy(codes.mu[[5, 50]])).sigmoid().numpy()
@@ -143,7 +143,7 @@ def test_data_without_factors_have_no_map(
     model: BetaVAE, tiny: ImageDataset, tmp_path: Path
 ) -> None:
     """The other pictures are drawn and logged."""
-    codes = encode(model, tiny, rows=np.arange(30), lattice=None)
+    codes = encode(model, tiny, rows=np.arange(30), labels=None)
     drawn = MediaFolder(tmp_path)
     media.draw(model, tiny, codes, folder=drawn)
     logged: list[str] = []

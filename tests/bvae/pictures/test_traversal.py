@@ -103,7 +103,7 @@ class TestDraw:
     def codes(self, model: BetaVAE, tiny: ImageDataset) -> Codes:
         """Codes of every image."""
         lattice, rows = scored_part(tiny, None)
-        return encode(model, tiny, rows=rows, lattice=lattice)
+        return encode(model, tiny, rows=rows, labels=lattice)
 
     @staticmethod
     def drawn(

@@ -246,7 +246,7 @@ class TestRefuses:
         first, second = (study.folder.trial(trial.slug).codes for trial in study.trials[:2])
         first.unlink()
         other = FactorLattice(LATTICE.names, (3, 2, 2, 2, 3))
-        replace(codes_of(0), lattice=other).write(second)
+        replace(codes_of(0), labels=other).write(second)
         before = snapshot(study)
 
         with pytest.raises(ConfigError, match="they cannot be read") as caught:
@@ -266,7 +266,7 @@ class TestRefuses:
     def test_images_without_factors(self, study: Study) -> None:
         """They have no scores that need factors."""
         codes = study.folder.trial(study.trials[0].slug).codes
-        replace(codes_of(0), lattice=None).write(codes)
+        replace(codes_of(0), labels=None).write(codes)
         with pytest.raises(ConfigError, match="without factors"):
             run(study, "protocol=kim2018")
 

@@ -115,6 +115,6 @@ def test_the_part_that_trials_are_scored_on(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sweeps.scoring.baselines.open_dataset", lambda name: dataset)
     images = scored_images("dsprites32")
 
-    assert "3x6x40x8x8" == images.lattice.name
+    assert "3x6x40x8x8" == images.labels.name
     assert 46_080 == len(images.rows)
     assert [0, 0, 0, 0, 2] == lattice.factors(images.rows[[1]])[0].tolist()

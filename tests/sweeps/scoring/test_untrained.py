@@ -81,8 +81,8 @@ class TestUntrainedScores:
         found = untrained.untrained_scores(line, sprites)
 
         drawn = torch.from_numpy(sprites.store.images(np.arange(len(sprites)))).float()
-        assert sprites.lattice is not None
-        factors = sprites.lattice.factors(np.arange(len(sprites)))
+        assert sprites.labels is not None
+        factors = sprites.labels.factors(np.arange(len(sprites)))
         expected = []
         for seed in range(3):
             torch.manual_seed(seed)
@@ -120,12 +120,12 @@ class TestUntrainedScores:
             "score_table",
             lambda *_, **options: asked.append(options["drop"]) or table,
         )
-        assert sprites.lattice is not None
-        own = replace(sprites.lattice, names=("hue", "size", "angle", "x", "y"))
+        assert sprites.labels is not None
+        own = replace(sprites.labels, names=("hue", "size", "angle", "x", "y"))
         line = dict(untrained._wanted(study_of(tmp_path / "a")))[PLACE]
         line.data.score_every = None
-        for lattice in (own, sprites.lattice):
-            untrained.untrained_scores(line, replace(sprites, lattice=lattice))
+        for lattice in (own, sprites.labels):
+            untrained.untrained_scores(line, replace(sprites, labels=lattice))
 
         assert [()] * 3 + [None] * 3 == asked
 
@@ -134,7 +134,7 @@ class TestUntrainedScores:
         made = study_of(tmp_path / "a")
         line = dict(untrained._wanted(made))[PLACE]
         with pytest.raises(DataError, match="small has no factors"):
-            untrained.untrained_scores(line, replace(sprites, lattice=None))
+            untrained.untrained_scores(line, replace(sprites, labels=None))
 
 
 class TestAddUntrained:
