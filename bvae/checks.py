@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil, prod
 from pathlib import Path
+from typing import Any
 
 from bvae import tracking
 from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, nearest
-from bvae.data import holdout
+from bvae.data import holdout, own
 from bvae.data.datasets import (
     DRAWN,
     FOLDERS,
@@ -20,6 +21,7 @@ from bvae.data.datasets import (
 from bvae.data.labels import MOST_ROWS, FactorTable, scored
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
+from bvae.image_shape import RESOLUTIONS
 from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scores import ACTIVE, SAMPLED, UDR, UDR_NAMES, score_named
@@ -81,14 +83,18 @@ def described(config: Config) -> Description:
         ConfigError: its path is missing.
         DataError: the user's images are not what they must be.
     """
-    data = config.data
-    return describe(
-        data.name,
-        path=_path(config),
-        resolution=data.resolution,
-        channels=data.channels,
-        bins=data.bins,
-    )
+    found = describe(**_which(config))
+    return replace(found, name=config.data.name)
+
+
+def _which(config: Config) -> dict[str, Any]:
+    """Return which images are meant, as `bvae.data.datasets` takes it."""
+    data, path = config.data, _path(config)
+    name = data.name
+    if data.source is not None:
+        name, path = "npz", own.archive(data.source, content=data.content)
+    sizes = {"resolution": data.resolution, "channels": data.channels, "bins": data.bins}
+    return {"name": name, "path": path, **sizes}
 
 
 def _path(config: Config) -> Path | None:
@@ -140,7 +146,13 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
     if config.protocol not in PROTOCOLS:
         yield from _protocol_mistakes(config)
         return
-    names = (*PROTOCOLS[config.protocol].score_names, *UDR_NAMES)
+    of_protocol = PROTOCOLS[config.protocol].score_names
+    names = (*of_protocol, *config.scores, *UDR_NAMES)
+    for name in config.scores:
+        if name in (*of_protocol, *UDR_NAMES) or not name.isidentifier():
+            yield f"scores.{name}: expected a name unlike those of other scores, as in my_score"
+    if config.scores and data.labels is None:
+        yield f"scores: are of codes and factors, which {data.name} has none of; leave them out"
     if config.objective is None or score_named(config.objective).per_configuration:
         pass
     elif config.objective not in names:
@@ -164,14 +176,28 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
 
 def _table_mistakes(config: Config, table: FactorTable) -> Iterator[str]:
     stem = str(config.objective).removesuffix(SAMPLED).removesuffix(ACTIVE)
-    if stem not in OF_ONE_FACTOR and len(table.names) - len(table.left_out) < 2:
+    if stem not in (*OF_ONE_FACTOR, *config.scores) and len(table.names) - len(table.left_out) < 2:
         yield (
             f"objective={config.objective}: tells factors apart, and only one can be scored; "
             "give objective=mig"
         )
 
 
+def _size_mistakes(config: Config, data: Description) -> Iterator[str]:
+    """Yield that our networks cannot be built for images of this size; own ones may be."""
+    _, height, width = data.image_shape
+    is_ours = config.model.encoder is None or config.model.decoder is None
+    if is_ours and (height != width or height not in RESOLUTIONS):
+        sizes = ", ".join(map(str, RESOLUTIONS))
+        yield (
+            f"data.resolution: the networks {config.model.name} take squares of {sizes} pixels, "
+            f"but the images have {height}x{width}; give one of these to have them resized, or "
+            "networks of your own (model=own)"
+        )
+
+
 def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
+    yield from _size_mistakes(config, data)
     if config.trainer.batch_size > data.number:
         yield (
             f"trainer.batch_size: expected at most the {data.number} images of {data.name}, "
@@ -207,7 +233,10 @@ def _lattice_mistakes(lattice: FactorLattice, every: list[int] | None) -> Iterat
 
 def _path_mistakes(config: Config) -> Iterator[str]:
     name, path = config.data.name, _path(config)
-    if path is None:
+    if config.data.source is not None:
+        if path is not None:
+            yield f"data.path: {name} comes from data.source and reads no file; leave it out"
+    elif path is None:
         if name not in DRAWN:
             yield f"data.path: {name} is read from a file or folder; give path=…"
     elif name in DRAWN:
@@ -242,13 +271,7 @@ def prepare(config: Config) -> ImageDataset:
         DataError: if the data are not what they should be, or the cache cannot be written.
     """
     data = config.data
-    dataset = open_dataset(
-        data.name,
-        path=_path(config),
-        resolution=data.resolution,
-        channels=data.channels,
-        bins=data.bins,
-    )
+    dataset = replace(open_dataset(**_which(config)), name=data.name)
     if data.content not in (None, dataset.content):
         raise DataError(f"the images in {data.path} have changed since the study was begun")
     held_out = holdout.held_out(dataset.store, data.holdout)

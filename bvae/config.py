@@ -16,7 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae.exceptions import ConfigError
-from bvae.image_shape import CHANNELS, RESOLUTIONS
+from bvae.image_shape import CHANNELS
 from bvae.trial import COORDINATES
 
 Schema = TypeVar("Schema")
@@ -209,7 +209,7 @@ RULES: Mapping[str, Rule] = {
     "data.holdout": Rule("a share from 0 to 0.5", lambda value: 0 <= value <= 0.5),
     "data.likelihood": _one_of(LIKELIHOODS),
     "data.variance": _or_null(POSITIVE),
-    "data.resolution": _or_null(_one_of(RESOLUTIONS)),
+    "data.resolution": _or_null(_at_least(8)),
     "data.channels": _or_null(_one_of(CHANNELS)),
     "data.bins": _or_null(_at_least(2)),
     "optimizer.lr": POSITIVE,

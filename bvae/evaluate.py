@@ -4,6 +4,7 @@ Shapes: n scored images, M latents, K factors, [C, H, W] one image.
 """
 
 import functools
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
 from bvae.metrics.scoring import score_table
 from bvae.model import BetaVAE, Outputs
+from bvae.parts import build
+
+log = logging.getLogger("bvae")
 
 ENCODE_BATCH = 64
 """Images a forward pass. The maps of larger passes of `conv` are given back to the system and asked
@@ -289,6 +293,9 @@ class Validation:
         return found
 
 
+NO_SCORES: Mapping[str, Mapping[str, Any]] = {}
+
+
 @dataclass(frozen=True)
 class Scored:
     """All scores of a model, flat by name, and the circumstances they were computed under."""
@@ -297,8 +304,19 @@ class Scored:
     details: Mapping[str, object]
 
 
-def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
-    """Score a table of codes by a protocol; without factors there is nothing to score."""
+def score(
+    codes: Codes, *, protocol: str, seed: int, own: Mapping[str, Mapping[str, Any]] = NO_SCORES
+) -> Scored:
+    """Score a table of codes by a protocol; without factors there is nothing to score.
+
+    Args:
+        codes: with the labels of the images.
+        protocol: name of a protocol.
+        seed: of everything random.
+        own: the `_target_` and arguments of further scores, by name: functions of codes [n, M] and
+            factors [n, K], NaN where a label is not known. One that raises is missing, with its
+            reason.
+    """
     details: dict[str, object] = {
         "protocol": protocol,
         "lattice": codes.labels.name if codes.labels else None,
@@ -324,10 +342,25 @@ def score(codes: Codes, *, protocol: str, seed: int) -> Scored:
         details["draws"] = FROM_TABLE
         details["known"] = dict(zip(asked, table.n_known, strict=True))
     details["wall_time_s"] = round(time.perf_counter() - start, 3)
+    values = dict(table.values())
+    missing = dict(table.missing)
+    for name, part in own.items():
+        try:
+            values[name] = _own_score(part, codes.mu, factors)
+        except Exception as error:  # whatever an own score raises
+            missing[name] = f"{type(error).__name__}: {error}"
+            log.warning("no %s: %s", name, missing[name])
     left_out = {f"factor {names[k]}": f"it has {why}" for k, why in table.left_out.items()}
-    details["missing"] = left_out | table.missing
+    details["missing"] = left_out | missing
     details["scores"] = {name: _circumstances(value) for name, value in table.scores.items()}
-    return Scored(table.values(), details)
+    return Scored(values, details)
+
+
+def _own_score(part: Mapping[str, Any], mu: NDArray[np.float32], factors: Classes) -> float:
+    value = float(build({**part, "_partial_": True})(mu.copy(), factors.copy()))
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, but got {value}")
+    return value
 
 
 def _circumstances(score: ScoreValue) -> dict[str, object]:

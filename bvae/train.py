@@ -125,7 +125,9 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         losses = evaluate.losses(model, dataset, codes)
         recon_excess = evaluate.recon_excess(model, dataset)
     with watch.part("score_s"):
-        scored = evaluate.score(codes, protocol=config.protocol, seed=config.seed)
+        scored = evaluate.score(
+            codes, protocol=config.protocol, seed=config.seed, own=config.scores
+        )
     with watch.part("write_s"):
         codes.write(folder.codes)
         media.draw(model, dataset, codes, folder=folder.media)

@@ -16,7 +16,7 @@ from bvae.data.official import OfficialData
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
 from bvae.files import write_atomically
-from bvae.image_shape import RESOLUTIONS, ImageShape
+from bvae.image_shape import ImageShape
 
 DSPRITES = dsprites_npz.DATA.lattice
 """The factors of dSprites but its colour, which has one class."""
@@ -137,14 +137,14 @@ def _describe_npz(
     path: Path, resolution: int | None, channels: int | None, bins: int
 ) -> Description:
     contents = images_npz.contents(path, bins)
-    of_file = contents.image_shape
-    if resolution is None and (of_file[1] != of_file[2] or of_file[1] not in RESOLUTIONS):
+    channels_of_file, *sides = contents.image_shape
+    height, width = (resolution, resolution) if resolution else sides
+    if height != width and channels not in (None, channels_of_file):
         raise DataError(
-            f"expected images of 32x32, 64x64 or 128x128 pixels in {path}, but got "
-            f"{of_file[1]}x{of_file[2]}; give data.resolution=32, 64 or 128 to have them resized"
+            f"expected data.resolution beside data.channels={channels} for {path}, whose images "
+            f"are no squares, but {height}x{width}; give one, or leave data.channels out"
         )
-    side = resolution or of_file[1]
-    shape = (channels or of_file[0], side, side)
+    shape = (channels or channels_of_file, height, width)
     return Description("npz", contents.number, shape, contents.factors.labels, contents.sha256)
 
 
@@ -162,7 +162,7 @@ def open_dataset(
         name: `dsprites` (64 x 64), `dsprites32` (32 x 32, every second position), one of
             `OFFICIAL`, or the user's own `folder` or `npz`.
         path: the file or folder; not for what is drawn.
-        resolution: R of the user's own images, 32, 64 or 128. None: 64 for a folder, that of the
+        resolution: height and width of the user's own images. None: 64 for a folder, those of the
             images for an npz.
         channels: 1 for grey, 3 for colour. None: 3 for a folder, those of the images for an npz.
         bins: classes of the measurements among the factors of an npz. None: 10.
@@ -202,8 +202,9 @@ def open_official(data: OfficialData, path: Path) -> ImageDataset:
 
 def _open_own(found: Description, path: Path) -> ImageDataset:
     """Open the user's own images; a note beside the store lists the files that were skipped."""
-    channels, side, _ = found.image_shape
-    name = f"{found.name}-{(found.content or '')[:16]}-{side}x{channels}-v{_OWN_VERSION}.npy"
+    channels, height, width = found.image_shape
+    size = f"{height}x{channels}" if height == width else f"{height}x{width}x{channels}"
+    name = f"{found.name}-{(found.content or '')[:16]}-{size}-v{_OWN_VERSION}.npy"
     place = cache_dir() / name
     note = place.with_suffix(".skipped.txt")
     store = open_store(
@@ -221,7 +222,7 @@ def _open_own(found: Description, path: Path) -> ImageDataset:
 def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
     channels, side, _ = found.image_shape
     if found.name == "npz":
-        yield from _read_npz(images_npz.contents(path), side, channels)
+        yield from _read_npz(images_npz.contents(path), found.image_shape)
         return
     skipped: list[folder.Skipped] = []
     yield from folder.read(
@@ -234,12 +235,12 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
 
 
 def _read_npz(
-    contents: images_npz.NpzContents, side: int, channels: int
+    contents: images_npz.NpzContents, image_shape: ImageShape
 ) -> Iterator[NDArray[np.uint8]]:
     constant = contents.factors.constant
     if constant:
         print(f"Left out of the factors, with one class: {', '.join(constant)}", file=sys.stderr)
-    yield from images_npz.read(contents, resolution=side, channels=channels)
+    yield from images_npz.read(contents, image_shape)
 
 
 def _open_sprites(description: Description) -> ImageDataset:

@@ -27,7 +27,7 @@ from bvae.data import npz, pixels
 from bvae.data.labels import FactorTable
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
-from bvae.image_shape import CHANNELS
+from bvae.image_shape import CHANNELS, ImageShape
 
 N_BINS = 10
 """Classes of a measurement, unless told otherwise: enough for its order to be seen, and few enough
@@ -193,8 +193,12 @@ def _whole(path: Path, name: str) -> NDArray[Any]:
     return array
 
 
-def read(contents: NpzContents, *, resolution: int, channels: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images in chunks [b, C, R, R], in the order of the lattice if there is one.
+def read(contents: NpzContents, image_shape: ImageShape) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images in chunks [b, C, H, W], in the order of the lattice if there is one.
+
+    Args:
+        contents: of the file.
+        image_shape: (C, H, W): a square, or that of the file.
 
     Raises:
         DataError: the file is damaged.
@@ -202,7 +206,7 @@ def read(contents: NpzContents, *, resolution: int, channels: int) -> Iterator[N
     try:
         white = 255 if _is_binary(contents) else 1
         for chunk in _in_order(contents):
-            yield _squared(chunk * np.uint8(white), resolution=resolution, channels=channels)
+            yield _shaped(chunk * np.uint8(white), image_shape)
     except npz.ERRORS as error:
         raise DataError(f"{contents.path}: images: damaged ({error})") from error
 
@@ -224,11 +228,10 @@ def _is_binary(contents: NpzContents) -> bool:
     return all(chunk.max() <= 1 for chunk in npz.read(contents.path, "images"))
 
 
-def _squared(chunk: NDArray[np.uint8], *, resolution: int, channels: int) -> NDArray[np.uint8]:
+def _shaped(chunk: NDArray[np.uint8], image_shape: ImageShape) -> NDArray[np.uint8]:
+    channels, height, width = image_shape
     if chunk.ndim == 3:
         chunk = chunk[..., None]
-    if chunk.shape[1:] == (resolution, resolution, channels):
+    if chunk.shape[1:] == (height, width, channels):
         return np.ascontiguousarray(chunk.transpose(0, 3, 1, 2))
-    return np.stack(
-        [pixels.square(image, resolution=resolution, channels=channels) for image in chunk]
-    )
+    return np.stack([pixels.square(image, resolution=height, channels=channels) for image in chunk])

@@ -17,6 +17,7 @@ from bvae.config import nearest
 from bvae.exceptions import ConfigError
 from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import UDR_NAMES
+from bvae.part_sources import import_from
 from bvae.trial import TrialResult
 from bvae.versions import code_version
 from sweeps.commands.arguments import add_study
@@ -24,6 +25,7 @@ from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, open_study
+from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 
@@ -92,7 +94,8 @@ def requested(settings: Sequence[str], manifest: Manifest) -> Request:
         protocol=given.get("protocol", manifest.protocol),
         objective=given.get("objective", manifest.objective),
     )
-    names = (*protocol_named(wanted.protocol).score_names, *UDR_NAMES)
+    own = manifest.config_of(Trial.of(manifest.trials[0])).get("scores") or {}
+    names = (*protocol_named(wanted.protocol).score_names, *own, *UDR_NAMES)
     if manifest.search is not None and wanted.objective in UDR_NAMES:
         raise ConfigError(
             f"objective={wanted.objective}: compares the seeds of a configuration, so a search "
@@ -125,8 +128,15 @@ def rescore(study: Study, wanted: Request) -> int:
         transient=True,
         disable=not console.is_terminal,
     )
+    import_from(study.manifest.parts_folder)
     results = {
-        slug: rescored(study.results[slug], codes[slug], protocol=wanted.protocol) for slug in slugs
+        slug: rescored(
+            study.results[slug],
+            codes[slug],
+            protocol=wanted.protocol,
+            own=study.manifest.config_of(study.trial(slug)).get("scores") or {},
+        )
+        for slug in slugs
     }
     # Under this lock no worker takes a trial; those that come later read the manifest anew.
     with store_of(study).exclusive():
@@ -138,12 +148,21 @@ def rescore(study: Study, wanted: Request) -> int:
     return len(results)
 
 
-def rescored(result: TrialResult, codes: Path, *, protocol: str) -> TrialResult:
-    """Return the result with the scores of its codes by another protocol, or the same."""
+def rescored(
+    result: TrialResult, codes: Path, *, protocol: str, own: Mapping[str, Any]
+) -> TrialResult:
+    """Return the result with the scores of its codes by another protocol, or the same.
+
+    Args:
+        result: of a complete trial.
+        codes: its codes.npz.
+        protocol: name of a protocol.
+        own: the study's own scores, as `bvae.evaluate.score` takes them.
+    """
     from bvae import evaluate
 
     seed = int(result.scoring.get("seed", result.point["seed"]))
-    scored = evaluate.score(evaluate.Codes.read(codes), protocol=protocol, seed=seed)
+    scored = evaluate.score(evaluate.Codes.read(codes), protocol=protocol, seed=seed, own=own)
     details = {**scored.details, "code": code_version()}
     return replace(result, scores=scored.values, scoring=details)
 

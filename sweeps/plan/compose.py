@@ -143,7 +143,8 @@ def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
         data["path"] = _absolute_path(data["path"])
-        data |= {"content": facts.content} if facts.content else {}
+    if PATH not in typed.axes and (data.get("path") or data.get("source")) and facts.content:
+        data["content"] = facts.content
     values = found.values | {"objective": facts.objective, "data": data}
     return replace(found, values=shortened(values))
 

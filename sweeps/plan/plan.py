@@ -120,6 +120,7 @@ def plan(
         ConfigError: naming all mistakes, or what differs from the study of the same name.
     """
     settings = settings or SweepSettings()
+    import_from(str(Path.cwd()))
     typed = split(arguments, params=params, groups=groups or config.groups())
     typed = replace(typed, axes=shortened(absolute(typed.axes)))
     compositions = _compositions(typed, compose)
@@ -293,7 +294,6 @@ def _try_parts(configs: Iterable[Config]) -> None:
     with_parts = [parsed for parsed in configs if has_parts(parsed)]
     if not with_parts:
         return
-    import_from(str(Path.cwd()))
     from bvae import first_pass  # torch, which plain configurations are planned without
 
     mistakes = [mistake for parsed in with_parts for mistake in first_pass.mistakes(parsed)]

@@ -1,0 +1,85 @@
+"""The images of the user's own class or function, kept as the npz file that they could have been.
+
+It gives `images`, [n, H, W] or [n, H, W, C], uint8 or floats in 0..1; and, where they are known,
+`factors` [n, K] and `factor_names` [K]: as a mapping, as attributes, or the images alone.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bvae.data.store import cache_dir
+from bvae.exceptions import DataError
+from bvae.files import replace_atomically
+
+ARRAYS = ("images", "factors", "factor_names")
+
+
+def archive(part: Mapping[str, Any], *, content: str | None) -> Path:
+    """Return the npz file of the images that a part gives; `bvae.data.images_npz` checks it.
+
+    Args:
+        part: `_target_` and arguments.
+        content: SHA-256 of the file, if it is known: where it is in the cache, nothing is called.
+
+    Raises:
+        ConfigError: the part cannot be built.
+        DataError: it gives no images.
+    """
+    known = _place(content) if content else None
+    return known if known is not None and known.is_file() else _made(json.dumps(part))
+
+
+@functools.cache
+def _made(part: str) -> Path:
+    from bvae.parts import build_named  # Hydra
+
+    given = build_named("data.source", json.loads(part))
+    arrays = {name: np.asarray(value) for name, value in _named(given).items() if value is not None}
+    arrays["images"] = _bytes(arrays["images"])
+    unnamed = cache_dir() / "own.npz"
+    unnamed.parent.mkdir(parents=True, exist_ok=True)
+    replace_atomically(unnamed, lambda temporary: np.savez(temporary, **arrays))  # type: ignore[arg-type]
+    with unnamed.open("rb") as file:
+        place = _place(hashlib.file_digest(file, "sha256").hexdigest())
+    return unnamed.replace(place)
+
+
+def _place(content: str) -> Path:
+    return cache_dir() / f"own-{content[:16]}.npz"
+
+
+def _named(given: object) -> dict[str, Any]:
+    """Return the arrays by name, however they were given."""
+    if isinstance(given, Mapping):
+        found = {name: given.get(name) for name in ARRAYS}
+    elif hasattr(given, "images"):
+        found = {name: getattr(given, name, None) for name in ARRAYS}
+    else:
+        found = {"images": given}
+    if found["images"] is None:
+        raise DataError(
+            "data.source: expected a mapping with images and, maybe, factors and factor_names, "
+            f"but got {', '.join(map(str, given)) if isinstance(given, Mapping) else given!r}"
+        )
+    return found
+
+
+def _bytes(images: NDArray[Any]) -> NDArray[Any]:
+    """Return floats in 0..1 as bytes; other types as they are."""
+    if images.dtype.kind != "f":
+        return np.ascontiguousarray(images)
+    if not (images.size and images.min() >= 0 and images.max() <= 1):
+        raise DataError(
+            "data.source: images: expected floats in 0..1 or uint8, but got "
+            f"{images.min():g} to {images.max():g}"
+            if images.size
+            else "data.source: no images"
+        )
+    return np.ascontiguousarray(np.rint(255 * images).astype(np.uint8))
