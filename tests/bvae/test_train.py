@@ -25,7 +25,7 @@ from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
 from bvae.exceptions import DataError
 from bvae.history import History
-from bvae.losses import beta_vae_loss
+from bvae.losses import kl_per_latent, nll
 from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import Interrupted, Monitor, RunIdentity, TrialFolder, TrialResult
@@ -91,7 +91,7 @@ def stop_at(step: int) -> Monitor:
 
 def trained_with_forgetting(task: Assignment, *, at: int) -> dict[str, torch.Tensor]:
     """Return the weights of a training whose Adam was replaced by a new one at a step."""
-    model = train.build_model(task.config, (1, 32, 32))
+    model = train.build_model(task.config, (1, 32, 32), n_images=184_320)
     batches = ImageBatches(open_dataset("dsprites32"), batch_size=16, seed=task.config.seed)
     for step in range(task.config.trainer.max_steps):
         if step in (0, at):
@@ -99,7 +99,10 @@ def trained_with_forgetting(task: Assignment, *, at: int) -> dict[str, torch.Ten
                 model.parameters(), lr=task.config.optimizer.lr, fused=True
             )
         optimizer.zero_grad()
-        beta_vae_loss(batches.batch(step), *model(batches.batch(step)), beta=4.0).loss.backward()
+        x = batches.batch(step)
+        logits, mu, logvar, _ = model(x)
+        kl = kl_per_latent(mu, logvar).mean(0).sum()
+        (nll(logits, x, variance=None).mean() + 4.0 * kl).backward()
         optimizer.step()
     return model.state_dict()
 
