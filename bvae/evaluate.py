@@ -181,10 +181,11 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
         if not is_beta_vae:
             outputs = Outputs(logits, *(t.to(model.device) for t in (mu, logvar, z)))
             for name, value in _own_parts(model, x, outputs).items():
-                own[name] = own.get(name, 0.0) + value * len(part) / len(chosen)
+                own[name] = own.get(name, 0.0) + value * len(part)
     recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
-    loss = recon + model.beta * kl if is_beta_vae else own.pop("loss")
+    own = {name: total / len(chosen) for name, total in own.items()}
+    loss = recon + model.beta * kl if is_beta_vae else own["loss"]
     return own | {"recon": recon, "kl": kl, "loss": loss}
 
 
