@@ -91,7 +91,7 @@ class TrackerConfig:
 
 BETA_VAE: Part = {
     "name": "beta_vae",
-    "_target_": "bvae.losses.BetaVAE",
+    "_target_": "bvae.losses.BetaVAELoss",
     "schedule": "constant",
     "schedule_steps": 1000,
     "cycles": 4,

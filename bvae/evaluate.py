@@ -20,8 +20,7 @@ from bvae.data.datamodule import tensor
 from bvae.data.datasets import ImageDataset
 from bvae.data.labels import Classes, FactorTable, Labels, arrays_of, dropped, labels_of, scored
 from bvae.files import replace_atomically
-from bvae.losses import BetaVAE as BetaVAELoss
-from bvae.losses import least_nll, nll
+from bvae.losses import BetaVAELoss, least_nll, nll
 from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.families import ScoreValue
 from bvae.metrics.latents import LatentMap, active_units, kl_per_latent, latent_map
@@ -180,10 +179,11 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
         recon += nll(outputs.logits, x, variance=model.variance).sum().item()
         parts = {} if is_beta_vae else _own_parts(model, x, outputs)
         for name, value in parts.items():
-            own[name] = own.get(name, 0.0) + value * len(x) / len(chosen)
+            own[name] = own.get(name, 0.0) + value * len(x)
     recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
-    loss = recon + model.beta * kl if is_beta_vae else own.pop("loss")
+    own = {name: total / len(chosen) for name, total in own.items()}
+    loss = recon + model.beta * kl if is_beta_vae else own["loss"]
     return own | {"recon": recon, "kl": kl, "loss": loss}
 
 

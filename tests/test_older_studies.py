@@ -159,14 +159,14 @@ class TestReading:
 class TestTypedAgain:
     def test_other_sources_are_refused(self, runs: Path, typed_again: Typed) -> None:
         """With the files that differ, and what to do; nothing is trained."""
-        old = {**versions.sources(), "bvae/losses.py": "0" * 12, "bvae/data/gone.py": "0" * 12}
+        old = {**versions.sources(), "bvae/evaluate.py": "0" * 12, "bvae/data/gone.py": "0" * 12}
         del old["bvae/model.py"]
         made_by(runs / "killed", old, "0" * 12)
         code, _, said = typed_again()
 
         assert 2 == code
         lines = [line.removeprefix("error: ").strip() for line in said.splitlines()]
-        assert ["bvae/data/gone.py: gone", "bvae/losses.py: changed", "bvae/model.py: new"] == (
+        assert ["bvae/data/gone.py: gone", "bvae/evaluate.py: changed", "bvae/model.py: new"] == (
             [line for line in lines if line.startswith("bvae/")]
         )
         assert "study=" in lines[-1]

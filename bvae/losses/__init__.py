@@ -20,21 +20,21 @@ at each step; hence it is fixed.
 `loss.Loss` says what a loss is: what it is built from, what it takes and what it returns.
 """
 
-from bvae.losses.annealed_vae import AnnealedVAE
-from bvae.losses.beta_tcvae import BetaTCVAE
-from bvae.losses.beta_vae import BetaVAE
-from bvae.losses.dip_vae import DIPVAE
-from bvae.losses.factor_vae import FactorVAE
+from bvae.losses.annealed_vae import AnnealedVAELoss
+from bvae.losses.beta_tcvae import BetaTCVAELoss
+from bvae.losses.beta_vae import BetaVAELoss
+from bvae.losses.dip_vae import DIPVAELoss
+from bvae.losses.factor_vae import FactorVAELoss
 from bvae.losses.kl import kl_nats, kl_per_latent
 from bvae.losses.likelihood import bernoulli_nll, gaussian_nll, least_nll, nll
 from bvae.losses.loss import Loss
 
 __all__ = [
-    "DIPVAE",
-    "AnnealedVAE",
-    "BetaTCVAE",
-    "BetaVAE",
-    "FactorVAE",
+    "AnnealedVAELoss",
+    "BetaTCVAELoss",
+    "BetaVAELoss",
+    "DIPVAELoss",
+    "FactorVAELoss",
     "Loss",
     "bernoulli_nll",
     "gaussian_nll",

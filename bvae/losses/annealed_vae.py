@@ -8,7 +8,7 @@ from bvae.exceptions import ConfigError
 from bvae.losses.loss import Loss
 
 
-class AnnealedVAE(Loss):
+class AnnealedVAELoss(Loss):
     """AnnealedVAE: `beta` is γ, the weight of the distance (Burgess et al. 2018, eq. 8).
 
         loss = recon + γ · |KL - C_t|,    C_t = c_max · min(1, t / c_steps)

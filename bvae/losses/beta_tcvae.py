@@ -17,7 +17,7 @@ from bvae.losses.loss import Loss
 Estimator = Literal["weighted", "stratified"]
 
 
-class BetaTCVAE(Loss):
+class BetaTCVAELoss(Loss):
     """β-TCVAE: `beta` is the weight of the total correlation (Chen et al. 2018, eq. 4, α = γ = 1).
 
         KL = I(z; n) + TC + Σ_m KL(q(z_m) ‖ p(z_m)),    TC = KL(q(z) ‖ Π_m q(z_m))

@@ -13,7 +13,7 @@ SCHEDULES = ("constant", "linear", "cyclical")
 Schedule = Literal["constant", "linear", "cyclical"]
 
 
-class BetaVAE(Loss):
+class BetaVAELoss(Loss):
     """The β-VAE: `beta` is the weight of the KL (Higgins et al. 2017, eq. 4).
 
         loss = recon + β_t · KL
@@ -53,10 +53,10 @@ class BetaVAE(Loss):
     def beta_at(self, step: int) -> float:
         """Return β_t after so many steps.
 
-        >>> linear = BetaVAE(beta=4.0, schedule="linear", schedule_steps=100)
+        >>> linear = BetaVAELoss(beta=4.0, schedule="linear", schedule_steps=100)
         >>> [linear.beta_at(step) for step in (0, 25, 100, 200)]
         [0.0, 1.0, 4.0, 4.0]
-        >>> cyclical = BetaVAE(beta=4.0, schedule="cyclical", schedule_steps=100, cycles=2)
+        >>> cyclical = BetaVAELoss(beta=4.0, schedule="cyclical", schedule_steps=100, cycles=2)
         >>> [cyclical.beta_at(step) for step in (0, 5, 25, 49, 50, 55, 75, 100)]
         [0.0, 0.8, 4.0, 4.0, 0.0, 0.8, 4.0, 4.0]
         """

@@ -16,7 +16,7 @@ from bvae.losses.loss import Loss
 Variant = Literal["i", "ii"]
 
 
-class DIPVAE(Loss):
+class DIPVAELoss(Loss):
     """DIP-VAE I and II: `beta` is λ_od, the weight off the diagonal (Kumar et al. 2018, eq. 6, 7).
 
         loss = recon + KL + λ_od · Σ_{i≠j} C_ij² + λ_d · Σ_i (C_ii - 1)²

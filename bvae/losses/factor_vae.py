@@ -18,7 +18,7 @@ DEPTH = 6
 """Hidden layers of the discriminator (Kim & Mnih 2018, appendix A)."""
 
 
-class FactorVAE(Loss):
+class FactorVAELoss(Loss):
     """FactorVAE: `beta` is γ, the weight of the total correlation (Kim & Mnih 2018, eq. 2).
 
         loss = recon + KL + γ · TC,    TC ≈ mean of log D(z) / (1 - D(z))    (eq. 3)

@@ -25,7 +25,7 @@ VALUES_THEN: Mapping[str, Any] = {
     "data.holdout": 0.0,
     "data.bins": None,
     "loss.name": "beta_vae",
-    "loss._target_": "bvae.losses.BetaVAE",
+    "loss._target_": "bvae.losses.BetaVAELoss",
     "loss.schedule": "constant",
     "loss.schedule_steps": 1000,
     "loss.cycles": 4,

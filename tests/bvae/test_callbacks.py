@@ -9,7 +9,6 @@ import torch
 from bvae import callbacks
 from bvae.callbacks import KeepBest, Preview, Prune, Record, Resume, Schedule
 from bvae.history import History, columns
-from bvae.losses import Losses
 from bvae.model import BetaVAE
 from bvae.trial import Monitor, TrialFolder
 
@@ -53,7 +52,11 @@ def train(trainer: Trainer, model: BetaVAE, *parts: Any, steps: range) -> None:
 @pytest.fixture
 def trained(model: BetaVAE) -> BetaVAE:
     """A model that has made a step: loss 3 = recon 1 + kl 2."""
-    model.latest = Losses(torch.tensor(3.0), torch.tensor(1.0), torch.tensor(2.0))
+    model.latest = {
+        "loss": torch.tensor(3.0),
+        "recon": torch.tensor(1.0),
+        "kl": torch.tensor(2.0),
+    }
     return model
 
 
@@ -126,6 +129,14 @@ class TestRecord:
         ((step, values),) = told.told
         (row,) = history.rows()
         assert (step, values) == (5, {name: float(row[name]) for name in values})
+
+    def test_every_part_of_a_loss_is_written(self, history: History, trained: BetaVAE) -> None:
+        """A loss that adds a part has a column more."""
+        record, _ = self.recorded(history, schedule=Schedule(1, 100), scores=[])
+        trained.latest = {**(trained.latest or {}), "tc": torch.tensor(0.5)}
+        train(Trainer(), trained, record, steps=range(1, 3))
+
+        assert ["0.5", "0.5"] == [row["train/tc"] for row in history.rows()]
 
     def test_a_model_without_a_step_has_no_row(self, history: History, model: BetaVAE) -> None:
         """Nothing is written of losses that are not there."""

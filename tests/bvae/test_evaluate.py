@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,6 +136,84 @@ class TestLosses:
         torch.manual_seed(7)
 
         assert first == evaluate.losses(model, tiny, codes)
+
+
+class Noisy(torch.nn.Module):
+    """A loss of a user's that counts its calls, and draws a number in each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x: Any, logits: Any, mu: Any, logvar: Any, z: Any, step: int) -> Any:
+        """The size of the batch as loss, what a dropout leaves of 1 as part."""
+        return {
+            "loss": torch.tensor(float(len(x))) + 0 * torch.rand(()),
+            "kept": self.dropout(torch.ones(1000)).mean(),
+        }
+
+
+def other(loss: dict[str, Any]) -> BetaVAE:
+    """A model of another loss."""
+    torch.manual_seed(0)
+    return BetaVAE(
+        network="mlp",
+        image_shape=(1, 32, 32),
+        latent_dim=3,
+        beta=2.0,
+        loss=loss,
+        n_images=96,
+    )
+
+
+class TestOtherLosses:
+    def test_the_loss_is_the_mean_over_batches(
+        self, tiny: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a batch, it is the loss itself; its own parts stand beside recon and kl."""
+        model = other({"_target_": "bvae.losses.BetaTCVAELoss"})
+        codes = evaluate.encode(model, tiny, rows=np.arange(96), lattice=tiny.lattice)
+        monkeypatch.setattr(evaluate, "ENCODE_BATCH", 48)
+        found = evaluate.losses(model, tiny, codes)
+        noise = torch.Generator().manual_seed(0)
+        expected = []
+        for rows in np.split(np.arange(96), 2):
+            mu, logvar = (torch.from_numpy(of[rows]) for of in (codes.mu, codes.logvar))
+            z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
+            x = torch.from_numpy(tiny.store.images(rows)).float()
+            with torch.no_grad():
+                expected.append(model.loss(x, model.decode(z), mu, logvar, z, 0))
+
+        for name in ("loss", "recon", "tc", "mutual_information"):
+            mean = np.mean([parts[name].item() for parts in expected])
+            assert found[name] == pytest.approx(mean, rel=1e-5), name
+        assert found["kl"] == codes.kl_nats.sum()
+
+    def test_training_is_not_changed(self, tiny: ImageDataset) -> None:
+        """Batches weigh by their size; the loss is evaluated, and draws no number of training's."""
+        model = other({"_target_": f"{__name__}.Noisy"})
+        codes = evaluate.encode(model, tiny, rows=np.arange(90), lattice=None)
+        before = torch.get_rng_state()
+        found = evaluate.losses(model, tiny, codes)
+
+        assert 90 == found["loss"]
+        assert 1 == found["kept"]
+        assert torch.equal(before, torch.get_rng_state())
+        assert model.loss.training
+
+    def test_a_schedule_is_where_training_stands(
+        self, tiny: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Validation halfway up a warm-up has half of β."""
+        model = other(
+            {"_target_": "bvae.losses.BetaVAELoss", "schedule": "linear", "schedule_steps": 10}
+        )
+        codes = evaluate.encode(model, tiny, rows=np.arange(96), lattice=tiny.lattice)
+        monkeypatch.setattr(BetaVAE, "global_step", property(lambda self: 5))
+        found = evaluate.losses(model, tiny, codes)
+
+        assert 1 == found["beta"]
+        assert found["loss"] == pytest.approx(found["recon"] + found["kl"], rel=1e-5)
 
 
 class TestScoredPart:

@@ -52,10 +52,26 @@ def test_torn_last_line_is_left_out(history: History, tmp_path: Path) -> None:
     assert ["50", "150"] == [row["step"] for row in history.rows()]
 
 
-def test_unknown_column_is_an_error(history: History) -> None:
-    """A value without a column is not dropped silently."""
-    with pytest.raises(ValueError, match="fields not in fieldnames"):
-        history.add(1, {"nonsense": 1.0})
+def test_a_new_column_is_added(history: History) -> None:
+    """A loss's own part gets a column with its first value; rows before it have none."""
+    history.add(1, {"train/loss": 3.0})
+    history.add(2, {"train/loss": 2.0, "train/tc": 0.5})
+    history.add(3, {"val/loss": 4.0, "train/tc": 0.25})
+
+    assert ["", "0.5", "0.25"] == [row["train/tc"] for row in history.rows()]
+    assert ["3", "2", ""] == [row["train/loss"] for row in history.rows()]
+
+
+def test_resuming_keeps_added_columns(history: History, tmp_path: Path) -> None:
+    """Another process continues the file with the columns that it has."""
+    history.add(1, {"train/loss": 3.0, "train/tc": 0.5})
+    history.add(2, {"train/loss": 2.0, "train/tc": 0.25})
+    again = History(tmp_path / "history.csv", ["step", "train/loss", "val/loss"])
+    again.start_at(1)
+    again.add(2, {"train/tc": 0.125})
+
+    assert ["0.5", "0.125"] == [row["train/tc"] for row in again.rows()]
+    assert ["step", "train/loss", "val/loss", "train/tc"] == [*again.rows()[0]]
 
 
 def test_columns_name_every_latent() -> None:

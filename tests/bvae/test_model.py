@@ -8,14 +8,19 @@ import pytorch_lightning as pl
 import torch
 
 from bvae.exceptions import ConfigError, NonFiniteLossError
-from bvae.losses import Losses, beta_vae_loss
+from bvae.losses import BetaVAE as BetaVAELoss
 from bvae.model import BetaVAE, Outputs
 
 SHAPE = (1, 32, 32)
 
 
 def make_model(
-    *, network: str = "mlp", beta: float = 4.0, optimizer: str = "adam", lr: float = 1e-3
+    *,
+    network: str = "mlp",
+    beta: float = 4.0,
+    optimizer: str = "adam",
+    lr: float = 1e-3,
+    loss: dict[str, Any] | None = None,
 ) -> BetaVAE:
     """A model of five latents; the same weights each time."""
     torch.manual_seed(0)
@@ -26,7 +31,14 @@ def make_model(
         beta=beta,
         optimizer=optimizer,
         lr=lr,
+        loss=loss,
+        n_images=1000,
     )
+
+
+def make_losses(model: BetaVAE, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The parts of the loss of one pass."""
+    return dict(model.losses(x, model(x)))
 
 
 def make_batch(step: int) -> torch.Tensor:
@@ -48,8 +60,9 @@ class StepStream:
 
     def __iter__(self) -> Iterator[list[torch.Tensor]]:
         step = self.trainer.global_step
+        second = self.trainer.lightning_module.second_batch
         while True:
-            yield [make_batch(step)]
+            yield [make_batch(step).repeat(2 if second else 1, 1, 1, 1)]
             step += 1
 
 
@@ -167,7 +180,8 @@ class TestParts:
         assert isinstance(outputs, Outputs)
         assert torch.equal(outputs.mu, mu)
         assert torch.equal(outputs.logvar, logvar)
-        assert torch.equal(outputs.logits, model.decode(model.reparameterize(mu, logvar)))
+        assert torch.equal(outputs.z, model.reparameterize(mu, logvar))
+        assert torch.equal(outputs.logits, model.decode(outputs.z))
         assert outputs.logits.shape == x.shape
 
     def test_convolutions_keep_channels_innermost(self) -> None:
@@ -184,15 +198,16 @@ class TestTrainingStep:
         model, x = make_model(beta=7.0), make_batch(0)
         assert model.latest is None
         torch.manual_seed(3)
-        loss = model.losses(x).loss
+        parts = make_losses(model, x)
         torch.manual_seed(3)
-        logits, mu, logvar = model(x)
-        expected = beta_vae_loss(x, logits, mu, logvar, beta=7.0)
+        expected = BetaVAELoss(beta=7.0)(x, *model(x), 0)
 
-        assert loss.requires_grad
+        assert parts["loss"].requires_grad
         assert model.latest is not None
-        assert not any(part.requires_grad for part in model.latest)
-        torch.testing.assert_close(tuple(model.latest), tuple(part.detach() for part in expected))
+        assert not any(part.requires_grad for part in model.latest.values())
+        torch.testing.assert_close(
+            model.latest, {name: part.detach() for name, part in expected.items()}
+        )
 
     @pytest.mark.parametrize(("beta", "nats"), [(1.0, 10.0), (300.0, 0.1)])
     def test_beta_presses_the_kl_down(self, beta: float, nats: float, tmp_path: Path) -> None:
@@ -201,8 +216,8 @@ class TestTrainingStep:
         fit(model, tmp_path, max_steps=150)
 
         assert model.latest is not None
-        assert (model.latest.kl.item() > nats) == (beta == 1.0)
-        assert model.latest.recon.item() < 450  # black images cost 710 before training
+        assert (model.latest["kl"].item() > nats) == (beta == 1.0)
+        assert model.latest["recon"].item() < 450  # black images cost 710 before training
 
     def test_same_seed_same_numbers(self, tmp_path: Path) -> None:
         """Two fits from one seed end in equal weights, and from another in others."""
@@ -217,6 +232,131 @@ class TestTrainingStep:
         assert not torch.equal(states[0], states[2])
 
 
+class Own(torch.nn.Module):
+    """A loss of a user's: with a weight, a part that it adds, and no base class."""
+
+    def __init__(self, *, latent_dim: int, bad: bool = False) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(latent_dim))
+        self.bad = bad
+
+    def forward(self, x: Any, logits: Any, mu: Any, logvar: Any, z: Any, step: int) -> Any:
+        """The squared error and the weighted squares of the means."""
+        extra = (self.weight * mu).square().mean() * (float("nan") if self.bad else 1.0)
+        return {"loss": (logits - x).square().mean() + extra, "extra": extra}
+
+
+class OwnOptimizer(Own):
+    """The same with an optimiser that maximises its own weight by the codes, without a batch."""
+
+    def own_loss(self, z: torch.Tensor, z_second: torch.Tensor) -> torch.Tensor:
+        """Falls where the weight follows the codes of the batch, which are those of the second."""
+        assert z is z_second
+        assert not z.requires_grad
+        return -(self.weight * z.square()).mean()
+
+    def configure_optimizer(self) -> torch.optim.Optimizer:
+        """Plain gradient descent."""
+        return torch.optim.SGD([self.weight], lr=1.0)
+
+
+OWN, OWN_OPTIMIZER = ({"_target_": f"{__name__}.{name}"} for name in ("Own", "OwnOptimizer"))
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "annealed_vae": {"_target_": "bvae.losses.AnnealedVAELoss", "c_max": 5.0, "c_steps": 4},
+    "beta_tcvae": {"_target_": "bvae.losses.BetaTCVAELoss", "estimator": "stratified"},
+    "cyclical": {
+        "_target_": "bvae.losses.BetaVAELoss",
+        "schedule": "cyclical",
+        "schedule_steps": 8,
+    },
+    "dip": {"_target_": "bvae.losses.DIPVAELoss", "variant": "ii", "diagonal_factor": 1.0},
+    "factor_vae": {"_target_": "bvae.losses.FactorVAELoss", "discriminator_width": 16},
+}
+
+
+class TestLoss:
+    def test_the_models_optimizer_trains_its_parameters(self, tmp_path: Path) -> None:
+        """A loss without an optimiser of its own is trained with the model."""
+        model = make_model(loss=OWN)
+        (optimizer,) = model.configure_optimizers()
+        fit(model, tmp_path, max_steps=2)
+
+        assert any(model.loss.weight is p for p in optimizer.param_groups[0]["params"])
+        assert not torch.equal(torch.ones(5), model.loss.weight)
+        assert {"loss", "extra"} == (model.latest or {}).keys()
+
+    def test_an_optimizer_of_its_own_trains_them_alone(self, tmp_path: Path) -> None:
+        """Each has its own parameters; a step of both is one step, and its loss is kept."""
+        model = make_model(loss=OWN_OPTIMIZER)
+        optimizer, own = model.configure_optimizers()
+        trainer = fit(model, tmp_path, max_steps=3)
+
+        assert not any(model.loss.weight is p for p in optimizer.param_groups[0]["params"])
+        assert own.param_groups[0]["params"][0] is model.loss.weight
+        assert 3 == trainer.global_step
+        assert (model.loss.weight > 1).all()  # the model's loss would have them fall
+        assert {"loss", "extra", "own_loss"} == (model.latest or {}).keys()
+
+    def test_the_second_batch_is_the_discriminators(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its first half is trained on; of the second only the codes are seen, without gradient."""
+        model = make_model(loss=LOSSES["factor_vae"])
+        own_loss, seen = model.loss.own_loss, []
+
+        def spy(z: torch.Tensor, z_second: torch.Tensor) -> torch.Tensor:
+            seen.append((z, z_second))
+            found: torch.Tensor = own_loss(z, z_second)
+            return found
+
+        monkeypatch.setattr(model.loss, "own_loss", spy)
+        fit(model, tmp_path, max_steps=1)
+
+        ((z, z_second),) = seen
+        assert (8, 5) == tuple(z.shape) == tuple(z_second.shape)
+        assert not z.requires_grad
+        assert not z_second.requires_grad
+        assert not torch.equal(z, z_second)
+
+    def test_the_own_loss_is_float32_in_mixed_precision(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing scales its gradients, so that autocast is off there."""
+        model = make_model(loss=LOSSES["factor_vae"])
+        x = make_batch(0)
+        dtypes = []
+        hook = model.loss.discriminator[0].register_forward_hook(
+            lambda *given: dtypes.append(given[2].dtype)
+        )
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = model(x)
+            model.losses(x, outputs)
+            model.own_step(outputs.z.detach(), x, model.configure_optimizers()[1])
+        hook.remove()
+
+        assert [torch.float32] * 3 == dtypes
+
+    def test_the_step_is_the_one_of_the_training(self, tmp_path: Path) -> None:
+        """The capacity at the fourth step is that after three."""
+        model = make_model(loss=LOSSES["annealed_vae"])
+        fit(model, tmp_path, max_steps=4)
+
+        assert model.latest is not None
+        assert 3 * 5 / 4 == model.latest["capacity"].item()
+
+    def test_a_nan_of_its_own_is_named(self, tmp_path: Path) -> None:
+        """The message lists every part, so that the bad one is seen."""
+        model = make_model(loss=OWN | {"bad": True})
+        with pytest.raises(NonFiniteLossError, match=r"got nan at step 1 \(extra nan, beta 4\)"):
+            fit(model, tmp_path, max_steps=2)
+
+    def test_one_that_cannot_be_built(self) -> None:
+        """What is wrong with it is a mistake of the configuration."""
+        with pytest.raises(ConfigError, match="Own: got an unexpected keyword argument 'depth'"):
+            make_model(loss=OWN | {"depth": 3})
+
+
 class TestNonFiniteLoss:
     def test_stops_at_the_step(self, tmp_path: Path) -> None:
         """A learning rate that blows up ends the fit, and the message says where and what to do."""
@@ -229,7 +369,7 @@ class TestNonFiniteLoss:
     def test_first_step(self) -> None:
         """Steps count from 1: a NaN in the first batch is step 1."""
         with pytest.raises(NonFiniteLossError, match=r"got nan at step 1 \(recon nan"):
-            make_model().losses(torch.full((2, *SHAPE), float("nan")))
+            make_losses(make_model(), torch.full((2, *SHAPE), float("nan")))
 
     @pytest.fixture
     def on_gpu(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -237,9 +377,9 @@ class TestNonFiniteLoss:
         steps: list[int] = []
         check = BetaVAE._check_finite
 
-        def spy(self: BetaVAE, losses: Losses, *, step: int) -> None:
+        def spy(self: BetaVAE, parts: Any, *, step: int) -> None:
             steps.append(step)
-            check(self, losses, step=step)
+            check(self, parts, step=step)
 
         monkeypatch.setattr(BetaVAE, "device", property(lambda self: torch.device("cuda")))
         monkeypatch.setattr(BetaVAE, "_check_finite", spy)
@@ -250,7 +390,7 @@ class TestNonFiniteLoss:
         model = make_model()
         for step in range(120):
             monkeypatch.setattr(BetaVAE, "global_step", property(lambda self, step=step: step))
-            model.losses(make_batch(step)[:1])
+            make_losses(model, make_batch(step)[:1])
         monkeypatch.setattr(BetaVAE, "global_step", property(lambda self: 120))
         model.on_train_end()
 
@@ -260,7 +400,7 @@ class TestNonFiniteLoss:
         """A NaN after the last reading is found when the fit ends."""
         model = make_model()
         monkeypatch.setattr(BetaVAE, "global_step", property(lambda self: 7))
-        model.losses(torch.full((2, *SHAPE), float("nan")))
+        make_losses(model, torch.full((2, *SHAPE), float("nan")))
         with pytest.raises(NonFiniteLossError, match="at step 7 "):
             model.on_train_end()
         assert on_gpu == [7]
@@ -273,7 +413,7 @@ class TestOptimizer:
     def test_by_name(self, name: str, expected: type[torch.optim.Optimizer]) -> None:
         """The optimiser is the one named, with the learning rate given, over all weights."""
         model = make_model(optimizer=name, lr=0.05)
-        optimizer = model.configure_optimizers()
+        (optimizer,) = model.configure_optimizers()
 
         assert type(optimizer) is expected
         assert optimizer.defaults["lr"] == 0.05
@@ -285,13 +425,13 @@ class TestOptimizer:
         weights = []
         for fused in (True, False):
             model = make_model(optimizer=name)
-            optimizer = model.configure_optimizers()
+            (optimizer,) = model.configure_optimizers()
             assert optimizer.defaults["fused"] is True
             optimizer.param_groups[0].update(fused=fused, foreach=False)
             for step in range(3):
                 torch.manual_seed(step)
                 optimizer.zero_grad()
-                model.losses(make_batch(step)).loss.backward()
+                make_losses(model, make_batch(step))["loss"].backward()
                 optimizer.step()
             weights.append([p.detach() for p in model.parameters()])
 
@@ -318,6 +458,25 @@ class TestCheckpoint:
         for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
             assert torch.equal(a, b)
 
+    @pytest.mark.parametrize(
+        "name", ["annealed_vae", "beta_tcvae", "cyclical", "dip", "factor_vae"]
+    )
+    def test_every_loss_is_resumed(self, name: str, tmp_path: Path) -> None:
+        """Three steps and three more are six: all weights and both optimisers' moments."""
+        straight, resumed = (make_model(loss=LOSSES[name]) for _ in range(2))
+        one = fit(straight, tmp_path, max_steps=6, save_every=3)
+        torch.manual_seed(999)
+        two = fit(resumed, tmp_path, max_steps=6, resume="step=3.ckpt")
+
+        assert 6 == one.global_step == two.global_step
+        assert one.optimizers[0].state[straight.encoder[1].weight]["step"] == 6
+        for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
+            assert torch.equal(a, b)
+        for mine, other in zip(one.optimizers, two.optimizers, strict=True):
+            states = (optimizer.state_dict()["state"] for optimizer in (mine, other))
+            torch.testing.assert_close(*states, rtol=0, atol=0)
+        assert straight.latest == resumed.latest
+
     def test_holds_plain_things_only(self, tmp_path: Path) -> None:
         """A checkpoint loads without unpickling code, and gives back the hyper-parameters."""
         fit(make_model(network="conv", beta=2.5), tmp_path, max_steps=1, save_every=1)
@@ -331,6 +490,8 @@ class TestCheckpoint:
             "optimizer": "adam",
             "variance": None,
             "lr": 1e-3,
+            "loss": None,
+            "n_images": 1000,
         }
 
     def test_loading_a_model_leaves_the_generator_alone(self, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 def test_own_targets_are_found_however_deep() -> None:
     """Ours and those of packages known by version are none."""
     composed = {
-        "loss": {"_target_": "bvae.losses.BetaVAE"},
+        "loss": {"_target_": "bvae.losses.BetaVAELoss"},
         "optimizer": {"_target_": "torch.optim.AdamW", "hook": [{"_target_": "mine.hooks.Hook"}]},
         "model": {"encoder": {"_target_": "mine.nets.Encoder"}},
         "scores": {"mean": {"_target_": "statistics.mean"}},
@@ -72,4 +72,4 @@ def test_what_is_not_there_is_left_to_building(folder: Path) -> None:
 
 def test_ours_stay(folder: Path) -> None:
     """The sources of a study without own parts are those of this package."""
-    assert sources() == all_sources({"": {"loss": {"_target_": "bvae.losses.BetaVAE"}}}, None)
+    assert sources() == all_sources({"": {"loss": {"_target_": "bvae.losses.BetaVAELoss"}}}, None)

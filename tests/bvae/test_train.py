@@ -1,6 +1,7 @@
 """Trials for real, on the CPU: small, but through Lightning, disk and all."""
 
 import csv
+import functools
 import gc
 import math
 import re
@@ -26,7 +27,7 @@ from bvae.data.datasets import open_dataset
 from bvae.evaluate import Codes
 from bvae.exceptions import DataError
 from bvae.history import History
-from bvae.losses import beta_vae_loss
+from bvae.losses import kl_per_latent, nll
 from bvae.model import BetaVAE
 from bvae.pictures import media
 from bvae.trial import Interrupted, Monitor, RunIdentity, TrialFolder, TrialResult
@@ -92,7 +93,7 @@ def stop_at(step: int) -> Monitor:
 
 def trained_with_forgetting(task: Assignment, *, at: int) -> dict[str, torch.Tensor]:
     """Return the weights of a training whose Adam was replaced by a new one at a step."""
-    model = train.build_model(task.config, (1, 32, 32))
+    model = train.build_model(task.config, (1, 32, 32), n_images=184_320)
     batches = ImageBatches(open_dataset("dsprites32"), batch_size=16, seed=task.config.seed)
     for step in range(task.config.trainer.max_steps):
         if step in (0, at):
@@ -100,7 +101,10 @@ def trained_with_forgetting(task: Assignment, *, at: int) -> dict[str, torch.Ten
                 model.parameters(), lr=task.config.optimizer.lr, fused=True
             )
         optimizer.zero_grad()
-        beta_vae_loss(batches.batch(step), *model(batches.batch(step)), beta=4.0).loss.backward()
+        x = batches.batch(step)
+        logits, mu, logvar, _ = model(x)
+        kl = kl_per_latent(mu, logvar).mean(0).sum()
+        (nll(logits, x, variance=None).mean() + 4.0 * kl).backward()
         optimizer.step()
     return model.state_dict()
 
@@ -276,6 +280,56 @@ class TestReproducibility:
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
+    @pytest.mark.parametrize(
+        ("loss", "part", "last"),
+        [
+            ({"_target_": "bvae.losses.FactorVAELoss", "discriminator_width": 16}, "tc", None),
+            (
+                {"_target_": "bvae.losses.AnnealedVAELoss", "c_max": 6.0, "c_steps": 24},
+                "capacity",
+                3.0,
+            ),
+        ],
+        ids=["factor_vae", "annealed_vae"],
+    )
+    def test_resumed_trial_of_another_loss(
+        self,
+        assign: Assign,
+        monkeypatch: pytest.MonkeyPatch,
+        loss: dict[str, Any],
+        part: str,
+        last: float | None,
+    ) -> None:
+        """Its state is resumed too; its parts are in the history and, at the end, in the result."""
+        monkeypatch.setattr(train, "BetaVAE", functools.partial(BetaVAE, loss=loss))
+        whole, parts = assign("whole"), assign("parts", monitor=stop_at(7))
+        expected = train.run_trial(whole)
+        with pytest.raises(Interrupted, match="step 9 of 12"):
+            train.run_trial(parts)
+        resumed = train.run_trial(replace(parts, monitor=Monitor()))
+
+        assert (expected.scores, expected.losses) == (resumed.scores, resumed.losses)
+        assert whole.folder.history.read_bytes() == parts.folder.history.read_bytes()
+        row = History(whole.folder.history, []).rows()[-1]
+        assert float(row[f"val/{part}"]) == pytest.approx(expected.losses[part], rel=0.5, abs=0.1)
+        assert row[f"train/{part}"]
+        assert last in (None, expected.losses[part])
+        for name, value in weights(whole.folder).items():
+            assert torch.equal(value, weights(parts.folder)[name])
+
+    def test_checkpoint_from_before_there_were_losses(self, assign: Assign) -> None:
+        """It has no loss and no number of images, and is of the β-VAE: it is resumed."""
+        task = assign(monitor=stop_at(7))
+        with pytest.raises(Interrupted):
+            train.run_trial(task)
+        older = torch.load(task.folder.resume, weights_only=True)
+        for key in ("loss", "n_images"):
+            del older["hyper_parameters"][key]
+        torch.save(older, task.folder.resume)
+        train.run_trial(replace(task, monitor=Monitor()))
+
+        assert "resumed from step 9 of 12" in task.folder.log.read_text()
+
     def test_trial_killed_after_training_is_not_trained_again(
         self, done: tuple[Assignment, TrialResult], assign: Assign
     ) -> None:
@@ -404,8 +458,8 @@ def test_nothing_is_left_of_a_trial(assign: Assign, monkeypatch: pytest.MonkeyPa
     def watched(owner: object, name: str) -> None:
         make = getattr(owner, name)
 
-        def call(*arguments: Any) -> Any:
-            found = make(*arguments)
+        def call(*arguments: Any, **named: Any) -> Any:
+            found = make(*arguments, **named)
             made.append(weakref.ref(found))
             return found
 

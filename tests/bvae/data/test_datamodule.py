@@ -221,3 +221,25 @@ def test_impossible_batches_are_refused(batch_size: int, seed: int, message: str
     """A batch has between one and all images, a seed is not negative; all mistakes are told."""
     with pytest.raises(ConfigError, match=message):
         ImageBatches(numbered(), batch_size=batch_size, seed=seed)
+
+
+class TestSecondBatch:
+    def test_a_step_has_other_images_too(self) -> None:
+        """A batch is of twice as many images, none of them twice, and a function of its number."""
+        batches, again = (
+            ImageBatches(numbered(), batch_size=BATCH, seed=3, second_batch=True) for _ in range(2)
+        )
+        again.batch(7)  # in another epoch
+
+        for step in (0, 2, 3):
+            rows = batches.batch_indices(step).tolist()
+            assert 2 * BATCH == len(set(rows))
+            assert rows == again.batch_indices(step).tolist()
+
+    def test_more_than_half_of_the_images_are_refused(self) -> None:
+        """There are no other images for the second batch."""
+        ImageBatches(numbered(), batch_size=25, seed=0, second_batch=True)
+        with pytest.raises(
+            ConfigError, match=r"batch size in 1\.\.25, half of the images of numbered, but got 26"
+        ):
+            ImageBatches(numbered(), batch_size=26, seed=0, second_batch=True)

@@ -171,7 +171,7 @@ class TestCommand:
 
     def test_other_sources_are_refused(self, swept: Study, typed: Type) -> None:
         """Numbers of other code would confirm nothing: code 2, nothing is trained."""
-        replace(swept.manifest, sources={"bvae/losses.py": "0" * 12}).write(swept.folder.manifest)
+        replace(swept.manifest, sources={"bvae/evaluate.py": "0" * 12}).write(swept.folder.manifest)
         code, _, said = typed("sweeps", "confirm", "runs/swept")
 
         assert 2 == code

@@ -232,7 +232,7 @@ class TestSources:
         A fourth does not count.
         """
         found = planned("beta=1,4", "seed=0", "study=one")
-        sources = dict(found.manifest.sources) | {"bvae/losses.py": "0" * 12}
+        sources = dict(found.manifest.sources) | {"bvae/evaluate.py": "0" * 12}
         sources |= {"bvae/data/old.py": "1", "bvae/tracking.py": "1"}
         del sources["bvae/model.py"]
         old = replace(found.manifest, code_version="0" * 12, sources=sources)
@@ -248,7 +248,7 @@ class TestSources:
 
         assert [
             "  bvae/data/old.py: gone",
-            "  bvae/losses.py: changed",
+            "  bvae/evaluate.py: changed",
             "  bvae/model.py: new",
         ] == str(raised.value).splitlines()[1:-1]
         assert "accept_sources=true" in str(raised.value)

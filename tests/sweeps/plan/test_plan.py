@@ -46,7 +46,7 @@ class TestPlan:
             made.max_deaths,
             made.trial,
         )
-        assert "bvae/losses.py" in made.sources
+        assert "bvae/losses/kl.py" in made.sources
 
     def test_the_name_is_that_of_the_base_configuration(self, planned: Planned) -> None:
         """Same base, same name; other numbers, another name; the grid does not count."""
