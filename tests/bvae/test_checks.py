@@ -8,7 +8,7 @@ from PIL import Image
 
 from bvae import checks, config, evaluate, tracking
 from bvae.config import Config
-from bvae.data import folder
+from bvae.data import folder, labels
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.scoring import score_table
 from tests.doubles.studies import CONFIGURATION
@@ -39,6 +39,68 @@ class TestDerivedSettings:
     def test_input_values_of_larger_images(self) -> None:
         """N is the number of values of an image."""
         assert 64 * 64 == checks.derived_settings(configured(data={"name": "dsprites"})).image_size
+
+
+class TestTables:
+    @pytest.fixture
+    def own(self, tmp_path: Path) -> Callable[..., Config]:
+        """Configurations of 60 images with labels, of which two columns can be scored."""
+        rows = np.arange(60)
+        factors = np.stack([rows % 3, rows // 30, np.zeros(60, int), rows], axis=1)
+        names = np.array(["shape", "side", "light", "id"])
+        np.savez(
+            tmp_path / "two.npz",
+            images=np.zeros((60, 32, 32), np.uint8),
+            factors=factors,
+            factor_names=names,
+        )
+        np.savez(
+            tmp_path / "one.npz", images=np.zeros((60, 32, 32), np.uint8), factors=factors[:, :1]
+        )
+
+        def own(file: str = "two", **changes: Any) -> Config:
+            data = {"name": "npz", "path": str(tmp_path / f"{file}.npz"), "score_every": None}
+            defaults = {"objective": None, "trainer": {"batch_size": 20}}
+            return configured(**defaults | changes | {"data": data | changes.get("data", {})})
+
+        return own
+
+    def test_notes(self, own: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+        """MIG is the objective; what is drawn, how much is scored and what is not is said."""
+        monkeypatch.setattr(labels, "MOST_ROWS", 50)
+        found = checks.derived_settings(own())
+
+        assert ("mig", "3x2 in 50 rows") == (found.objective, found.lattice)
+        drawn, number, *left_out = found.notes
+        assert drawn.startswith("factors: 3x2 in 50 rows, no full lattice: pairs (beta_vae)")
+        assert number.startswith("50 of 60 images are scored")
+        assert [
+            "factor light: left out of the scores: it has a single class",
+            "factor id: left out of the scores: it has 50 classes in 50 rows, not two rows for "
+            "each",
+        ] == left_out
+        assert () == checks.derived_settings(configured()).notes
+        assert [] == checks.mistakes(own(objective="beta_vae_sampled"))
+
+    @pytest.mark.parametrize(
+        ("file", "changes", "message"),
+        [
+            ("two", {"data": {"score_every": [1, 1, 1, 2]}}, "score_every: takes classes out of a"),
+            ("one", {"objective": "beta_vae_active"}, "only one can be scored; give objective=mig"),
+        ],
+    )
+    def test_mistakes(
+        self, own: Callable[..., Config], file: str, changes: dict[str, Any], message: str
+    ) -> None:
+        """What needs a lattice or a second factor is refused."""
+        (found,) = checks.mistakes(own(file, **changes))
+
+        assert message in found
+
+    def test_one_factor_is_enough(self, own: Callable[..., Config]) -> None:
+        """Class labels alone give MIG, SAP and explicitness."""
+        assert [] == checks.mistakes(own("one")) + checks.mistakes(own("one", objective="sap"))
+        assert "3 in 60 rows" == checks.derived_settings(own("one")).lattice
 
 
 class TestOwnImages:

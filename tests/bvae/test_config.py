@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.checks import described, mistakes
 from bvae.data.datasets import OFFICIAL
+from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
 from sweeps.commands import sweep
 
@@ -61,8 +62,8 @@ class TestParse:
         parsed = config.parse(composed(f"data={name}", f"data.path={path}"))
 
         assert [] == mistakes(parsed)
-        lattice = described(parsed).lattice
-        assert lattice is not None
+        lattice = described(parsed).labels
+        assert isinstance(lattice, FactorLattice)
         scored, _ = lattice.every(parsed.data.score_every or [1] * len(lattice.sizes))
         assert min(scored.sizes) >= 2
         assert min(40_000, len(lattice)) <= len(scored) <= 100_000
@@ -105,7 +106,7 @@ class TestParse:
         ("seed", -1, False),
         ("seed", 2**31, False),
         ("trainer.max_steps", 0, False),
-        ("optimizer.name", "sgd", False),
+        ("optimizer.lr", "fast", False),
         ("checkpoint.keep", "best", True),
         ("study", None, True),
     ],

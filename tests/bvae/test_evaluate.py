@@ -10,6 +10,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from bvae import evaluate
 from bvae.data.datasets import ImageDataset
+from bvae.data.labels import FactorTable
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.evaluate import Codes, Validation, encode, scored_part
@@ -244,6 +245,57 @@ class TestScoredPart:
 
         assert (20, 0, 95) == (len(rows), rows[0], rows[-1])
         assert set(np.diff(rows)) <= {4, 5, 6}
+
+
+class TestTables:
+    @pytest.fixture
+    def table(self, tiny: ImageDataset) -> ImageDataset:
+        """The tiny images, of which the label of some is not known, and one column is constant."""
+        assert tiny.labels is not None
+        classes = tiny.labels.factors(np.arange(96)) * 1.0
+        classes[:8, 0], classes[:, 1] = np.nan, 2
+        return replace(tiny, labels=FactorTable(("hue", "size", "angle", "x", "y"), classes))
+
+    def test_codes_keep_the_factors(
+        self, model: BetaVAE, table: ImageDataset, tmp_path: Path
+    ) -> None:
+        """Scores can be computed again from the file: the very same ones."""
+        labels, rows = scored_part(table, None)
+        codes = encode(model, table, rows=rows, labels=labels)
+        codes.write(tmp_path / "codes.npz")
+        again = Codes.read(tmp_path / "codes.npz")
+
+        assert codes.factors is not None
+        np.testing.assert_array_equal(codes.factors, again.factors)
+        found, anew = (evaluate.score(one, protocol="fast", seed=0) for one in (codes, again))
+        assert found.values == anew.values
+        assert {"beta_vae", "factor_vae", "mig", "sap"} < set(found.values)
+
+    def test_details_say_what_is_not_as_usual(self, model: BetaVAE, table: ImageDataset) -> None:
+        """How pairs were drawn, of how many images a label is known, which factor is left out."""
+        labels, rows = scored_part(table, None)
+        codes = encode(model, table, rows=rows, labels=labels)
+        details = evaluate.score(codes, protocol="higgins2017", seed=0).details
+
+        assert ["hue", "angle", "x", "y"] == details["factors"] == codes.mapped_factors
+        assert {"hue": 88, "angle": 96, "x": 96, "y": 96} == details["known"]
+        assert "the other factors follow the data's own" in str(details["draws"])
+        assert {"factor size": "it has a single class"} == details["missing"]
+        record = evaluate.factor_record(codes)
+        assert record is not None
+        assert codes.mapped_factors == record["factors"]
+        assert set(record["assigned"]) <= {*codes.mapped_factors, None}  # type: ignore[call-overload]
+
+    def test_validation_needs_classes_that_its_images_have(
+        self, model: BetaVAE, tiny: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A factor of too many classes for the images of a validation gives no score there."""
+        classes = (np.arange(96) % 48)[:, None] * 1.0
+        monkeypatch.setattr(evaluate, "VALIDATION_IMAGES", 40)
+        found = Validation.of(replace(tiny, labels=FactorTable(("id",), classes)), None).run(model)
+
+        assert "val/loss" in found
+        assert "scores/mig" not in found
 
 
 class TestScore:

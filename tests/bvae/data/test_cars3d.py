@@ -56,8 +56,8 @@ def test_the_official_set_is_known_without_its_file() -> None:
     found = describe("cars3d")
 
     assert (17_568, (3, 64, 64)) == (found.number, found.image_shape)
-    assert found.lattice is not None
-    assert "4x24x183" == found.lattice.name
+    assert found.labels is not None
+    assert "4x24x183" == found.labels.name
 
 
 def test_an_archive_becomes_a_store(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from bvae.data import images_npz, npz
 from bvae.data.datasets import ImageDataset, describe, open_dataset
+from bvae.data.labels import FactorTable
+from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32), np.uint8)
@@ -72,7 +74,7 @@ def test_factors_put_the_images_in_order(path: Path) -> None:
 
     dataset = open_dataset("npz", path=path)
 
-    assert dataset.labels is not None
+    assert isinstance(dataset.labels, FactorLattice)
     assert (("shape", "size"), (3, 2)) == (dataset.labels.names, dataset.labels.sizes)
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
 
@@ -87,6 +89,96 @@ def test_factors_without_names_are_numbered(path: Path) -> None:
     assert ("factor0", "factor1") == lattice.names
 
 
+def test_values_of_a_lattice_may_be_fractions(path: Path) -> None:
+    """Where each combination stands in one row, values are classes, however many, -1 among them."""
+    angles = np.linspace(-1, 1, 12)
+    factors = np.stack(np.meshgrid(angles, [0.5, 0.7], indexing="ij"), -1).reshape(-1, 2)
+    np.savez(path, images=np.zeros((24, 32, 32), np.uint8), factors=factors)
+
+    labels = describe("npz", path=path).labels
+
+    assert isinstance(labels, FactorLattice)
+    assert (12, 2) == labels.sizes
+
+
+def table_of(path: Path, factors: Any, *, bins: int | None = None) -> FactorTable:
+    """Write black images with these factors, and return the table that is read of them."""
+    np.savez(path, images=np.zeros((len(factors), 32, 32), np.uint8), factors=factors)
+    labels = open_dataset("npz", path=path, bins=bins).labels
+    assert isinstance(labels, FactorTable)
+    return labels
+
+
+class TestTables:
+    def test_any_rows_in_their_own_order(self, path: Path) -> None:
+        """A combination twice and another missing: classes as they are, images in file order."""
+        factors = FACTORS[[5, 1, 2, 3, 4, 4]] * [10, 5] + 3
+        names = np.array(["shape", "size"])
+        np.savez(path, images=IMAGES, factors=factors, factor_names=names)
+
+        dataset = open_dataset("npz", path=path)
+
+        assert isinstance(dataset.labels, FactorTable)
+        assert (("shape", "size"), "3x2 in 6 rows") == (dataset.labels.names, dataset.labels.name)
+        assert [2, 0, 1, 1, 2, 2] == dataset.labels.factors(np.arange(6))[:, 0].tolist()
+        np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
+
+    def test_unknown_labels(self, path: Path) -> None:
+        """-1 in integers and NaN in fractions; -1 in fractions is a value like any other."""
+        whole = table_of(path, np.array([[0, 0, 1, 1, -1, 0]]).T)
+        images_npz.contents.cache_clear()
+        fractions = table_of(path, np.array([[-1, -1, 0.5, 0.5, np.nan, -1]]).T)
+
+        for table in (whole, fractions):
+            np.testing.assert_array_equal([0, 0, 1, 1, np.nan, 0], table.classes[:, 0])
+
+    def test_a_factor_that_cannot_be_scored_stays_with_its_reason(self, path: Path) -> None:
+        """One factor is enough; what the others lack is known."""
+        factors = np.stack([np.arange(9), np.arange(9) % 2, np.full(9, 4)], axis=1)
+
+        table = table_of(path, factors)
+
+        reasons = {"factor0": "9 classes in 9 rows, not two rows for each"}
+        assert reasons | {"factor2": "a single class"} == table.left_out
+        assert "2 in 9 rows" == table.name
+
+    @pytest.mark.parametrize(("bins", "number"), [(None, 10), (4, 4)])
+    def test_measurements_are_cut_into_equal_parts(
+        self, path: Path, bins: int | None, number: int
+    ) -> None:
+        """Each class has as many images, whatever the distribution, in the order of the values."""
+        values = np.random.default_rng(0).standard_cauchy(1000)
+
+        classes = table_of(path, values[:, None], bins=bins).classes[:, 0]
+
+        assert (np.bincount(classes.astype(int)) == 1000 / number).all()
+        assert (np.diff(classes[np.argsort(values)]) >= 0).all()
+
+    @pytest.mark.parametrize("often", [0.0, 1.0])
+    def test_a_value_that_is_frequent_is_a_class_of_its_own(self, path: Path, often: float) -> None:
+        """Where most images have the least or the greatest value, the others are told from it."""
+        values = np.r_[np.full(950, often), np.random.default_rng(0).random(50)]
+
+        classes = table_of(path, values[:, None]).classes[:, 0]
+
+        assert 1 == len(np.unique(classes[:950]))
+        assert not np.isin(classes[950:], classes[:950]).any()
+
+    @pytest.mark.parametrize(
+        ("values", "number"),
+        [
+            pytest.param(np.arange(1000) % 40 * 1.0, 40, id="class numbers"),
+            pytest.param(np.arange(1000) % 8 / 7, 8, id="few values"),
+            pytest.param(np.arange(1000) * 3.0, 10, id="as good as a measurement"),
+        ],
+    )
+    def test_floats_are_classes_where_they_are_few(
+        self, path: Path, values: Any, number: int
+    ) -> None:
+        """A file has one type for all its factors: class numbers may come as floats."""
+        assert f"{number} in 1000 rows" == table_of(path, values[:, None]).name
+
+
 def test_columns_of_one_value_are_no_factors(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +189,7 @@ def test_columns_of_one_value_are_no_factors(
 
     for _ in range(2):
         dataset = open_dataset("npz", path=path)
-        assert dataset.labels is not None
+        assert isinstance(dataset.labels, FactorLattice)
         assert (("shape", "size"), (3, 2)) == (dataset.labels.names, dataset.labels.sizes)
     np.testing.assert_array_equal(IMAGES[:, None], stored(dataset))
     said = capsys.readouterr().err
@@ -135,21 +227,22 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "tiny": ({"images": IMAGES[:, :4]}, r"sides of at least 8, but got \[4, 32\]"),
     "pickled": ({"images": np.array([IMAGES, print], object)}, "never unpickled"),
     "by columns": ({"images": np.asfortranarray(IMAGES)}, "save np.ascontiguousarray"),
-    "factors too short": ({"images": IMAGES, "factors": FACTORS[:5]}, r"integers \[6, K\]"),
-    "factors of floats": ({"images": IMAGES, "factors": FACTORS * 0.5}, "but got float64"),
+    "factors too short": ({"images": IMAGES, "factors": FACTORS[:5]}, r"numbers \[6, K\]"),
+    "factors of texts": ({"images": IMAGES, "factors": FACTORS.astype(str)}, "but got <U"),
+    "infinite factors": ({"images": IMAGES, "factors": FACTORS - np.inf}, "but got infinity"),
+    "no label known": (
+        {"images": IMAGES, "factors": np.full((6, 1), np.nan)},
+        "factor0 has no known class .*; without the array `factors` the images are studied without",
+    ),
+    "no and unknown": (
+        {"images": IMAGES, "factors": np.array([[1, 1, -1, -1, 1, 1]]).T},
+        r"factor0 has a single class \(-1 and NaN are no classes\)",
+    ),
     "factors of one axis": ({"images": IMAGES, "factors": FACTORS[:, 0]}, r"but got int64 \[6\]"),
     "no factors": ({"images": IMAGES, "factors": FACTORS[:, :0]}, r"but got int64 \[6, 0\]"),
     "factors pickled": (
         {"images": IMAGES, "factors": np.array([print] * 6, object)},
         "Object arrays cannot be loaded",
-    ),
-    "a combination twice": (
-        {"images": IMAGES, "factors": FACTORS[[0, 1, 2, 3, 4, 4]]},
-        "each of the 3x2 = 6 combinations in exactly one row, but got 6 rows with 5",
-    ),
-    "a hole in the lattice": (
-        {"images": IMAGES[:5], "factors": FACTORS[:5]},
-        "without the array `factors` the images are studied without labels",
     ),
     "too few names": (
         {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["shape"])},
@@ -165,19 +258,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "one factor": (
         {"images": IMAGES, "factors": np.arange(6)[:, None]},
-        "expected at least two columns that vary, to tell one from another, but got 1; without",
+        "factor0 has 6 classes in 6 rows, not two rows for each",
     ),
     "factors of one value": (
         {"images": IMAGES, "factors": FACTORS * 0},
-        "expected at least two columns that vary, .*, but got 0; without the array",
+        "expected a column with two classes .*, but factor0 has a single class; factor1 has a sing",
     ),
-    "measurements": (
+    "counters": (
         {
             "images": np.zeros((3000, 8, 8), np.uint8),
             "factors": np.arange(3000)[:, None].repeat(6, axis=1),
         },
-        r"factors: expected each of the 3000x.* = 729000000000000000000 combinations "
-        "in exactly one row, but got 3000 rows with 3000 of them",
+        "factor0 has 3000 classes in 3000 rows",
     ),
     "names that are numbers": (
         {"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(2)},

@@ -36,10 +36,10 @@ def test_the_official_sets_are_known_without_their_files(name: str) -> None:
     found = describe(name)
 
     assert (name, 1_036_800, (3, 64, 64)) == (found.name, found.number, found.image_shape)
-    assert found.lattice is not None
-    assert "6x6x2x3x3x40x40" == found.lattice.name
-    assert ("object_color", "object_shape", "object_size") == found.lattice.names[:3]
-    assert ("horizontal_axis", "vertical_axis") == found.lattice.names[5:]
+    assert found.labels is not None
+    assert "6x6x2x3x3x40x40" == found.labels.name
+    assert ("object_color", "object_shape", "object_size") == found.labels.names[:3]
+    assert ("horizontal_axis", "vertical_axis") == found.labels.names[5:]
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -52,7 +52,7 @@ def test_a_file_becomes_a_store(
 
     dataset = open_small(tmp_path / "mpi3d.npz")
 
-    assert SMALL == dataset.lattice
+    assert SMALL == dataset.labels
     images = dataset.store.images(np.arange(len(dataset)))
     np.testing.assert_array_equal(IMAGES.transpose(0, 3, 1, 2), images)
 

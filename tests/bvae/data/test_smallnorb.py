@@ -66,8 +66,8 @@ def test_the_official_set_is_known_without_its_files() -> None:
     found = describe("smallnorb")
 
     assert (48_600, (1, 64, 64)) == (found.number, found.image_shape)
-    assert found.lattice is not None
-    assert "5x10x9x18x6" == found.lattice.name
+    assert found.labels is not None
+    assert "5x10x9x18x6" == found.labels.name
 
 
 def test_the_layout_is_that_of_the_official_files(tmp_path: Path) -> None:

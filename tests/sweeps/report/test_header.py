@@ -65,6 +65,25 @@ def test_a_search_is_named(make_study: Any) -> None:
     assert found == "16 trials, 3 seed(s) for the incumbent, GPSampler"
 
 
+def test_scores_of_a_table_are_explained(make_study: Any, trials_of: Any, result_of: Any) -> None:
+    """How they were drawn and why some are missing, once each; nothing is said where all is well."""
+    first, second = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
+    rare = {"explicitness": "too rare", "explicitness_active": "too rare"}
+    scorings = (
+        {"draws": "from the rows", "missing": {"factor light": "it has a single class"}},
+        {"draws": "from the rows", "missing": {"factor light": "it has a single class", **rare}},
+    )
+    results = {
+        trial.slug: result_of(trial, scoring=scoring)
+        for trial, scoring in zip((first, second), scorings, strict=True)
+    }
+    study = make_study([first, second], results=results)
+    assert facts(study)["scores"] == (
+        "from the rows; no factor light: it has a single class; no explicitness: too rare"
+    )
+    assert "scores" not in facts(make_study())
+
+
 def test_swept_model_is_not_named(make_study: Any, trials_of: Any) -> None:
     """With two models, the base configuration's would mislead."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
