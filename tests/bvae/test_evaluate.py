@@ -193,7 +193,7 @@ class TestOtherLosses:
     def test_training_is_not_changed(self, tiny: ImageDataset) -> None:
         """Batches weigh by their size; the loss is evaluated, and draws no number of training's."""
         model = other({"_target_": f"{__name__}.Noisy"})
-        codes = evaluate.encode(model, tiny, rows=np.arange(90), lattice=None)
+        codes = evaluate.encode(model, tiny, rows=np.arange(90), labels=None)
         before = torch.get_rng_state()
         found = evaluate.losses(model, tiny, codes)
 
@@ -354,7 +354,7 @@ class TestValidation:
         rows = np.array([3, 40, 41, 77])
         whole = Validation.of(tiny, None).run(model)
         found = Validation.of(replace(tiny, held_out=rows), None).run(model)
-        codes = encode(model, tiny, rows=rows, lattice=None)
+        codes = encode(model, tiny, rows=rows, labels=None)
 
         expected = {f"val/{name}": x for name, x in evaluate.losses(model, tiny, codes).items()}
         assert whole | expected == found

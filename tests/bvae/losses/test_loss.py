@@ -11,7 +11,7 @@ from bvae import config
 from bvae.losses import Loss, kl_nats, nll
 from bvae.parts import build
 
-NAMES = sorted(path.stem for path in (config.directory() / "loss").glob("*.yaml"))
+NAMES = [name for name in config.groups()["loss"] if name != "own"]
 
 DEFAULTS: dict[str, Any] = {"latent_dim": 5, "n_images": 100, "beta": 3.0, "variance": None}
 
