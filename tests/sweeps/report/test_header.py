@@ -66,7 +66,7 @@ def test_a_search_is_named(make_study: Any) -> None:
 
 
 def test_scores_of_a_table_are_explained(make_study: Any, trials_of: Any, result_of: Any) -> None:
-    """How they were drawn and why some are missing, once each; nothing is said where all is well."""
+    """How they were drawn and why some are missing, once each; nothing where all is well."""
     first, second = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
     rare = {"explicitness": "too rare", "explicitness_active": "too rare"}
     scorings = (
