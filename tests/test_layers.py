@@ -178,7 +178,7 @@ def test_no_circle() -> None:
 
 
 def test_no_class_name_stands_for_two_things() -> None:
-    """Whoever reads a name in one module may look it up in another; but for the β-VAE's own loss."""
+    """Whoever reads a name in one module may look it up in another; BetaVAE is model and loss."""
     names = [
         node.name
         for tree in sources().values()
