@@ -49,7 +49,10 @@ class TestMistakes:
         ("arguments", "message"),
         [
             (["betta=4"], "betta: no such key; did you mean beta?"),
-            (["optimizer.lrr=1"], "optimizer: torch.optim.Adam: got an unexpected keyword argument 'lrr'"),
+            (
+                ["optimizer.lrr=1"],
+                "optimizer: torch.optim.Adam: got an unexpected keyword argument 'lrr'",
+            ),
             (["experiment=quik"], "experiment=quik: no such experiment; did you mean quick?"),
             (["model=mpl"], "model=mpl: no such model; did you mean mlp?"),
             (["model.name=mpl"], "model.name: expected one of"),

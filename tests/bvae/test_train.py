@@ -317,6 +317,24 @@ class TestReproducibility:
         for name, value in weights(whole.folder).items():
             assert torch.equal(value, weights(parts.folder)[name])
 
+    def test_a_second_batch_is_as_large_as_the_first(
+        self, assign: Assign, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a loss that needs one, a step takes 2B images, and B of them count as seen."""
+        loss = {"_target_": "bvae.losses.FactorVAE", "discriminator_width": 16}
+        monkeypatch.setattr(train, "BetaVAE", functools.partial(BetaVAE, loss=loss))
+        batch, taken = ImageBatches.batch, []
+
+        def spy(self: ImageBatches, step: int) -> torch.Tensor:
+            taken.append(len(batch(self, step)))
+            return batch(self, step)
+
+        monkeypatch.setattr(ImageBatches, "batch", spy)
+        result = train.run_trial(assign(trainer={"max_steps": 1}))
+
+        assert {32} == set(taken)
+        assert 16 == result.images_seen
+
     def test_checkpoint_from_before_there_were_losses(self, assign: Assign) -> None:
         """It has no loss and no number of images, and is of the β-VAE: it is resumed."""
         task = assign(monitor=stop_at(7))

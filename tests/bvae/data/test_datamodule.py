@@ -211,7 +211,11 @@ def test_lists_end_at_pauses_and_at_the_last_step() -> None:
 @pytest.mark.parametrize(
     ("batch_size", "seed", "message"),
     [
-        (N + 1, 0, r"^expected a batch size in 1\.\.50, the images of numbered for a step, but got 51$"),
+        (
+            N + 1,
+            0,
+            r"^expected a batch size in 1\.\.50, the images of numbered for a step, but got 51$",
+        ),
         (0, 0, r"batch size in 1\.\.50.*but got 0"),
         (8, -1, "^expected a seed of at least 0, but got -1$"),
         (0, -1, r"batch size.*but got 0; expected a seed of at least 0, but got -1"),
@@ -240,6 +244,7 @@ class TestSecondBatch:
         """There are no other images for the second batch."""
         ImageBatches(numbered(), batch_size=25, seed=0, second_batch=True)
         with pytest.raises(
-            ConfigError, match=r"batch size in 1\.\.25, the images of numbered for a step, but got 26"
+            ConfigError,
+            match=r"batch size in 1\.\.25, the images of numbered for a step, but got 26",
         ):
             ImageBatches(numbered(), batch_size=26, seed=0, second_batch=True)

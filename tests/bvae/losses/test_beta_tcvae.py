@@ -92,6 +92,13 @@ class TestParts:
         assert all(part.isfinite() for part in parts.values())
 
 
+def test_log_density_is_the_gaussians(batch: Any) -> None:
+    """The constant cancels from every part, and is there all the same."""
+    q = torch.distributions.Normal(batch.mu, (0.5 * batch.logvar).exp())
+
+    torch.testing.assert_close(q.log_prob(batch.z), log_density(batch.z, batch.mu, batch.logvar))
+
+
 class TestEstimators:
     def aggregated(self, estimator: Any, z: torch.Tensor, images: torch.Tensor, N: int) -> float:
         """Return q(z) from a batch of posteriors N(image, 1); z is a sample of the first."""
