@@ -173,7 +173,7 @@ class TestOtherLosses:
     ) -> None:
         """Of a batch, it is the loss itself; its own parts stand beside recon and kl."""
         model = other({"_target_": "bvae.losses.BetaTCVAELoss"})
-        codes = evaluate.encode(model, tiny, rows=np.arange(96), lattice=tiny.lattice)
+        codes = evaluate.encode(model, tiny, rows=np.arange(96), labels=tiny.labels)
         monkeypatch.setattr(evaluate, "ENCODE_BATCH", 48)
         found = evaluate.losses(model, tiny, codes)
         noise = torch.Generator().manual_seed(0)
@@ -209,7 +209,7 @@ class TestOtherLosses:
         model = other(
             {"_target_": "bvae.losses.BetaVAELoss", "schedule": "linear", "schedule_steps": 10}
         )
-        codes = evaluate.encode(model, tiny, rows=np.arange(96), lattice=tiny.lattice)
+        codes = evaluate.encode(model, tiny, rows=np.arange(96), labels=tiny.labels)
         monkeypatch.setattr(BetaVAE, "global_step", property(lambda self: 5))
         found = evaluate.losses(model, tiny, codes)
 

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from bvae.exceptions import ConfigError, NonFiniteLossError
-from bvae.losses import BetaVAE as BetaVAELoss
+from bvae.losses import BetaVAELoss
 from bvae.model import BetaVAE, Outputs
 
 SHAPE = (1, 32, 32)
