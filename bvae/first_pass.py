@@ -25,16 +25,19 @@ def mistakes(config: Config) -> list[str]:
     """Return what is wrong with networks, loss, optimiser and scores, as far as one pass shows."""
     found = [*_score_mistakes(config.scores)]
     data = described(config)
-    try:
-        model = build_model(config, data.image_shape, n_images=data.number)
-        model.configure_optimizers()
-    except BvaeError as error:
-        return [*found, *str(error).splitlines()]
-    state = torch.get_rng_state()
-    try:
-        return [*found, *_pass_mistakes(model, torch.rand(B, *data.image_shape))]
-    finally:
-        torch.set_rng_state(state)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            model = build_model(config, data.image_shape, n_images=data.number)
+            model.configure_optimizers()
+        except BvaeError as error:
+            return [*found, *str(error).splitlines()]
+        found += _pass_mistakes(model, torch.rand(B, *data.image_shape))
+    if model.second_batch and 2 * config.trainer.batch_size > data.number:
+        found.append(
+            f"trainer.batch_size: the loss takes two batches a step, so expected at most half of "
+            f"the {data.number} images of {data.name}, but got {config.trainer.batch_size}"
+        )
+    return found
 
 
 def _score_mistakes(scores: Mapping[str, Part]) -> Iterator[str]:

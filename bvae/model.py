@@ -231,7 +231,7 @@ class BetaVAE(pl.LightningModule):
             # torch 2.13 fuses Adagrad on CUDA too, which is not measured here, but not on MPS.
             fused = name == "adam" or self.device.type == "cpu"
             settings = {"fused": fused} | settings | {TARGET: OPTIMIZERS[name]}
-        made = build_named("optimizer", settings | {"lr": self.lr, "_partial_": True})(parameters)
+        made = build_named("optimizer", settings | {"lr": self.lr}, parameters)
         if not isinstance(made, Optimizer):
             raise ConfigError(f"optimizer: expected one of torch's, but got {type(made).__name__}")
         return made
@@ -261,7 +261,7 @@ class BetaVAE(pl.LightningModule):
 
 
 def _schedule(part: Mapping[str, Any], optimizer: Optimizer) -> LRScheduler:
-    made = build_named("optimizer.schedule", {**part, "_partial_": True})(optimizer)
+    made = build_named("optimizer.schedule", part, optimizer)
     if not isinstance(made, LRScheduler):
         raise ConfigError(
             f"optimizer.schedule: expected one of torch's, but got {type(made).__name__}"

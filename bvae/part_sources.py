@@ -29,7 +29,7 @@ def import_from(folder: str | None) -> None:
 def targets(values: object) -> Iterator[str]:
     """Yield every `_target_` of own parts in a configuration, however deep.
 
-    >>> [*targets({"loss": {"_target_": "bvae.losses.BetaVAELoss"}, "model": {"_target_": "my.Net"}})]
+    >>> [*targets([{"_target_": "bvae.losses.BetaVAELoss"}, {"encoder": {"_target_": "my.Net"}}])]
     ['my.Net']
     """
     if isinstance(values, Mapping):

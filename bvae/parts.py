@@ -54,13 +54,21 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     return made.func(*made.args, **arguments)
 
 
-def build_named(key: str, part: Mapping[str, Any], **offered: Any) -> Any:
+def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) -> Any:
     """Build a part; what goes wrong begins with its place in the configuration.
+
+    Args:
+        key: that place.
+        part: as for `build`.
+        first: what it is called with before all else, as an optimiser is with its parameters.
+        offered: as for `build`.
 
     Raises:
         ConfigError: as `build`, or the part itself raised something.
     """
     try:
+        if first:
+            return build({**part, "_partial_": True}, **offered)(*first)
         return build(part, **offered)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from error

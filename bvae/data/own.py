@@ -64,9 +64,10 @@ def _named(given: object) -> dict[str, Any]:
     else:
         found = {"images": given}
     if found["images"] is None:
+        got = ", ".join(map(str, given)) if isinstance(given, Mapping) else str(given)
         raise DataError(
             "data.source: expected a mapping with images and, maybe, factors and factor_names, "
-            f"but got {', '.join(map(str, given)) if isinstance(given, Mapping) else given!r}"
+            f"but got {got}"
         )
     return found
 

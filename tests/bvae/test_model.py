@@ -279,7 +279,7 @@ class TestLoss:
     def test_the_models_optimizer_trains_its_parameters(self, tmp_path: Path) -> None:
         """A loss without an optimiser of its own is trained with the model."""
         model = make_model(loss=OWN)
-        (optimizer,) = model.configure_optimizers()
+        ((optimizer,), _) = model.configure_optimizers()
         fit(model, tmp_path, max_steps=2)
 
         assert any(model.loss.weight is p for p in optimizer.param_groups[0]["params"])
@@ -289,7 +289,7 @@ class TestLoss:
     def test_an_optimizer_of_its_own_trains_them_alone(self, tmp_path: Path) -> None:
         """Each has its own parameters; a step of both is one step, and its loss is kept."""
         model = make_model(loss=OWN_OPTIMIZER)
-        optimizer, own = model.configure_optimizers()
+        (optimizer, own), _ = model.configure_optimizers()
         trainer = fit(model, tmp_path, max_steps=3)
 
         assert not any(model.loss.weight is p for p in optimizer.param_groups[0]["params"])
@@ -332,7 +332,7 @@ class TestLoss:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = model(x)
             model.losses(x, outputs)
-            model.own_step(outputs.z.detach(), x, model.configure_optimizers()[1])
+            model.own_step(outputs.z.detach(), x, model.configure_optimizers()[0][1])
         hook.remove()
 
         assert [torch.float32] * 3 == dtypes
@@ -413,7 +413,7 @@ class TestOptimizer:
     def test_by_name(self, name: str, expected: type[torch.optim.Optimizer]) -> None:
         """The optimiser is the one named, with the learning rate given, over all weights."""
         model = make_model(optimizer=name, lr=0.05)
-        (optimizer,) = model.configure_optimizers()
+        ((optimizer,), _) = model.configure_optimizers()
 
         assert type(optimizer) is expected
         assert optimizer.defaults["lr"] == 0.05
@@ -425,7 +425,7 @@ class TestOptimizer:
         weights = []
         for fused in (True, False):
             model = make_model(optimizer=name)
-            (optimizer,) = model.configure_optimizers()
+            ((optimizer,), _) = model.configure_optimizers()
             assert optimizer.defaults["fused"] is True
             optimizer.param_groups[0].update(fused=fused, foreach=False)
             for step in range(3):
@@ -439,8 +439,58 @@ class TestOptimizer:
 
     def test_unknown(self) -> None:
         """An unknown optimiser is refused with the known ones."""
-        with pytest.raises(ConfigError, match="optimizer among adagrad, adam, got 'sgd'"):
-            make_model(optimizer="sgd")
+        with pytest.raises(ConfigError, match="optimizer among adam, adagrad, got 'sgd'"):
+            make_model(optimizer="sgd").configure_optimizers()
+
+
+class TestOwnOptimizer:
+    def test_any_of_torchs_with_its_arguments(self) -> None:
+        """The `_target_` is called with the parameters, the learning rate and further keys."""
+        part = {"name": "own", "_target_": "torch.optim.AdamW", "weight_decay": 0.3}
+        ((optimizer,), _) = make_model(optimizer=part, lr=0.02).configure_optimizers()
+
+        assert type(optimizer) is torch.optim.AdamW
+        assert (0.02, 0.3) == (optimizer.defaults["lr"], optimizer.defaults["weight_decay"])
+
+    def test_arguments_of_ours(self) -> None:
+        """Further keys are arguments of Adam, which stays fused."""
+        part = {"name": "adam", "eps": 1e-4}
+        ((optimizer,), _) = make_model(optimizer=part).configure_optimizers()
+
+        assert (1e-4, True) == (optimizer.defaults["eps"], optimizer.defaults["fused"])
+
+    @pytest.mark.parametrize(
+        ("part", "message"),
+        [
+            ({"_target_": "torch.optim.Nope"}, r"^optimizer: torch\.optim\.Nope cannot be built"),
+            ({"_target_": "torch.optim.SGD", "momentun": 0.9}, "unexpected keyword .*momentun"),
+            ({"_target_": "torch.optim.SGD", "momentum": -1}, "optimizer: .* raised ValueError"),
+            ({"_target_": "builtins.dict"}, "optimizer: "),
+            (
+                {"name": "adam", "schedule": {"_target_": "torch.optim.lr_scheduler.StepLR"}},
+                "optimizer.schedule: .*step_size",
+            ),
+        ],
+    )
+    def test_mistakes_begin_with_the_key(self, part: dict[str, Any], message: str) -> None:
+        """What cannot be built is refused with its place in the configuration."""
+        with pytest.raises(ConfigError, match=message):
+            make_model(optimizer=part).configure_optimizers()
+
+    def test_schedule_moves_at_each_step(self, tmp_path: Path) -> None:
+        """The learning rate falls step by step, and is resumed."""
+        schedule = {"_target_": "torch.optim.lr_scheduler.LinearLR", "end_factor": 0.0}
+        part = {"name": "adam", "schedule": schedule | {"start_factor": 1.0, "total_iters": 10}}
+        whole = fit(make_model(optimizer=part), tmp_path / "whole", max_steps=6)
+        fit(make_model(optimizer=part), tmp_path / "parts", max_steps=3, save_every=3)
+        resumed = fit(
+            make_model(optimizer=part), tmp_path / "parts", max_steps=6, resume="step=3.ckpt"
+        )
+
+        assert pytest.approx(0.4e-3) == whole.optimizers[0].param_groups[0]["lr"]
+        found = resumed.lightning_module.state_dict()
+        for name, value in whole.lightning_module.state_dict().items():
+            assert torch.equal(value, found[name])
 
 
 class TestCheckpoint:
@@ -484,6 +534,8 @@ class TestCheckpoint:
 
         assert checkpoint["hyper_parameters"] == {
             "network": "conv",
+            "encoder": None,
+            "decoder": None,
             "image_shape": (1, 32, 32),
             "latent_dim": 5,
             "beta": 2.5,
