@@ -9,7 +9,7 @@ from bvae.metrics.scores import score_named
 LOSSES = {
     "recon": "Reconstruction (nats)",
     "kl": "KL (nats)",
-    "loss": "Loss (nats)",
+    "total_loss": "Loss (nats)",
 }
 COLUMNS = {
     "beta": "β",

@@ -12,7 +12,8 @@ from sweeps.scoring import udr
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 
-LOSSES = ("recon", "kl", "loss")
+LOSSES = {"recon": "recon", "kl": "kl", "total_loss": "loss"}
+"""Columns, and the losses of a result that they hold; `loss` is what the swept group is called."""
 OF_A_RESULT = (
     "active_latents",
     "images_seen",
@@ -76,7 +77,7 @@ def _row(
     row["beta"] = float(str(values["beta"]))
     row["beta_norm"] = _beta_norm(study, trial, result)
     row |= {name: scores.get(name) for name in names}
-    row |= {name: final.losses.get(name) if final else None for name in LOSSES}
+    row |= {name: final.losses.get(of) if final else None for name, of in LOSSES.items()}
     row |= {name: getattr(final, name) if final else None for name in OF_A_RESULT}
     # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
     row["protocol"] = (final.scoring if final else {}).get("protocol", manifest.protocol)

@@ -26,6 +26,9 @@ WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
 
+OWN = "own"
+"""The choice of a group that needs a `_target_`; `glob(*)` leaves it out."""
+
 Groups = Mapping[str, Sequence[str]]
 """The names that may be typed for each config group."""
 
@@ -251,7 +254,9 @@ def elements(override: Override, *, groups: Groups) -> list[object]:
     if isinstance(value, IntervalSweep):
         raise ConfigError(f"{override.input_line}: a name is chosen among values; give {key}=a,b")
     if isinstance(value, Glob):
-        names: list[object] = list(value.filter([*groups.get(key, [])]))
+        names: list[object] = list(
+            value.filter([name for name in groups.get(key, []) if name != OWN])
+        )
         if not names:
             raise ConfigError(f"{override.input_line}: matches no choice of a config group")
         return names

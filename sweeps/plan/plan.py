@@ -405,7 +405,8 @@ def _values(
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
     base = config.identity(first.values, axes=typed.further)
     # a key is no part of the name where its value is that of the time before it existed
-    base = {key: value for key, value in base.items() if VALUES_THEN.get(key, MISSING) != value}
+    then = VALUES_THEN | {"data.bins": None}
+    base = {key: value for key, value in base.items() if then.get(key, MISSING) != value}
     named = [base, sorted(typed.further), *_below(typed)]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
     data = _joined("data", typed.axes, parsed.data.name)

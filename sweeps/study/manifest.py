@@ -23,7 +23,6 @@ STEPS = "trainer.max_steps"
 
 VALUES_THEN: Mapping[str, Any] = {
     "data.holdout": 0.0,
-    "data.bins": None,
     "loss.name": "beta_vae",
     "loss._target_": "bvae.losses.BetaVAELoss",
     "loss.schedule": "constant",

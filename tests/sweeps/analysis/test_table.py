@@ -67,7 +67,7 @@ class TestTrialsTable:
         """Their names and order are an interface."""
         assert [
             *("slug", "beta", "latent_dim", "seed", "state", "beta_norm", "mig", "beta_vae"),
-            *("recon", "kl", "loss", "active_latents", "images_seen", "loss_change"),
+            *("recon", "kl", "total_loss", "active_latents", "images_seen", "loss_change"),
             *("wall_time_s", "attempt", "device", "threads", "protocol", "error"),
         ] == list(trials_table(study).columns)
 

@@ -214,10 +214,10 @@ class TestRefuses:
         worker = HeartbeatWriter(study.folder.workers / "late.json", name="late")
         scored = rescore.rescored
 
-        def come(*arguments: object, protocol: str) -> TrialResult:
+        def come(*arguments: object, **further: object) -> TrialResult:
             if not (study.folder.workers / "late.json").exists():
                 worker.__enter__()
-            return scored(*arguments, protocol=protocol)  # type: ignore[arg-type]
+            return scored(*arguments, **further)  # type: ignore[arg-type]
 
         monkeypatch.setattr(rescore, "rescored", come)
         with pytest.raises(ConfigError, match="late at work"):
@@ -234,7 +234,7 @@ class TestRefuses:
 
         def change(*arguments: object, protocol: str) -> TrialResult:
             write_result(study, study.trials[3])
-            return scored(*arguments, protocol=protocol)  # type: ignore[arg-type]
+            return scored(*arguments, **further)  # type: ignore[arg-type]
 
         monkeypatch.setattr(rescore, "rescored", change)
         with pytest.raises(ConfigError, match=f"{study.name}: it has changed"):

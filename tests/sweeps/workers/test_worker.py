@@ -203,7 +203,9 @@ class TestWork:
         """A worker started after an edit would mix numbers of two versions."""
         study = make_study(tmp_path / "tested", code_version="0" * 12)
 
-        with pytest.raises(ConfigError, match="sources of bvae/ have changed since tested"):
+        with pytest.raises(
+            ConfigError, match="sources of bvae/ or of own parts have changed since tested"
+        ):
             Worker(study, name="w", detached=True)
 
 
