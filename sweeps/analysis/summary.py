@@ -254,7 +254,7 @@ def summarize(study: Study) -> Summary:
     trials = trials_table(study)
     frame = _numeric(trials, (*names, *LOSSES))
     everything = Curves(frame, axes)
-    table, losses = everything.table(names), everything.table(LOSSES)
+    table, losses = everything.table(names), everything.table([*LOSSES])
     configurations = _configurations(table, expected=Counter(_keys(frame, axes)), axes=axes)
     population = Curves(ended(frame), axes) if study.left else everything
     best = _best(population.lines(objective), configurations)

@@ -405,7 +405,7 @@ def _values(
 def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
     base = config.identity(first.values, axes=typed.further)
     # a key is no part of the name where its value is that of the time before it existed
-    then = VALUES_THEN | {"data.bins": None}
+    then = {**VALUES_THEN, "data.bins": None}
     base = {key: value for key, value in base.items() if then.get(key, MISSING) != value}
     named = [base, sorted(typed.further), *_below(typed)]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]

@@ -232,7 +232,7 @@ class TestRefuses:
         """What it has done is by the old protocol, or not in the manifest that was read."""
         scored = rescore.rescored
 
-        def change(*arguments: object, protocol: str) -> TrialResult:
+        def change(*arguments: object, **further: object) -> TrialResult:
             write_result(study, study.trials[3])
             return scored(*arguments, **further)  # type: ignore[arg-type]
 
