@@ -126,12 +126,6 @@ def more_seeds(n: int) -> str:
     return "1 more seed" if n == 1 else f"{n} more seeds"
 
 
-def next_step(beta: float) -> str:
-    """Say which β to try next, and why."""
-    why = "the best β is, or may be, at the border of the grid or next to the collapse"
-    return f"{why}; try β = {number(beta)} next"
-
-
 def duration(seconds: float | None) -> str:
     """Write a duration in the two units that matter.
 

@@ -12,7 +12,7 @@ from sweeps.analysis.latent_sizes import LatentSizes
 from sweeps.analysis.sensitivity import Flag, flags
 from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary
 from sweeps.analysis.verdict import Judgement
-from sweeps.labels import more_seeds, next_step
+from sweeps.labels import more_seeds
 from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
@@ -208,20 +208,25 @@ def _next_step(read: Summary, line: LineAnswer, latents: LatentSizes) -> NextSte
         return None
     judged, beta = line.judged, line.judged.next_beta
     if beta is not None and judged.verdict is not Verdict.INVERTED_U:
-        return _another_beta(read, line.configuration, beta)
+        why = "the best β is, or may be, at the border of the grid or next to the collapse"
+        return _another_beta(read, line.configuration, beta, why)
     if judged.more_seeds is not None:
         return _seeds(read, judged.more_seeds, "would show the curve")
     if latents.more_seeds is not None:
         return _seeds(read, latents.more_seeds, "would tell the latent sizes apart")
-    return None if beta is None else _another_beta(read, line.configuration, beta)
+    if beta is None:
+        return None
+    return _another_beta(
+        read, line.configuration, beta, "the curve is known, and only a finer grid says more"
+    )
 
 
-def _another_beta(read: Summary, best: ConfigurationEntry, beta: float) -> NextStep:
+def _another_beta(read: Summary, best: ConfigurationEntry, beta: float, why: str) -> NextStep:
     """Return the command that adds a β to the line of the best, with its seeds."""
     trials = read.trials_of(best)
     at = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
     at |= {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    return NextStep(next_step(beta), extend(read.study.manifest, at))
+    return NextStep(f"{why}; try β = {text(beta)} next", extend(read.study.manifest, at))
 
 
 def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
