@@ -19,6 +19,7 @@ from sweeps.statistics.intervals import intervals
 from sweeps.study.ranking import MIN_ACTIVE
 
 HERE = Path(__file__).parent
+LATENT_DIM = 10
 SCORES = {
     "mig": "MIG",
     "beta_vae": "Higgins score",
@@ -50,9 +51,9 @@ def main() -> None:
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the complete trials with an objective and a strength: β, or the capacity."""
-    frame = frame[frame["state"] == "complete"].copy()
+    frame = frame[(frame["state"] == "complete") & (frame["latent_dim"] == LATENT_DIM)].copy()
     if "loss" not in frame:
-        frame["loss"] = "annealed_vae"
+        frame["loss"] = "annealed_vae" if "loss.c_max" in frame else "beta_vae"
     frame["strength"] = frame.get("loss.c_max", frame["beta"])
     columns = ["loss", "strength", "seed", *SCORES, "recon", "kl", "active_latents", "wall_time_s"]
     return frame[columns]
