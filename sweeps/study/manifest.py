@@ -155,7 +155,7 @@ class Manifest:
         return {
             key: value
             for key, value in VALUES_THEN.items()
-            if any(lacking(one, key) is not None for one in composed)
+            if any(_is_younger(key, one) for one in composed)
         }
 
     @property
@@ -311,6 +311,12 @@ def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[
             f"{error.full_key}: cannot be resolved ({reason}); "
             "write the name of a key, as in ${beta}, or a value"
         ) from None
+
+
+def _is_younger(key: str, composed: Mapping[str, Any]) -> bool:
+    """Whether a key is younger than what was composed; each loss has keys of its own since then."""
+    part = lacking(composed, key)
+    return part is not None and (part == "loss" or not key.startswith("loss."))
 
 
 def lacking(tree: Mapping[str, Any], key: str) -> str | None:
