@@ -207,7 +207,7 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
 
 
 def _own_parts(model: BetaVAE, x: torch.Tensor, outputs: Outputs) -> dict[str, float]:
-    """Return the parts of the loss of a batch; torch's generators, for training, stay as they are."""
+    """Return the parts of the loss of a batch; training goes on with the generators as they are."""
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         parts = model.loss(x=x, **outputs._asdict(), step=model.global_step)

@@ -102,5 +102,5 @@ class TestBuild:
 
     def test_what_a_part_raises_is_said_on_a_line(self) -> None:
         """Each line of what is wrong with a command begins with its key."""
-        with pytest.raises(ConfigError, match="^score: .*raises raised ValueError: two lines$"):
+        with pytest.raises(ConfigError, match=r"^score: .*raises raised ValueError: two lines$"):
             build_named("score", {"_target_": f"{__name__}.raises"})
