@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import functools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -335,9 +334,19 @@ def lacking(tree: Mapping[str, Any], key: str) -> str | None:
 
 
 def put(tree: dict[str, Any], key: str, value: object) -> None:
-    """Set the value of a dotted key that is there."""
+    """Set the value of a dotted key; of what it lies below there need be nothing.
+
+    >>> tree = {"loss": {"name": "own", "options": None}}
+    >>> put(tree, "loss.options.a", 1)
+    >>> tree
+    {'loss': {'name': 'own', 'options': {'a': 1}}}
+    """
     *parents, leaf = key.split(".")
-    functools.reduce(lambda part, name: part[name], parents, tree)[leaf] = value
+    for name in parents:
+        if not isinstance(tree.get(name), dict):
+            tree[name] = {}
+        tree = tree[name]
+    tree[leaf] = value
 
 
 def combination(choices: Mapping[str, object]) -> str:
