@@ -4,7 +4,9 @@ import difflib
 import functools
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -36,7 +38,7 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     given = {key: value for key, value in part.items() if key not in ("name", "_partial_")}
     try:
         made = instantiate({**given, "_partial_": True, "_convert_": "all"})
-    except InstantiationException as error:
+    except (InstantiationException, SystemExit) as error:  # a script exits when it is imported
         raise ConfigError(f"{target} cannot be built: {_reason(error)}") from error
     signature = inspect.signature(made.func)
     names = _names(made.func)
@@ -110,8 +112,17 @@ def _named(signature: inspect.Signature) -> set[str]:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return what was raised, and what it says, on one line."""
-    return f"{type(error).__name__}: " + " ".join(str(error).split())
+    """Return what was raised, what it says, and where in own code, on one line."""
+    said = f"{type(error).__name__}: " + " ".join(str(error).split())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame)]
+    return (
+        f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else said
+    )
+
+
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    others = (str(Path(__file__).parent), sys.prefix, sys.base_prefix, "<")
+    return not frame.filename.startswith(others)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,5 @@
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,21 @@ class TestBuild:
             build_named("loss", part, beta=4.0)
 
     def test_what_a_part_raises_is_said_on_a_line(self) -> None:
-        """Each line of what is wrong with a command begins with its key."""
-        with pytest.raises(ConfigError, match=r"^score: .*raises raised ValueError: two lines$"):
+        """Each line of what is wrong with a command begins with its key, and says where it is."""
+        line = raises.__code__.co_firstlineno + 2
+        with pytest.raises(ConfigError, match="^score: ") as raised:
             build_named("score", {"_target_": f"{__name__}.raises"})
+
+        assert str(raised.value).endswith(
+            f"raises raised ValueError: two lines (test_parts.py, line {line})"
+        )
+
+    def test_a_module_that_exits_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A script that reads the command line for itself would end ours, with no word."""
+        (tmp_path / "a_script.py").write_text("import sys\n\nsys.exit('usage')")
+        monkeypatch.syspath_prepend(tmp_path)
+
+        with pytest.raises(ConfigError, match=r"SystemExit: usage \(a_script.py, line 3\)$"):
+            build_named("score", {"_target_": "a_script.score"})
