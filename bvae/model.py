@@ -139,7 +139,7 @@ class BetaVAE(pl.LightningModule):
             NonFiniteLossError: the loss is NaN or infinite.
         """
         step = self.global_step
-        parts: Mapping[str, Tensor] = self.loss(x, *outputs, step)
+        parts: Mapping[str, Tensor] = self.loss(x=x, **outputs._asdict(), step=step)
         self.latest = {name: part.detach() for name, part in parts.items()}
         every = 1 if self.device.type == "cpu" else CHECK_EVERY_N_STEPS_ON_GPU
         if step % every == 0:

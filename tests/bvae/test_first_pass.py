@@ -1,5 +1,6 @@
 """Own parts of every wrong kind, each refused with one sentence before anything is trained."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from bvae import config
 from bvae.first_pass import mistakes
+from bvae.losses import Loss
 from tests.bvae.test_train import VALUES
 
 HERE = "tests.bvae.test_first_pass"
@@ -68,6 +70,42 @@ class Spoilt(nn.Module):
             "detached": {"loss": of_images.mean().detach()},
         }
         return found[self.returned]
+
+
+class Adversarial(Loss):
+    """A loss with an optimiser of its own, spoilt in one way."""
+
+    def __init__(self, *, beta: float, spoilt: str) -> None:
+        super().__init__(beta=beta)
+        self.weight = nn.Parameter(torch.ones(()))
+        self.spoilt = spoilt
+
+    def forward(
+        self, x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor, z: Tensor, step: int
+    ) -> Any:
+        """That of the VAE."""
+        recon, kl = self.recon_and_kl(x, logits, mu, logvar)
+        return {"loss": recon + kl}
+
+    def own_loss(self, z: Tensor, z_second: Tensor) -> Tensor:
+        """Of other shapes than those of z."""
+        return (self.weight * z @ z_second).sum()
+
+    def configure_optimizer(self) -> Any:
+        """Return it, or a list of it."""
+        made = torch.optim.SGD([self.weight], lr=1.0)
+        return [made] if self.spoilt == "list" else made
+
+
+class Turned(nn.Module):
+    """A loss whose forward names its arguments in another order."""
+
+    def forward(
+        self, step: int, z: Tensor, logvar: Tensor, mu: Tensor, logits: Tensor, x: Tensor
+    ) -> Any:
+        """What fails where one is taken for the other."""
+        assert mu.shape == z.shape
+        return {"loss": (logits - x).square().mean() + mu.square().mean() + logvar.mean()}
 
 
 def score(codes: Any) -> float:
@@ -130,6 +168,33 @@ def test_networks(parts: dict[str, Any], message: str) -> None:
 def test_losses(returned: str, message: str) -> None:
     """What a loss returns is looked at."""
     assert message in wrong_with(loss={"_target_": f"{HERE}.Spoilt", "returned": returned})
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        ("list", "loss.configure_optimizer: one step of 4 images raised AttributeError"),
+        ("shapes", "loss.own_loss: one step of 4 images raised RuntimeError"),
+    ],
+)
+def test_own_optimizers(spoilt: str, message: str) -> None:
+    """The optimiser of a loss takes a step, too."""
+    assert message in wrong_with(loss={"_target_": f"{HERE}.Adversarial", "spoilt": spoilt})
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ({"_target_": "torch.optim.LBFGS"}, "optimizer: .* raised TypeError: .*'closure'"),
+        (
+            {"schedule": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}},
+            "optimizer.schedule: .* raised TypeError: .*'metrics'",
+        ),
+    ],
+)
+def test_optimizers(optimizer: dict[str, Any], message: str) -> None:
+    """What needs more for a step than it is given is told."""
+    assert re.search(message, wrong_with(optimizer=optimizer))
 
 
 @pytest.mark.parametrize(
