@@ -45,7 +45,7 @@ class DerivedSettings:
         lattice: name of the scored lattice or table, None for images without factors.
         objective: the score that is maximised.
         content: SHA-256 of the user's own images, None for a data set known by its name.
-        notes: what a user should know of labels that are no full lattice.
+        notes: what a user should know of labels that are no full lattice, and of schedules.
     """
 
     image_size: int
@@ -67,7 +67,10 @@ def derived_settings(config: Config) -> DerivedSettings:
         lattice=labels.name if labels else None,
         objective=objective,
         content=data.content,
-        notes=tuple(_table_notes(labels, data)) if isinstance(labels, FactorTable) else (),
+        notes=(
+            *(_table_notes(labels, data) if isinstance(labels, FactorTable) else ()),
+            *_schedule_notes(config),
+        ),
     )
 
 
@@ -77,6 +80,15 @@ def _table_notes(table: FactorTable, data: Description) -> Iterator[str]:
         yield f"{len(table)} of {data.number} images are scored, the same ones for all trials"
     for name, why in table.left_out.items():
         yield f"factor {name}: left out of the scores: it has {why}"
+
+
+def _schedule_notes(config: Config) -> Iterator[str]:
+    """Say if what the loss raises step by step is still rising when training ends."""
+    steps = config.trainer.max_steps
+    for name in ("schedule_steps", "c_steps"):
+        wanted = config.loss.get(name, 0)
+        if config.loss.get("schedule") != "constant" and wanted > steps:
+            yield f"loss.{name}={wanted}: training ends before that, after {steps} steps"
 
 
 def described(config: Config) -> Description:

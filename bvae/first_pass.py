@@ -8,12 +8,16 @@ Shapes: B images, M latents, [C, H, W] one image.
 import inspect
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bvae import parts
 from bvae.checks import described
-from bvae.config import Config, Part
+from bvae.config import Config
+from bvae.data.datasets import Description
+from bvae.data.labels import scored
+from bvae.evaluate import own_score
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.model import BetaVAE
 from bvae.train import build_model
@@ -23,8 +27,8 @@ B = 4
 
 def mistakes(config: Config) -> list[str]:
     """Return what is wrong with networks, loss, optimiser and scores, as far as one pass shows."""
-    found = [*_score_mistakes(config.scores)]
     data = described(config)
+    found = [*_score_mistakes(config, data)]
     with torch.random.fork_rng(devices=[]):
         try:
             model = build_model(config, data.image_shape, n_images=data.number)
@@ -39,15 +43,25 @@ def mistakes(config: Config) -> list[str]:
     return found
 
 
-def _score_mistakes(scores: Mapping[str, Part]) -> Iterator[str]:
-    for name, part in scores.items():
+def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
+    """Yield what is wrong with own scores, tried on codes that are noise, and the real factors."""
+    if data.labels is None:
+        return
+    labels, rows = scored(data.labels, config.data.score_every)
+    factors = labels.factors(np.arange(len(rows)))
+    codes = np.random.default_rng(0).normal(size=(len(rows), config.latent_dim))
+    for name, part in config.scores.items():
         try:
             score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)
+            own_score(part, codes.astype(np.float32), factors)
         except ConfigError as error:
             yield str(error)
         except TypeError as error:
             yield f"scores.{name}: it is called with codes and factors, but {error}"
+        except Exception as error:  # whatever own code raises is a mistake in it
+            tried = f"codes {list(codes.shape)} of noise and factors {list(factors.shape)}"
+            yield f"scores.{name}: of {tried}: {parts.in_a_line(error)}"
 
 
 def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:

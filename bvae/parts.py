@@ -57,7 +57,7 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     return made.func(*made.args, **arguments)
 
 
-def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) -> Any:
+def build_named(key: str, part: object, *first: Any, **offered: Any) -> Any:
     """Build a part; what goes wrong begins with its place in the configuration.
 
     Args:
@@ -69,8 +69,9 @@ def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) 
     Raises:
         ConfigError: as `build`, it has no `_target_`, or it raised something itself.
     """
-    if TARGET not in part:
-        raise ConfigError(f"{key}: of a class or function; give {key}._target_=my_module.name")
+    if not isinstance(part, Mapping) or TARGET not in part:
+        named = part if isinstance(part, str) and "." in part else "my_module.name"
+        raise ConfigError(f"{key}: expected a class or function; write {key}._target_={named}")
     try:
         if first:
             return build({**part, "_partial_": True}, **offered)(*first)

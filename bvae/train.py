@@ -9,6 +9,7 @@ import functools
 import gc
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -34,6 +35,7 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import least_nll
 from bvae.model import BetaVAE
+from bvae.part_sources import own_sources, targets
 from bvae.pictures import media
 from bvae.trial import (
     Interrupted,
@@ -440,4 +442,13 @@ def load(trial_folder: Path | str) -> BetaVAE:
             f"{path}: damaged, or not the weights of this version's networks; "
             f"load them with the sources they were trained with ({error})"
         ) from error
+    then = torch.load(path, map_location="cpu", weights_only=True).get("own_sources", {})
+    now = own_sources(targets(dict(model.hparams)), None)
+    changed = sorted(name for name in then if then[name] != now.get(name))
+    if changed:
+        warnings.warn(
+            f"{', '.join(changed)}: changed since {folder.root} was trained; the model may "
+            "compute something else",
+            stacklevel=2,
+        )
     return model.eval()

@@ -113,6 +113,16 @@ def score(codes: Any) -> float:
     return float(codes.mean())
 
 
+def unknown(codes: Any, factors: Any) -> float:
+    """Say no number."""
+    return float(codes.mean() + factors.mean()) * float("nan")
+
+
+def raises(codes: Any, factors: Any) -> float:
+    """Divide by zero."""
+    return len(codes) / (len(factors) - len(codes))
+
+
 def wrong_with(**changed: dict[str, Any]) -> str:
     """Return the mistakes of the tests' configuration with some parts changed."""
     values = {key: VALUES.get(key, {}) | value for key, value in changed.items()}
@@ -188,7 +198,7 @@ def test_own_optimizers(spoilt: str, message: str) -> None:
         ({"_target_": "torch.optim.LBFGS"}, "optimizer: .* raised TypeError: .*'closure'"),
         (
             {"schedule": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}},
-            "optimizer.schedule: .* raised TypeError: .*'metrics'",
+            "optimizer.schedule: .* got ReduceLROnPlateau",
         ),
     ],
 )
@@ -203,6 +213,8 @@ def test_optimizers(optimizer: dict[str, Any], message: str) -> None:
         (f"{HERE}.score", "scores.mine: it is called with codes and factors, but"),
         (f"{HERE}.nothing", "scores.mine: "),
         ("no_such_module.score", "no_such_module"),
+        (f"{HERE}.unknown", "ValueError: expected a finite number, but got nan"),
+        (f"{HERE}.raises", "ZeroDivisionError"),
     ],
 )
 def test_scores(target: str, message: str) -> None:
