@@ -104,7 +104,7 @@ class TestBuild:
     def test_what_a_part_raises_is_said_on_a_line(self) -> None:
         """Each line of what is wrong with a command begins with its key, and says where it is."""
         line = raises.__code__.co_firstlineno + 2
-        with pytest.raises(ConfigError, match="^score: ") as raised:
+        with pytest.raises(ConfigError, match=r"^score: ") as raised:
             build_named("score", {"_target_": f"{__name__}.raises"})
 
         assert str(raised.value).endswith(
