@@ -7,6 +7,7 @@ whether the trial is still its own.
 import contextlib
 import functools
 import gc
+import json
 import logging
 import time
 import warnings
@@ -35,7 +36,7 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import least_nll
 from bvae.model import BetaVAE
-from bvae.part_sources import own_sources, targets
+from bvae.part_sources import import_from, own_sources, targets
 from bvae.pictures import media
 from bvae.trial import (
     Interrupted,
@@ -425,6 +426,8 @@ def _log_file(path: Path) -> Iterator[None]:
 def load(trial_folder: Path | str) -> BetaVAE:
     """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
 
+    Own networks and losses are found in the folder that the study's command was typed in.
+
     Raises:
         DataError: the folder holds no weights, damaged ones, or those of other networks.
     """
@@ -435,6 +438,7 @@ def load(trial_folder: Path | str) -> BetaVAE:
             f"{folder.root}: no weights; expected those of a complete trial "
             "trained with checkpoint.keep=last or best"
         )
+    import_from(_parts_folder(folder))
     try:
         model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no root of its own for what a damaged file may raise
@@ -452,3 +456,12 @@ def load(trial_folder: Path | str) -> BetaVAE:
             stacklevel=2,
         )
     return model.eval()
+
+
+def _parts_folder(folder: TrialFolder) -> str | None:
+    """Return where own parts of a trial come from, as its study's manifest says."""
+    manifest = folder.root.resolve().parents[1] / "manifest.json"
+    if not manifest.is_file():
+        return None
+    found: str | None = json.loads(manifest.read_text(encoding="utf-8")).get("parts_folder")
+    return found

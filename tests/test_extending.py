@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bvae import load
 from bvae.trial import TrialResult
 from sweeps import load_study
 
@@ -107,6 +108,22 @@ def test_typed_again_elsewhere_and_after_a_change(folder: Path, run: Run) -> Non
     }
     assert changed[64] == manifest["code_version"]
     assert changed[4] is None
+
+
+def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds the parts of the study: to load a model, to draw one, to train more."""
+    encoder = "model.encoder._target_=my_networks.encoder"
+    arguments = (encoder, "beta=1,4,16", "latent_dim=2", "study=small", "trainer.batch_size=16")
+    code, said = run("bvae", "-m", *arguments, *SMALL, cwd=folder)
+    assert 0 == code, said
+
+    root, trial = folder / "runs" / "small", "beta=4,latent_dim=2,seed=0"
+    code, said = run("sweeps", "traverse", str(root), trial, "--latent", "0", cwd=folder.parent)
+    assert 0 == code, said
+    code, said = run("sweeps", "confirm", str(root), cwd=folder.parent)
+    assert 0 == code, said
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert 4 == len(load(root / "trials" / trial).encoder)
 
 
 def test_a_file_of_ones_own(folder: Path, run: Run) -> None:
