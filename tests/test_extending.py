@@ -88,13 +88,23 @@ def test_typed_again_elsewhere_and_after_a_change(folder: Path, run: Run) -> Non
     (root / "manifest.json").write_text(json.dumps(manifest))
     code, said = run("sweeps", "worker", str(root), cwd=folder.parent)
     trial = "beta=1,latent_dim=4,seed=7,model.encoder.width=32"
-    found = TrialResult.read(root / "trials" / trial / "result.json")
+    result = TrialResult.read(root / "trials" / trial / "result.json")
     assert 0 == code, said
-    assert found is not None
-    assert "complete" == found.state, found.error
+    assert result is not None
+    assert "complete" == result.state, result.error
 
     networks = folder / "my_networks.py"
     networks.write_text(networks.read_text().replace("SiLU", "ReLU"))
+    load = "import sys, bvae; bvae.load(sys.argv[1])"
+    loaded = subprocess.run(
+        [sys.executable, "-W", "error", "-c", load, str(root / "trials" / trial)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "my_networks.py: changed since" in loaded.stderr
     more = [word.replace("beta=1,4,16", "beta=1,4,16,64") for word in typed()]
     code, said = run("bvae", *more, *SMALL, cwd=folder)
     assert 2 == code
