@@ -45,7 +45,7 @@ def _made(part: str) -> Path:
 
     given = _named(build_named("data.source", json.loads(part)))
     arrays = {name: _array(name, value) for name, value in given.items() if value is not None}
-    arrays["images"] = _bytes(arrays["images"])
+    arrays["images"] = np.ascontiguousarray(arrays["images"])
     # of this process: two may make images of different arguments at a time
     unnamed = cache_dir() / f"own-{os.getpid()}.npz"
     unnamed.parent.mkdir(parents=True, exist_ok=True)
@@ -86,17 +86,3 @@ def _array(name: str, value: object) -> NDArray[Any]:
     if array.dtype == object:
         raise DataError(f"data.source: {name}: expected numbers, but got objects; convert them")
     return array
-
-
-def _bytes(images: NDArray[Any]) -> NDArray[Any]:
-    """Return floats in 0..1 as bytes; other types as they are."""
-    if images.dtype.kind != "f":
-        return np.ascontiguousarray(images)
-    if not (images.size and images.min() >= 0 and images.max() <= 1):
-        raise DataError(
-            "data.source: images: expected floats in 0..1 or uint8, but got "
-            f"{images.min():g} to {images.max():g}"
-            if images.size
-            else "data.source: no images"
-        )
-    return np.ascontiguousarray(np.rint(255 * images).astype(np.uint8))

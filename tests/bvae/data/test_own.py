@@ -92,9 +92,9 @@ def test_known_content_is_not_made_again() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("centred", "expected floats in 0..1 or uint8, but got -1 to 1"),
+        ("centred", "expected floats in 0..1, or uint8, but got -1 to 1"),
         ("nothing", "expected a mapping with images .*but got pictures"),
-        ("integers", "expected uint8 values 0 to 255, but got int64"),
+        ("integers", "or floats in 0..1, but got int64"),
         ("unknown", "data.source: .* raised KeyError: 'unknown'"),
         ("tuple", "data.source: expected a mapping .*, but got a tuple"),
         ("ragged", "data.source: images: no array can be made: "),
