@@ -7,13 +7,14 @@ Shapes: B images, M latents, [C, H, W] one image.
 
 import inspect
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bvae import parts
 from bvae.checks import described
-from bvae.config import Config, Part
+from bvae.config import Config
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.model import BetaVAE
 from bvae.train import build_model
@@ -39,8 +40,11 @@ def mistakes(config: Config) -> list[str]:
     return found
 
 
-def _score_mistakes(scores: Mapping[str, Part]) -> Iterator[str]:
+def _score_mistakes(scores: Mapping[str, Any]) -> Iterator[str]:
     for name, part in scores.items():
+        if not isinstance(part, Mapping):
+            yield f"scores.{name}: give scores.{name}._target_={part}"
+            continue
         try:
             score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)
