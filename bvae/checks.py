@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bvae import tracking
-from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, nearest
+from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, groups, nearest
 from bvae.data import holdout, own
 from bvae.data.datasets import (
     DRAWN,
@@ -147,7 +147,9 @@ def _name_mistakes(config: Config) -> Iterator[str]:
             f"model.name: expected one of {', '.join(NETWORKS)}, but got {config.model.name!r}; "
             "for your own give model=own, model.encoder._target_=… and model.decoder._target_=…"
         )
-    if config.data.source is None and config.data.name not in NAMES:
+    if config.data.source is None and config.data.name == "own":
+        yield "data.source: expected a class or function; give data.source._target_=my_images.load"
+    elif config.data.source is None and config.data.name not in NAMES:
         yield (
             f"data.name: expected one of {', '.join(NAMES)}, but got {config.data.name!r}; "
             "for your own give data=own data.source._target_=…"
@@ -161,13 +163,26 @@ def _name_mistakes(config: Config) -> Iterator[str]:
 
 
 def _part_mistakes(config: Config) -> Iterator[str]:
-    """Yield values of a part's own that would stand for those of the study."""
-    of_parts = {
-        "loss": config.loss,
-        "model.encoder": config.model.encoder or {},
-        "model.decoder": config.model.decoder or {},
+    """Yield own parts under a name of ours, and values that would stand for those of the study."""
+    model, loss, optimizer = config.model, config.loss, config.optimizer
+    networks = {
+        f"model.{name}": part
+        for name, part in (("encoder", model.encoder), ("decoder", model.decoder))
+        if part is not None
     }
-    for key, part in of_parts.items():
+    own = {
+        "data": config.data.source is not None and config.data.name in NAMES,
+        "model": len(networks) == 2 and model.name in NETWORKS,
+        "loss": not str(loss.get(TARGET)).startswith("bvae.losses.")
+        and loss.get("name") in {*groups()["loss"]} - {"own"},
+        "optimizer": TARGET in optimizer and optimizer.get("name") in OPTIMIZERS,
+    }
+    for group in (group for group, is_own in own.items() if is_own):
+        yield f"{group}: ours by its name, but a _target_ is given; write {group}=own for your own"
+    for key, part in networks.items():
+        if TARGET not in part:
+            yield f"{key}: {', '.join(part)}: of an own one, which needs {key}._target_"
+    for key, part in {"loss": loss, **networks}.items():
         for name in GIVEN.keys() & part.keys():
             yield f"{key}.{name}: is given to each part; leave it out, and write {GIVEN[name]}=…"
 

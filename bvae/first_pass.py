@@ -51,6 +51,9 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
     factors = labels.factors(np.arange(len(rows)))
     codes = np.random.default_rng(0).normal(size=(len(rows), config.latent_dim))
     for name, part in config.scores.items():
+        if not isinstance(part, Mapping):
+            yield f"scores.{name}: give scores.{name}._target_={part}"
+            continue
         try:
             score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)

@@ -16,7 +16,7 @@ from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
 from bvae.trial import COORDINATES
-from sweeps.plan.overrides import NEVER_SWEPT, Overrides
+from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides
 from sweeps.study.manifest import combination, is_unresolved, put, resolved
 from sweeps.study.trials import canonical
 
@@ -39,11 +39,13 @@ Compose = Callable[[Sequence[str]], DictConfig]
 class Composition:
     """The configuration of one choice of swept config groups, without Hydra's part.
 
-    What depends on a swept key is there as it was typed, as in `${beta}`.
+    What depends on a swept key is there as it was typed, as in `${beta}`. `left_out` is what was
+    typed for other choices.
     """
 
     values: dict[str, Any]
     choices: dict[str, str]
+    left_out: tuple[str, ...] = ()
 
     def name(self, groups: Sequence[str]) -> str:
         """Name the choice among these groups; the manifest finds it under this name."""
@@ -73,16 +75,58 @@ class Composition:
 def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]:
     """Compose once for each choice of the swept groups: a composition costs about 0.1 s."""
     groups = {key: typed.axes[key] for key in typed.axes if key in typed.groups}
+    takers = _takers(typed, groups, compose)
     for names in itertools.product(*groups.values()):
         choice = [f"{key}={name}" for key, name in zip(groups, names, strict=True)]
-        composed = compose([*typed.fixed, *choice])
+        left_out = [line for line, taking in takers.items() if not taking & {*choice}]
+        composed = compose([*(line for line in typed.fixed if line not in left_out), *choice])
         choices = composed.hydra.runtime.choices
         task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         plain = _resolved_once(task, typed)
         for key, value in _firsts(typed).items():
             if sweeps_images([key]):  # which has no value to fall back on
                 put(plain, key, canonical(value))
-        yield Composition(plain, {key: choices[key] for key in typed.groups if key in choices})
+        found = {key: choices[key] for key in typed.groups if key in choices}
+        yield Composition(plain, found, tuple(left_out))
+
+
+def _takers(
+    typed: Overrides, groups: Mapping[str, Sequence[object]], compose: Compose
+) -> dict[str, set[str]]:
+    """Return for what is typed below swept groups which of their choices take it.
+
+    Those whose files have the key; of a `_target_`, those whose files wait for it. A key that none
+    has is for own ones, which take any.
+    """
+    takers: dict[str, set[str]] = {}
+    below = {line: _key(line) for line in typed.fixed if _key(line).partition(".")[0] in groups}
+    others = [line for line in typed.fixed if line not in below]
+    for line, key in below.items():
+        group = key.partition(".")[0]
+        choices = [f"{group}={name}" for name in groups[group]]
+        takers[line] = (
+            {choice for choice in choices if _has(compose([*others, choice]), key)}
+            or {choice for choice in choices if choice not in _ours(group)}
+            or {*choices}
+        )
+    return takers
+
+
+def _key(line: str) -> str:
+    return line.lstrip("+~").partition("=")[0]
+
+
+def _ours(group: str) -> list[str]:
+    return [f"{group}={name}" for name in config.groups().get(group, []) if name != OWN]
+
+
+def _has(composed: DictConfig, key: str) -> bool:
+    """Whether a key is in a configuration; a `_target_`, whether it is needed."""
+    parent, _, leaf = key.rpartition(".")
+    place = OmegaConf.select(composed, parent)
+    if not isinstance(place, DictConfig):
+        return False
+    return OmegaConf.is_missing(place, leaf) if leaf == config.TARGET else leaf in [*place.keys()]
 
 
 def _firsts(typed: Overrides) -> dict[str, object]:

@@ -32,7 +32,7 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.extend import check_sources, extended
-from sweeps.plan.overrides import Groups, Overrides, depends, split
+from sweeps.plan.overrides import Groups, Overrides, depends, split, without_plus
 from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
@@ -151,7 +151,8 @@ def plan(
         search=search,
     )
     configs = _check_configurations(manifest, trials, search)
-    notes = [*told, *(f"repeated values dropped from {line}" for line in repeated)]
+    notes = [*_left_out(compositions, typed), *told]
+    notes += [*(f"repeated values dropped from {line}" for line in repeated)]
     notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
@@ -200,6 +201,14 @@ def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
     configs = [config.parse(found.first(typed)) for found in composed]
     _refuse(configs)
     return [settled(found, parsed, typed) for found, parsed in zip(composed, configs, strict=True)]
+
+
+def _left_out(compositions: Sequence[Composition], typed: Overrides) -> Iterator[str]:
+    """Yield what was typed below a swept group and is not for all of its choices."""
+    for line in dict.fromkeys(line for found in compositions for line in found.left_out):
+        group = line.lstrip("+~").partition(".")[0]
+        names = [found.choices[group] for found in compositions if line in found.left_out]
+        yield f"{without_plus(line)}: not for {group}={','.join(dict.fromkeys(names))}"
 
 
 def _continued(
@@ -423,7 +432,7 @@ def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
 def _below(typed: Overrides) -> list[str]:
     """Return what is typed below swept groups: it changes numbers, but is not in the base."""
     swept = tuple(f"{key}." for key in typed.axes if key in typed.groups)
-    return sorted(line for line in typed.fixed if line.startswith(swept))
+    return sorted(line for line in typed.fixed if line.lstrip("+").startswith(swept))
 
 
 def _joined(group: str, values: Mapping[str, Sequence[object]], otherwise: str) -> str:

@@ -15,6 +15,7 @@ from bvae.metrics.scoring import score_table
 from tests.doubles.studies import CONFIGURATION
 
 Configured = Callable[..., Config]
+OWN = {"_target_": "my.Part"}
 
 
 def configured(**changes: Any) -> Config:
@@ -193,6 +194,10 @@ class TestOwnSource:
                 "data.source: tests.bvae.test_checks.no_function cannot be built",
             ),
             ({"name": "own"}, "data.name: expected one of"),
+            (
+                {"source": {"_target_": f"{__name__}.few_labels"}},
+                "data: ours by its name, but a _target_ is given; write data=own",
+            ),
         ],
     )
     def test_mistakes_begin_with_its_key(
@@ -305,6 +310,10 @@ class TestMistakes:
             ({"data": {"likelihood": "gaussian"}}, "data.variance: gaussian pixels need one"),
             ({"data": {"variance": 0.1}}, "data.variance: bernoulli pixels have none"),
             ({"loss": {**BETA_VAE, "beta": 3}}, "loss.beta: is given to each part; leave it out"),
+            ({"loss": {**BETA_VAE, **OWN}}, "write loss=own for your own"),
+            ({"optimizer": OWN}, "write optimizer=own for your own"),
+            ({"model": {"encoder": OWN, "decoder": OWN}}, "write model=own for your own"),
+            ({"model": {"encoder": {"width": 3}}}, "model.encoder: width: of an own one, which"),
             (
                 {"model": {"encoder": {"_target_": "my.Net", "latent_dim": 3}}},
                 "model.encoder.latent_dim: is given to each part; leave it out",

@@ -222,6 +222,13 @@ def test_scores(target: str, message: str) -> None:
     assert message in wrong_with(scores={"mine": {"_target_": target}})
 
 
+def test_a_score_by_its_name_alone() -> None:
+    """What must be typed instead is told."""
+    assert "scores.mine: give scores.mine._target_=my.score" == wrong_with(
+        scores={"mine": "my.score"}
+    )
+
+
 def test_all_at_once_and_the_generator_stays() -> None:
     """Mistakes of scores and networks come together; torch's generator is as it was."""
     before = torch.get_rng_state()

@@ -44,6 +44,30 @@ def test_once_for_each_choice_of_groups(composed: Compose) -> None:
         assert composition.choices["data"] == composition.values["data"]["name"]
 
 
+@pytest.mark.parametrize(
+    ("group", "arguments", "left_out"),
+    [
+        ("loss=beta_vae,own", ("++loss._target_=my.Loss", "++loss.gamma=2"), {"beta_vae": (0, 1)}),
+        ("loss=beta_vae,own", ("++loss.schedule=linear",), {"own": (0,)}),
+        ("loss=annealed_vae,beta_vae", ("++loss.c_max=3",), {"beta_vae": (0,)}),
+        ("loss=annealed_vae,beta_vae", ("++loss.gamma=3",), {}),
+        ("model=mlp,own", ("++model.encoder._target_=my.Net",), {"mlp": (0,)}),
+        ("model=mlp,own", ("++model.encoder.width=3",), {"mlp": (0,)}),
+        ("data=dsprites32,own", ("data.holdout=0.2",), {}),
+    ],
+)
+def test_each_choice_takes_what_it_has(
+    composed: Compose, group: str, arguments: tuple[str, ...], left_out: dict[str, tuple[int, ...]]
+) -> None:
+    """Keys of one choice are not for others; what none has is for own ones, or a mistake."""
+    key, _, names = group.partition("=")
+    found = composed_of(composed, group, *arguments)
+
+    assert {
+        name: tuple(arguments[i] for i in left_out.get(name, ())) for name in names.split(",")
+    } == {composition.choices[key]: composition.left_out for composition in found}
+
+
 @pytest.mark.parametrize("data", ["dsprites32", "dsprites"])
 def test_the_data_decide_the_objective(composed: Compose, data: str) -> None:
     """Which nobody has typed: MIG where there are factors."""

@@ -68,6 +68,12 @@ class TestPlan:
 
         assert planned(*grid).folder.root != gaussian.folder.root
 
+    def test_the_name_knows_arguments_below_a_swept_group(self, planned: Planned) -> None:
+        """Those of parts as well."""
+        grid = ("beta=1", "loss=beta_vae,annealed_vae")
+
+        assert planned(*grid).folder.root != planned(*grid, "++loss.c_max=3").folder.root
+
     def test_a_single_value_is_a_trial(self, planned: Planned) -> None:
         """What is not typed is as composed."""
         (trial,) = planned("beta=2").asked
