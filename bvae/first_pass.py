@@ -7,6 +7,7 @@ Shapes: B images, M latents, [C, H, W] one image.
 
 import inspect
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
     labels, rows = scored(data.labels, config.data.score_every)
     factors = labels.factors(np.arange(len(rows)))
     codes = np.random.default_rng(0).normal(size=(len(rows), config.latent_dim))
-    for name, part in config.scores.items():
+    own: Mapping[str, Any] = config.scores
+    for name, part in own.items():
         if not isinstance(part, Mapping):
             yield f"scores.{name}: give scores.{name}._target_={part}"
             continue
