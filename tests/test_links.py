@@ -29,18 +29,19 @@ def anchors(text: str) -> set[str]:
     }
 
 
+def leads_somewhere(target: str, *, page: Path, text: str) -> bool:
+    """Whether a link of a page, which has this text, leads to a file of the site and a heading."""
+    name, _, anchor = target.partition("#")
+    path = page.parent / name if name else page
+    on_site = DOCS in path.resolve().parents or path in BESIDE
+    if not (path.is_file() and on_site):  # a folder is no page
+        return False
+    return not anchor or anchor in anchors(path.read_text("utf-8") if name else text)
+
+
 def broken(page: Path, text: str) -> list[str]:
-    """Return the links of a page that lead nowhere; a folder is no page of the site."""
-    found = []
-    for target in links(text):
-        name, _, anchor = target.partition("#")
-        path = page.parent / name if name else page
-        on_site = DOCS in path.resolve().parents or path in BESIDE
-        if not (path.is_file() and on_site) or (
-            anchor and anchor not in anchors(path.read_text("utf-8") if name else text)
-        ):
-            found.append(target)
-    return found
+    """Return the links of a page that lead nowhere."""
+    return [link for link in links(text) if not leads_somewhere(link, page=page, text=text)]
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
