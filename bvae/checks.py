@@ -29,6 +29,9 @@ from bvae.metrics.scores import ACTIVE, SAMPLED, UDR, UDR_NAMES, score_named
 OF_ONE_FACTOR = ("mig", "sap", "explicitness")
 """Scores that need no second factor."""
 
+GIVEN = {"beta": "beta", "latent_dim": "latent_dim", "variance": "data.variance"}
+"""Arguments that parts are given by the study, and the keys that say what they are."""
+
 MOST_CLASSES = 1024
 """Scores need two rows for each class, also of the 2048 of a validation."""
 
@@ -42,7 +45,7 @@ class DerivedSettings:
         lattice: name of the scored lattice or table, None for images without factors.
         objective: the score that is maximised.
         content: SHA-256 of the user's own images, None for a data set known by its name.
-        notes: what a user should know of labels that are no full lattice.
+        notes: what a user should know of labels that are no full lattice, and of schedules.
     """
 
     image_size: int
@@ -64,7 +67,10 @@ def derived_settings(config: Config) -> DerivedSettings:
         lattice=labels.name if labels else None,
         objective=objective,
         content=data.content,
-        notes=tuple(_table_notes(labels, data)) if isinstance(labels, FactorTable) else (),
+        notes=(
+            *(_table_notes(labels, data) if isinstance(labels, FactorTable) else ()),
+            *_schedule_notes(config),
+        ),
     )
 
 
@@ -76,6 +82,15 @@ def _table_notes(table: FactorTable, data: Description) -> Iterator[str]:
         yield f"factor {name}: left out of the scores: it has {why}"
 
 
+def _schedule_notes(config: Config) -> Iterator[str]:
+    """Say if what the loss raises step by step is still rising when training ends."""
+    steps = config.trainer.max_steps
+    for name in ("schedule_steps", "c_steps"):
+        wanted = config.loss.get(name, 0)
+        if config.loss.get("schedule") != "constant" and wanted > steps:
+            yield f"loss.{name}={wanted}: training ends before that, after {steps} steps"
+
+
 def described(config: Config) -> Description:
     """Return what the configured data set holds.
 
@@ -83,7 +98,13 @@ def described(config: Config) -> Description:
         ConfigError: its path is missing.
         DataError: the user's images are not what they must be.
     """
-    found = describe(**_which(config))
+    which = _which(config)
+    try:
+        found = describe(**which)
+    except DataError as error:
+        if config.data.source is None:
+            raise
+        raise DataError(str(error).replace(str(which["path"]), "data.source")) from error
     return replace(found, name=config.data.name)
 
 
@@ -105,6 +126,7 @@ def mistakes(config: Config) -> list[str]:
     """Return what is wrong with a configuration each of whose values is allowed."""
     found = [
         *_name_mistakes(config),
+        *_part_mistakes(config),
         *_path_mistakes(config),
         *_pixel_mistakes(config),
         *_tracker_mistakes(config),
@@ -112,7 +134,8 @@ def mistakes(config: Config) -> list[str]:
     try:
         data = described(config)
     except (ConfigError, DataError) as error:
-        return [*_protocol_mistakes(config), *(found or [f"data.path: {error}"])]
+        told = str(error) if config.data.source is not None else f"data.path: {error}"
+        return [*_protocol_mistakes(config), *(found or [told])]
     return [*_score_mistakes(config, data), *_data_mistakes(config, data), *found]
 
 
@@ -135,6 +158,18 @@ def _name_mistakes(config: Config) -> Iterator[str]:
             f"optimizer.name: expected one of {', '.join(OPTIMIZERS)}, but got {optimizer!r}; for "
             "another give optimizer=own optimizer._target_=torch.optim.…"
         )
+
+
+def _part_mistakes(config: Config) -> Iterator[str]:
+    """Yield values of a part's own that would stand for those of the study."""
+    of_parts = {
+        "loss": config.loss,
+        "model.encoder": config.model.encoder or {},
+        "model.decoder": config.model.decoder or {},
+    }
+    for key, part in of_parts.items():
+        for name in GIVEN.keys() & part.keys():
+            yield f"{key}.{name}: is given to each part; leave it out, and write {GIVEN[name]}=…"
 
 
 def _protocol_mistakes(config: Config) -> Iterator[str]:
@@ -211,9 +246,10 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
             f"{data.name} are none; leave it out (up to {MOST_ROWS} images are scored)"
         )
     if config.data.content not in (None, data.content):
+        place = "data.source" if config.data.path is None else f"data.path: {config.data.path}"
         yield (
-            f"data.path: {config.data.path} does not hold the images the study was begun with; "
-            "put them back, or begin another study"
+            f"{place} does not hold the images the study was begun with; put them back, or begin "
+            "another study"
         )
 
 
@@ -237,7 +273,7 @@ def _path_mistakes(config: Config) -> Iterator[str]:
         if path is not None:
             yield f"data.path: {name} comes from data.source and reads no file; leave it out"
     elif path is None:
-        if name not in DRAWN:
+        if name in NAMES and name not in DRAWN:
             yield f"data.path: {name} is read from a file or folder; give path=…"
     elif name in DRAWN:
         yield f"data.path: {name} is drawn and reads no file; leave it out"
@@ -273,7 +309,8 @@ def prepare(config: Config) -> ImageDataset:
     data = config.data
     dataset = replace(open_dataset(**_which(config)), name=data.name)
     if data.content not in (None, dataset.content):
-        raise DataError(f"the images in {data.path} have changed since the study was begun")
+        place = data.path or "data.source"
+        raise DataError(f"the images in {place} have changed since the study was begun")
     held_out = holdout.held_out(dataset.store, data.holdout)
     number = len(dataset) - len(held_out)
     if number < config.trainer.batch_size:

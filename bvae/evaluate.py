@@ -3,6 +3,7 @@
 Shapes: n scored images, M latents, K factors, [C, H, W] one image.
 """
 
+import contextlib
 import functools
 import logging
 import math
@@ -136,16 +137,32 @@ def images(dataset: ImageDataset, rows: NDArray[np.int64], model: BetaVAE) -> to
     return tensor(dataset.store, rows).to(model.device)
 
 
+@contextlib.contextmanager
+def _in_evaluation(model: BetaVAE) -> Iterator[None]:
+    """Have own networks without dropout and with the batch statistics they have learnt.
+
+    Each module is afterwards as it was: some may be frozen.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 @torch.inference_mode()
 def encode(
     model: BetaVAE, dataset: ImageDataset, *, rows: NDArray[np.int64], labels: Labels | None
 ) -> Codes:
     """Encode the images of these rows, once."""
     means, logvars = [], []
-    for start in range(0, len(rows), ENCODE_BATCH):
-        mu, logvar = model.encode(images(dataset, rows[start : start + ENCODE_BATCH], model))
-        means.append(mu.half().float().cpu())
-        logvars.append(logvar.half().float().cpu())
+    with _in_evaluation(model):
+        for start in range(0, len(rows), ENCODE_BATCH):
+            mu, logvar = model.encode(images(dataset, rows[start : start + ENCODE_BATCH], model))
+            means.append(mu.half().float().cpu())
+            logvars.append(logvar.half().float().cpu())
     return Codes(torch.cat(means).numpy(), torch.cat(logvars).numpy(), rows, labels)
 
 
@@ -153,9 +170,10 @@ def encode(
 def decode(model: BetaVAE, z: torch.Tensor) -> NDArray[np.float32]:
     """Decode codes [b, M] to the means of the pixels, [b, C, H, W] in 0..1."""
     pictures = []
-    for start in range(0, len(z), ENCODE_BATCH):
-        logits = model.decode(z[start : start + ENCODE_BATCH].to(model.device))
-        pictures.append(logits.sigmoid().float().cpu())
+    with _in_evaluation(model):
+        for start in range(0, len(z), ENCODE_BATCH):
+            logits = model.decode(z[start : start + ENCODE_BATCH].to(model.device))
+            pictures.append(logits.sigmoid().float().cpu())
     decoded: NDArray[np.float32] = torch.cat(pictures).numpy()
     return decoded
 
@@ -175,11 +193,12 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
     is_beta_vae = isinstance(model.loss, BetaVAELoss) and model.loss.schedule == "constant"
     recon = 0.0
     own: dict[str, float] = {}
-    for x, outputs in _passes(model, dataset, codes, chosen):
-        recon += nll(outputs.logits, x, variance=model.variance).sum().item()
-        parts = {} if is_beta_vae else _own_parts(model, x, outputs)
-        for name, value in parts.items():
-            own[name] = own.get(name, 0.0) + value * len(x)
+    with _in_evaluation(model):
+        for x, outputs in _passes(model, dataset, codes, chosen):
+            recon += nll(outputs.logits, x, variance=model.variance).sum().item()
+            parts = {} if is_beta_vae else _own_parts(model, x, outputs)
+            for name, value in parts.items():
+                own[name] = own.get(name, 0.0) + value * len(x)
     recon /= len(chosen)
     kl = float(codes.kl_nats.sum())
     own = {name: total / len(chosen) for name, total in own.items()}
@@ -188,15 +207,10 @@ def losses(model: BetaVAE, dataset: ImageDataset, codes: Codes) -> dict[str, flo
 
 
 def _own_parts(model: BetaVAE, x: torch.Tensor, outputs: Outputs) -> dict[str, float]:
-    """Return the parts of the model's loss of a batch.
-
-    It is in evaluation mode, and torch's generators, which training goes on with, stay as they are.
-    """
+    """Return the parts of the loss of a batch; training goes on with the generators as they are."""
     devices = [model.device] if model.device.type == "cuda" else []
-    training = model.loss.training
     with torch.random.fork_rng(devices):
-        parts = model.loss.eval()(x, *outputs, model.global_step)
-    model.loss.train(training)
+        parts = model.loss(x=x, **outputs._asdict(), step=model.global_step)
     return {name: part.item() for name, part in parts.items()}
 
 
@@ -242,7 +256,8 @@ def _sample_recons(
 ) -> NDArray[np.float64]:
     codes = encode(model, dataset, rows=rows[_sample(len(rows))], labels=None)
     passes = _passes(model, dataset, codes, np.arange(len(codes.rows)))
-    parts = [nll(outputs.logits, x, variance=model.variance) for x, outputs in passes]
+    with _in_evaluation(model):
+        parts = [nll(outputs.logits, x, variance=model.variance) for x, outputs in passes]
     recons: NDArray[np.float64] = torch.cat(parts).double().cpu().numpy()
     return recons
 
@@ -346,7 +361,7 @@ def score(
     missing = dict(table.missing)
     for name, part in own.items():
         try:
-            values[name] = _own_score(part, codes.mu, factors)
+            values[name] = own_score(part, codes.mu, factors)
         except Exception as error:  # whatever an own score raises
             missing[name] = f"{type(error).__name__}: {error}"
             log.warning("no %s: %s", name, missing[name])
@@ -356,7 +371,12 @@ def score(
     return Scored(values, details)
 
 
-def _own_score(part: Mapping[str, Any], mu: NDArray[np.float32], factors: Classes) -> float:
+def own_score(part: Mapping[str, Any], mu: NDArray[np.float32], factors: Classes) -> float:
+    """Return what an own score says of codes [n, M] and factors [n, K].
+
+    Raises:
+        Exception: whatever it raises; ValueError where it says no finite number.
+    """
     value = float(build({**part, "_partial_": True})(mu.copy(), factors.copy()))
     if not math.isfinite(value):
         raise ValueError(f"expected a finite number, but got {value}")

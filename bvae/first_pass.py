@@ -1,4 +1,4 @@
-"""One pass through the own parts of a configuration, forward and back, before anything starts.
+"""One training step of the own parts of a configuration, before anything starts.
 
 Images are made up: noise in 0..1. What is found here would otherwise end every trial.
 
@@ -8,12 +8,16 @@ Shapes: B images, M latents, [C, H, W] one image.
 import inspect
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bvae import parts
 from bvae.checks import described
-from bvae.config import Config, Part
+from bvae.config import Config
+from bvae.data.datasets import Description
+from bvae.data.labels import scored
+from bvae.evaluate import own_score
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.model import BetaVAE
 from bvae.train import build_model
@@ -23,15 +27,14 @@ B = 4
 
 def mistakes(config: Config) -> list[str]:
     """Return what is wrong with networks, loss, optimiser and scores, as far as one pass shows."""
-    found = [*_score_mistakes(config.scores)]
     data = described(config)
+    found = [*_score_mistakes(config, data)]
     with torch.random.fork_rng(devices=[]):
         try:
             model = build_model(config, data.image_shape, n_images=data.number)
-            model.configure_optimizers()
+            found += _pass_mistakes(model, torch.rand(B, *data.image_shape))
         except BvaeError as error:
             return [*found, *str(error).splitlines()]
-        found += _pass_mistakes(model, torch.rand(B, *data.image_shape))
     if model.second_batch and 2 * config.trainer.batch_size > data.number:
         found.append(
             f"trainer.batch_size: the loss takes two batches a step, so expected at most half of "
@@ -40,21 +43,33 @@ def mistakes(config: Config) -> list[str]:
     return found
 
 
-def _score_mistakes(scores: Mapping[str, Part]) -> Iterator[str]:
-    for name, part in scores.items():
+def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
+    """Yield what is wrong with own scores, tried on codes that are noise, and the real factors."""
+    if data.labels is None:
+        return
+    labels, rows = scored(data.labels, config.data.score_every)
+    factors = labels.factors(np.arange(len(rows)))
+    codes = np.random.default_rng(0).normal(size=(len(rows), config.latent_dim))
+    for name, part in config.scores.items():
         try:
             score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)
+            own_score(part, codes.astype(np.float32), factors)
         except ConfigError as error:
             yield str(error)
         except TypeError as error:
             yield f"scores.{name}: it is called with codes and factors, but {error}"
+        except Exception as error:  # whatever own code raises is a mistake in it
+            tried = f"codes {list(codes.shape)} of noise and factors {list(factors.shape)}"
+            yield f"scores.{name}: of {tried}: {parts.in_a_line(error)}"
 
 
 def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:
     """Yield the first thing that is wrong along the way of a batch [B, C, H, W]."""
-    M, way = model.latent_dim, "model.encoder"
+    M, way = model.latent_dim, "loss.configure_optimizer"
     try:
+        (optimizer, *own), schedules = model.configure_optimizers()
+        way = "model.encoder"
         coded = model.encoder(x)
         if wrong := _tensor_mistake(coded, (B, 2 * M)):
             yield f"{way}: {wrong}: means, then log-variances, of {M} latents for {B} images"
@@ -78,9 +93,22 @@ def _pass_mistakes(model: BetaVAE, x: Tensor) -> Iterator[str]:
             yield f"{way}: {wrong}"
             return
         named["loss"].backward()
+        yield from _gradient_mistakes(model)
+        way = "optimizer"
+        optimizer.step()
+        way = "optimizer.schedule"
+        for schedule in schedules:
+            schedule.step()
+        way = "loss.own_loss"
+        for one in own:
+            model.own_step(z.detach(), x if model.second_batch else None, one)
+    except ConfigError:
+        raise
     except Exception as error:  # whatever own code raises is a mistake in it
-        yield f"{way}: one pass of {B} images raised {type(error).__name__}: {error}"
-        return
+        yield f"{way}: one step of {B} images raised {parts.in_a_line(error)}"
+
+
+def _gradient_mistakes(model: BetaVAE) -> Iterator[str]:
     for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
         weights = [weight for weight in network.parameters() if weight.requires_grad]
         if weights and all(weight.grad is None for weight in weights):

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from bvae.config import BETA_VAE, OPTIMIZERS, TARGET
 from bvae.exceptions import ConfigError, NonFiniteLossError
 from bvae.image_shape import ImageShape
 from bvae.networks import build_networks
+from bvae.part_sources import own_sources, targets
 from bvae.parts import build_named
 
 # Reading the loss makes a GPU wait for all queued work, so there it is read every so many steps.
@@ -139,7 +140,7 @@ class BetaVAE(pl.LightningModule):
             NonFiniteLossError: the loss is NaN or infinite.
         """
         step = self.global_step
-        parts: Mapping[str, Tensor] = self.loss(x, *outputs, step)
+        parts: Mapping[str, Tensor] = self.loss(x=x, **outputs._asdict(), step=step)
         self.latest = {name: part.detach() for name, part in parts.items()}
         every = 1 if self.device.type == "cpu" else CHECK_EVERY_N_STEPS_ON_GPU
         if step % every == 0:
@@ -237,13 +238,17 @@ class BetaVAE(pl.LightningModule):
         return made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the generators' states, so that a resumed fit draws the noise it would have drawn."""
+        """Add the generators' states, so that a resumed fit draws the noise it would have drawn.
+
+        And the hashes of the sources of own parts, so that `bvae.load` can tell others.
+        """
         states = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(self.device)
         if self.device.type == "mps":
             states["mps"] = torch.mps.get_rng_state()
         checkpoint["generator_states"] = states
+        checkpoint["own_sources"] = own_sources(targets(dict(self.hparams)), None)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the generators' states for `on_train_start`: merely loading a model sets nothing."""
@@ -262,8 +267,9 @@ class BetaVAE(pl.LightningModule):
 
 def _schedule(part: Mapping[str, Any], optimizer: Optimizer) -> LRScheduler:
     made = build_named("optimizer.schedule", part, optimizer)
-    if not isinstance(made, LRScheduler):
+    if not isinstance(made, LRScheduler) or isinstance(made, ReduceLROnPlateau):
         raise ConfigError(
-            f"optimizer.schedule: expected one of torch's, but got {type(made).__name__}"
+            "optimizer.schedule: expected one of torch's that moves at every step, but got "
+            f"{type(made).__name__}"
         )
     return made

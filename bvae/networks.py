@@ -4,8 +4,8 @@ An encoder maps images [B, C, H, W] in 0..1 to [B, 2M]: the means, then the log-
 latents. A decoder maps latents [B, M] to logits [B, C, H, W], whose sigmoids are the means of the
 pixels: no activation follows its last layer. Both are `nn.Module`s; own ones are built from what
 their signature names of `image_shape` (C, H, W) and `latent_dim`, and from the further keys of
-`model.encoder` or `model.decoder`. Each network of a trial is a function of one image or code:
-one whose output depends on the batch (batch normalisation in training) makes scores depend on it.
+`model.encoder` or `model.decoder`. They are scored and validated in evaluation mode: without
+dropout, and with the statistics that batch normalisation has learnt.
 
 Ours take square images of 32, 64, 128 or 256 pixels with 1 or 3 channels; N = C * H * W.
 """

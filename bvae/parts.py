@@ -1,8 +1,12 @@
 """Parts that a configuration names by `_target_`: a class or function of ours, or of the user's."""
 
+import difflib
 import functools
 import inspect
-from collections.abc import Mapping
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -21,8 +25,8 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     Args:
         part: `_target_`, a dotted name that can be imported, and arguments; among these may be
             further parts.
-        offered: what any part of this kind may ask for by naming it in its signature; one that
-            takes `**kwargs` gets all.
+        offered: what any part of this kind may ask for by naming it in its signature; a function
+            that takes `**kwargs` gets all, a class what the classes name that it inherits from.
 
     Raises:
         ConfigError: the target cannot be imported, or an argument is unexpected or missing.
@@ -30,16 +34,14 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     >>> build({"name": "half", "_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
     Fraction(1, 2)
     """
-    if TARGET not in part:
-        raise ConfigError(f"expected a part with a _target_, but got {dict(part)}")
     target = part[TARGET]
     given = {key: value for key, value in part.items() if key not in ("name", "_partial_")}
     try:
         made = instantiate({**given, "_partial_": True, "_convert_": "all"})
-    except InstantiationException as error:
-        raise ConfigError(f"{target} cannot be built: {_in_a_line(error)}") from error
+    except (InstantiationException, SystemExit) as error:  # a script exits when it is imported
+        raise ConfigError(f"{target} cannot be built: {_reason(error)}") from error
     signature = inspect.signature(made.func)
-    names = _names(signature)
+    names = _names(made.func)
     taken = offered if names is None else {key: offered[key] for key in names & offered.keys()}
     arguments = {**taken, **made.keywords}
     try:
@@ -50,11 +52,12 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     except TypeError as error:
         public = [name for name in signature.parameters if not name.startswith("_")]
         takes = ", ".join(public) or "no argument"
-        raise ConfigError(f"{target}: {error}; it takes {takes}") from None
+        offers = f", and is offered {', '.join(offered)}" if offered else ""
+        raise ConfigError(f"{target}: {error}; it takes {takes}{offers}") from None
     return made.func(*made.args, **arguments)
 
 
-def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) -> Any:
+def build_named(key: str, part: object, *first: Any, **offered: Any) -> Any:
     """Build a part; what goes wrong begins with its place in the configuration.
 
     Args:
@@ -64,8 +67,11 @@ def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) 
         offered: as for `build`.
 
     Raises:
-        ConfigError: as `build`, or the part itself raised something.
+        ConfigError: as `build`, it has no `_target_`, or it raised something itself.
     """
+    if not isinstance(part, Mapping) or TARGET not in part:
+        named = part if isinstance(part, str) and "." in part else "my_module.name"
+        raise ConfigError(f"{key}: expected a class or function; write {key}._target_={named}")
     try:
         if first:
             return build({**part, "_partial_": True}, **offered)(*first)
@@ -73,22 +79,68 @@ def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) 
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from error
     except Exception as error:  # whatever own code raises is a mistake in it
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{key}: {part.get(TARGET)} raised {reason}") from error
+        raise ConfigError(f"{key}: {part.get(TARGET)} raised {in_a_line(error)}") from error
 
 
-def _names(signature: inspect.Signature) -> set[str] | None:
-    """Return the names that can be given a value; None: any name."""
-    parameters = signature.parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+def _names(target: Callable[..., Any]) -> set[str] | None:
+    """Return the names that can be given a value; None: any name.
+
+    What a class takes by `**kwargs` is for the next `__init__` among those it inherits from.
+    """
+    signature = inspect.signature(target)
+    if not _takes_any(signature):
+        return _named(signature)
+    if not isinstance(target, type):
         return None
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {parameter.name for parameter in parameters if parameter.kind in named}
+    names: set[str] = set()
+    for kind in target.__mro__:
+        if "__init__" in vars(kind):
+            signature = inspect.signature(vars(kind)["__init__"])
+            names |= _named(signature)
+            if not _takes_any(signature):
+                break
+    return names
 
 
-def _in_a_line(error: Exception) -> str:
-    """Return the innermost cause on one line."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return f"{type(cause).__name__}: " + " ".join(str(cause).split())
+def _takes_any(signature: inspect.Signature) -> bool:
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def _named(signature: inspect.Signature) -> set[str]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name for name, parameter in signature.parameters.items() if parameter.kind in kinds}
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return what was raised, what it says, and where in own code, on one line."""
+    said = f"{type(error).__name__}: " + " ".join(str(error).split())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame)]
+    return (
+        f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else said
+    )
+
+
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    others = (str(Path(__file__).parent), sys.prefix, sys.base_prefix, "<")
+    return not frame.filename.startswith(others)
+
+
+def _reason(error: BaseException) -> str:
+    """Return on one line why Hydra cannot build something: a name that is misspelt, or the cause.
+
+    Hydra takes what is not in a module for another module.
+    """
+    cause = _cause(error)
+    if isinstance(cause, ModuleNotFoundError) and cause.name:
+        module, _, name = cause.name.rpartition(".")
+        if found := sys.modules.get(module):
+            close = difflib.get_close_matches(name, vars(found), n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            return f"{module} ({getattr(found, '__file__', 'built in')}) has no {name}{meant}"
+    return in_a_line(cause)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what made something be raised, however deep."""
+    return error if error.__cause__ is None else _cause(error.__cause__)

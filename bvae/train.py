@@ -7,8 +7,10 @@ whether the trial is still its own.
 import contextlib
 import functools
 import gc
+import json
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -34,6 +36,7 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import least_nll
 from bvae.model import BetaVAE
+from bvae.part_sources import import_from, own_sources, targets
 from bvae.pictures import media
 from bvae.trial import (
     Interrupted,
@@ -423,6 +426,8 @@ def _log_file(path: Path) -> Iterator[None]:
 def load(trial_folder: Path | str) -> BetaVAE:
     """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
 
+    Own networks and losses are found in the folder that the study's command was typed in.
+
     Raises:
         DataError: the folder holds no weights, damaged ones, or those of other networks.
     """
@@ -433,6 +438,7 @@ def load(trial_folder: Path | str) -> BetaVAE:
             f"{folder.root}: no weights; expected those of a complete trial "
             "trained with checkpoint.keep=last or best"
         )
+    import_from(_parts_folder(folder))
     try:
         model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no root of its own for what a damaged file may raise
@@ -440,4 +446,22 @@ def load(trial_folder: Path | str) -> BetaVAE:
             f"{path}: damaged, or not the weights of this version's networks; "
             f"load them with the sources they were trained with ({error})"
         ) from error
+    then = torch.load(path, map_location="cpu", weights_only=True).get("own_sources", {})
+    now = own_sources(targets(dict(model.hparams)), None)
+    changed = sorted(name for name in then if then[name] != now.get(name))
+    if changed:
+        warnings.warn(
+            f"{', '.join(changed)}: changed since {folder.root} was trained; the model may "
+            "compute something else",
+            stacklevel=2,
+        )
     return model.eval()
+
+
+def _parts_folder(folder: TrialFolder) -> str | None:
+    """Return where own parts of a trial come from, as its study's manifest says."""
+    manifest = folder.root.resolve().parents[1] / "manifest.json"
+    if not manifest.is_file():
+        return None
+    found: str | None = json.loads(manifest.read_text(encoding="utf-8")).get("parts_folder")
+    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bvae import load
 from bvae.trial import TrialResult
 from sweeps import load_study
 
@@ -87,13 +88,23 @@ def test_typed_again_elsewhere_and_after_a_change(folder: Path, run: Run) -> Non
     (root / "manifest.json").write_text(json.dumps(manifest))
     code, said = run("sweeps", "worker", str(root), cwd=folder.parent)
     trial = "beta=1,latent_dim=4,seed=7,model.encoder.width=32"
-    found = TrialResult.read(root / "trials" / trial / "result.json")
+    result = TrialResult.read(root / "trials" / trial / "result.json")
     assert 0 == code, said
-    assert found is not None
-    assert "complete" == found.state, found.error
+    assert result is not None
+    assert "complete" == result.state, result.error
 
     networks = folder / "my_networks.py"
     networks.write_text(networks.read_text().replace("SiLU", "ReLU"))
+    load = "import sys, bvae; bvae.load(sys.argv[1])"
+    loaded = subprocess.run(
+        [sys.executable, "-W", "error", "-c", load, str(root / "trials" / trial)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "my_networks.py: changed since" in loaded.stderr
     more = [word.replace("beta=1,4,16", "beta=1,4,16,64") for word in typed()]
     code, said = run("bvae", *more, *SMALL, cwd=folder)
     assert 2 == code
@@ -109,10 +120,26 @@ def test_typed_again_elsewhere_and_after_a_change(folder: Path, run: Run) -> Non
     assert changed[4] is None
 
 
+def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds the parts of the study: to load a model, to draw one, to train more."""
+    encoder = "model.encoder._target_=my_networks.encoder"
+    arguments = (encoder, "beta=1,4,16", "latent_dim=2", "study=small", "trainer.batch_size=16")
+    code, said = run("bvae", "-m", *arguments, *SMALL, cwd=folder)
+    assert 0 == code, said
+
+    root, trial = folder / "runs" / "small", "beta=4,latent_dim=2,seed=0"
+    code, said = run("sweeps", "traverse", str(root), trial, "--latent", "0", cwd=folder.parent)
+    assert 0 == code, said
+    code, said = run("sweeps", "confirm", str(root), cwd=folder.parent)
+    assert 0 == code, said
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert 4 == len(load(root / "trials" / trial).encoder)
+
+
 def test_a_file_of_ones_own(folder: Path, run: Run) -> None:
     """`--config-dir` finds the page's experiment, whose study is named in it."""
     code, said = run(
-        "bvae", "--config-dir", "conf", "-m", "experiment=mine", *SMALL, "beta=1,4", cwd=folder
+        "bvae", "--config-dir", "my", "-m", "experiment=mine", *SMALL, "beta=1,4", cwd=folder
     )
 
     assert 0 == code, said
@@ -120,8 +147,15 @@ def test_a_file_of_ones_own(folder: Path, run: Run) -> None:
 
 
 def test_a_score_that_raises_is_missing(folder: Path, run: Run) -> None:
-    """Its trial stands, and says why the score is missing."""
-    (folder / "broken.py").write_text("def score(codes, factors):\n    return 1 / 0\n")
+    """The first time it did not; the trial stands, and says why the score is missing."""
+    (folder / "broken.py").write_text(
+        "from pathlib import Path\n"
+        "def score(codes, factors):\n"
+        "    seen = Path(__file__).with_name('seen')\n"
+        "    known = seen.exists()\n"
+        "    seen.touch()\n"
+        "    return 1 / (0 if known else 1)\n"
+    )
     arguments = ("scores.broken._target_=broken.score", "latent_dim=4", "study=broken")
     code, said = run("bvae", *arguments, *SMALL, cwd=folder)
     study = load_study(folder / "runs" / "broken")

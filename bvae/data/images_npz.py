@@ -1,6 +1,7 @@
 """The user's own npz: `images` and, where they are known, the `factors` that made them.
 
-`images` is uint8 [n, H, W] or [n, H, W, C] with C = 1 or 3; if no value is above 1, 1 is white.
+`images` is [n, H, W] or [n, H, W, C] with C = 1 or 3: floats in 0..1, or uint8, where 1 is white if
+no value is above.
 `factors` is [n, K], with texts `factor_names` [K]. Where each combination of values stands in
 exactly one row, in any order, it is a full lattice, of at least two columns that vary. Otherwise it
 is a table of classes: -1 in integers and NaN in fractions stand for "not known".
@@ -88,6 +89,9 @@ def _contents(path: Path, bins: int) -> NpzContents:
     mistake = _images_mistake(dtype, shape)
     if mistake:
         raise DataError(f"{path}: images: {mistake}")
+    if dtype.kind == "f":
+        for _ in _chunks(path):  # which checks them
+            pass
     number, height, width, channels = (*shape, 1)[:4]
     factors = _factors(path, held, number, bins) if "factors" in held else Factors()
     return NpzContents(path, number, (channels, height, width), factors, _sha256(path))
@@ -100,8 +104,8 @@ def _sha256(path: Path) -> str:
 
 
 def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
-    if dtype != np.uint8:
-        return f"expected uint8 values 0 to 255, but got {dtype}; convert them"
+    if dtype != np.uint8 and dtype.kind != "f":
+        return f"expected uint8 values 0 to 255, or floats in 0..1, but got {dtype}; convert them"
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNELS):
         return f"expected [n, H, W] or [n, H, W, C] with C = 1 or 3, but got {list(shape)}"
     if not shape[0]:
@@ -213,7 +217,7 @@ def read(contents: NpzContents, image_shape: ImageShape) -> Iterator[NDArray[np.
 
 def _in_order(contents: NpzContents) -> Iterator[NDArray[np.uint8]]:
     """The images in chunks; where the file has another order, all are held at once, and once."""
-    rows, chunks = contents.factors.rows, npz.read(contents.path, "images")
+    rows, chunks = contents.factors.rows, _chunks(contents.path)
     if rows is None:
         yield from chunks
         return
@@ -224,8 +228,27 @@ def _in_order(contents: NpzContents) -> Iterator[NDArray[np.uint8]]:
         yield whole[rows[start : start + npz.CHUNK]]
 
 
+def _chunks(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The images in chunks of bytes, in the order of the file.
+
+    Raises:
+        DataError: floats are not in 0..1.
+    """
+    for chunk in npz.read(path, "images"):
+        if chunk.dtype == np.uint8:
+            yield chunk
+            continue
+        if not (chunk.min() >= 0 and chunk.max() <= 1):
+            raise DataError(
+                f"{path}: images: expected floats in 0..1, or uint8, but got "
+                f"{chunk.min():g} to {chunk.max():g}"
+            )
+        yield np.rint(255 * chunk).astype(np.uint8)
+
+
 def _is_binary(contents: NpzContents) -> bool:
-    return all(chunk.max() <= 1 for chunk in npz.read(contents.path, "images"))
+    is_bytes = npz.header(contents.path, "images").dtype == np.uint8
+    return is_bytes and all(chunk.max() <= 1 for chunk in _chunks(contents.path))
 
 
 def _shaped(chunk: NDArray[np.uint8], image_shape: ImageShape) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ It gives `images`, [n, H, W] or [n, H, W, C], uint8 or floats in 0..1; and, wher
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from bvae.exceptions import DataError
 from bvae.files import replace_atomically
 
 ARRAYS = ("images", "factors", "factor_names")
+
+_EXPECTED = "data.source: expected a mapping with images and, maybe, factors and factor_names"
 
 
 def archive(part: Mapping[str, Any], *, content: str | None) -> Path:
@@ -40,10 +43,11 @@ def archive(part: Mapping[str, Any], *, content: str | None) -> Path:
 def _made(part: str) -> Path:
     from bvae.parts import build_named  # Hydra
 
-    given = build_named("data.source", json.loads(part))
-    arrays = {name: np.asarray(value) for name, value in _named(given).items() if value is not None}
-    arrays["images"] = _bytes(arrays["images"])
-    unnamed = cache_dir() / "own.npz"
+    given = _named(build_named("data.source", json.loads(part)))
+    arrays = {name: _array(name, value) for name, value in given.items() if value is not None}
+    arrays["images"] = np.ascontiguousarray(arrays["images"])
+    # of this process: two may make images of different arguments at a time
+    unnamed = cache_dir() / f"own-{os.getpid()}.npz"
     unnamed.parent.mkdir(parents=True, exist_ok=True)
     replace_atomically(unnamed, lambda temporary: np.savez(temporary, **arrays))  # type: ignore[arg-type]
     with unnamed.open("rb") as file:
@@ -57,6 +61,8 @@ def _place(content: str) -> Path:
 
 def _named(given: object) -> dict[str, Any]:
     """Return the arrays by name, however they were given."""
+    if isinstance(given, tuple):
+        raise DataError(f"{_EXPECTED}, but got a tuple; say which is which")
     if isinstance(given, Mapping):
         found = {name: given.get(name) for name in ARRAYS}
     elif hasattr(given, "images"):
@@ -65,22 +71,18 @@ def _named(given: object) -> dict[str, Any]:
         found = {"images": given}
     if found["images"] is None:
         got = ", ".join(map(str, given)) if isinstance(given, Mapping) else str(given)
-        raise DataError(
-            "data.source: expected a mapping with images and, maybe, factors and factor_names, "
-            f"but got {got}"
-        )
+        raise DataError(f"{_EXPECTED}, but got {got}")
     return found
 
 
-def _bytes(images: NDArray[Any]) -> NDArray[Any]:
-    """Return floats in 0..1 as bytes; other types as they are."""
-    if images.dtype.kind != "f":
-        return np.ascontiguousarray(images)
-    if not (images.size and images.min() >= 0 and images.max() <= 1):
-        raise DataError(
-            "data.source: images: expected floats in 0..1 or uint8, but got "
-            f"{images.min():g} to {images.max():g}"
-            if images.size
-            else "data.source: no images"
-        )
-    return np.ascontiguousarray(np.rint(255 * images).astype(np.uint8))
+def _array(name: str, value: object) -> NDArray[Any]:
+    """Return what was given under a name as an array; names as texts."""
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # of arrays of other packages, or of different shapes
+        raise DataError(f"data.source: {name}: no array can be made: {error}") from error
+    if name == "factor_names":
+        return array.astype(str)
+    if array.dtype == object:
+        raise DataError(f"data.source: {name}: expected numbers, but got objects; convert them")
+    return array

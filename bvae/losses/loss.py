@@ -18,9 +18,9 @@ class Loss(nn.Module):
     `beta` and `variance` (of Gaussian pixels; None: they are Bernoulli) that its `__init__` names,
     and from what its file in `conf/loss/` gives beside these; all by keyword.
 
-    `forward(x, logits, mu, logvar, z, step)` returns parts by name: scalars in nats, means over
-    the batch. `loss` must be among them: the model's optimiser makes it small. Ours also return
-    `recon`, `kl` and what they add to these; all of them are in the history.
+    `forward(x, logits, mu, logvar, z, step)`, called by keyword, returns parts by name: scalars in
+    nats, means over the batch. `loss` must be among them: the model's optimiser makes it small.
+    Ours also return `recon`, `kl` and what they add to these; all of them are in the history.
 
     It may own parameters and buffers, which are in the checkpoint. The model's optimiser trains
     its parameters, unless it has both of

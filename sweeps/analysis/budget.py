@@ -14,6 +14,7 @@ from sweeps.labels import NOTHING
 from sweeps.study.command import quoted, sweep
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, command_line
+from sweeps.study.study import Study
 from sweeps.study.trials import text
 
 SETTLED = 0.01
@@ -26,13 +27,14 @@ LEARNT = 0.1
 
 @dataclass(frozen=True)
 class Budget:
-    """How many images each model saw, and how much its validation loss still changed at the end.
+    """How many images each model saw, how much its validation loss still changed, by what sources.
 
     `falling` is by how much that of the best configuration still fell, empty where that is no more
     than `SETTLED`; `learnt`, by how much worse it reconstructs images held out than those it was
     trained on, empty where that is not clearly more than `LEARNT`. `command` trains the best β and
     its neighbours twice as long, `compare` tells what became of the best β; they are empty where
-    there is nothing to compare.
+    there is nothing to compare. `sources` says how many trials are of others than those the study
+    was begun with, empty where none is.
     """
 
     images: str
@@ -41,6 +43,7 @@ class Budget:
     learnt: str
     command: str
     compare: str
+    sources: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,16 @@ def budget(read: Summary) -> Budget:
         learnt=_learnt(read),
         command=trained,
         compare=_compare(read.study.folder) if trained else "",
+        sources=_sources(read.study),
     )
+
+
+def _sources(study: Study) -> str:
+    results = study.results.values()
+    others = sum("sources_changed_from" in result.versions for result in results)
+    if not others:
+        return ""
+    return f"{others} of {len(results)} trials are of sources that had changed since the first"
 
 
 def _compare(folder: StudyFolder) -> str:

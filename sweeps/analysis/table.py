@@ -81,6 +81,7 @@ def _row(
     row |= {name: getattr(final, name) if final else None for name in OF_A_RESULT}
     # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
     row["protocol"] = (final.scoring if final else {}).get("protocol", manifest.protocol)
+    row["code"] = result.versions.get("code") if result else None
     row["error"] = result.cause if result else None
     return row
 

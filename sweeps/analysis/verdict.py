@@ -163,7 +163,7 @@ def _reason(done: Line, more_seeds: int | None) -> str:
     if len(done.betas) < FEWEST:
         return f"takes three β, has {len(done.betas)}"
     if not inner_of(done.collapsed).any():
-        return "takes a β with two or more active latents between the ends"
+        return "every β between the ends has collapsed (fewer than two active latents)"
     if done.noise.df < 1:
         return "takes two seeds or more a configuration"
     if more_seeds is None:

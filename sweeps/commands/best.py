@@ -26,6 +26,7 @@ from sweeps.report.answer import Headline, LineAnswer, Model, headline, line_ans
 from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
+from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
 
 INDENT = " " * 4
@@ -138,8 +139,9 @@ def _certainty(line: LineAnswer) -> Iterator[str]:
 
 def _table(scores: Sequence[ByScore]) -> Iterator[str]:
     """Yield what every score says, in columns."""
+    axes = [axis for axis, _ in scores[0].judged.axes] if scores else []
     rows: list[tuple[str, ...]] = [
-        ("score", "best β", "latents", "mean (95 % interval)", "curve", "agrees")
+        ("score", "best β", "latents", *axes, "mean (95 % interval)", "curve", "agrees")
     ]
     rows += [tuple(_row(one)) for one in scores]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -155,6 +157,7 @@ def _row(one: ByScore) -> Iterator[str]:
     yield found.score
     yield number(found.beta)
     yield str(found.latent_dim)
+    yield from (text(value) for _, value in one.judged.axes)
     between = f" ({interval(found.low, found.high)})" if is_known(found.low) else ""
     yield f"{score_text(found.mean)}{between}"
     yield str(one.judged.verdict)

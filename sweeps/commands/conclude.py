@@ -18,6 +18,7 @@ from sweeps.labels import seeds, shown
 from sweeps.report.answer import Headline, headline
 from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
+from sweeps.statistics.inverted_u import Verdict
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
@@ -132,12 +133,16 @@ def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
         yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
         if trained.command:
             yield f"    whether it does: {trained.command}"
+    if trained.sources:
+        yield f"  {trained.sources} (accept_sources=true)"
     if trained.learnt:
         yield f"  it learns by heart: images held out are reconstructed {trained.learnt} worse"
     if left:
         yield f"  {left} trials are left"
     elif head.next_step is None:
-        yield "  next: nothing is left to ask of this grid"
+        is_known = judged.verdict is Verdict.INVERTED_U
+        done = "nothing: the answer is known" if is_known else "other β, latent sizes or more steps"
+        yield f"  next: {done}"
     else:
         yield f"  next: {head.next_step.why}"
         yield f"    {head.next_step.command}"

@@ -5,6 +5,7 @@ no say, and whether it still beats its neighbours there, is what can be relied o
 """
 
 import argparse
+import contextlib
 import uuid
 from dataclasses import replace
 
@@ -48,7 +49,9 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     if dry_run:
         return 0
     prepare(study, wanted, arguments)
-    code = sweep.run(arguments)
+    # where own parts, and paths in the command, are found
+    with contextlib.chdir(study.manifest.parts_folder or "."):
+        code = sweep.run(arguments)
     if code == Exit.USAGE:
         return code
     found = confirmation(study)

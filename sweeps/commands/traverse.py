@@ -34,12 +34,14 @@ def run(typed: argparse.Namespace) -> int:
     """Draw one latent of a trial's model, and print where the pictures are."""
     # torch takes seconds to load, which a mistake in the arguments need not wait for
     from bvae.evaluate import Codes
+    from bvae.part_sources import import_from
     from bvae.pictures.traversal import draw, starts
     from bvae.train import load
 
     if typed.steps < 2:
         raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")
     study = open_study(typed.study)
+    import_from(study.manifest.parts_folder)
     folder = study.folder.trial(complete_trial(study, typed.trial))
     dataset = _dataset(folder)
     drawn = draw(

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sweeps.plan.overrides import NEVER_SWEPT, Overrides
 from sweeps.study.manifest import combination, is_unresolved, put, resolved
 from sweeps.study.trials import canonical
 
-PATH = "data.path"
+PATH, SOURCE = "data.path", "data.source"
 
 ONCE = (*NEVER_SWEPT, "objective", PATH)
 """Keys with one value for the whole study, or whose values must be typed to be swept."""
@@ -60,12 +60,10 @@ class Composition:
         }
         if not unresolved:
             return self.values
-        firsts: dict[str, object] = {key: self.values[key] for key in COORDINATES}
-        firsts |= {key: values[0] for key, values in typed.axes.items()}
-        firsts |= {key: interval.middle for key, interval in typed.intervals.items()}
+        firsts = {key: self.values[key] for key in COORDINATES} | _firsts(typed)
         keys = [key for key in firsts if key not in self.choices]
         found = resolved(self.values, {key: canonical(firsts[key]) for key in keys})
-        for key in sorted(unresolved.keys() & {*ONCE}):
+        for key in sorted(key for key in unresolved if key in ONCE or sweeps_images([key])):
             raise ConfigError(
                 f"{key}: cannot depend on a swept key, but got {unresolved[key]}; write a value"
             )
@@ -81,9 +79,21 @@ def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]
         choices = composed.hydra.runtime.choices
         task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
         plain = _resolved_once(task, typed)
-        for path in typed.axes.get(PATH, [])[:1]:  # which has no value to fall back on
-            plain["data"]["path"] = path
+        for key, value in _firsts(typed).items():
+            if sweeps_images([key]):  # which has no value to fall back on
+                put(plain, key, canonical(value))
         yield Composition(plain, {key: choices[key] for key in typed.groups if key in choices})
+
+
+def _firsts(typed: Overrides) -> dict[str, object]:
+    """Return a value of each swept key: the first, or the middle of an interval."""
+    firsts = {key: values[0] for key, values in typed.axes.items()}
+    return firsts | {key: interval.middle for key, interval in typed.intervals.items()}
+
+
+def sweeps_images(keys: Iterable[str]) -> bool:
+    """Whether one of these swept keys says which images there are."""
+    return any(key == PATH or key.startswith(f"{SOURCE}.") for key in keys)
 
 
 def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
@@ -143,14 +153,14 @@ def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
         data["path"] = _absolute_path(data["path"])
-    if PATH not in typed.axes and (data.get("path") or data.get("source")) and facts.content:
+    if not sweeps_images(typed.further) and facts.content:
         data["content"] = facts.content
     values = found.values | {"objective": facts.objective, "data": data}
     return replace(found, values=shortened(values))
 
 
 def without_content(found: Composition) -> Composition:
-    """Return the composition without its images' hash, where several folders of them are swept."""
+    """Return the composition without its images' hash, where it is swept which these are."""
     data = {key: value for key, value in found.values["data"].items() if key != "content"}
     return replace(found, values=found.values | {"data": data})
 

@@ -184,7 +184,9 @@ def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
             if is_unresolved(value):
                 continue  # it is checked for each trial
             mistake = config.value_mistake(key, value)
-            if value == "":
+            if isinstance(value, dict) and override.is_sweep_override():
+                yield f"{key}: a mapping cannot be swept; sweep what it holds, as in {key}.a=1,2"
+            elif value == "":
                 yield f"{key}: an empty value; write {key}=value"
             elif mistake:
                 yield mistake

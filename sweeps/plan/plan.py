@@ -22,12 +22,12 @@ from bvae.part_sources import all_sources, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
 from sweeps.plan.compose import (
-    PATH,
     Compose,
     Composition,
     absolute,
     compositions_of,
     settled,
+    sweeps_images,
     without,
     without_content,
 )
@@ -133,7 +133,7 @@ def plan(
         first = compositions[0]
         parsed = config.parse(first.first(typed))
     values = _values(typed, first, known.axes if known else [])
-    if PATH in values:  # of one path, the images are checked to be those of the study
+    if sweeps_images(values):  # else they are checked to be those of the study
         compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, settings)
     trials, repeated = grid(values) if search is None else (search.start(), [])
@@ -395,8 +395,11 @@ def _values(
     """Return the values of every axis: typed ones, else the one value that was composed."""
     composed = config.flatten(first.values) | first.choices
     keys = [*COORDINATES, *sorted({*typed.further, *known_axes})]
-    values = {key: typed.axes.get(key, [composed.get(key, f"${{{key}}}")]) for key in keys}
+    composed |= {key: interval.middle for key, interval in typed.intervals.items()}
+    values = {key: typed.axes.get(key, [composed.get(key)]) for key in keys}
     for key in keys:
+        if key not in typed.axes and key not in composed:
+            raise ConfigError(f"{key}: swept in this study, but without a value now; write its own")
         if is_unresolved(values[key]):
             raise ConfigError(depends(key, values[key][0]))
     return values

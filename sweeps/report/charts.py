@@ -85,13 +85,13 @@ class CurveCanvas(Canvas):
                 handles.append(Line2D([], [], color=MUTED, lw=1.6, ls=DOTS, label="untrained"))
             super().__init__(blank, stays=[axes.xaxis, *_legend(axes, handles)])
 
-    def draw(self, lines: Sequence[Trace], *, title: str) -> Chart:
-        """Draw a line for each label."""
+    def draw(self, lines: Sequence[Trace], *, title: str, beside: Sequence[Trace] = ()) -> Chart:
+        """Draw a line for each label; the axis has room for those of charts beside it, too."""
         with self.anew(title) as axes:
             for order, (line, colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
                 shift = self._step ** (order - (len(lines) - 1) / 2)
                 _draw_line(axes, line, colour=colour, marker=_marker(order), shift=shift)
-            axes.set_ylim(_score_limits(lines))
+            axes.set_ylim(_score_limits([*lines, *beside]))
         return self.figure
 
 
@@ -115,11 +115,20 @@ class HeatCanvas(Canvas):
             super().__init__(blank, stays=[axes.xaxis, axes.yaxis])
 
     def draw(
-        self, boxes: Sequence[Box], *, title: str, low_is_good: bool = False, digits: int = 2
+        self,
+        boxes: Sequence[Box],
+        *,
+        title: str,
+        beside: Sequence[float] = (),
+        low_is_good: bool = False,
+        digits: int = 2,
     ) -> Chart:
-        """Draw the boxes; values are written into them, with so many digits, if there is room."""
+        """Draw the boxes; values are written into them, with so many digits, if there is room.
+
+        Maps beside it, of these values, have the same colours.
+        """
         known = [box for box in boxes if math.isfinite(box.value)]
-        values = [box.value for box in known]
+        values = [value for value in [*(box.value for box in known), *beside] if value == value]
         palette = "viridis_r" if low_is_good else "viridis"
         colours = ScalarMappable(Normalize(min(values), max(values)), palette)
         with self.anew(title) as axes:

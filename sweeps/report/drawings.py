@@ -171,9 +171,14 @@ def curve_chart(
     x: str,
     ticks: Sequence[float],
     size: ChartSize,
+    beside: Sequence[Trace] = (),
     on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
 ) -> charts.CurveCanvas:
-    """Return the inverted-U chart; `on` gives the canvas, the same for scores that can share it."""
+    """Return the inverted-U chart.
+
+    `beside` are lines of charts that share its vertical axis; `on` gives the canvas, the same for
+    scores that can share it.
+    """
     chart = on(
         labels=tuple(line.label for line in lines),
         x_label=AXES[x],
@@ -181,7 +186,7 @@ def curve_chart(
         size=size,
         untrained=any(math.isfinite(line.untrained) for line in lines),
     )
-    chart.draw(lines, title=score_label(score))
+    chart.draw(lines, title=score_label(score), beside=beside)
     return chart
 
 
@@ -215,10 +220,14 @@ def _curve(
     size: ChartSize,
     on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
 ) -> charts.CurveCanvas:
-    lines = [
-        curve_line(read, configurations, label=label, score=score, x=x)
-        for label, configurations in _by_latent_dim(read.scored(facet, score))
-    ]
+    of_facets = {
+        one: [
+            curve_line(read, configurations, label=label, score=score, x=x)
+            for label, configurations in _by_latent_dim(read.scored(one, score))
+        ]
+        for one in read.facets
+    }
+    beside = [line for one, lines in of_facets.items() if one != facet for line in lines]
     ticks = sorted(
         {
             getattr(configuration, x)
@@ -226,7 +235,9 @@ def _curve(
             if configuration.facet == facet
         }
     )
-    return curve_chart(lines, score=score, x=x, ticks=ticks, size=size, on=on)
+    return curve_chart(
+        of_facets[facet], score=score, x=x, ticks=ticks, size=size, beside=beside, on=on
+    )
 
 
 def _mark(read: Summary, configuration: ConfigurationEntry, *, score: str, x: float) -> Mark:
@@ -282,7 +293,13 @@ def _heat(
     chart = on(betas=tuple(betas), latent_dims=tuple(latent_dims))
     is_error = score == "recon"
     title = score_label(score)
-    chart.draw(boxes, title=title, low_is_good=is_error, digits=0 if is_error else 2)
+    chart.draw(
+        boxes,
+        title=title,
+        beside=[read.scores[score][one.number].mean for one in read.configurations],
+        low_is_good=is_error,
+        digits=0 if is_error else 2,
+    )
     return chart
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import functools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -155,7 +154,7 @@ class Manifest:
         return {
             key: value
             for key, value in VALUES_THEN.items()
-            if any(lacking(one, key) is not None for one in composed)
+            if any(_is_younger(key, one) for one in composed)
         }
 
     @property
@@ -313,6 +312,12 @@ def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[
         ) from None
 
 
+def _is_younger(key: str, composed: Mapping[str, Any]) -> bool:
+    """Whether a key is younger than what was composed; each loss has keys of its own since then."""
+    part = lacking(composed, key)
+    return part is not None and (part == "loss" or not key.startswith("loss."))
+
+
 def lacking(tree: Mapping[str, Any], key: str) -> str | None:
     """Return the part of a dotted key that is not in a configuration, None if all of it is.
 
@@ -329,9 +334,19 @@ def lacking(tree: Mapping[str, Any], key: str) -> str | None:
 
 
 def put(tree: dict[str, Any], key: str, value: object) -> None:
-    """Set the value of a dotted key that is there."""
+    """Set the value of a dotted key; of what it lies below there need be nothing.
+
+    >>> tree = {"loss": {"name": "own", "options": None}}
+    >>> put(tree, "loss.options.a", 1)
+    >>> tree
+    {'loss': {'name': 'own', 'options': {'a': 1}}}
+    """
     *parents, leaf = key.split(".")
-    functools.reduce(lambda part, name: part[name], parents, tree)[leaf] = value
+    for name in parents:
+        if not isinstance(tree.get(name), dict):
+            tree[name] = {}
+        tree = tree[name]
+    tree[leaf] = value
 
 
 def combination(choices: Mapping[str, object]) -> str:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bvae import checks, config, evaluate, tracking
-from bvae.config import Config
+from bvae.config import BETA_VAE, Config
 from bvae.data import folder, labels
 from bvae.exceptions import ConfigError, DataError
 from bvae.metrics.scoring import score_table
@@ -19,7 +20,7 @@ Configured = Callable[..., Config]
 def configured(**changes: Any) -> Config:
     """Return a configuration; keywords override nested values."""
     merged = {
-        key: CONFIGURATION[key] | value if isinstance(value, dict) else value
+        key: CONFIGURATION.get(key, {}) | value if isinstance(value, dict) else value
         for key, value in changes.items()
     }
     return config.parse(CONFIGURATION | merged)
@@ -172,6 +173,37 @@ class TestOwnImages:
             checks.prepare(own(trainer={"batch_size": 3}))
 
 
+def few_labels() -> dict[str, NDArray[Any]]:
+    """Twelve images, and labels of ten."""
+    return {"images": np.zeros((12, 32, 32), np.uint8), "factors": np.zeros((10, 2), int)}
+
+
+class TestOwnSource:
+    """Images by a function of the user's."""
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (
+                {"name": "own", "source": {"_target_": f"{__name__}.few_labels"}},
+                "data.source: factors: expected numbers [12, K], a row for each image",
+            ),
+            (
+                {"name": "own", "source": {"_target_": f"{__name__}.no_function"}},
+                "data.source: tests.bvae.test_checks.no_function cannot be built",
+            ),
+            ({"name": "own"}, "data.name: expected one of"),
+        ],
+    )
+    def test_mistakes_begin_with_its_key(
+        self, cache: Path, data: dict[str, Any], message: str
+    ) -> None:
+        """The file that the images are kept in, and its path, are not the user's."""
+        (found,) = checks.mistakes(configured(data={"score_every": None, **data}))
+
+        assert found.startswith(message)
+
+
 class TestHeldOut:
     @pytest.mark.parametrize(
         ("name", "share", "number"), [("dsprites32", 0.1, 18432), ("dsprites32", 0.0, 0)]
@@ -272,6 +304,11 @@ class TestMistakes:
             ({"data": {"path": "x.npz"}}, "data.path: dsprites32 is drawn and reads no file"),
             ({"data": {"likelihood": "gaussian"}}, "data.variance: gaussian pixels need one"),
             ({"data": {"variance": 0.1}}, "data.variance: bernoulli pixels have none"),
+            ({"loss": {**BETA_VAE, "beta": 3}}, "loss.beta: is given to each part; leave it out"),
+            (
+                {"model": {"encoder": {"_target_": "my.Net", "latent_dim": 3}}},
+                "model.encoder.latent_dim: is given to each part; leave it out",
+            ),
         ],
     )
     def test_one(self, changes: dict[str, Any], message: str) -> None:

@@ -55,6 +55,36 @@ class TestEncode:
         assert torch.equal(before, torch.get_rng_state())
         assert model.training
 
+    def test_own_networks_are_evaluated(self, tiny: ImageDataset) -> None:
+        """Codes, pictures and losses have no dropout; statistics are as learnt, and stay so."""
+        model = BetaVAE(
+            network="own",
+            image_shape=(1, 32, 32),
+            latent_dim=3,
+            beta=2.0,
+            encoder={"_target_": f"{__name__}.unsteady", "n_in": 1024, "n_out": 6},
+            decoder={"_target_": f"{__name__}.unsteady", "n_in": 3, "n_out": 1024},
+        )
+        model.encoder[1].eval()  # frozen by its author
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        validation = Validation.of(tiny, None)
+        generator = torch.get_rng_state()
+        found = [validation.run(model) for _ in range(2)]
+
+        assert found[0] == found[1]
+        assert torch.equal(generator, torch.get_rng_state())
+        assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+        assert model.training
+        assert model.encoder[2].training
+        assert not model.encoder[1].training
+
+
+def unsteady(n_in: int, n_out: int) -> torch.nn.Module:
+    """A network that is another one while it is trained."""
+    layers = [torch.nn.Flatten(), torch.nn.BatchNorm1d(n_in), torch.nn.Dropout()]
+    shape = (1, 32, 32) if n_out == 1024 else (n_out,)
+    return torch.nn.Sequential(*layers, torch.nn.Linear(n_in, n_out), torch.nn.Unflatten(1, shape))
+
 
 class TestDecode:
     def test_pictures_are_the_decoders_means(

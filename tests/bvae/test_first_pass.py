@@ -1,5 +1,6 @@
 """Own parts of every wrong kind, each refused with one sentence before anything is trained."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from bvae import config
 from bvae.first_pass import mistakes
+from bvae.losses import Loss
 from tests.bvae.test_train import VALUES
 
 HERE = "tests.bvae.test_first_pass"
@@ -70,9 +72,55 @@ class Spoilt(nn.Module):
         return found[self.returned]
 
 
+class Adversarial(Loss):
+    """A loss with an optimiser of its own, spoilt in one way."""
+
+    def __init__(self, *, beta: float, spoilt: str) -> None:
+        super().__init__(beta=beta)
+        self.weight = nn.Parameter(torch.ones(()))
+        self.spoilt = spoilt
+
+    def forward(
+        self, x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor, z: Tensor, step: int
+    ) -> Any:
+        """That of the VAE."""
+        recon, kl = self.recon_and_kl(x, logits, mu, logvar)
+        return {"loss": recon + kl}
+
+    def own_loss(self, z: Tensor, z_second: Tensor) -> Tensor:
+        """Of other shapes than those of z."""
+        return (self.weight * z @ z_second).sum()
+
+    def configure_optimizer(self) -> Any:
+        """Return it, or a list of it."""
+        made = torch.optim.SGD([self.weight], lr=1.0)
+        return [made] if self.spoilt == "list" else made
+
+
+class Turned(nn.Module):
+    """A loss whose forward names its arguments in another order."""
+
+    def forward(
+        self, step: int, z: Tensor, logvar: Tensor, mu: Tensor, logits: Tensor, x: Tensor
+    ) -> Any:
+        """What fails where one is taken for the other."""
+        assert mu.shape == z.shape
+        return {"loss": (logits - x).square().mean() + mu.square().mean() + logvar.mean()}
+
+
 def score(codes: Any) -> float:
     """Take codes alone, where factors come too."""
     return float(codes.mean())
+
+
+def unknown(codes: Any, factors: Any) -> float:
+    """Say no number."""
+    return float(codes.mean() + factors.mean()) * float("nan")
+
+
+def raises(codes: Any, factors: Any) -> float:
+    """Divide by zero."""
+    return len(codes) / (len(factors) - len(codes))
 
 
 def wrong_with(**changed: dict[str, Any]) -> str:
@@ -133,11 +181,40 @@ def test_losses(returned: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        ("list", "loss.configure_optimizer: one step of 4 images raised AttributeError"),
+        ("shapes", "loss.own_loss: one step of 4 images raised RuntimeError"),
+    ],
+)
+def test_own_optimizers(spoilt: str, message: str) -> None:
+    """The optimiser of a loss takes a step, too."""
+    assert message in wrong_with(loss={"_target_": f"{HERE}.Adversarial", "spoilt": spoilt})
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ({"_target_": "torch.optim.LBFGS"}, "optimizer: .* raised TypeError: .*'closure'"),
+        (
+            {"schedule": {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}},
+            "optimizer.schedule: .* got ReduceLROnPlateau",
+        ),
+    ],
+)
+def test_optimizers(optimizer: dict[str, Any], message: str) -> None:
+    """What needs more for a step than it is given is told."""
+    assert re.search(message, wrong_with(optimizer=optimizer))
+
+
+@pytest.mark.parametrize(
     ("target", "message"),
     [
         (f"{HERE}.score", "scores.mine: it is called with codes and factors, but"),
         (f"{HERE}.nothing", "scores.mine: "),
         ("no_such_module.score", "no_such_module"),
+        (f"{HERE}.unknown", "ValueError: expected a finite number, but got nan"),
+        (f"{HERE}.raises", "ZeroDivisionError"),
     ],
 )
 def test_scores(target: str, message: str) -> None:

@@ -286,6 +286,13 @@ class TestLoss:
         assert not torch.equal(torch.ones(5), model.loss.weight)
         assert {"loss", "extra"} == (model.latest or {}).keys()
 
+    def test_its_arguments_are_named(self, tmp_path: Path) -> None:
+        """A forward that names them in another order is given what it names."""
+        model = make_model(loss={"_target_": "tests.bvae.test_first_pass.Turned"})
+        fit(model, tmp_path, max_steps=1)
+
+        assert {"loss"} == (model.latest or {}).keys()
+
     def test_an_optimizer_of_its_own_trains_them_alone(self, tmp_path: Path) -> None:
         """Each has its own parameters; a step of both is one step, and its loss is kept."""
         model = make_model(loss=OWN_OPTIMIZER)

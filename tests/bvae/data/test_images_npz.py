@@ -59,6 +59,16 @@ def test_colours_and_resizing(path: Path) -> None:
         describe("npz", path=path, channels=1)
 
 
+@pytest.mark.parametrize("dark", [1, 1000])
+def test_floats_are_bytes_of_as_much(path: Path, dark: int) -> None:
+    """Images in 0..1 become 0 to 255, however dark they are."""
+    np.savez(path, images=IMAGES / 255 / dark)
+
+    np.testing.assert_array_equal(
+        np.rint(IMAGES[:, None] / dark), stored(open_dataset("npz", path=path))
+    )
+
+
 def test_binary_images_are_black_and_white(path: Path) -> None:
     """Where no value is above 1, 1 is white."""
     np.savez(path, images=IMAGES % 2)
@@ -220,8 +230,8 @@ def test_images_in_another_order_are_held_once(path: Path, monkeypatch: pytest.M
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"pictures": IMAGES}, "expected an array `images` in .*, but got pictures"),
     "nothing": ({}, "expected an array `images` in .*, but got no array"),
-    "floats": ({"images": IMAGES / 255}, "expected uint8 values 0 to 255, but got float64"),
-    "booleans": ({"images": IMAGES > 9}, "expected uint8 values 0 to 255, but got bool"),
+    "floats": ({"images": IMAGES / 127.5}, "expected floats in 0..1, or uint8, but got 0 to 2"),
+    "booleans": ({"images": IMAGES > 9}, "or floats in 0..1, but got bool"),
     "flat": ({"images": IMAGES.reshape(6, -1)}, r"expected \[n, H, W\] or .*got \[6, 1024\]"),
     "channels first": ({"images": IMAGES[:, None]}, r"with C = 1 or 3, but got \[6, 1, 32, 32\]"),
     "none": ({"images": IMAGES[:0]}, "expected at least one, but got none"),

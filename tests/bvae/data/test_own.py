@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from bvae.data import own
 from bvae.data.datasets import open_dataset
@@ -33,6 +35,15 @@ def give(how: str) -> Any:
         "centred": {"images": IMAGES / 127.5 - 1},
         "nothing": {"pictures": IMAGES},
         "integers": IMAGES.astype(np.int64),
+        "tuple": (IMAGES, FACTORS),
+        "ragged": [IMAGES[0], IMAGES[0, 1:]],
+        "gradient": torch.from_numpy(IMAGES / 255).requires_grad_(),
+        "objects": {"images": IMAGES, "factors": FACTORS.astype(object)},
+        "columns": {
+            "images": IMAGES,
+            "factors": pd.DataFrame(FACTORS),
+            "factor_names": pd.Index(["shape", "hue"], dtype=object),
+        },
     }
     return ways[how]
 
@@ -63,10 +74,9 @@ def test_images_are_those_given(how: str) -> None:
 
 
 def test_factors_come_along() -> None:
-    """Factors and their names are those of the mapping."""
-    labels = opened("labelled").labels
-
-    assert ("shape", "hue") == labels.names
+    """Factors and their names are those of the mapping, also of a table of pandas."""
+    for how in ("labelled", "columns"):
+        assert ("shape", "hue") == opened(how).labels.names
 
 
 def test_known_content_is_not_made_again() -> None:
@@ -82,10 +92,14 @@ def test_known_content_is_not_made_again() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("centred", "expected floats in 0..1 or uint8, but got -1 to 1"),
+        ("centred", "expected floats in 0..1, or uint8, but got -1 to 1"),
         ("nothing", "expected a mapping with images .*but got pictures"),
-        ("integers", "expected uint8 values 0 to 255, but got int64"),
+        ("integers", "or floats in 0..1, but got int64"),
         ("unknown", "data.source: .* raised KeyError: 'unknown'"),
+        ("tuple", "data.source: expected a mapping .*, but got a tuple"),
+        ("ragged", "data.source: images: no array can be made: "),
+        ("gradient", "data.source: images: no array can be made: .*detach"),
+        ("objects", "data.source: factors: expected numbers, but got objects"),
     ],
 )
 def test_other_things_are_refused(how: str, message: str) -> None:

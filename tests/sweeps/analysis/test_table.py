@@ -68,7 +68,7 @@ class TestTrialsTable:
         assert [
             *("slug", "beta", "latent_dim", "seed", "state", "beta_norm", "mig", "beta_vae"),
             *("recon", "kl", "total_loss", "active_latents", "images_seen", "loss_change"),
-            *("wall_time_s", "attempt", "device", "threads", "protocol", "error"),
+            *("wall_time_s", "attempt", "device", "threads", "protocol", "code", "error"),
         ] == list(trials_table(study).columns)
 
     def test_further_axes_are_columns(self, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ class TestJudge:
     def test_of_a_single_latent(self) -> None:
         """With one latent nothing is disentangled: no configuration has two active ones."""
         found = judged(study([0.2, 0.4, 0.2], n_collapsed=3))
-        assert found.text.startswith("takes a β with two or more active latents")
+        assert found.text.startswith("every β between the ends has collapsed")
 
 
 def test_judge_all_judges_every_line_of_the_chart() -> None:

@@ -61,6 +61,7 @@ class TestCheck:
             ("seed=interval(0,9)", "a search needs the seeds"),
             ("model=interval(0,9)", "a name is chosen among values; give model=a,b"),
             ("beta=glob(*)", "matches no choice of a config group"),
+            ("++loss.options={a:1},{a:2}", "loss.options: a mapping cannot be swept"),
         ],
     )
     def test_mistakes(self, line: str, message: str) -> None:

@@ -2,13 +2,18 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from PIL import Image
 
+from bvae import checks, config
 from bvae.data import folder
 from bvae.exceptions import ConfigError
+from bvae.losses import BetaVAELoss
 from sweeps import load_study
 from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan
@@ -257,6 +262,74 @@ class TestOwnImages:
 
         assert swept.trials == again.write().trials
         assert [str(images.parent / "more")] == [p.values["data.path"] for p in again.asked]
+
+
+def drawn(n: int = 16, height: int = 32) -> NDArray[np.uint8]:
+    """Images of noise."""
+    return np.random.default_rng(n).integers(0, 256, (n, height, 32), np.uint8)
+
+
+def drawn_again(n: int = 16) -> NDArray[np.uint8]:
+    """The same ones."""
+    return drawn(n)
+
+
+class TestSweptParts:
+    """Arguments of own parts, which nothing has a value of but what is typed."""
+
+    DATA = ("data=own", "trainer.batch_size=4")
+    SOURCE = f"++data.source._target_={__name__}.drawn"
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            ([SOURCE, "++data.source.n=16,24"], {16, 24}),
+            ([f"{SOURCE},{__name__}.drawn_again", "++data.source.n=16"], {16}),
+            ([SOURCE, "data.resolution=32", "++data.source.height=40,48"], {16}),
+        ],
+    )
+    def test_images(self, planned: Planned, arguments: list[str], expected: set[int]) -> None:
+        """Each trial has the images that its values say; the study goes by none."""
+        found = planned("beta=1", *self.DATA, *arguments)
+
+        assert 2 == len(found.configs)
+        assert expected == {checks.described(one).number for one in found.configs}
+        assert "data.content" not in found.manifest.base
+
+    def test_images_of_one_wrong_value(self, planned: Planned) -> None:
+        """They are looked at, value by value."""
+        with pytest.raises(ConfigError, match="but the images have 40x32"):
+            planned("beta=1", *self.DATA, self.SOURCE, "++data.source.height=32,40")
+
+    def test_images_cannot_depend_on_a_swept_key(self, planned: Planned) -> None:
+        """It would be those of the first value."""
+        with pytest.raises(ConfigError, match=r"^data\.source\.n: cannot depend on a swept key"):
+            planned("seed=16,24", *self.DATA, self.SOURCE, "++data.source.n=${seed}")
+
+    @pytest.mark.parametrize("values", ["1,4", "interval(1,4)"])
+    @pytest.mark.parametrize("key", ["loss.gamma", "loss.options.gamma"])
+    def test_keys_that_nothing_has(self, planned: Planned, key: str, values: str) -> None:
+        """They are swept and searched like others, however deep."""
+        own = ("loss=own", f"++loss._target_={__name__}.Weighted")
+        made = planned("beta=1", *own, f"++{key}={values}").manifest
+
+        assert [key] == made.axes
+        assert 1 <= config.flatten(made.config_of(made_trial(made)))[key] <= 4
+
+    def test_an_axis_that_is_typed_no_more(self, planned: Planned) -> None:
+        """The study sweeps it, and has no value that would stand for it."""
+        own = ("loss=own", f"++loss._target_={__name__}.Weighted", "study=mine")
+        planned(*own, "++loss.gamma=1,4").write()
+
+        with pytest.raises(ConfigError, match=r"^loss\.gamma: swept in this study, .* write its"):
+            planned(*own)
+
+
+class Weighted(BetaVAELoss):
+    """A loss that takes more than ours, and does not use it."""
+
+    def __init__(self, *, beta: float, gamma: float = 1, options: Any = None) -> None:
+        super().__init__(beta=beta)
 
 
 def made_trial(made: Manifest) -> Trial:

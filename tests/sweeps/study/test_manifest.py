@@ -6,7 +6,7 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import load_study
-from sweeps.study.manifest import SCHEMA, Manifest, combination
+from sweeps.study.manifest import SCHEMA, VALUES_THEN, Manifest, combination
 from sweeps.study.trials import grid
 from tests.doubles.studies import CONFIGURATION, SEARCH, manifest, trials
 
@@ -138,3 +138,21 @@ class TestConfiguration:
     def test_a_choice_has_one_name(self, choices: dict[str, str], expected: str) -> None:
         """Whatever the order in which groups were swept."""
         assert expected == combination(choices)
+
+
+class TestValuesThen:
+    """Keys that a study was begun without."""
+
+    @pytest.mark.parametrize(
+        ("composed", "expected"),
+        [
+            ({"loss": {"name": "own", "_target_": "my.Loss"}}, set()),
+            ({}, {key for key in VALUES_THEN if key.startswith("loss.")}),
+        ],
+    )
+    def test_another_loss_is_no_older_one(
+        self, composed: dict[str, object], expected: set[str]
+    ) -> None:
+        """A loss without the keys of the β-VAE's is another, a study without any is an older."""
+        made = manifest(trials(), compositions={"": CONFIGURATION | composed})
+        assert made.values_then.keys() == expected
