@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: sweep test fast lint bench services clean
+.PHONY: sweep test fast lint bench docs services clean
 
 sweep: $(INSTALLED)
 	$(BIN)/bvae -m experiment=quick
@@ -25,6 +25,10 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ONLY)
 
+docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/mkdocs build --strict
+
 # As root: what some tests talk to.
 services:
 	bash .ci/services
@@ -36,4 +40,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache

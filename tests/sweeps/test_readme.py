@@ -1,4 +1,4 @@
-"""Whatever a reader may type from the README is a command that is understood."""
+"""Whatever a reader may type from the README and docs/ is a command that is understood."""
 
 import argparse
 import re
@@ -17,21 +17,30 @@ from sweeps import __main__ as entry
 from sweeps.commands import sweep
 from sweeps.plan.plan import Plan
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+REPOSITORY = Path(__file__).resolve().parents[2]
+OWN_PARTS = "extending.md"  # run as a whole by tests/test_extending.py
+PAGES = [
+    REPOSITORY / "README.md",
+    *(path for path in sorted(REPOSITORY.glob("docs/*.md")) if path.name != OWN_PARTS),
+]
 
 
 def commands(program: str) -> Iterator[list[str]]:
-    """Yield the arguments of each of a program's commands, comments left out."""
-    for block in re.findall(r"```sh\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            if words[:1] == [program]:
-                yield words[1:]
+    """Yield the arguments of each of a program's commands, once, comments left out."""
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    lines = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    for words in dict.fromkeys(tuple(shlex.split(line, comments=True)) for line in lines):
+        if words[:1] == (program,):
+            yield [*words[1:]]
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folders of pictures that the README speaks of."""
+    """The folders of pictures that the pages speak of."""
     monkeypatch.chdir(tmp_path)
     for name in ("my_images", "houses"):
         (tmp_path / name).mkdir()
@@ -126,7 +135,7 @@ def test_a_mistake_is_not_parsed(arguments: str) -> None:
 
 
 def test_all_of_them_are_there() -> None:
-    """The README shows every subcommand of `sweeps`."""
+    """The pages show every subcommand of `sweeps`."""
     shown = {arguments[0] for arguments in commands("sweeps")}
 
     assert subcommands().keys() == shown
