@@ -193,7 +193,7 @@ class TestOwnSource:
                 {"name": "own", "source": {"_target_": f"{__name__}.no_function"}},
                 "data.source: tests.bvae.test_checks.no_function cannot be built",
             ),
-            ({"name": "own"}, "data.name: expected one of"),
+            ({"name": "own"}, "data.source: expected a class or function"),
             (
                 {"source": {"_target_": f"{__name__}.few_labels"}},
                 "data: ours by its name, but a _target_ is given; write data=own",
