@@ -292,6 +292,8 @@ def typed(key: str, value: object) -> Any:
     """
     if is_free(key):
         return _typed_free(key, value)
+    if key in FREE and isinstance(value, dict):
+        return value
     schema = _scratch()
     OmegaConf.update(schema, key, value, merge=True)
     found = OmegaConf.select(schema, key)
@@ -336,6 +338,9 @@ def value_mistake(key: str, value: object) -> str | None:
 def _expected(key: str) -> str:
     if key in RULES:
         return RULES[key].expected
+    if key in FREE:
+        part = f"{key}.my_score" if key == "scores" else key
+        return f"a class or function, as in {part}._target_=my_module.name"
     hint: Any = TYPES_OF_FREE.get(key, Config)
     for name in key.split(".") if hint is Config else ():
         hint = get_type_hints(hint)[name]

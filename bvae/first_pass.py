@@ -16,7 +16,7 @@ from torch import Tensor
 from bvae import parts
 from bvae.checks import described
 from bvae.config import Config
-from bvae.data.datasets import Description
+from bvae.data.datasets import Description, ImageDataset
 from bvae.data.labels import scored
 from bvae.evaluate import own_score
 from bvae.exceptions import BvaeError, ConfigError
@@ -36,12 +36,31 @@ def mistakes(config: Config) -> list[str]:
             found += _pass_mistakes(model, torch.rand(B, *data.image_shape))
         except BvaeError as error:
             return [*found, *str(error).splitlines()]
-    if model.second_batch and 2 * config.trainer.batch_size > data.number:
-        found.append(
-            f"trainer.batch_size: the loss takes two batches a step, so expected at most half of "
-            f"the {data.number} images of {data.name}, but got {config.trainer.batch_size}"
-        )
+    found += _batch_mistakes(model, config, data.number)
     return found
+
+
+def check_batches(config: Config, dataset: ImageDataset) -> None:
+    """Check that there are images enough for each step of the loss, once it is known how many.
+
+    Raises:
+        ConfigError: there are too few.
+    """
+    number = len(dataset.trained_on)
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(config, dataset.store.image_shape, n_images=number)
+    for mistake in _batch_mistakes(model, config, number):
+        raise ConfigError(mistake)
+
+
+def _batch_mistakes(model: BetaVAE, config: Config, number: int) -> Iterator[str]:
+    """Yield that so many images are too few, of all at first, then of those not held out."""
+    if model.second_batch and 2 * config.trainer.batch_size > number:
+        yield (
+            f"trainer.batch_size: the loss takes two batches a step, so expected at most half of "
+            f"the {number} images of {config.data.name} that are trained on, but got "
+            f"{config.trainer.batch_size}"
+        )
 
 
 def _score_mistakes(config: Config, data: Description) -> Iterator[str]:

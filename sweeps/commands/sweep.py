@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
 from bvae.exceptions import BvaeError, ConfigError
+from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.labels import shown
 from sweeps.plan import overrides
@@ -294,9 +295,15 @@ def as_mapping(composed: object) -> DictConfig:
 
 def prepare(planned: Plan) -> None:
     """Build all data that trials are trained on, as far as they are not in the cache."""
-    wanted = {(repr(one.data), one.trainer.batch_size): one for one in planned.configs}
+    wanted = {
+        (repr(one.data), repr(one.loss), one.trainer.batch_size): one for one in planned.configs
+    }
     for one in wanted.values():
         dataset, share = checks.prepare(one), one.data.holdout
+        if share and has_parts(one):
+            from bvae import first_pass  # torch
+
+            first_pass.check_batches(one, dataset)
         if share and not len(dataset.held_out):
             print(
                 f"data.holdout={share:g} would hold out fewer than two of {len(dataset)} images: "

@@ -131,6 +131,7 @@ def _written_out(line: str, key: str, equals: str, value: str) -> str:
     if key in SHORT and not value.startswith("{"):
         return SHORT[key] + equals + value
     is_argument = config.is_free(key) and key not in config.TYPES_OF_FREE
+    is_argument = is_argument or (key in config.FREE and value.startswith("{"))
     return f"++{line}" if is_argument else line
 
 
@@ -166,7 +167,7 @@ def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
         yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
-    is_argument = adds and config.is_free(key)
+    is_argument = adds and (config.is_free(key) or key in config.FREE)
     if not (override.type is OverrideType.CHANGE or is_argument or _is_own_group(override, groups)):
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
     elif override.is_sweep_override() and _is_own_group(override, groups):

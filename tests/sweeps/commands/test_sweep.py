@@ -200,6 +200,22 @@ def test_too_few_images_to_hold_some_out(
     assert said == (line in capsys.readouterr().err)
 
 
+def test_a_second_batch_is_of_images_that_are_not_held_out(tmp_path: Path) -> None:
+    """How many are left is known when they have been read, and said before anything is trained."""
+    grey = np.arange(40, dtype=np.uint8)[:, None, None]
+    np.savez(tmp_path / "own.npz", images=np.full((40, 32, 32), grey))
+    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None, "holdout": 0.4}
+    loss = {"_target_": "bvae.losses.FactorVAELoss", "discriminator_width": 8}
+    own = {"data": data, "objective": None, "loss": loss}
+    own["trainer"] = CONFIGURATION["trainer"] | {"batch_size": 18}
+    planned = SimpleNamespace(configs=[config.parse(CONFIGURATION | own)])
+
+    with pytest.raises(
+        ConfigError, match=r"at most half of the \d\d images of npz that are trained"
+    ):
+        sweep.prepare(planned)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

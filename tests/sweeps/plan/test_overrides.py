@@ -62,6 +62,8 @@ class TestCheck:
             ("model=interval(0,9)", "a name is chosen among values; give model=a,b"),
             ("beta=glob(*)", "matches no choice of a config group"),
             ("++loss.options={a:1},{a:2}", "loss.options: a mapping cannot be swept"),
+            ("data.source=my.load", "expected a class or function, as in data.source._target_=my"),
+            ("scores=my.score", "as in scores.my_score._target_=my_module.name, but got"),
         ],
     )
     def test_mistakes(self, line: str, message: str) -> None:
@@ -110,12 +112,20 @@ class TestHabits:
             ("trainer=cpu,gpu", "trainer.accelerator=cpu,gpu"),
             ("trainer={max_steps: 3}", "trainer={max_steps: 3}"),
             ("path=a=b", "data.path=a=b"),
+            ("data.source={_target_: my.load}", "++data.source={_target_: my.load}"),
+            ("scores={}", "++scores={}"),
             ("trainer.max_steps=3", "trainer.max_steps=3"),
         ],
     )
     def test_short_forms(self, line: str, expected: str) -> None:
         """They are written out, values as they are; other keys stay."""
         assert [expected] == overrides.short_forms_written_out([line])
+
+    def test_a_part_is_typed_as_a_mapping(self) -> None:
+        """Its keys are new ones, and it is none that others are added to."""
+        check(overrides.short_forms_written_out(["scores={a: {_target_: my.a}}", "scores={}"]))
+
+        assert {"b": {}} == config.typed("scores", {"b": {}})
 
 
 class TestOwnGroups:
