@@ -16,11 +16,15 @@ from bvae.config import TARGET
 from bvae.exceptions import ConfigError
 
 
+NAMED = ("loss", "optimizer")
+"""Parts with a `name` that says which choice of a group they are, and is no argument."""
+
+
 def build(part: Mapping[str, Any], **offered: Any) -> Any:
     """Call what a part names with the part's own values, and what it takes of those offered.
 
-    Its own value goes before an offered one; `name` is what the part is called, and no argument.
-    With `_partial_: true` it is not called, but returned with these arguments set.
+    Its own value goes before an offered one. With `_partial_: true` it is not called, but returned
+    with these arguments set.
 
     Args:
         part: `_target_`, a dotted name that can be imported, and arguments; among these may be
@@ -31,11 +35,11 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     Raises:
         ConfigError: the target cannot be imported, or an argument is unexpected or missing.
 
-    >>> build({"name": "half", "_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
+    >>> build({"_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
     Fraction(1, 2)
     """
     target = part[TARGET]
-    given = {key: value for key, value in part.items() if key not in ("name", "_partial_")}
+    given = {key: value for key, value in part.items() if key != "_partial_"}
     try:
         made = instantiate({**given, "_partial_": True, "_convert_": "all"})
     except (InstantiationException, SystemExit) as error:  # a script exits when it is imported
@@ -69,6 +73,8 @@ def build_named(key: str, part: Mapping[str, Any], *first: Any, **offered: Any) 
     Raises:
         ConfigError: as `build`, it has no `_target_`, or it raised something itself.
     """
+    if key in NAMED:
+        part = {name: value for name, value in part.items() if name != "name"}
     if TARGET not in part:
         raise ConfigError(f"{key}: of a class or function; give {key}._target_=my_module.name")
     try:
