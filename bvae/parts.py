@@ -15,7 +15,6 @@ from hydra.utils import instantiate
 from bvae.config import TARGET
 from bvae.exceptions import ConfigError
 
-
 NAMED = ("loss", "optimizer")
 """Parts with a `name` that says which choice of a group they are, and is no argument."""
 
