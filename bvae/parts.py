@@ -15,12 +15,15 @@ from hydra.utils import instantiate
 from bvae.config import TARGET
 from bvae.exceptions import ConfigError
 
+NAMED = ("loss", "optimizer")
+"""Parts with a `name` that says which choice of a group they are, and is no argument."""
+
 
 def build(part: Mapping[str, Any], **offered: Any) -> Any:
     """Call what a part names with the part's own values, and what it takes of those offered.
 
-    Its own value goes before an offered one; `name` is what the part is called, and no argument.
-    With `_partial_: true` it is not called, but returned with these arguments set.
+    Its own value goes before an offered one. With `_partial_: true` it is not called, but returned
+    with these arguments set.
 
     Args:
         part: `_target_`, a dotted name that can be imported, and arguments; among these may be
@@ -31,11 +34,11 @@ def build(part: Mapping[str, Any], **offered: Any) -> Any:
     Raises:
         ConfigError: the target cannot be imported, or an argument is unexpected or missing.
 
-    >>> build({"name": "half", "_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
+    >>> build({"_target_": "fractions.Fraction", "numerator": 1}, denominator=2)
     Fraction(1, 2)
     """
     target = part[TARGET]
-    given = {key: value for key, value in part.items() if key not in ("name", "_partial_")}
+    given = {key: value for key, value in part.items() if key != "_partial_"}
     try:
         made = instantiate({**given, "_partial_": True, "_convert_": "all"})
     except (InstantiationException, SystemExit) as error:  # a script exits when it is imported
@@ -72,6 +75,8 @@ def build_named(key: str, part: object, *first: Any, **offered: Any) -> Any:
     if not isinstance(part, Mapping) or TARGET not in part:
         named = part if isinstance(part, str) and "." in part else "my_module.name"
         raise ConfigError(f"{key}: expected a class or function; write {key}._target_={named}")
+    if key in NAMED:
+        part = {name: value for name, value in part.items() if name != "name"}
     try:
         if first:
             return build({**part, "_partial_": True}, **offered)(*first)

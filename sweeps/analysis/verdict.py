@@ -69,9 +69,15 @@ def judge_all(
 
 def is_saturated(of_score: Sequence[Line]) -> bool:
     """Whether more than a quarter of the complete configurations have a mean above .97."""
+    of_score = [line for line in of_score if _has_ceiling(line)]
     means = [configuration_means(line.values) for line in (at.finished() for at in of_score)]
     configurations = np.concatenate(means) if means else np.zeros(0)
     return bool(configurations.size and is_crowded(configurations))
+
+
+def _has_ceiling(line: Line) -> bool:
+    """Whether the score cannot exceed 1, or some other number; own ones may have any value."""
+    return math.isfinite(score_named(line.score).high)
 
 
 def judge(
@@ -101,6 +107,8 @@ def judge(
     if len(done.betas) == 0:
         return nothing
     seen = evidence(done.values, done.collapsed, noise=done.noise, level=level)
+    if not _has_ceiling(line):
+        seen = seen._replace(saturated=np.zeros_like(seen.saturated))
     verdict = Verdict.SATURATED if saturated else Verdict(str(verdicts(seen, level=level)))
     more_seeds = _more_seeds(done, verdict)
     return replace(

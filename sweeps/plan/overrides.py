@@ -302,8 +302,8 @@ def of_params(params: Mapping[str, object]) -> dict[str, str]:
 
 
 def _is_one_value(key: str, value: list[object]) -> bool:
-    """Whether a list is a value of a key, not values to sweep over."""
-    if any(isinstance(part, list) for part in value):
+    """Whether a list is a value of a key, not values to sweep over; of parts it is never one."""
+    if any(isinstance(part, list) for part in value) or config.is_free(key):
         return False
     try:
         config.typed(key, value)

@@ -44,7 +44,7 @@ OWN = f"{__name__}.Own"
 class TestBuild:
     def test_a_part_gets_what_its_signature_names(self) -> None:
         """Of what is offered, latent_dim is taken and beta is not."""
-        made = build({"_target_": OWN, "name": "own", "depth": 3}, latent_dim=5, beta=4.0)
+        made = build({"_target_": OWN, "depth": 3}, latent_dim=5, beta=4.0)
 
         assert (5, 3, None) == made.given
 
@@ -64,6 +64,13 @@ class TestBuild:
 
         assert (5, 2, None) == made.given
         assert isinstance(build({"_target_": f"{__name__}.Plain"}, beta=4.0), Plain)
+
+    def test_a_name_is_that_of_a_choice_or_an_argument(self) -> None:
+        """A loss is called so; networks and data may take one."""
+        part = {"_target_": f"{__name__}.greedy", "name": "cats"}
+
+        assert {} == build_named("loss", part)
+        assert {"name": "cats"} == build_named("data.source", part)
 
     def test_parts_within_a_part_are_built(self) -> None:
         """A nested _target_ is built first; lists stay lists."""

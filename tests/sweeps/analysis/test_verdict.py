@@ -167,6 +167,14 @@ class TestJudge:
         (found,) = judge_all(frame, score_names=["mig"])
         assert found.text.endswith("look at sap")
 
+    def test_an_own_score_has_no_ceiling(self) -> None:
+        """One of the user's may be a hundred, and still tell configurations apart."""
+        means = [20.0, 40, 60, 90, 70, 60, 50, 10]
+        frame = study(means, sd=0.5).rename(columns={"beta_vae": "my_score"})
+        (found,) = judge_all(frame, score_names=["my_score"])
+
+        assert "inverted U" == found.verdict
+
     @pytest.mark.parametrize(("near", "verdict"), [(5, "saturated"), (4, "inverted U")])
     def test_saturation_is_the_studys(self, near: int, verdict: str) -> None:
         """More than a quarter at the ceiling, over all latent sizes: every line is saturated."""

@@ -168,6 +168,8 @@ class TestOfParams:
             ({"data.score_every": [[1, 2], [3]]}, {"data.score_every": [[1, 2], [3]]}),
             ({"data.variance": [None, 0.1]}, {"data.variance": [None, 0.1]}),
             ({"extend": [True, False]}, None),
+            ({"loss.c_max": [1, 2]}, {"loss.c_max": [1, 2]}),
+            ({"loss": {"weights": [[1, 2], [3]]}}, {"loss.weights": [[1, 2], [3]]}),
             ({"data.path": ["a,b[1]", "it's"]}, {"data.path": ["a,b[1]", "it's"]}),
             ({"beta": ["${oc.env:A_BETA}", 1]}, {"beta": [7.0, 1.0]}),
         ],
