@@ -7,6 +7,7 @@ lie in the same folder or package: a change in any of them may change numbers.
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,16 +70,46 @@ def own_sources(wanted: Iterable[str], folder: Path | None) -> dict[str, str]:
 
     A module that cannot be found is left out: building the part says so.
     """
+    return {name: _digest(path) for name, path in _own_files(wanted, folder).items()}
+
+
+def forget_changed(values: object, folder: str) -> bool:
+    """Have own modules imported anew if one has changed since this process last asked.
+
+    In a notebook, a mistake that was put right would otherwise be found again.
+
+    Args:
+        values: configurations.
+        folder: where a command is typed.
+    """
+    now = {
+        str(path): _digest(path) for path in _own_files({*targets(values)}, Path(folder)).values()
+    }
+    is_changed = any(_SEEN.get(path, digest) != digest for path, digest in now.items())
+    _SEEN.update(now)
+    if is_changed:
+        importlib.invalidate_caches()
+        for name, module in [*sys.modules.items()]:
+            if getattr(module, "__file__", None) in now:
+                del sys.modules[name]
+    return is_changed
+
+
+_SEEN: dict[str, str] = {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _own_files(wanted: Iterable[str], folder: Path | None) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for target in wanted:
         package = target.partition(".")[0]
         root = _root(package, folder)
         if root is not None:
             _add(target, root, package if root != folder else None, files)
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for name, path in sorted(files.items())
-    }
+    return dict(sorted(files.items()))
 
 
 def _root(package: str, folder: Path | None) -> Path | None:

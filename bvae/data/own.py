@@ -39,6 +39,11 @@ def archive(part: Mapping[str, Any], *, content: str | None) -> Path:
     return known if known is not None and known.is_file() else _made(json.dumps(part))
 
 
+def forget() -> None:
+    """Call every function again when its images are next asked for: it may be another one."""
+    _made.cache_clear()
+
+
 @functools.cache
 def _made(part: str) -> Path:
     from bvae.parts import build_named  # Hydra

@@ -15,10 +15,11 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from bvae import checks, config
 from bvae.config import Config
+from bvae.data import own
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, write_atomically
 from bvae.metrics.scores import UDR_NAMES
-from bvae.part_sources import all_sources, has_parts, import_from, targets
+from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
 from sweeps.plan.compose import (
@@ -198,6 +199,8 @@ def _is_typed(key: str, typed: Overrides) -> bool:
 def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
     """Compose each choice of config groups once, and check it with its first values."""
     composed = list(compositions_of(typed, compose))
+    if forget_changed([found.values for found in composed], str(Path.cwd())):
+        own.forget()
     configs = [config.parse(found.first(typed)) for found in composed]
     _refuse(configs)
     return [settled(found, parsed, typed) for found, parsed in zip(composed, configs, strict=True)]

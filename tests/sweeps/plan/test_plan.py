@@ -1,5 +1,6 @@
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,21 @@ class TestSweptParts:
 
         assert [key] == made.axes
         assert 1 <= config.flatten(made.config_of(made_trial(made)))[key] <= 4
+
+    def test_what_was_put_right_is_seen(
+        self, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In one process, as in a notebook: modules and images are those of the files now."""
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        mine = tmp_path / "changing_part.py"
+        content = "import numpy\n\ndef load():\n    return numpy.zeros(({n}, 32, 32), 'u1')\n"
+        own = ("beta=1", "data=own", "++data.source._target_=changing_part.load")
+        mine.write_text(content.format(n=3))
+        with pytest.raises(ConfigError, match="expected at most the 3 images of own"):
+            planned(*own)
+
+        mine.write_text(content.format(n=128))
+        assert "changing_part.py" in planned(*own).manifest.sources
 
     def test_an_axis_that_is_typed_no_more(self, planned: Planned) -> None:
         """The study sweeps it, and has no value that would stand for it."""
