@@ -51,7 +51,7 @@ class BetaVAE(pl.LightningModule):
         lr: learning rate.
         variance: of Gaussian pixels; None: they are Bernoulli. `bvae.losses` says what that does
             to β.
-        loss: what `bvae.parts.build` makes a loss of, plain values; None: that of the β-VAE.
+        loss: what `bvae.parts.build_named` makes a loss of, plain values; None: that of the β-VAE.
             `bvae.losses.loss.Loss` says what it may be.
         n_images: how many images are trained on, for the losses that need it.
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from bvae import config
 from bvae.losses import Loss, kl_nats, nll
-from bvae.parts import build
+from bvae.parts import build_named
 
 NAMES = [name for name in config.groups()["loss"] if name != "own"]
 
@@ -22,7 +22,7 @@ def make(name: str, **offered: Any) -> Any:
     part = OmegaConf.to_container(OmegaConf.load(config.directory() / "loss" / f"{name}.yaml"))
     assert isinstance(part, dict)
     assert name == part["name"]
-    return build(part, **(DEFAULTS | offered))
+    return build_named("loss", part, **(DEFAULTS | offered))
 
 
 def test_there_are_six() -> None:
