@@ -14,7 +14,7 @@ from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.table import score_names, trials_table
-from sweeps.labels import seeds, shown
+from sweeps.labels import NOTHING, seeds, shown
 from sweeps.report.answer import Headline, headline
 from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
@@ -131,8 +131,10 @@ def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     yield f"  latents: {head.latents.text}"
     if trained.falling:
         yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
-        if trained.command:
-            yield f"    whether it does: {trained.command}"
+    elif trained.command and trained.change != NOTHING and not left:
+        yield "  its loss fell no more: a longer training would hardly move the best β"
+    if trained.command and trained.change != NOTHING and (trained.falling or not left):
+        yield f"    whether it does: {trained.command}"
     if trained.sources:
         yield f"  {trained.sources} (accept_sources=true)"
     if trained.learnt:
