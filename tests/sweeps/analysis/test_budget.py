@@ -7,6 +7,7 @@ import pytest
 from sweeps.analysis.budget import budget, budget_checks
 from sweeps.analysis.summary import summarize
 from sweeps.commands.conclude import conclusion
+from sweeps.labels import NOTHING
 from sweeps.report.answer import headline
 from sweeps.report.comparison import render
 from sweeps.report.words import budget_check
@@ -74,6 +75,12 @@ def test_best_configuration_that_still_learns_is_the_best_at_this_budget(
         "trainer.max_steps=2000 study=quick-longer"
     )
     assert found.compare.endswith("/quick-longer")
+    head = headline(summarize(study), "mig")
+    assert head is not None
+    said = "\n".join(conclusion(head, found, left=0))
+    assert ("still fell by" in said) == bool(falling)
+    assert ("fell no more" in said) == (found.change != NOTHING and not falling)
+    assert (found.command in said) == (found.change != NOTHING)
 
 
 @pytest.mark.parametrize(
