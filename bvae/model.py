@@ -57,6 +57,8 @@ class BetaVAE(pl.LightningModule):
 
     Attributes:
         loss: the module.
+        own_sources: hashes of the sources of own parts when they were built, by path.
+        trained_sources: the same of the checkpoint that was loaded.
         latest: the parts of the loss of the last training step by name, detached; None before the
             first. A callback reads them every so many steps, because logging each step costs a
             quarter of the time. With an optimiser of the loss's own, `own_loss` is among them.
@@ -107,6 +109,8 @@ class BetaVAE(pl.LightningModule):
         # Lightning's own way to the same step goes through hooks that cost it 0.4 ms more.
         self.automatic_optimization = False
         self._generator_states: dict[str, Tensor] = {}
+        self.own_sources = own_sources(targets(dict(self.hparams)), None)
+        self.trained_sources: dict[str, str] = {}
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images [B, C, H, W] to the posterior's mu and logvar, float32 [B, M] each."""
@@ -248,11 +252,12 @@ class BetaVAE(pl.LightningModule):
         if self.device.type == "mps":
             states["mps"] = torch.mps.get_rng_state()
         checkpoint["generator_states"] = states
-        checkpoint["own_sources"] = own_sources(targets(dict(self.hparams)), None)
+        checkpoint["own_sources"] = self.own_sources
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the generators' states for `on_train_start`: merely loading a model sets nothing."""
         self._generator_states = checkpoint.get("generator_states", {})
+        self.trained_sources = checkpoint.get("own_sources", {})
 
     def on_train_start(self) -> None:
         """Continue the generators of the checkpoint that is resumed, if one is."""

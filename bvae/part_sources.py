@@ -6,7 +6,6 @@ lie in the same folder or package: a change in any of them may change numbers.
 """
 
 import ast
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bvae.config import BETA_VAE, TARGET, Config
-from bvae.versions import PACKAGES, sources
+from bvae.versions import PACKAGES, digest, sources
 
 KNOWN_BY_VERSION = frozenset({"bvae", *(name.replace("-", "_") for name in PACKAGES), "sklearn"})
 """Packages that results record by version, or, of `bvae`, by the sources that count."""
@@ -70,7 +69,7 @@ def own_sources(wanted: Iterable[str], folder: Path | None) -> dict[str, str]:
 
     A module that cannot be found is left out: building the part says so.
     """
-    return {name: _digest(path) for name, path in _own_files(wanted, folder).items()}
+    return {name: digest(path.read_bytes()) for name, path in _own_files(wanted, folder).items()}
 
 
 def forget_changed(values: object, folder: str) -> bool:
@@ -83,9 +82,10 @@ def forget_changed(values: object, folder: str) -> bool:
         folder: where a command is typed.
     """
     now = {
-        str(path): _digest(path) for path in _own_files({*targets(values)}, Path(folder)).values()
+        str(path): digest(path.read_bytes())
+        for path in _own_files({*targets(values)}, Path(folder)).values()
     }
-    is_changed = any(_SEEN.get(path, digest) != digest for path, digest in now.items())
+    is_changed = any(_SEEN.get(path, found) != found for path, found in now.items())
     _SEEN.update(now)
     if is_changed:
         importlib.invalidate_caches()
@@ -96,10 +96,6 @@ def forget_changed(values: object, folder: str) -> bool:
 
 
 _SEEN: dict[str, str] = {}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _own_files(wanted: Iterable[str], folder: Path | None) -> dict[str, Path]:

@@ -36,7 +36,7 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import least_nll
 from bvae.model import BetaVAE
-from bvae.part_sources import import_from, own_sources, targets
+from bvae.part_sources import import_from
 from bvae.pictures import media
 from bvae.trial import (
     Interrupted,
@@ -446,8 +446,7 @@ def load(trial_folder: Path | str) -> BetaVAE:
             f"{path}: damaged, or not the weights of this version's networks; "
             f"load them with the sources they were trained with ({error})"
         ) from error
-    then = torch.load(path, map_location="cpu", weights_only=True).get("own_sources", {})
-    now = own_sources(targets(dict(model.hparams)), None)
+    then, now = model.trained_sources, model.own_sources
     changed = sorted(name for name in then if then[name] != now.get(name))
     if changed:
         warnings.warn(

@@ -36,9 +36,7 @@ def sources() -> dict[str, str]:
     """Return a hash of each source file that counts, 12 hexadecimal digits, by its path."""
     package = Path(__file__).resolve().parent
     paths = {path.relative_to(package.parent).as_posix(): path for path in package.rglob("*.py")}
-    return {
-        name: _digest(path.read_bytes()) for name, path in sorted(paths.items()) if counts(name)
-    }
+    return {name: digest(path.read_bytes()) for name, path in sorted(paths.items()) if counts(name)}
 
 
 def counts(path: str) -> bool:
@@ -57,10 +55,11 @@ def counts(path: str) -> bool:
 
 def code_version(of: Mapping[str, str] | None = None) -> str:
     """Return a hash of the sources that count, 12 hexadecimal digits: of these, or of others."""
-    return _digest(json.dumps(sources() if of is None else dict(of)).encode())
+    return digest(json.dumps(sources() if of is None else dict(of)).encode())
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Return a hash of a source, 12 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()[:12]
 
 

@@ -129,11 +129,12 @@ def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     if judged.best_range is not None:
         yield f"  best β of those tried: {beta_range(judged.best_range)}"
     yield f"  latents: {head.latents.text}"
+    is_settled = trained.change != NOTHING and not trained.falling and not left
     if trained.falling:
         yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
-    elif trained.command and trained.change != NOTHING and not left:
+    elif is_settled and trained.command:
         yield "  its loss fell no more: a longer training would hardly move the best β"
-    if trained.command and trained.change != NOTHING and (trained.falling or not left):
+    if trained.command and (trained.falling or is_settled):
         yield f"    whether it does: {trained.command}"
     if trained.sources:
         yield f"  {trained.sources} (accept_sources=true)"

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +101,14 @@ def curves(read: Summary) -> list[Choice] | NotYet:
                 Drawing(facet, shape, as_markup(chart, name=f"c{i}.{j}.{k}{shape[0]}"))
                 for k, facet in enumerate(read.facets)
                 for shape, size in _shapes(read, score).items()
-                for chart in [_curve(read, facet, score=score, x=x, size=size, on=on)]
+                for chart in [
+                    _curve(read, facet, score=score, x=x, size=size, of_facets=lines, on=on)
+                ]
             ],
         )
         for i, score in enumerate(read.charted)
         for j, x in enumerate(AXES)
+        for lines in [_lines(read, score=score, x=x)]
     ]
 
 
@@ -211,6 +214,17 @@ def curve_line(
     )
 
 
+def _lines(read: Summary, *, score: str, x: str) -> dict[str, list[Trace]]:
+    """Return the lines of every facet: they share an axis."""
+    return {
+        facet: [
+            curve_line(read, configurations, label=label, score=score, x=x)
+            for label, configurations in _by_latent_dim(read.scored(facet, score))
+        ]
+        for facet in read.facets
+    }
+
+
 def _curve(
     read: Summary,
     facet: str,
@@ -218,16 +232,11 @@ def _curve(
     score: str,
     x: str,
     size: ChartSize,
+    of_facets: Mapping[str, list[Trace]] | None = None,
     on: Callable[..., charts.CurveCanvas] = charts.CurveCanvas,
 ) -> charts.CurveCanvas:
-    of_facets = {
-        one: [
-            curve_line(read, configurations, label=label, score=score, x=x)
-            for label, configurations in _by_latent_dim(read.scored(one, score))
-        ]
-        for one in read.facets
-    }
-    beside = [line for one, lines in of_facets.items() if one != facet for line in lines]
+    of_facets = of_facets or _lines(read, score=score, x=x)
+    beside = [line for other, lines in of_facets.items() if other != facet for line in lines]
     ticks = sorted(
         {
             getattr(configuration, x)
