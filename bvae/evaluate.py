@@ -8,7 +8,7 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -361,7 +361,7 @@ def score(
     missing = dict(table.missing)
     for name, part in own.items():
         try:
-            values[name] = own_score(part, codes.mu, factors)
+            values[name] = own_score(build({**part, "_partial_": True}), codes.mu, factors)
         except Exception as error:  # whatever an own score raises
             missing[name] = f"{type(error).__name__}: {error}"
             log.warning("no %s: %s", name, missing[name])
@@ -371,13 +371,13 @@ def score(
     return Scored(values, details)
 
 
-def own_score(part: Mapping[str, Any], mu: NDArray[np.float32], factors: Classes) -> float:
+def own_score(function: Callable[..., Any], mu: NDArray[np.float32], factors: Classes) -> float:
     """Return what an own score says of codes [n, M] and factors [n, K].
 
     Raises:
         Exception: whatever it raises; ValueError where it says no finite number.
     """
-    value = float(build({**part, "_partial_": True})(mu.copy(), factors.copy()))
+    value = float(function(mu.copy(), factors.copy()))
     if not math.isfinite(value):
         raise ValueError(f"expected a finite number, but got {value}")
     return value

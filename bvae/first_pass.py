@@ -78,7 +78,7 @@ def _score_mistakes(config: Config, data: Description) -> Iterator[str]:
         try:
             score = parts.build_named(f"scores.{name}", {**part, "_partial_": True})
             inspect.signature(score).bind(None, None)
-            own_score(part, codes.astype(np.float32), factors)
+            own_score(score, codes.astype(np.float32), factors)
         except ConfigError as error:
             yield str(error)
         except TypeError as error:

@@ -1,5 +1,6 @@
 """The data sets by name: what each holds, and how to open it."""
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class ImageDataset:
     def __len__(self) -> int:
         return len(self.store)
 
-    @property
+    @functools.cached_property
     def trained_on(self) -> NDArray[np.int64]:
         """The rows that are not held out, ascending."""
         return np.delete(np.arange(len(self)), self.held_out)

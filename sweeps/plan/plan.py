@@ -153,7 +153,7 @@ def plan(
     )
     configs = _check_configurations(manifest, trials, search)
     notes = [*_left_out(compositions, typed), *told]
-    notes += [*(f"repeated values dropped from {line}" for line in repeated)]
+    notes += [f"repeated values dropped from {line}" for line in repeated]
     notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
