@@ -20,7 +20,8 @@ SMALL = ("trainer.max_steps=20", "seed=0", "tracker=none")
 
 Run = Callable[..., tuple[int, str]]
 
-pytestmark = pytest.mark.slow
+# One group: the fixtures below are made once, by one process.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("extending")]
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +62,20 @@ def typed() -> list[str]:
     return [word for word in words if not word.startswith(("seed=", "trainer."))]
 
 
-def test_the_page_runs(folder: Path, run: Run) -> None:
-    """Own images, networks, loss, optimiser and score: one study, judged by that score."""
+@pytest.fixture(scope="module")
+def root(folder: Path, run: Run) -> Path:
+    """The study of the page's long command; beside it `said.txt`, what the command said."""
     code, said = run("bvae", *typed(), *SMALL, cwd=folder)
-    study = load_study(folder / "runs" / "mine")
+    assert 0 == code, said
+    (folder / "said.txt").write_text(said, encoding="utf-8")
+    return folder / "runs" / "mine"
+
+
+def test_the_page_runs(root: Path, folder: Path) -> None:
+    """Own images, networks, loss, optimiser and score: one study, judged by that score."""
+    study = load_study(root)
     frame = study.frame()
 
-    assert 0 == code, said
     assert {32, 128} == set(frame["model.encoder.width"])
     assert frame["best_correlation"].notna().all()
     assert "best_correlation" == study.manifest.objective
@@ -75,12 +83,11 @@ def test_the_page_runs(folder: Path, run: Run) -> None:
         path for path in study.manifest.sources if not path.startswith("bvae/")
     }
     assert "train/costs" in study.histories()
-    assert "best: " in said
+    assert "best: " in (folder / "said.txt").read_text(encoding="utf-8")
 
 
-def test_typed_again_elsewhere_and_after_a_change(folder: Path, run: Run) -> None:
+def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run: Run) -> None:
     """A worker in another folder finds the parts; a change in them is refused, or accepted."""
-    root = folder / "runs" / "mine"
     code, said = run("bvae", *typed(), *SMALL, "hydra.sweeper.dry_run=true", cwd=folder)
     assert 0 == code, said
     manifest = json.loads((root / "manifest.json").read_text())
