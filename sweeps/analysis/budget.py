@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.analysis.curve import Line
-from sweeps.analysis.summary import Axes, Summary
+from sweeps.analysis.summary import Axes, ConfigurationEntry, Summary
 from sweeps.analysis.verdict import Judgement, judge
 from sweeps.labels import NOTHING
 from sweeps.study.command import quoted, sweep
@@ -65,7 +65,7 @@ def budget(read: Summary) -> Budget:
     return Budget(
         images=_images(read),
         change=_change(_changes(read)),
-        falling=_falling(read),
+        falling=falling(read, read.overall) if read.overall else "",
         learnt=_learnt(read),
         command=trained,
         compare=_compare(read.study.folder) if trained else "",
@@ -155,9 +155,12 @@ def _change(changes: Sequence[float]) -> str:
     return f"{100 * median(changes):+.1f} % (median), {100 * largest:+.1f} % (largest)"
 
 
-def _falling(read: Summary) -> str:
-    own = [] if read.overall is None else [one.slug for one in read.trials_of(read.overall)]
-    changes = _changes(read, own)
+def falling(read: Summary, configuration: ConfigurationEntry) -> str:
+    """Say by how much a configuration's loss still fell, nothing where it had settled.
+
+    It is the median over its seeds of the change over the last tenth of the steps.
+    """
+    changes = _changes(read, [trial.slug for trial in read.trials_of(configuration)])
     fell = -median(changes) if changes else 0.0
     return f"{100 * fell:.1f} %" if fell > SETTLED else ""
 

@@ -13,6 +13,7 @@ from pandas import DataFrame
 from sweeps.analysis.best import best_configurations, best_of
 from sweeps.analysis.curve import Curves, Line
 from sweeps.analysis.latent_sizes import LatentSizes, compare_sizes
+from sweeps.analysis.learning import LearningCurve, learning_curves
 from sweeps.analysis.table import LOSSES, ended, score_names, trials_table
 from sweeps.analysis.verdict import Judgement, judge_all
 from sweeps.scoring.untrained import Level, Place, UntrainedBaseline, read_untrained
@@ -112,6 +113,11 @@ class Summary:
     def untrained(self) -> Mapping[tuple[str, int], UntrainedBaseline]:
         """What untrained encoders score, by facet and latent size; read when it is asked for."""
         return _untrained(self.study, self.frame)
+
+    @functools.cached_property
+    def learning(self) -> Mapping[str, Mapping[str, LearningCurve]]:
+        """The learning curves of every trial, by slug and column; read when they are asked for."""
+        return learning_curves(self.study)
 
     @property
     def objective(self) -> str:

@@ -1,9 +1,10 @@
 """Which β: the best configuration, its best model, and what is known of every latent size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bvae.metrics.scores import score_named
 from bvae.trial import TrialFolder
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.confirmation import Confirmation, confirmation
@@ -13,7 +14,6 @@ from sweeps.analysis.sensitivity import Flag, flags
 from sweeps.analysis.summary import ByScore, ConfigurationEntry, Summary
 from sweeps.analysis.verdict import Judgement
 from sweeps.labels import more_seeds
-from sweeps.report.pictures import pictures_of
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
 from sweeps.statistics.inverted_u import Verdict
@@ -87,23 +87,23 @@ class Headline(LineAnswer):
 
 @dataclass(frozen=True)
 class BestAnswer:
-    """The headline by every score, the objective's first, and all scores side by side."""
+    """The headline by every score, the objective's first."""
 
     headlines: Sequence[Headline]
-    scores: Sequence[ByScore]
     budget: Budget
     confirmation: Confirmation | None
 
 
 @dataclass(frozen=True)
-class GalleryEntry:
-    """The best model of a best configuration, with its pictures by kind."""
+class Scores:
+    """What is known of every latent size by each score, and of the best by every score.
 
-    configuration: ConfigurationEntry
-    n_seeds: int
-    model: Model
-    pictures: Mapping[str, str]
-    inputs: str
+    `of_representations` are the scores of sampled codes and of active latents only.
+    """
+
+    by_latent_size: Sequence[ScoreAnswer]
+    by_score: Sequence[ByScore]
+    of_representations: Sequence[ByScore]
 
 
 def best_answer(read: Summary) -> BestAnswer | NotYet:
@@ -116,7 +116,6 @@ def best_answer(read: Summary) -> BestAnswer | NotYet:
     found = [headline(read, score) for score in read.charted]
     return BestAnswer(
         headlines=[one for one in found if one is not None],
-        scores=read.by_score(),
         budget=budget(read),
         confirmation=confirmation(read.study),
     )
@@ -186,17 +185,15 @@ def line_answers(read: Summary, *, score: str) -> list[LineAnswer]:
     ]
 
 
-def gallery(read: Summary) -> list[GalleryEntry] | NotYet:
-    """Return the best model of the best configuration of every latent size, with its pictures."""
-    entries = []
-    for configuration in read.best:
-        model = best_model(read, configuration)
-        pictures = pictures_of(read.study.trial_folder(model.slug))
-        n_seeds = read.scores[read.objective][configuration.number].n
-        held_out = read.study.results[model.slug].data.get("held_out") or {"images": 0}
-        inputs = "Image held out" if held_out["images"] else "Input"
-        entries.append(GalleryEntry(configuration, n_seeds, model, pictures, inputs))
-    return entries or NotYet("There is no best model to show yet.")
+def all_scores(read: Summary) -> Scores | None:
+    """Return the answer of every score; None where no trial has one."""
+    answers = score_answers(read)
+    if answers is None:
+        return None
+    kinds: dict[bool, list[ByScore]] = {True: [], False: []}
+    for one in read.by_score():
+        kinds[score_named(one.judged.score).representation == "mean"].append(one)
+    return Scores(answers, kinds[True], kinds[False])
 
 
 def _next_step(read: Summary, line: LineAnswer, latents: LatentSizes) -> NextStep | None:

@@ -1,385 +1,570 @@
-"""The charts of the report, drawn on a canvas; matplotlib is imported by these two modules only.
+"""The charts of the report as Vega-Lite specifications: numbers in, plain JSON out.
 
-Nothing that a user typed is drawn. Marks of configurations are in a group with the id
-`marks-3-7-…`, in this order.
+Every mark of a configuration has its `number`; the mark whose number is the parameter `chosen` is
+marked. The layer named `marks` is the one a pointer chooses from.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import ListedColormap, LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
-from numpy.typing import NDArray
+from sweeps.report.vega import Spec
 
-from sweeps.labels import number
-from sweeps.report.canvas import (
-    HALF,
-    MUTED,
-    QUIET,
-    TEXT_COLOUR,
-    Box,
-    Canvas,
-    Chart,
-    ChartSize,
-    Margins,
-    Mark,
-    Trace,
-    blank_chart,
-    style,
-    text_colours_on,
-)
+COLOURS = tuple(f"var(--line-{i})" for i in range(6))
+SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
+AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
+OF_A_SCORE = ("title", "params", "datasets")
+"""What differs between charts of two scores."""
 
-STRONG = "#0072b2"
-MARKERS = "osD^vPX*"
+NOWHERE = -1
+"""The number of no configuration."""
+
+MAX_LINES = 24
+LABEL_PX = 15
+SIDE_PX = 9
+HEIGHT_PX = 360
+ROW_PX = 52
 MAX_TICKS = 12
-MAX_NAMES = 20  # of latents side by side, two digits each
-LEAST_KL_NATS = 0.1  # the axis reaches it: of a latent that carries nothing, no bar is seen
-BAR_WIDTH = 7
-DOTS = (0, (1.2, 1.8))
-LABELLED = Margins(left=4.6)
+MAX_VALUES = 14
+"""Columns of a heat map that a number can be written into."""
+
+LEAST_KL_NATS = 0.1
 
 
-class CurveCanvas(Canvas):
-    """The inverted-U chart: scores against β or β_norm on a log axis.
+class Mark(NamedTuple):
+    """A configuration on a chart: its score with its interval, how it is marked, what it says.
 
-    `ticks` are the values on the horizontal axis, drawn where they are few enough; `untrained`
-    says whether any line has the score of untrained encoders.
+    `recon` is its reconstruction error (nats).
     """
 
-    def __init__(
-        self,
-        labels: Sequence[str],
-        *,
-        x_label: str,
-        ticks: Sequence[float],
-        size: ChartSize,
-        untrained: bool = False,
-    ) -> None:
-        with style(size):
-            blank = blank_chart(size)
-            self._step, axes = _side_step(ticks, size), blank.axes
-            axes.set(
-                xscale="log",
-                xlabel=x_label,
-                xlim=_log_limits(ticks, self._step ** (len(labels) / 2)),
-            )
-            _number_ticks(axes.xaxis, ticks if _have_room(ticks, size) else ())
-            handles: list[Artist] = [
-                Line2D([], [], color=colour, lw=2, marker=_marker(order), label=label)
-                for order, (label, colour) in enumerate(
-                    zip(labels, _colours(len(labels)), strict=True)
-                )
-            ]
-            if untrained:
-                handles.append(Line2D([], [], color=MUTED, lw=1.6, ls=DOTS, label="untrained"))
-            super().__init__(blank, stays=[axes.xaxis, *_legend(axes, handles)])
-
-    def draw(self, lines: Sequence[Trace], *, title: str, beside: Sequence[Trace] = ()) -> Chart:
-        """Draw a line for each label; the axis has room for those of charts beside it, too."""
-        with self.anew(title) as axes:
-            for order, (line, colour) in enumerate(zip(lines, _colours(len(lines)), strict=True)):
-                shift = self._step ** (order - (len(lines) - 1) / 2)
-                _draw_line(axes, line, colour=colour, marker=_marker(order), shift=shift)
-            axes.set_ylim(_score_limits([*lines, *beside]))
-        return self.figure
+    configuration: int
+    beta: float
+    beta_norm: float
+    y: float
+    low: float = math.nan
+    high: float = math.nan
+    recon: float = math.nan
+    hollow: bool = False
+    ringed: bool = False
+    words: str = ""
 
 
-class HeatCanvas(Canvas):
-    """The heat map, bright where good: a column for every β, a row for every latent size."""
+class Seed(NamedTuple):
+    """The score of one trial."""
 
-    def __init__(self, *, betas: Sequence[float], latent_dims: Sequence[int]) -> None:
-        rows = len(latent_dims)
-        size = ChartSize(HALF.width, min(390, 96 + 56 * rows), HALF.font_size)
-        self._roomy = len(betas) <= MAX_TICKS
-        with style(size):
-            blank = blank_chart(size, margins=Margins(left=4.6, top=3.2))
-            axes = blank.axes
-            axes.set(xlim=(0, len(betas)), ylim=(0, rows), xlabel="β", ylabel="latents")
-            shown = range(0, len(betas), math.ceil(len(betas) / MAX_TICKS))
-            axes.set_xticks([i + 0.5 for i in shown], [number(betas[i]) for i in shown])
-            axes.set_yticks([i + 0.5 for i in range(rows)], [str(size) for size in latent_dims])
-            axes.grid(visible=False)
-            axes.tick_params(length=0)
-            axes.spines["bottom"].set_visible(False)
-            super().__init__(blank, stays=[axes.xaxis, axes.yaxis])
-
-    def draw(
-        self,
-        boxes: Sequence[Box],
-        *,
-        title: str,
-        beside: Sequence[float] = (),
-        low_is_good: bool = False,
-        digits: int = 2,
-    ) -> Chart:
-        """Draw the boxes; values are written into them, with so many digits, if there is room.
-
-        Maps beside it, of these values, have the same colours.
-        """
-        known = [box for box in boxes if math.isfinite(box.value)]
-        values = [value for value in [*(box.value for box in known), *beside] if value == value]
-        palette = "viridis_r" if low_is_good else "viridis"
-        colours = ScalarMappable(Normalize(min(values), max(values)), palette)
-        with self.anew(title) as axes:
-            _draw_boxes(axes, known, colours)
-            if self._roomy:
-                _write_values(axes, known, colours, digits=digits)
-        return self.figure
+    beta: float
+    beta_norm: float
+    y: float
 
 
-class TradeoffCanvas(Canvas):
-    """A score against reconstruction: a mark a configuration, shaped by latent size, coloured by β.
+@dataclass(frozen=True)
+class Trace:
+    """The configurations of one latent size in order of β, and their single seeds.
 
-    `betas` and `recon` hold the β and the errors (nats) that there are.
+    `untrained` is what an untrained encoder scores.
     """
 
-    def __init__(
-        self, labels: Sequence[str], *, betas: Collection[float], recon: Sequence[float]
-    ) -> None:
-        self._colours = _beta_colours(betas)
-        with style(HALF):
-            blank = blank_chart(HALF, margins=Margins(left=4.6, right=5))
-            axes = blank.axes
-            axes.set(xlabel="reconstruction, nats (left is better)", xlim=_limits(recon))
-            ticks = sorted(set(betas))
-            shown = ticks if _stand_apart(ticks, HALF) else ()
-            _colour_bar(blank.figure, axes, self._colours, ticks=shown)
-            handles: list[Artist] = [
-                Line2D([], [], color=MUTED, ls="", marker=_marker(order), label=label)
-                for order, label in enumerate(labels)
+    label: str
+    marks: Sequence[Mark]
+    seeds: Sequence[Seed] = ()
+    untrained: float = math.nan
+
+
+class Box(NamedTuple):
+    """A field of a heat map: its β and latent size, what it holds, and what it says."""
+
+    configuration: int
+    beta: float
+    latent_dim: int
+    value: float
+    words: str = ""
+
+
+class Learnt(NamedTuple):
+    """What a trial logged at a step; `line` says which configuration's, by colour."""
+
+    line: int
+    seed: int
+    step: int
+    value: float
+
+
+def curve(
+    lines: Sequence[Trace],
+    *,
+    title: str,
+    x: str,
+    ticks: Sequence[float],
+    beside: Sequence[Trace] = (),
+) -> Spec:
+    """Return the inverted-U chart: a score against β or β_norm, on a log axis.
+
+    Args:
+        lines: one for each latent size.
+        title: what stands above it.
+        x: "beta" or "beta_norm".
+        ticks: the values of x that there are, also where this score has none.
+        beside: lines of charts that share its vertical axis.
+    """
+    first, last = _log_limits(ticks)
+    middle = (len(lines) - 1) / 2
+    aside = f"pow({last / first:.9g}, (datum.line - {middle}) * {SIDE_PX} / width)"
+    place = [{"calculate": f"datum.{x} * {aside}", "as": "x"}]
+    encoding: Spec = {
+        "x": {
+            "field": "x",
+            "type": "quantitative",
+            "title": f"{AXES[x]} (log scale)",
+            "scale": {"type": "log", "domain": [first, last], "nice": False},
+            "axis": _number_axis(ticks),
+        },
+        "y": _score_axis(),
+        "color": COLOUR,
+    }
+    x_and_y = {"x": encoding["x"], "y": encoding["y"]}
+    return {
+        **_of_a_score(title, lines, limits=score_limits([*lines, *beside])),
+        "height": HEIGHT_PX,
+        "padding": {"left": 5, "top": 5, "bottom": 5, "right": 12 + 7 * _longest(lines)},
+        "encoding": {"color": COLOUR},
+        "layer": [
+            {
+                "data": {"name": "untrained"},
+                "mark": {"type": "rule", "strokeDash": [2, 4], "strokeWidth": 1.6},
+                "encoding": {"y": encoding["y"]},
+            },
+            {
+                "data": {"name": "means"},
+                "transform": [{"filter": "isValid(datum.low)"}, *place],
+                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.25, "clip": True},
+                "encoding": {
+                    "x": encoding["x"],
+                    "y": encoding["y"] | {"field": "low"},
+                    "y2": {"field": "high"},
+                },
+            },
+            {
+                "data": {"name": "seeds"},
+                "transform": place,
+                "mark": {"type": "circle", "size": 10, "opacity": 0.65},
+                "encoding": x_and_y,
+            },
+            {
+                "data": {"name": "means"},
+                "transform": place,
+                "mark": {"type": "line", "strokeWidth": 2},
+                "encoding": x_and_y,
+            },
+            *_mark_layers(encoding, place=place),
+            {
+                "data": {"name": "labels"},
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600},
+                "encoding": {
+                    "x": {"value": "width"},
+                    "y": encoding["y"],
+                    "text": {"field": "label"},
+                },
+            },
+        ],
+    }
+
+
+def heat_map(
+    boxes: Sequence[Box],
+    *,
+    title: str,
+    beside: Sequence[float] = (),
+    low_is_good: bool = False,
+    digits: int = 2,
+) -> Spec:
+    """Return the heat map, bright where good: a column for every β, a row for every latent size.
+
+    Values are written into the fields, with so many digits, where there is room. Maps beside it,
+    of these values, have the same colours.
+    """
+    known = [box for box in boxes if math.isfinite(box.value)]
+    values = [value for value in [*(box.value for box in known), *beside] if math.isfinite(value)]
+    betas = sorted({box.beta for box in boxes})
+    sizes = sorted({box.latent_dim for box in boxes}, reverse=True)
+    scale = {
+        "scheme": "viridis",
+        "domainMin": {"expr": "low"},
+        "domainMax": {"expr": "high"},
+        "reverse": low_is_good,
+    }
+    axes: Spec = {
+        "x": {
+            "field": "beta",
+            "type": "ordinal",
+            "title": "β",
+            "scale": {"domain": betas},
+            "axis": {"labelAngle": 0, "ticks": False, "domain": False} | _written(betas),
+        },
+        "y": {
+            "field": "latents",
+            "type": "ordinal",
+            "title": "latents",
+            "scale": {"domain": sizes},
+        },
+    }
+    written: list[Spec] = [
+        {
+            "mark": {"type": "text", "tooltip": None},
+            "encoding": axes
+            | {
+                "text": {"field": "value", "format": f".{digits}f"},
+                "color": {
+                    "condition": {
+                        "test": "luminance(scale('color', datum.value)) > 0.179",
+                        "value": "black",
+                    },
+                    "value": "white",
+                },
+            },
+        }
+    ]
+    return {
+        "title": title,
+        "params": _params(min(values), max(values)),
+        "height": ROW_PX * len(sizes),
+        "datasets": {
+            "fields": [
+                {
+                    "number": box.configuration,
+                    "beta": box.beta,
+                    "latents": box.latent_dim,
+                    "value": _short(box.value),
+                    "words": box.words,
+                }
+                for box in known
             ]
-            super().__init__(blank, stays=[axes.xaxis, *_legend(axes, handles)])
+        },
+        "data": {"name": "fields"},
+        "layer": [
+            {
+                "name": "marks",
+                "mark": {"type": "rect", "strokeWidth": 2, "cursor": "pointer"},
+                "encoding": axes
+                | {
+                    "color": {
+                        "field": "value",
+                        "type": "quantitative",
+                        "scale": scale,
+                        "legend": None,
+                    },
+                    "stroke": {"value": "var(--background)"},
+                    "tooltip": {"field": "words"},
+                },
+            },
+            *(written if len(betas) <= MAX_VALUES else []),
+            {
+                "transform": [{"filter": "datum.number === chosen"}],
+                "mark": {
+                    "type": "rect",
+                    "filled": False,
+                    "strokeWidth": 3.5,
+                    "stroke": "var(--text)",
+                    "tooltip": None,
+                },
+                "encoding": axes,
+            },
+        ],
+    }
 
-    def draw(
-        self,
-        lines: Sequence[Trace],
-        *,
-        betas: Mapping[int, float],
-        front: Sequence[int],
-        title: str,
-        y_label: str,
-    ) -> Chart:
-        """Draw configurations with their β; `front` lists those of the Pareto front by x."""
-        at = {mark.configuration: mark for line in lines for mark in line.marks}
-        with self.anew(title) as axes:
-            trials = [(at[i].x, at[i].y) for i in front]
-            axes.add_artist(Line2D(*_columns(trials), color=QUIET, lw=6, zorder=1))
-            for order, line in enumerate(lines):
-                shades = _shades(self._colours, [betas[mark.configuration] for mark in line.marks])
-                _draw_marks(axes, line.marks, colours=list(shades), marker=_marker(order))
-            axes.set(ylabel=y_label, ylim=_score_limits(lines))
-        return self.figure
+
+def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
+    """Return a score against reconstruction: a line for each latent size, along β."""
+    marks = [mark for line in lines for mark in line.marks]
+    front = pareto_front([(mark.recon, mark.y) for mark in marks])
+    encoding: Spec = {
+        "x": {
+            "field": "recon",
+            "type": "quantitative",
+            "title": "reconstruction, nats (left is better)",
+            "scale": {"zero": False, "nice": False, "padding": 18},
+            "axis": {"tickCount": 6},
+        },
+        "y": _score_axis(),
+        "color": COLOUR,
+    }
+    bare = [
+        Trace(line.label, [mark._replace(high=math.nan) for mark in line.marks]) for line in lines
+    ]
+    shared = _of_a_score(title, bare, limits=score_limits(bare))
+    shared["datasets"] |= {
+        "front": [{"recon": _short(recon), "y": _short(score)} for recon, score in front]
+    }
+    return {
+        **shared,
+        "height": 320,
+        "layer": [
+            {
+                "data": {"name": "front"},
+                "mark": {"type": "line", "stroke": "var(--rule)", "strokeWidth": 9},
+                "encoding": {
+                    "x": encoding["x"],
+                    "y": encoding["y"],
+                    "order": {"field": "recon", "type": "quantitative"},
+                },
+            },
+            {
+                "data": {"name": "means"},
+                "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
+                "encoding": encoding | {"order": {"field": "beta", "type": "quantitative"}},
+            },
+            {
+                "data": {"name": "means"},
+                "mark": {"type": "text", "align": "left", "dx": 9, "dy": -8, "fontSize": 11},
+                "encoding": encoding
+                | {"text": {"field": "beta", "type": "quantitative", "format": ".3~r"}},
+            },
+            *_mark_layers(encoding),
+        ],
+    }
 
 
-def kl_figure(kl_nats: Sequence[float], *, n_active: int, title: str) -> Chart:
+def kl(kl_nats: Sequence[float], *, n_active: int) -> Spec:
     """Return the KL of each latent (nats), sorted; the first `n_active` are marked as active."""
-    size = ChartSize(width=HALF.width, height=260, font_size=HALF.font_size)
     order = sorted(range(len(kl_nats)), key=lambda j: -kl_nats[j])
-    kinds = ["active" if rank < n_active else "inactive" for rank in range(len(order))]
-    with style(size):
-        figure, axes, head = blank_chart(size, margins=LABELLED)
-        head.set_text(title)
-        for kind, colour in (("active", STRONG), ("inactive", QUIET)):
-            ranks = [rank for rank, own in enumerate(kinds) if own == kind]
-            if ranks:
-                axes.bar(ranks, [kl_nats[order[rank]] for rank in ranks], color=colour, label=kind)
-        axes.set(xlabel="latent, by KL", ylabel="KL, nats", xlim=(-0.6, len(order) - 0.4))
-        axes.set_ylim(0, max(LEAST_KL_NATS, 1.05 * max(kl_nats)))
-        names = [str(j) for j in order] if len(order) <= MAX_NAMES else []
-        axes.set_xticks(range(len(names)), names)
-        _legend(axes, axes.get_legend_handles_labels()[0])
-    return figure
+    return {
+        "height": 100,
+        "datasets": {
+            "latents": [
+                {"latent": f"z{j}", "kl": _short(kl_nats[j]), "active": rank < n_active}
+                for rank, j in enumerate(order)
+            ]
+        },
+        "data": {"name": "latents"},
+        "layer": [
+            {
+                "mark": {"type": "bar", "tooltip": True},
+                "encoding": {
+                    "x": {
+                        "field": "latent",
+                        "type": "nominal",
+                        "sort": None,
+                        "title": None,
+                        "axis": {"labelAngle": 0, "labelOverlap": "greedy"},
+                    },
+                    "y": {
+                        "field": "kl",
+                        "type": "quantitative",
+                        "title": None,
+                        "axis": {"tickCount": 3},
+                    },
+                    "color": {
+                        "condition": {"test": "datum.active", "value": "var(--line-0)"},
+                        "value": "var(--edge)",
+                    },
+                },
+            },
+            # of a latent that carries nothing, no bar is to be seen: the axis reaches so far
+            {"mark": {"type": "rule", "opacity": 0}, "encoding": {"y": {"datum": LEAST_KL_NATS}}},
+        ],
+    }
 
 
-def _marker(order: int) -> str:
-    return MARKERS[order % len(MARKERS)]
+def learning(rows: Sequence[Learnt] = (), *, title: str, zero: bool = False) -> Spec:
+    """Return learning curves: seeds as thin lines, the mean of each line's as a thick one.
+
+    `zero` says whether the vertical axis reaches down to it.
+    """
+    x = {"field": "step", "type": "quantitative", "title": "step", "axis": {"tickCount": 4}}
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"zero": zero},
+        "axis": {"tickCount": 4},
+    }
+    return {
+        "title": title,
+        "height": 130,
+        "datasets": {
+            "logged": [one._asdict() | {"value": _short(one.value)} for one in rows],
+        },
+        "data": {"name": "logged"},
+        "encoding": {"x": x, "color": COLOUR},
+        "layer": [
+            {
+                "mark": {"type": "line", "strokeWidth": 0.8, "opacity": 0.45},
+                "encoding": {"y": y, "detail": {"field": "seed"}},
+            },
+            {
+                "mark": {"type": "line", "strokeWidth": 2.4},
+                "encoding": {"y": y | {"aggregate": "mean"}},
+            },
+        ],
+    }
 
 
-def _colours(count: int) -> list[Any]:
-    """Return so many colours of viridis, dark to light, without the end that white swallows."""
-    places = np.linspace(0.08, 0.78, max(count, 2))[:count]
-    return [mpl.colormaps["viridis"](place) for place in places]
-
-
-def _beta_colours(betas: Collection[float]) -> ScalarMappable:
-    """Return a scale of β, logarithmic, in another palette than that of the latent sizes."""
-    low, high = min(betas), max(betas)
-    palette = ListedColormap(mpl.colormaps["plasma"](np.linspace(0, 0.82, 256)))
-    return ScalarMappable(LogNorm(low, high) if low < high else Normalize(low, high), palette)
-
-
-def _side_step(values: Sequence[float], size: ChartSize) -> float:
-    """Return the factor on a log axis that sets latent sizes side by side, a bar's width apart."""
-    span = max(math.log(max(values) / min(values)), 1)
-    return math.exp(span * 1.1 * BAR_WIDTH / size.width)
-
-
-def _draw_line(axes: Axes, line: Trace, *, colour: Any, marker: str, shift: float) -> None:
-    marks = [mark._replace(x=mark.x * shift) for mark in line.marks]
-    bars = [(mark.x, end) for mark in marks for end in (mark.low, mark.high, math.nan)]
-    seeds = [(x * shift, y) for x, y in line.seeds]
-    means = [(mark.x, mark.y) for mark in marks]
-    # `axes.plot` would look for new limits each time, and takes twice as long
-    for artist in (
-        Line2D(*_columns(bars), lw=BAR_WIDTH, alpha=0.2, color=colour, solid_capstyle="butt"),
-        Line2D(*_columns(seeds), ls="", marker="o", color=colour, alpha=0.6, ms=3, mec="none"),
-        Line2D(*_columns(means), color=colour, lw=2, label=line.label),
-    ):
-        axes.add_artist(artist)
-    _draw_marks(axes, marks, colours=[colour] * len(marks), marker=marker)
-    if math.isfinite(line.untrained):
-        _draw_untrained(axes, line.untrained, colour=colour, marker=marker)
-
-
-def _draw_untrained(axes: Axes, level: float, *, colour: Any, marker: str) -> None:
-    """Draw a dotted line over the whole width; the marker at its end says whose it is."""
-    dots = Line2D([0, 1], [level, level], lw=1.6, ls=DOTS, color=colour, zorder=1.5)
-    end = Line2D([0.995], [level], marker=marker, ms=5, mec="white", mew=0.6, color=colour)
-    end.set(zorder=3, clip_on=False)
-    for artist in (dots, end):
-        artist.set_transform(axes.get_yaxis_transform())
-        axes.add_artist(artist)
-
-
-def _columns(trials: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Return x and y apart."""
-    return [x for x, _ in trials], [y for _, y in trials]
-
-
-def _draw_marks(axes: Axes, marks: Sequence[Mark], *, colours: Sequence[Any], marker: str) -> None:
-    if marks:
-        pairs = list(zip(marks, colours, strict=True))
-        group = axes.scatter(
-            [mark.x for mark in marks],
-            [mark.y for mark in marks],
-            s=49,
-            marker=marker,
-            c=["white" if mark.hollow else own for mark, own in pairs],
-            edgecolors=[own if mark.hollow else "white" for mark, own in pairs],
-            linewidths=[1.6 if mark.hollow else 0.8 for mark in marks],
-            zorder=4,
-        )
-        group.set_gid(_marks_id(marks))
-    rings = [(mark.x, mark.y) for mark in marks if mark.ringed]
-    if rings:
-        ring = Line2D(
-            *_columns(rings), ls="", marker="o", mfc="none", mec=TEXT_COLOUR, ms=15, mew=1.6
-        )
-        ring.set_zorder(5)
-        axes.add_artist(ring)
-
-
-def _marks_id(drawn: Sequence[Mark | Box]) -> str:
-    return "-".join(["marks", *(str(one.configuration) for one in drawn)])
-
-
-def _draw_boxes(axes: Axes, boxes: Sequence[Box], colours: ScalarMappable) -> None:
-    corners = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for _, x, y, _ in boxes]
-    faces = _shades(colours, [box.value for box in boxes])
-    group = PolyCollection(corners, facecolors=faces, edgecolors="white", linewidths=1.5)
-    group.set_gid(_marks_id(boxes))
-    axes.add_collection(group)
-
-
-def _write_values(
-    axes: Axes, boxes: Sequence[Box], colours: ScalarMappable, *, digits: int
-) -> None:
-    shades = _shades(colours, [box.value for box in boxes])
-    for (_, column, row, value), colour in zip(boxes, text_colours_on(shades[:, :3]), strict=True):
-        text = f"{value:.{digits}f}"
-        axes.text(column + 0.5, row + 0.5, text, color=colour, ha="center", va="center")
-
-
-def _shades(colours: ScalarMappable, values: Sequence[float]) -> NDArray[np.float64]:
-    """Return red, green, blue and opacity of each value, 0 to 1: [N, 4]."""
-    return np.asarray(colours.to_rgba(np.array(values)))
-
-
-def _score_limits(lines: Sequence[Trace]) -> tuple[float, float]:
+def score_limits(lines: Sequence[Trace]) -> tuple[float, float]:
     """Return the ends of the vertical axis: zero or less, and what holds every seed.
 
     Intervals may run off the top: with two seeds they would press the curve flat.
     """
     marks = [mark for line in lines for mark in line.marks]
-    values = [mark.y for mark in marks] + [y for line in lines for _, y in line.seeds]
+    values = [mark.y for mark in marks] + [seed.y for line in lines for seed in line.seeds]
     values += [line.untrained for line in lines if math.isfinite(line.untrained)]
     highest = max([*values, 1e-6])
     longest = max([mark.high for mark in marks if math.isfinite(mark.high)], default=highest)
     return 1.05 * min([*values, 0]), 1.07 * min(max(highest, longest), 1.3 * highest)
 
 
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = 0.05 * (high - low) or 1.0
-    return low - margin, high + margin
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points (cost, score) that no other beats in both, by cost.
+
+    >>> pareto_front([(10, 0.1), (20, 0.3), (30, 0.2)])
+    [(10, 0.1), (20, 0.3)]
+    """
+    front: list[tuple[float, float]] = []
+    highest = -math.inf
+    for cost, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if score > highest:
+            front.append((cost, score))
+            highest = score
+    return front
 
 
-def _log_limits(values: Sequence[float], reach: float) -> tuple[float, float]:
-    """Return the ends of a log axis; `reach` is how far marks lie beside their values."""
+def _of_a_score(title: str, lines: Sequence[Trace], *, limits: tuple[float, float]) -> Spec:
+    """Return what differs between charts of two scores (`OF_A_SCORE`)."""
+    low, high = limits
+    return {
+        "title": title,
+        "params": _params(low, high),
+        "datasets": {
+            "means": [
+                _row(mark) | {"line": i, "number": mark.configuration}
+                for i, line in enumerate(lines)
+                for mark in line.marks
+            ],
+            "seeds": [
+                _row(seed) | {"line": i} for i, line in enumerate(lines) for seed in line.seeds
+            ],
+            "untrained": [
+                {"line": i, "y": _short(line.untrained)}
+                for i, line in enumerate(lines)
+                if math.isfinite(line.untrained)
+            ],
+            "labels": _labels(lines, low=low, high=high),
+        },
+    }
+
+
+def _params(low: float, high: float) -> list[Spec]:
+    values = {"chosen": NOWHERE, "low": _short(low), "high": _short(high)}
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _row(record: Mark | Seed) -> Spec:
+    """Return a record as a row, without what it has not; JSON has no NaN."""
+    named: Spec = record._asdict() | {"configuration": None}
+    short = {name: _short(one) if isinstance(one, float) else one for name, one in named.items()}
+    return {name: value for name, value in short.items() if value not in (None, False, "")}
+
+
+def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
+    """Return the marks of configurations: a ring for the best, a larger one for the chosen."""
+    return [
+        _ring("datum.ringed", encoding, place, colour="var(--text)", size=230, strokeWidth=1.5),
+        _ring(
+            "datum.number === chosen",
+            encoding,
+            place,
+            colour="var(--accent)",
+            size=450,
+            strokeWidth=3,
+        ),
+        {
+            "name": "marks",
+            "data": {"name": "means"},
+            "transform": list(place),
+            "mark": {"type": "point", "size": 62, "strokeWidth": 1.8, "opacity": 1},
+            "encoding": encoding
+            | {
+                "shape": {
+                    "field": "line",
+                    "type": "nominal",
+                    "scale": _in_turn(SHAPES),
+                    "legend": None,
+                },
+                "fill": COLOUR
+                | {"condition": {"test": "datum.hollow", "value": "var(--background)"}},
+                "tooltip": {"field": "words"},
+            },
+        },
+    ]
+
+
+def _ring(
+    which: str, encoding: Spec, place: Sequence[Spec], *, colour: str, **style: float
+) -> Spec:
+    return {
+        "data": {"name": "means"},
+        "transform": [*place, {"filter": which}],
+        "mark": {"type": "point", "opacity": 1, "tooltip": None, **style},
+        "encoding": {"x": encoding["x"], "y": encoding["y"], "color": {"value": colour}},
+    }
+
+
+def _score_axis() -> Spec:
+    return {
+        "field": "y",
+        "type": "quantitative",
+        "title": None,
+        "scale": {
+            "domainMin": {"expr": "low"},
+            "domainMax": {"expr": "high"},
+            "nice": False,
+            "zero": False,
+        },
+        "axis": {"tickCount": 6},
+    }
+
+
+def _in_turn(values: Sequence[str]) -> Spec:
+    """Return the scale that gives lines these values; after the last it begins anew."""
+    numbers = list(range(MAX_LINES))
+    return {"domain": numbers, "range": [values[i % len(values)] for i in numbers]}
+
+
+COLOUR: Spec = {"field": "line", "type": "ordinal", "scale": _in_turn(COLOURS), "legend": None}
+
+
+def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
+    """Return the lines' names at their right ends, moved apart where they would overlap."""
+    apart = LABEL_PX * (high - low) / HEIGHT_PX
+    ends = sorted((line.marks[-1].y, i, line.label) for i, line in enumerate(lines) if line.marks)
+    found, lowest = [], low
+    for end, i, label in ends:
+        lowest = max(end, lowest)
+        found.append({"line": i, "label": label, "y": lowest})
+        lowest += apart
+    return [one | {"y": _short(one["y"])} for one in found]
+
+
+def _longest(lines: Sequence[Trace]) -> int:
+    return max((len(line.label) for line in lines), default=0)
+
+
+def _number_axis(ticks: Sequence[float]) -> Spec:
+    shown: Spec = {"format": ".3~r", "labelOverlap": "greedy"}
+    return shown | ({"values": list(ticks)} if len(ticks) <= MAX_TICKS else {})
+
+
+def _written(betas: Sequence[float]) -> Spec:
+    every = math.ceil(len(betas) / MAX_VALUES)
+    return {"values": list(betas[::every]), "format": ".3~r"}
+
+
+def _log_limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of a log axis, with room beside the first and the last value."""
     low, high = min(values), max(values)
-    margin = reach * ((high / low) ** 0.05 if high > low else 2.0)
+    margin = (high / low) ** 0.06 if high > low else 2.0
     return low / margin, high * margin
 
 
-def _have_room(ticks: Sequence[float], size: ChartSize) -> bool:
-    """Whether the numbers stand apart on a log axis; a digit is about 0.6 of the font size wide."""
-    ends = (size.font_size * 0.3 * len(number(tick)) for tick in ticks)
-    scale = 0.85 * size.width / max(math.log(max(ticks) / min(ticks)), 1e-9)
-    places = [(scale * math.log(tick), end) for tick, end in zip(sorted(ticks), ends, strict=True)]
-    return all(
-        b - a > end_a + end_b + size.font_size / 2 for (a, end_a), (b, end_b) in pairwise(places)
-    )
-
-
-def _stand_apart(ticks: Sequence[float], size: ChartSize) -> bool:
-    """Whether the numbers stand apart on a log axis that goes up, as high as a colour bar."""
-    scale = 0.6 * size.height / max(math.log(max(ticks) / min(ticks)), 1e-9)
-    return all(scale * math.log(b / a) > 1.2 * size.font_size for a, b in pairwise(ticks))
-
-
-def _number_ticks(axis: Axis, ticks: Sequence[float]) -> None:
-    """Put plain numbers on a log axis, at the given places where they are few, but some."""
-    if 0 < len(ticks) <= MAX_TICKS:
-        axis.set_ticks(list(ticks), labels=[number(tick) for tick in ticks])
-    else:
-        low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1, 3) if high < 1e5 * low else (1,)))
-        axis.set_major_formatter(lambda value, _: number(value))
-    axis.set_minor_locator(NullLocator())
-
-
-def _legend(axes: Axes, handles: list[Artist]) -> list[Artist]:
-    """Return the legend; nothing if there is nothing to tell apart."""
-    if not handles:
-        return []
-    legend = axes.legend(
-        handles=list(handles),
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.01),
-        ncols=8,
-        handleheight=1,
-    )
-    return [legend]
-
-
-def _colour_bar(
-    figure: Figure, axes: Axes, colours: ScalarMappable, *, ticks: Sequence[float]
-) -> None:
-    place = axes.get_position()
-    bar = figure.add_axes((place.x1 + 0.03, place.y0, 0.025, place.height))
-    figure.colorbar(colours, cax=bar)
-    _number_ticks(bar.yaxis, ticks)
-    bar.set_title("β", loc="center", fontweight="normal", color=MUTED)
-    bar.grid(visible=False)
-    bar.spines[:].set_visible(False)
+def _short(value: float) -> Any:
+    """Return a number in five digits: no reader sees more; JSON has no NaN."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None

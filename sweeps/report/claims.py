@@ -1,5 +1,6 @@
 """The paper's claims as every score of a study answers them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ class PaperClaims:
 
     by_score: Mapping[str, Sequence[PaperClaim]]
     of_latents: Sequence[PaperClaim]
+
+    @property
+    def summary(self) -> str:
+        """How many claims, by the score shown first, have which answer."""
+        first = next(iter(self.by_score.values()))
+        counts = Counter(str(claim.answer) for claim in (*first, *self.of_latents))
+        return ", ".join(f"{number} {answer}" for answer, number in counts.items())
 
 
 def paper_claims(read: Summary) -> PaperClaims | None:

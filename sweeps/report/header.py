@@ -1,4 +1,4 @@
-"""The head of the report: what the study is, how far it is, and what it was made with."""
+"""How far a study is, for the head of its page, and what it was made with, for the foot."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ STATES = ("complete", "failed", "pruned", "running", "pending")
 
 @dataclass(frozen=True)
 class Header:
-    """Everything above the answer.
+    """What the head and the foot of the page say of the study itself.
 
     `states` are those some trial is in, `missing` those of trials that have no result;
     `seeds_complete` and `seeds_expected` count by configuration. `elapsed_s` is the time from the

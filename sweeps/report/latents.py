@@ -2,13 +2,12 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 from pandas import DataFrame
 
@@ -16,9 +15,7 @@ from bvae.data.labels import labels_of
 from bvae.exceptions import DataError
 from bvae.metrics.latents import MIN_SHARE, latent_map
 from sweeps.analysis.summary import ConfigurationEntry, Summary, TrialEntry
-from sweeps.labels import number
-from sweeps.report.canvas import to_svg
-from sweeps.report.charts import kl_figure
+from sweeps.report.drawings import title
 
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, DataError)
 
@@ -33,19 +30,28 @@ class FactorMap(NamedTuple):
 NO_MAP = FactorMap([], np.empty((0, 0)))
 
 
+class LatentRow(NamedTuple):
+    """An active latent: its KL (nats), that in percent of the highest, its share of each factor."""
+
+    latent: int
+    kl_nats: float
+    bar: float
+    shares: Sequence[float]
+
+
 @dataclass(frozen=True)
 class LatentView:
-    """The latents of one model: the chart of their KL, and what they share with the factors.
+    """The active latents of one model by KL, and what they share with the factors.
 
-    `shares` has a row of the factors' entropy shares, 0 to 1, for each active latent; it is empty
-    where the codes are not there or have no factors.
+    `factors` is empty where the codes are not there or have no factors.
     """
 
-    facet: str
+    title: str
     seed: int
-    kl: Markup
     factors: Sequence[str]
-    shares: Mapping[int, Sequence[float]]
+    rows: Sequence[LatentRow]
+    inactive: int
+    inactive_names: str
 
 
 def latent_views(read: Summary) -> list[LatentView] | None:
@@ -58,16 +64,25 @@ def _view(read: Summary, configuration: ConfigurationEntry) -> LatentView | None
     result = read.study.result(trial.slug)
     if result is None or not result.kl_per_latent:
         return None
-    title = f"{configuration.latent_dim} latents, β = {number(configuration.beta)}"
-    figure = kl_figure(result.kl_per_latent, n_active=result.active_latents or 0, title=title)
-    by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents or 0]
+    kl_nats = result.kl_per_latent
+    by_kl = [int(j) for j in np.argsort(kl_nats)[::-1]]
+    active, inactive = by_kl[: result.active_latents or 0], by_kl[result.active_latents or 0 :]
     found = factor_map(read.study.folder.trial(trial.slug).codes)
     return LatentView(
-        facet=configuration.facet,
+        title=title(configuration),
         seed=trial.seed,
-        kl=Markup(to_svg(figure, name=f"kl-{configuration.number}")),
         factors=found.factors,
-        shares={int(j): found.shares[j].tolist() for j in by_kl} if found.factors else {},
+        rows=[
+            LatentRow(
+                latent=j,
+                kl_nats=kl_nats[j],
+                bar=round(100 * kl_nats[j] / max(kl_nats), 1),
+                shares=found.shares[j].tolist() if found.factors else [],
+            )
+            for j in active
+        ],
+        inactive=len(inactive),
+        inactive_names=", ".join(f"z{j}" for j in sorted(inactive)),
     )
 
 

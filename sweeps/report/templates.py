@@ -16,9 +16,13 @@ from markupsafe import Markup
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
-from sweeps.report.words import beta_range, budget_check, verdict
+from sweeps.report import vega
+from sweeps.report.words import beta_range, budget_check, tried_beta, verdict
 
 log = logging.getLogger(__name__)
+
+FRAMED = ("answer", "chosen")
+"""Templates that say themselves why there is nothing to show."""
 
 
 class Section(NamedTuple):
@@ -57,16 +61,18 @@ def part(section: Section, read: object, *, name: str, shared: Mapping[str, obje
         if view is None:
             return Markup()
         if isinstance(view, NotYet):
-            return _reason(section, view.reason)
+            return _reason(section, view.reason, shared)
         return _rendered(section, section.name, reason="", view=view, **shared)
     except Exception as error:  # whatever is wrong with it
         log.exception("%s: the section %s could not be made", name, section.name)
         reason = f"{section.title}: could not be made ({type(error).__name__}: {error})"
-        return _reason(section, reason)
+        return _reason(section, reason, shared)
 
 
-def _reason(section: Section, reason: str) -> Markup:
-    return _rendered(section, "section", reason=reason)
+def _reason(section: Section, reason: str, shared: Mapping[str, object]) -> Markup:
+    # those that stand in the first screen have a frame of their own
+    name = section.name if section.name in FRAMED else "section"
+    return _rendered(section, name, reason=reason, **shared)
 
 
 def _rendered(section: Section, name: str, **values: object) -> Markup:
@@ -77,7 +83,13 @@ def _rendered(section: Section, name: str, **values: object) -> Markup:
 @functools.cache
 def _environment() -> Environment:
     found = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_file))
-    found.globals["asset"] = asset
+    found.globals |= {
+        "asset": asset,
+        "chart_style": vega.CONFIG,
+        "dark": vega.DARK,
+        "light": vega.LIGHT,
+        "scripts": lambda: Markup(vega.scripts()),
+    }
     found.filters |= {
         "beta_range": beta_range,
         "budget_check": budget_check,
@@ -94,9 +106,11 @@ def _environment() -> Environment:
         "seeds": labels.seeds,
         "sentence": sentence,
         "signed": labels.signed,
+        "tried": tried_beta,
         "sortable": sortable,
     }
     found.tests["known"] = labels.is_known
+    found.tests["representation"] = lambda name: score_named(name).representation != "mean"
     found.tests["per_configuration"] = lambda name: score_named(name).per_configuration
     return found
 

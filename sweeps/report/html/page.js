@@ -1,18 +1,9 @@
 "use strict";
-const configurations = known("#configurations", []); // a section that failed is not there
-const embedded = known("#embedded", {});
-const viewer = one("#viewer");
-const tip = one("#tip");
-const KINDS = {
-  reconstructions: ["Input over output", "reconstructions.png"],
-  animation: ["Every latent moving", "traversal.gif"],
-  traversal: ["One latent a row, by KL", "traversal.png"],
-};
 
-function known(selector, otherwise) {
-  const element = one(selector);
-  return element ? JSON.parse(element.textContent) : otherwise;
-}
+const data = known("#data"); // null where nothing is complete, or the section failed
+const panel = one("#chosen");
+const part = (name) => one(`[data-part="${name}"]`, panel);
+const RELOAD_MS = 60_000;
 
 function make(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
@@ -20,93 +11,46 @@ function make(name, properties = {}, ...children) {
   return element;
 }
 
-// What is not a <button> but opens the viewer like one
+// The panel: one configuration, one of its trials
 
-function pressable(element, press) {
-  element.setAttribute("tabindex", "0");
-  element.setAttribute("role", "button");
-  element.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault(); // or the same key presses the viewer's first button
-    press();
-  });
-}
-
-// A group with the id ...marks-3-7 holds the marks of the configurations 3 and 7
-
-function wakeShown() {
-  for (const chart of all(".charts:not([hidden])")) wakeMarks(chart);
-}
-
-function wakeMarks(chart) {
-  if (chart.dataset.awake) return;
-  chart.dataset.awake = "yes";
-  for (const group of all('g[id*="-marks-"]', chart)) {
-    const numbers = group.id.split("-marks-")[1].split("-").map(Number);
-    all("use, path", group).filter((mark) => !mark.closest("defs")).forEach((mark, index) => wake(mark, configurations[numbers[index]], chart));
-  }
-}
-
-function wake(mark, configuration, chart) {
+function choose(number, slug) {
+  const configuration = data?.configurations[number];
   if (!configuration) return;
-  const words = (score) => [configuration.title, configuration.scores[score], configuration.note].filter(Boolean).join("\n");
-  const show = (x, y) => showTip(words(chart.dataset.score || one('[data-choice="score"]')?.value), x, y);
-  const hide = () => { tip.hidden = true; };
-  mark.classList.add("mark");
-  pressable(mark, () => view(configuration));
-  mark.setAttribute("aria-label", words(chart.dataset.score).replaceAll("\n", ", "));
-  mark.addEventListener("mousemove", (event) => show(event.clientX, event.clientY));
-  mark.addEventListener("mouseleave", hide);
-  mark.addEventListener("focus", () => {
-    const { right, bottom } = mark.getBoundingClientRect();
-    if (mark.matches(":focus-visible")) show(right, bottom); // not on a click, which opens the viewer
-  });
-  mark.addEventListener("blur", hide);
-  mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  mark.addEventListener("click", () => view(configuration));
-}
-
-function showTip(text, x, y) {
-  tip.textContent = text;
-  tip.hidden = false;
-  const left = Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8));
-  const top = y + 18 + tip.offsetHeight < innerHeight ? y + 18 : y - tip.offsetHeight - 10;
-  // it is placed on the page, not in the window, which may scroll to a mark just after its focus
-  Object.assign(tip.style, { left: `${left + scrollX}px`, top: `${top + scrollY}px` });
-}
-
-// The viewer: pictures of any trial, from this page or from the study's folder beside it
-
-function view(configuration, slug) {
-  if (!configuration) return;
-  tip.hidden = true;
-  one("#viewer-title").textContent = configuration.title;
-  one('[data-part="scores"]').textContent = `${configuration.summary} · ${configuration.note}`;
-  one('[data-part="seeds"]').replaceChildren(...configuration.trials.map((trial) => make("button", {
+  chosen = number;
+  for (const figure of all("figure[data-follows]")) mark(figure);
+  for (const row of all("[data-configuration]:not(select)")) row.classList.toggle("chosen", Number(row.dataset.configuration) === number);
+  one("select[data-configuration]").value = number;
+  part("title").textContent = configuration.title;
+  sayScore();
+  part("falling").textContent = configuration.falling && `Still learning: the loss fell by ${configuration.falling} over the last tenth of the steps.`;
+  part("seeds").replaceChildren(...configuration.trials.map((trial) => make("button", {
     type: "button", textContent: trial.state === "complete" ? `seed ${trial.seed}: ${trial.score}` : `seed ${trial.seed}: ${trial.state}`,
-    onclick: () => viewTrial(configuration, trial),
+    onclick: () => showTrial(configuration, trial),
   })));
-  viewTrial(configuration, configuration.trials.find((trial) => trial.slug === slug) || configuration.trials[0]);
-  if (!viewer.open) viewer.showModal();
+  const best = configuration.trials.reduce((a, b) => (Number(b.score) > Number(a.score) ? b : a));
+  showTrial(configuration, configuration.trials.find((trial) => trial.slug === slug) ?? best);
+  drawLearning(configuration);
 }
 
-function viewRow(row) {
-  view(configurations[row.dataset.configuration], row.dataset.slug);
+function sayScore() {
+  if (data) part("words").textContent = data.configurations[chosen]?.words[choice().score]?.split("\n").slice(1).join(" · ") ?? "";
 }
 
-function viewTrial(configuration, trial) {
-  all('[data-part="seeds"] button').forEach((button, index) => button.setAttribute("aria-pressed", String(configuration.trials[index] === trial)));
-  const shown = trial.state === "complete"
-    ? Object.keys(KINDS).map((kind) => picture(trial, kind))
-    : [make("p", { className: "empty", textContent: `This trial is ${trial.state}; it has no pictures.` })];
-  one('[data-part="pictures"]').replaceChildren(...shown);
+function showTrial(configuration, trial) {
+  remember(trial.slug);
+  all("button", part("seeds")).forEach((button, index) => button.setAttribute("aria-pressed", String(configuration.trials[index] === trial)));
+  part("pictures").replaceChildren(...(trial.state === "complete"
+    ? Object.keys(data.kinds).map((kind) => picture(configuration, trial, kind))
+    : [make("p", { className: "empty", textContent: `This trial is ${trial.state}; it has no pictures.` })]));
+  drawKl(trial);
 }
 
-function picture(trial, kind) {
-  const [caption, file] = KINDS[kind];
-  const path = `../trials/${encodeURIComponent(trial.slug)}/media/${file}`;
-  const image = make("img", { alt: `${caption}, ${trial.slug}`, src: address(trial.slug, kind) || path });
-  const figure = make("figure", { className: kind }, make("figcaption", { textContent: caption }), make("div", { className: "window" }, image));
+function picture(configuration, trial, kind) {
+  const path = `../trials/${encodeURIComponent(trial.slug)}/media/${{ animation: "traversal.gif", reconstructions: "reconstructions.png", traversal: "traversal.png" }[kind]}`;
+  const caption = kind === "reconstructions" && trial.held_out ? "Image held out over output" : data.kinds[kind];
+  const image = make("img", { alt: `${caption}, ${trial.slug}`, src: data.pictures[trial.slug]?.[kind] ?? path });
+  const figure = make("figure", { className: kind }, make("figcaption", { textContent: caption }), image);
+  if (kind === "traversal") image.onload = () => fold(figure, image, trial.active, configuration.latents);
   image.onerror = () => image.replaceWith(make("p", {
     className: "empty",
     textContent: `Not found: ${path}. The page reads it from the study’s folder; keep the page there, or write it with --embed-all.`,
@@ -114,10 +58,60 @@ function picture(trial, kind) {
   return figure;
 }
 
-function address(slug, kind) {
-  const article = all("article[data-slug]").find((entry) => entry.dataset.slug === slug);
-  const image = article && one(`img[data-kind="${kind}"]`, article);
-  return image ? image.dataset.src || image.src : (embedded[slug] || {})[kind];
+// The rows of a traversal are sorted by KL: those of inactive latents, the last ones, are folded
+
+function fold(figure, image, active, latents) {
+  if (active >= latents || one("button", figure)) return;
+  const share = Math.max(active, 1) / latents;
+  const height = Math.round(image.naturalHeight * share);
+  const folded = (yes) => { image.style.cssText = yes ? `aspect-ratio: ${image.naturalWidth} / ${height}; object-fit: cover; object-position: top;` : ""; };
+  const words = (yes) => `${yes ? "Show" : "Hide"} ${latents - active} inactive latent${latents - active === 1 ? "" : "s"}`;
+  const button = make("button", { type: "button", className: "link", textContent: words(true), ariaExpanded: "false" });
+  button.onclick = () => {
+    const open = button.ariaExpanded !== "true";
+    button.ariaExpanded = String(open);
+    button.textContent = words(!open);
+    folded(!open);
+  };
+  folded(true);
+  figure.append(button);
+}
+
+function drawKl(trial) {
+  const order = trial.kl.map((_, latent) => latent).sort((a, b) => trial.kl[b] - trial.kl[a]);
+  const latents = order.map((latent, rank) => ({ latent: `z${latent}`, kl: trial.kl[latent], active: rank < trial.active }));
+  part("kl").hidden = !latents.length;
+  if (latents.length) show(part("kl"), { ...data.kl, datasets: { latents } });
+}
+
+function drawLearning(configuration) {
+  const columns = Object.keys(data.titles).filter((column) => configuration.trials.some((trial) => column in trial.learning));
+  part("learning").replaceChildren(...columns.map((column) => {
+    const logged = configuration.trials.flatMap(({ seed, learning: { [column]: [steps, values] = [[], []] } }) => steps.map((step, i) => ({ line: 0, seed, step, value: values[i] })));
+    const element = make("div");
+    show(element, { ...data.learning, height: 90, title: data.titles[column], datasets: { logged } });
+    return element;
+  }));
+}
+
+// Arrow keys in a chart: along β, and from one latent size to the next
+
+function step(figure, key) {
+  const here = data?.configurations[chosen];
+  const { byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
+  const datasets = Object.values(byScore)[0].datasets;
+  const numbers = new Set((datasets.means ?? datasets.fields).map((row) => row.number));
+  const there = data.configurations.map((configuration, number) => ({ ...configuration, number })).filter(({ number }) => numbers.has(number));
+  if (!here || !there.some(({ facet }) => facet === here.facet)) return there[0]?.number;
+  const facet = there.filter((other) => other.facet === here.facet);
+  const along = facet.filter(({ latents }) => latents === here.latents).sort((a, b) => a.beta - b.beta);
+  const at = along.findIndex(({ number }) => number === chosen);
+  if (key === "ArrowRight") return along[at + 1]?.number;
+  if (key === "ArrowLeft") return along[at - 1]?.number;
+  const sizes = [...new Set(facet.map(({ latents }) => latents))].sort((a, b) => a - b);
+  const size = sizes[sizes.indexOf(here.latents) + (key === "ArrowUp" ? 1 : -1)];
+  const distance = ({ beta }) => Math.abs(Math.log(beta / here.beta));
+  return facet.filter(({ latents }) => latents === size).sort((a, b) => distance(a) - distance(b))[0]?.number;
 }
 
 // The table
@@ -147,27 +141,52 @@ function filter() {
   one("[data-count]").textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
 }
 
-// Small things
+// What is not a <button> but chooses like one
 
-function play(button) {
-  const image = one("img", button.parentElement);
-  image.src = image.dataset.src;
-  image.hidden = false;
-  button.hidden = true;
+function pressable(row, element) {
+  const press = () => choose(Number(row.dataset.configuration), row.dataset.slug);
+  element.setAttribute("tabindex", "0");
+  element.setAttribute("role", "button");
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // a space would scroll
+    press();
+  });
+  row.addEventListener("click", () => { if (!getSelection().toString()) press(); });
 }
 
-for (const choice of all("[data-choice]")) choice.addEventListener("change", wakeShown);
-for (const button of all("[data-play]")) button.addEventListener("click", () => play(button));
-for (const button of all("button[data-configuration]")) button.addEventListener("click", () => view(configurations[button.dataset.configuration], button.closest("article").dataset.slug));
+// While the study runs the page is loaded again, and goes on with the trial that was looked at
+
+function remember(slug) {
+  try { sessionStorage.setItem(document.title, slug); } catch { /* some browsers have none for files */ }
+}
+
+function remembered() {
+  try { return sessionStorage.getItem(document.title); } catch { return null; }
+}
+
+pick = data ? (number) => choose(number) : null;
+for (const figure of all('figure[data-follows="score"]')) {
+  figure.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    event.preventDefault();
+    choose(step(figure, event.key));
+  });
+}
+for (const control of all('[data-choice="score"]')) control.addEventListener("change", sayScore);
+one("select[data-configuration]")?.addEventListener("change", (event) => choose(Number(event.target.value)));
 for (const head of all("#trial-table th")) {
   const button = make("button", { type: "button" }, ...head.childNodes);
   button.addEventListener("click", () => sortBy(head));
   head.append(button);
 }
-for (const row of all("#trial-table tbody tr")) pressable(one("code", row), () => viewRow(row));
-one("#trial-table tbody")?.addEventListener("click", (event) => {
-  if (!getSelection().toString()) viewRow(event.target.closest("tr"));
-});
+for (const row of all("tr[data-configuration]")) pressable(row, one("code, td", row));
 one("[data-filter]")?.addEventListener("input", filter);
-viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
-wakeShown();
+if (one("[data-unfinished]")) setTimeout(() => location.reload(), RELOAD_MS);
+if (data) {
+  const slug = remembered();
+  const found = data.configurations.findIndex(({ trials }) => trials.some((trial) => trial.slug === slug));
+  if (found < 0) choose(data.number, data.slug); else choose(found, slug);
+}
+followChoice();
+for (const figure of all("figure.chart:not([data-follows])")) draw(figure);

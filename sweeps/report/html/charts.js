@@ -1,0 +1,68 @@
+"use strict";
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const one = (selector, root = document) => root.querySelector(selector);
+const known = (selector) => JSON.parse(one(selector)?.textContent ?? "null");
+const STYLE = known("#chart-style");
+const NEAREST = (on, more) => ({ type: "point", fields: ["number"], toggle: false, nearest: true, on, ...more });
+const views = new Map(); // the drawn chart of a figure
+
+// A figure holds its chart once for each axis, and what differs by score (see drawings.py)
+
+async function draw(figure) {
+  const { specs, byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
+  const { score, x } = choice();
+  figure.hidden = figure.dataset.follows === "score" && !(score in byScore) && !("recon" in byScore);
+  if (figure.hidden) return;
+  const spec = { ...(specs[x] ?? Object.values(specs)[0]), ...(byScore[score] ?? Object.values(byScore)[0]) };
+  const marks = spec.layer?.find((layer) => layer.name === "marks");
+  if (marks && pick) {
+    // a field of a heat map is found by itself, a mark by being the nearest
+    const nearest = marks.mark.type === "point";
+    marks.params = [{ name: "pick", select: { ...NEAREST("click"), nearest } }];
+  }
+  await show(one(".drawn", figure), spec, figure);
+  if (marks && pick) {
+    const { view } = views.get(figure);
+    view.addSignalListener("pick", (_, picked) => { if (picked.number?.length) pick(picked.number[0]); });
+    mark(figure);
+  }
+}
+
+async function show(element, spec, figure = element) {
+  const [title, ...rest] = [spec.title];
+  views.get(figure)?.finalize();
+  const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", ...spec, title, config: STYLE };
+  views.set(figure, await vegaEmbed(element, whole, { renderer: "svg", logLevel: 1, actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: title || "chart" }));
+}
+
+// What is for one score or axis is shown when that is chosen; an empty name goes with any
+
+function choice() {
+  return { score: one('select[data-choice="score"]')?.value ?? "", x: one('input[data-choice="x"]:checked')?.value ?? "beta" };
+}
+
+function followChoice() {
+  const { score } = choice();
+  for (const part of all("[data-score]")) part.hidden = Boolean(part.dataset.score) && part.dataset.score !== score;
+  return Promise.all(all("figure[data-follows]").map(draw));
+}
+
+// The chosen configuration is marked in every chart
+
+let pick = null; // what choosing a mark does; the page's script sets it
+let chosen = -1;
+
+function mark(figure) {
+  const view = views.get(figure)?.view;
+  if (view && view.signal("chosen") !== chosen) view.signal("chosen", chosen).runAsync();
+}
+
+function copy(button) {
+  getSelection().selectAllChildren(one("code", button.parentElement));
+  document.execCommand("copy"); // navigator.clipboard is not there on file://
+  button.textContent = "Copied";
+}
+
+for (const control of all("[data-choice]")) control.addEventListener("change", followChoice);
+for (const button of all("[data-copy]")) button.addEventListener("click", () => copy(button));
