@@ -126,7 +126,6 @@ def curve(
     return {
         **_of_a_score(title, lines, limits=score_limits([*lines, *beside])),
         "height": HEIGHT_PX,
-        "padding": {"left": 5, "top": 5, "bottom": 5, "right": 12 + 7 * _longest(lines)},
         "encoding": {"color": COLOUR},
         "layer": [
             {
@@ -543,9 +542,6 @@ def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
         lowest += apart
     return [one | {"y": _short(one["y"])} for one in found]
 
-
-def _longest(lines: Sequence[Trace]) -> int:
-    return max((len(line.label) for line in lines), default=0)
 
 
 def _number_axis(ticks: Sequence[float]) -> Spec:

@@ -90,6 +90,7 @@ def _environment() -> Environment:
         "light": vega.LIGHT,
         "scripts": lambda: Markup(vega.scripts()),
     }
+    found.policies["json.dumps_kwargs"] = {}  # jinja would sort keys: here their order counts
     found.filters |= {
         "beta_range": beta_range,
         "budget_check": budget_check,

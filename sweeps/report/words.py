@@ -41,12 +41,16 @@ def verdict(judged: Judgement) -> str:
 def beta_range(found: BetaRange) -> str:
     """Write which β of those tried may be best, and whether one beyond them may be better."""
     norms = span(found.norm_low, found.norm_high)
-    tried, semicolon, better = tried_beta(found).partition("; ")
-    return f"{tried} (β_norm {norms}; 95 % confidence){semicolon}{better}"
+    beyond = _beyond(found)
+    better = f"; a β {beyond} the grid may be better" if beyond else ""
+    return f"{span(found.low, found.high)} (β_norm {norms}; 95 % confidence){better}"
 
 
 def tried_beta(found: BetaRange) -> str:
-    """Write the same without β_norm and confidence, for a table that says both in its head."""
-    beyond = BEYOND.get((found.open_low, found.open_high))
-    better = f"; a β {beyond} the grid may be better" if beyond else ""
-    return f"{span(found.low, found.high)}{better}"
+    """Write the same in the width of a table's column."""
+    beyond = _beyond(found)
+    return span(found.low, found.high) + (f", or {beyond}" if beyond else "")
+
+
+def _beyond(found: BetaRange) -> str | None:
+    return BEYOND.get((found.open_low, found.open_high))

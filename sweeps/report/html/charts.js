@@ -12,7 +12,7 @@ const views = new Map(); // the drawn chart of a figure
 async function draw(figure) {
   const { specs, byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
   const { score, x } = choice();
-  figure.hidden = figure.dataset.follows === "score" && !(score in byScore) && !("recon" in byScore);
+  figure.hidden = Boolean(score) && figure.dataset.follows === "score" && !(score in byScore) && !("recon" in byScore);
   if (figure.hidden) return;
   const spec = { ...(specs[x] ?? Object.values(specs)[0]), ...(byScore[score] ?? Object.values(byScore)[0]) };
   const marks = spec.layer?.find((layer) => layer.name === "marks");
@@ -30,10 +30,9 @@ async function draw(figure) {
 }
 
 async function show(element, spec, figure = element) {
-  const [title, ...rest] = [spec.title];
   views.get(figure)?.finalize();
-  const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", ...spec, title, config: STYLE };
-  views.set(figure, await vegaEmbed(element, whole, { renderer: "svg", logLevel: 1, actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: title || "chart" }));
+  const whole = { $schema: "https://vega.github.io/schema/vega-lite/v6.json", width: "container", ...spec, config: STYLE };
+  views.set(figure, await vegaEmbed(element, whole, { renderer: "svg", logLevel: 1, actions: { export: true, source: false, compiled: false, editor: false }, downloadFileName: spec.title || "chart" }));
 }
 
 // What is for one score or axis is shown when that is chosen; an empty name goes with any
