@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +37,15 @@ LineKey = tuple[str, int]
 
 @dataclass(frozen=True)
 class KeyDifference:
-    """A key, or what else was recorded, and its value in each study, None where there is none."""
+    """A key, or what else was recorded, and its value in each study, None where there is none.
+
+    `follows` says that it does from another one: from the choice among a config group, from the
+    data.
+    """
 
     key: str
     values: tuple[Value, ...]
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,7 @@ def _endings(folder: Path) -> list[str]:
 
 
 def key_differences(manifests: Sequence[Manifest]) -> list[KeyDifference]:
-    """Return the keys that are not the same in all studies, those that any of them swept last.
-
-    What a choice is made of (`_target_`) is no row beside its name.
-    """
+    """Return the keys that are not the same in all studies, those that were swept last."""
     swept = list(dict.fromkeys(key for manifest in manifests for key in manifest.axes))
     settings = [manifest.settings for manifest in manifests]
     keys = sorted({key for one in settings for key in one if not _is_below(key, swept)})
@@ -96,8 +98,21 @@ def key_differences(manifests: Sequence[Manifest]) -> list[KeyDifference]:
         for key in (*swept, *COORDINATES)
     ]
     found = _differing(rows)
-    named = {row.key.removesuffix(".name") for row in found if row.key.endswith(".name")}
-    return [row for row in found if row.key.removesuffix("._target_") not in named]
+    differing = [row.key for row in found]
+    return [replace(row, follows=_follows(row.key, differing)) for row in found]
+
+
+def _follows(key: str, differing: Sequence[str]) -> bool:
+    """Whether a key differs because another one does."""
+    choices = [name for name in _choices(key.partition(".")[0]) if name in differing]
+    if key in FOLLOW:
+        return any(_is_below(other, ["data"]) for other in differing)
+    return bool(choices) and key != choices[0]
+
+
+def _choices(group: str) -> tuple[str, str]:
+    """Return the keys that say what was chosen of a config group; `_target_` of what has no name."""
+    return f"{group}.name", f"{group}._target_"
 
 
 def _is_below(key: str, groups: Sequence[str]) -> bool:
@@ -120,26 +135,23 @@ def record_differences(manifests: Sequence[Manifest]) -> list[KeyDifference]:
 def changes(manifests: Sequence[Manifest]) -> list[KeyDifference]:
     """Return the differing keys that may move the best β, where grid and seeds are no key.
 
-    A config group of which another choice was made is one key, whatever else differs in it; what
-    follows from the data is none beside a key of the data.
+    A config group of which another choice was made is one key, whatever else differs in it.
     """
-    rows = [row for row in key_differences(manifests) if row.key not in (*COORDINATES, *HARMLESS)]
-    keys = [row.key for row in rows]
-    of_data = any(key.startswith("data.") for key in keys)
-    found: dict[str, KeyDifference] = {}
-    for row in rows:
-        group = row.key.partition(".")[0]
-        if f"{group}.name" in keys or f"{group}._target_" in keys:
-            found[group] = _row(group, [_choice(one.settings, group) for one in manifests])
-        elif not (of_data and row.key in FOLLOW):
-            found[row.key] = row
-    return list(found.values())
+    rows = [row for row in key_differences(manifests) if not row.follows]
+    rows = [row for row in rows if row.key not in (*COORDINATES, *HARMLESS)]
+    groups = [row.key.partition(".")[0] for row in rows]
+    return [
+        _row(group, [_choice(one.settings, group) for one in manifests])
+        if row.key in _choices(group)
+        else row
+        for row, group in zip(rows, groups, strict=True)
+    ]
 
 
 def _choice(settings: Mapping[str, object], group: str) -> object:
     """Return what was chosen of a config group: its name, of the user's own what it is made of."""
-    name = settings.get(f"{group}.name")
-    return settings.get(f"{group}._target_", name) if name in (None, OWN) else name
+    name, target = (settings.get(key) for key in _choices(group))
+    return target or name if name in (None, OWN) else name
 
 
 def _row(key: str, values: Sequence[object]) -> KeyDifference:
@@ -199,14 +211,16 @@ def shared_scores(reads: Sequence[Summary]) -> list[str]:
 
 def shared_lines(reads: Sequence[Summary], score: str) -> list[LineKey]:
     """Return the facets and latent sizes at which two studies or more have the score."""
-    counts = Counter(line for read in reads for line in _scored_lines(read, score))
+    counts = Counter(line for read in reads for line in scored_lines(read, score))
     return sorted(line for line, count in counts.items() if count > 1)
 
 
-def _scored_lines(read: Summary, score: str) -> set[LineKey]:
+def scored_lines(read: Summary, score: str) -> list[LineKey]:
+    """Return the facets and latent sizes at which a study has the score."""
     if score not in read.scores:
-        return set()
-    return {(c.facet, c.latent_dim) for facet in read.facets for c in read.scored(facet, score)}
+        return []
+    found = [(c.facet, c.latent_dim) for facet in read.facets for c in read.scored(facet, score)]
+    return list(dict.fromkeys(found))
 
 
 def line_name(line: LineKey) -> str:

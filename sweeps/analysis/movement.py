@@ -19,8 +19,8 @@ from sweeps.study.trials import text
 MAX_STUDIES = 4  # whose best β are all said where nothing orders them
 MAX_KEYS = 4
 SAME = "with the same settings"
-TIMES: Mapping[float, str] = {2: "twice"} | {
-    n: f"{word} times"
+TIMES: dict[float, str] = {2.0: "twice"} | {
+    float(n): f"{word} times"
     for n, word in enumerate(("three", "four", "five", "six", "seven", "eight", "nine", "ten"), 3)
 }
 
@@ -54,7 +54,8 @@ class Movement:
 
     `bests` are of those with a complete configuration, of which `unfinished` names those with
     trials to come; `without` names the others. Where only a number differs, the studies are in its
-    order. `line` is the one that is compared; None if no latent size has a best in all of them.
+    order. `line` is the one that is compared; None if several keys differ, so that nothing can be
+    said to move the best, or if no latent size has one in all of them.
     `is_of_all` says whether the best configuration of every study lies on it.
     """
 
@@ -77,10 +78,10 @@ class Movement:
         """What moves, with what, and whether that is shown, in one sentence."""
         if len(self.bests) < 2:
             said = "fewer than two of the studies have a complete configuration to compare"
-        elif self.line is None:
-            said = f"{self._listed()}; no latent size is in {self._every}"
         elif len(self.changed) > 1:
             said = f"{self._listed()}; several keys differ ({_some(self.changed)})"
+        elif self.line is None:
+            said = f"{self._listed()}; no latent size is in {self._every}"
         else:
             said = self._moved()
         at = "" if self.line is None or self.is_of_all else f"at {line_name(self.line)}, "
@@ -103,7 +104,7 @@ class Movement:
     def _listed(self) -> str:
         """Say the best β of each study, or of many where they lie."""
         betas = {best.beta for best in self.bests}
-        if len(betas) == 1 and self.line is not None:
+        if len(betas) == len({best.latent_dim for best in self.bests}) == 1:
             return f"best {self._name} is {number(betas.pop())} in {self._every}"
         if len(self.bests) <= MAX_STUDIES:
             return f"best {self._name} is {self._each()}"
@@ -115,10 +116,10 @@ class Movement:
         return _joined([self._in_study(best) for best in self.bests])
 
     def _in_study(self, best: StudyBest) -> str:
-        notes = [] if self.line is not None else [f"{best.latent_dim} latents"]
-        if self.line is not None and best.may_be is not None:
-            notes = [f"{span(*best.may_be)} may be best"]
-        return f"{number(best.beta)} in {best.study}" + "".join(f" ({note})" for note in notes)
+        note = f"{best.latent_dim} latents"
+        if self.line is not None:
+            note = "" if best.may_be is None else f"{span(*best.may_be)} may be best"
+        return f"{number(best.beta)} in {best.study}{f' ({note})' if note else ''}"
 
     def _may_be(self) -> str:
         """Say which β may be best in studies that have the same, unless only that one may."""
@@ -151,7 +152,7 @@ def movement(studies: Mapping[str, Summary]) -> Movement:
     """Return how the best β of these studies, by name, moves by the objective of each.
 
     They are compared on one line: that of the first study's best configuration if all have it, or
-    else another that all have. Without one each has its own best, and nothing is shown.
+    else another that all have. Without one, and where several keys differ, each has its own best.
     """
     found = {name: read for name, read in studies.items() if read.overall is not None}
     manifests = [read.study.manifest for read in found.values()]
@@ -159,7 +160,7 @@ def movement(studies: Mapping[str, Summary]) -> Movement:
     changed = changes(manifests)
     own = [(read.overall.facet, read.overall.latent_dim) for read in found.values() if read.overall]
     lines = [_complete_lines(read) for read in found.values()]
-    line = _shared(own, lines)
+    line = _shared(own, lines) if len(changed) < 2 else None
     chosen = [has[line or best] for has, best in zip(lines, own, strict=True)]
     bests = [
         _best(name, of, among, n_studies=len(found), is_norm=is_norm)

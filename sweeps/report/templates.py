@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
-from sweeps.report.words import beta_range, budget_check, verdict
+from sweeps.report.words import beta_range, verdict
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,6 @@ def _environment() -> Environment:
     found.globals["asset"] = asset
     found.filters |= {
         "beta_range": beta_range,
-        "budget_check": budget_check,
         "duration": labels.duration,
         "ends": ends,
         "facet": facet_name,

@@ -114,7 +114,7 @@ def test_several_keys_have_no_reason(made: Made) -> None:
     a = made("a", [16], base={**steps(100), "optimizer.lr": 0.1})
     b = made("b", [4], base={**steps(200), "optimizer.lr": 0.2})
     assert said(a, b) == (
-        "best β is 16 in a (16 may be best) and 4 in b (4 may be best); "
+        "best β is 16 in a (5 latents) and 4 in b (5 latents); "
         "several keys differ (optimizer.lr, trainer.max_steps)"
     )
     more = [made(f"m{peak}", [peak], base=steps(300)) for peak in (1, 16, 64)]

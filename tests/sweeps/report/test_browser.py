@@ -244,7 +244,9 @@ def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any)
 def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of: Any) -> None:
     """Charts and table show the score that is chosen."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    path = write_comparison(*(make_study(trials, folder=name) for name in ("a", "b")))
+    studies = {name: summarize(make_study(trials, folder=name)) for name in ("a", "b")}
+    path = studies["b"].study.folder.comparison("a")
+    write_comparison(studies, path)
     with opened(browser, path) as tab:
         tab.select_option("select[data-choice=score]", "beta_vae")
         scores = tab.locator("[data-score]:visible").evaluate_all(
