@@ -12,7 +12,8 @@ from sweeps.workers.exit_codes import Exit
 COMMANDS = {
     "status": "Say how far a study is.",
     "best": "Say which configuration is best for each latent size, and how sure that is.",
-    "report": "Write the report anew; of two studies, put them side by side.",
+    "report": "Write the report anew; of several studies, put them side by side.",
+    "compare": "Put all studies of a folder side by side.",
     "confirm": "Train the best β and its neighbours on fresh seeds.",
     "logs": "Print the log of a trial, and why it failed.",
     "stop": "Ask all workers to save their trials and stop.",

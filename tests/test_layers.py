@@ -236,6 +236,7 @@ READING = {
     "status": ("torch", "optuna", "hydra", "matplotlib", "wandb", "pandas"),
     "report": ("torch", "optuna", "hydra", "wandb", "pytorch_lightning"),
     "best": ("torch", "optuna", "hydra", "matplotlib", "wandb"),
+    "compare": ("torch", "optuna", "hydra", "wandb", "pytorch_lightning"),
 }
 """Commands that only read, and what they do not load."""
 
@@ -263,17 +264,18 @@ def run(command: str, folder: Path, more: str = "pass") -> str:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """The folder of a finished study."""
-    made = make_study(tmp_path / "tested")
-    for trial in made.trials:
-        write_result(made, trial)
+    """The folder of a finished study, with another beside it."""
+    for name in ("other", "tested"):
+        made = make_study(tmp_path / name)
+        for trial in made.trials:
+            write_result(made, trial)
     return made.folder.root
 
 
 @pytest.mark.parametrize("command", READING)
 def test_reading_a_study_loads_no_torch(command: str, study: Path) -> None:
     """Looking at a study is quick, on any machine."""
-    assert "" == run(command, study)
+    assert "" == run(command, study.parent if command == "compare" else study)
 
 
 def test_that_check_can_fail(study: Path) -> None:

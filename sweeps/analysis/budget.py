@@ -1,15 +1,12 @@
-"""How long the models were trained, and whether the best β would be another had it been longer."""
+"""How long the models were trained, and the command that tells what longer training would do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
 import pandas as pd
 
-from sweeps.analysis.curve import Line
-from sweeps.analysis.summary import Axes, ConfigurationEntry, Summary
-from sweeps.analysis.verdict import Judgement, judge
+from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.labels import NOTHING
 from sweeps.study.command import quoted, sweep
 from sweeps.study.folder import StudyFolder
@@ -46,19 +43,6 @@ class Budget:
     sources: str
 
 
-@dataclass(frozen=True)
-class Check:
-    """The best β of one line by two budgets; `answer` says whether it holds, moves or is open."""
-
-    answer: str
-    axes: Axes
-    latent_dim: int
-    short: Judgement
-    long: Judgement
-    fewer_images: str
-    more_images: str
-
-
 def budget(read: Summary) -> Budget:
     """Describe the budget of a study's complete trainings."""
     trained = _longer(read)
@@ -83,50 +67,6 @@ def _sources(study: Study) -> str:
 
 def _compare(folder: StudyFolder) -> str:
     return f"sweeps report {quoted(folder.root)} {quoted(folder.longer.root)}"
-
-
-def budget_checks(first: Summary, second: Summary) -> list[Check]:
-    """Compare the best β of two studies that differ in nothing but the number of steps.
-
-    It holds if by the longer one it lies at most one step of the shorter one's grid away. At the
-    border of what the longer one tried it may lie farther still: that is left open.
-    """
-    a, b = first.study.manifest, second.study.manifest
-    keys = {*a.settings, *b.settings}
-    differing = {key for key in keys if a.settings.get(key) != b.settings.get(key)}
-    if differing != {STEPS} or a.objective != b.objective or a.axes != b.axes:
-        return []
-    if a.steps is None or b.steps is None:
-        return []
-    short, long = sorted((first, second), key=lambda read: read.study.manifest.steps or 0)
-    other = {(line.axes, line.latent_dim): line for line in _finished(long)}
-    return [
-        _check(line, other[line.axes, line.latent_dim], _images(short), _images(long))
-        for line in _finished(short)
-        if (line.axes, line.latent_dim) in other
-    ]
-
-
-def _check(short: Line, long: Line, fewer: str, more: str) -> Check:
-    before, after = judge(short), judge(long)
-    if before.best is None or after.best is None:
-        raise TypeError("expected lines with complete configurations")  # see `_finished`
-    at_border = after.best.beta in (long.betas[0], long.betas[-1])
-    steps = _steps(short, before.best.beta, after.best.beta)
-    answer = "moves" if steps > 1 else "open" if steps > 0 and at_border else "holds"
-    return Check(answer, short.axes, short.latent_dim, before, after, fewer, more)
-
-
-def _steps(line: Line, before: float, after: float) -> float:
-    """Return how many steps of a line's grid lie between two β; beyond its ends is one more."""
-    grid = np.arange(len(line.betas))
-    places = np.interp(np.log([before, after]), np.log(line.betas), grid)
-    is_beyond = not line.betas[0] <= after <= line.betas[-1]
-    return round(abs(float(places[1] - places[0])), 9) + is_beyond
-
-
-def _finished(read: Summary) -> list[Line]:
-    return [line.finished() for line in read.lines(read.objective) if line.complete.any()]
 
 
 def _images(read: Summary) -> str:

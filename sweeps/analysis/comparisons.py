@@ -1,31 +1,51 @@
-"""Two studies compared: what differs in their settings, and each configuration's difference."""
+"""Studies compared: their names, what differs in their settings, and in each configuration."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bvae.metrics.scores import score_named
 from bvae.metrics.udr import as_independent
+from bvae.trial import COORDINATES
 from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.statistics.intervals import intervals
 from sweeps.study.manifest import Manifest
+from sweeps.study.trials import Value, canonical, text
 
-RECORDED = ("objective", "protocol", "lattice", "image_size", "threads", "code_version")
+CONDITIONS = ("objective", "protocol", "lattice", "image_size")
+"""What a manifest records beside the settings that may change what is best."""
+
+FOLLOW = ("lattice", "image_size")
+"""Those that follow from the data."""
+
+HARMLESS = ("threads", "trainer.val_every_n_steps")
+"""Settings that do not change which β is best."""
+
+OWN = "own"
+"""The name of what the user's own code makes."""
+
+MAX_LISTED = 8  # values of a swept key that are written out
+
 LineKey = tuple[str, int]
 """A facet and a latent size."""
 
 
 @dataclass(frozen=True)
 class KeyDifference:
-    """A configuration key, or what else was recorded, that is not the same in both."""
+    """A key, or what else was recorded, and its value in each study, None where there is none.
+
+    `follows` says that it does from another one: from the choice among a config group, from the
+    data.
+    """
 
     key: str
-    first: object
-    second: object
+    values: tuple[Value, ...]
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,18 +66,113 @@ class ConfigurationDifference:
         return self.low > 0 or self.high < 0
 
 
-def key_differences(first: Manifest, second: Manifest) -> list[KeyDifference]:
-    """Return what differs: keys of the common settings first, then what else was recorded."""
-    pairs: list[tuple[str, Any, Any]] = [
-        (key, first.settings.get(key), second.settings.get(key))
-        for key in sorted({*first.base, *second.base})
+def study_names(folders: Sequence[Path]) -> list[str]:
+    """Return a name for each of different folders: its own, and those above that tell it apart.
+
+    >>> study_names([Path("/a/runs/quick"), Path("/b/runs/quick"), Path("/b/runs/long")])
+    ['a/runs/quick', 'b/runs/quick', 'long']
+    """
+    counts = Counter(name for folder in folders for name in _endings(folder))
+    return [next(name for name in _endings(folder) if counts[name] == 1) for folder in folders]
+
+
+def _endings(folder: Path) -> list[str]:
+    """Return the endings of a path, the shortest first."""
+    parts = folder.parts
+    return ["/".join(parts[-n:]) for n in range(1, len(parts))] + [folder.as_posix()]
+
+
+def key_differences(manifests: Sequence[Manifest]) -> list[KeyDifference]:
+    """Return the keys that are not the same in all studies, those that were swept last."""
+    swept = list(dict.fromkeys(key for manifest in manifests for key in manifest.axes))
+    settings = [manifest.settings for manifest in manifests]
+    keys = sorted({key for one in settings for key in one if not _is_below(key, swept)})
+    rows = [_row(key, [one.get(key) for one in settings]) for key in keys]
+    rows += [
+        _row(name, [getattr(manifest, name) for manifest in manifests])
+        for name in CONDITIONS
+        if name not in keys
     ]
-    pairs += [(name, getattr(first, name), getattr(second, name)) for name in RECORDED]
-    pairs += [
-        (f"version of {name}", first.versions.get(name), second.versions.get(name))
-        for name in sorted({*first.versions, *second.versions})
+    rows += [
+        _row(key, [_tried(manifest, key) for manifest in manifests])
+        for key in (*swept, *COORDINATES)
     ]
-    return [KeyDifference(key, a, b) for key, a, b in pairs if a != b]
+    found = _differing(rows)
+    differing = [row.key for row in found]
+    return [replace(row, follows=_follows(row.key, differing)) for row in found]
+
+
+def _follows(key: str, differing: Sequence[str]) -> bool:
+    """Whether a key differs because another one does."""
+    choices = [name for name in _choices(key.partition(".")[0]) if name in differing]
+    if key in FOLLOW:
+        return any(_is_below(other, ["data"]) for other in differing)
+    return bool(choices) and key != choices[0]
+
+
+def _choices(group: str) -> tuple[str, str]:
+    """Return the keys that say what was chosen of a config group; `_target_` of what has no name."""
+    return f"{group}.name", f"{group}._target_"
+
+
+def _is_below(key: str, groups: Sequence[str]) -> bool:
+    return any(key == group or key.startswith(f"{group}.") for group in groups)
+
+
+def record_differences(manifests: Sequence[Manifest]) -> list[KeyDifference]:
+    """Return what else was recorded that differs: threads, sources and versions."""
+    in_settings = any("threads" in manifest.settings for manifest in manifests)
+    names = ["code_version", *([] if in_settings else ["threads"])]
+    rows = [_row(name, [getattr(manifest, name) for manifest in manifests]) for name in names]
+    packages = {name for manifest in manifests for name in manifest.versions} - {"code"}
+    rows += [
+        _row(f"version of {name}", [manifest.versions.get(name) for manifest in manifests])
+        for name in sorted(packages)
+    ]
+    return _differing(rows)
+
+
+def changes(manifests: Sequence[Manifest]) -> list[KeyDifference]:
+    """Return the differing keys that may move the best β, where grid and seeds are no key.
+
+    A config group of which another choice was made is one key, whatever else differs in it.
+    """
+    rows = [row for row in key_differences(manifests) if not row.follows]
+    rows = [row for row in rows if row.key not in (*COORDINATES, *HARMLESS)]
+    groups = [row.key.partition(".")[0] for row in rows]
+    return [
+        _row(group, [_choice(one.settings, group) for one in manifests])
+        if row.key in _choices(group)
+        else row
+        for row, group in zip(rows, groups, strict=True)
+    ]
+
+
+def _choice(settings: Mapping[str, object], group: str) -> object:
+    """Return what was chosen of a config group: its name, of the user's own what it is made of."""
+    name, target = (settings.get(key) for key in _choices(group))
+    return target or name if name in (None, OWN) else name
+
+
+def _row(key: str, values: Sequence[object]) -> KeyDifference:
+    return KeyDifference(key, tuple(map(canonical, values)))
+
+
+def _differing(rows: Sequence[KeyDifference]) -> list[KeyDifference]:
+    return [row for row in rows if any(value != row.values[0] for value in row.values)]
+
+
+def _tried(manifest: Manifest, key: str) -> object:
+    """Return the value of a key that some study swept, of several what they are."""
+    if key not in (*manifest.axes, *COORDINATES):
+        return manifest.settings.get(key, _choice(manifest.settings, key))
+    values = {canonical(trial[key]) for trial in manifest.trials}
+    numbers = sorted(value for value in values if isinstance(value, int | float))
+    others = sorted(text(value) for value in values - {*numbers})
+    written = [*map(text, numbers), *others]
+    if len(written) > MAX_LISTED:
+        return f"{written[0]} to {written[-1]} ({len(written)} values)"
+    return ", ".join(written)
 
 
 def configuration_differences(
@@ -69,29 +184,60 @@ def configuration_differences(
     over the configurations of a line, collapsed ones apart.
     """
     rows: list[ConfigurationDifference] = []
-    for line in shared_lines(first, second, score):
+    for line in shared_lines([first, second], score):
         pairs = _pairs(first, second, line, score)
         if pairs:
             rows += _line_differences(pairs, _paired(first, second, pairs, score), score)
     return rows
 
 
-def shared_scores(first: Summary, second: Summary) -> list[str]:
-    """Return the scores that can be laid over each other somewhere."""
-    names = [name for name in first.score_names if name in second.score_names]
-    return [name for name in names if shared_lines(first, second, name)]
+def why_not_subtracted(first: Summary, second: Summary) -> str:
+    """Say why the scores of two studies are not subtracted from each other, nothing if they are."""
+    a, b = first.study.manifest, second.study.manifest
+    if a.image_size != b.image_size:
+        return "their images differ in size, so that one β means two things"
+    if a.protocol != b.protocol:
+        return f"they were scored by different protocols, {a.protocol} and {b.protocol}"
+    if a.lattice != b.lattice:
+        return "they were scored on different images"
+    return ""
 
 
-def shared_lines(first: Summary, second: Summary, score: str) -> list[LineKey]:
-    """Return the facets and latent sizes at which both have the score."""
-    own = {(c.facet, c.latent_dim) for f in second.facets for c in second.scored(f, score)}
-    lines = [(c.facet, c.latent_dim) for f in first.facets for c in first.scored(f, score)]
-    return [line for line in dict.fromkeys(lines) if line in own]
+def shared_scores(reads: Sequence[Summary]) -> list[str]:
+    """Return the scores that some two studies have at one facet and latent size."""
+    names = dict.fromkeys(name for read in reads for name in read.score_names)
+    return [name for name in names if shared_lines(reads, name)]
+
+
+def shared_lines(reads: Sequence[Summary], score: str) -> list[LineKey]:
+    """Return the facets and latent sizes at which two studies or more have the score."""
+    counts = Counter(line for read in reads for line in scored_lines(read, score))
+    return sorted(line for line, count in counts.items() if count > 1)
+
+
+def scored_lines(read: Summary, score: str) -> list[LineKey]:
+    """Return the facets and latent sizes at which a study has the score."""
+    if score not in read.scores:
+        return []
+    found = [(c.facet, c.latent_dim) for facet in read.facets for c in read.scored(facet, score)]
+    return list(dict.fromkeys(found))
+
+
+def line_name(line: LineKey) -> str:
+    """Write a facet and a latent size.
+
+    >>> line_name(("model=mlp", 10))
+    'model=mlp, 10 latents'
+    """
+    facet, latent_dim = line
+    return ", ".join(part for part in (facet, f"{latent_dim} latents") if part)
 
 
 def line_of(read: Summary, line: LineKey, score: str) -> list[ConfigurationEntry]:
     """Return the configurations of a line that have the score, by β."""
     facet, latent_dim = line
+    if score not in read.scores:
+        return []
     return [
         configuration
         for configuration in read.scored(facet, score)

@@ -543,7 +543,6 @@ def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
     return [one | {"y": _short(one["y"])} for one in found]
 
 
-
 def _number_axis(ticks: Sequence[float]) -> Spec:
     shown: Spec = {"format": ".3~r", "labelOverlap": "greedy"}
     return shown | ({"values": list(ticks)} if len(ticks) <= MAX_TICKS else {})

@@ -17,7 +17,7 @@ from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
 from sweeps.report import vega
-from sweeps.report.words import beta_range, budget_check, tried_beta, verdict
+from sweeps.report.words import beta_range, tried_beta, verdict
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,6 @@ def _environment() -> Environment:
     found.policies["json.dumps_kwargs"] = {}  # jinja would sort keys: here their order counts
     found.filters |= {
         "beta_range": beta_range,
-        "budget_check": budget_check,
         "duration": labels.duration,
         "ends": ends,
         "facet": facet_name,

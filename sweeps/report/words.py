@@ -1,35 +1,11 @@
 """Sentences that the pages and `sweeps best` share."""
 
 from sweeps.analysis.best import BetaRange
-from sweeps.analysis.budget import Check
 from sweeps.analysis.verdict import Judgement
-from sweeps.labels import NOTHING, number, span
+from sweeps.labels import span
 
 BEYOND = {(True, True): "outside", (True, False): "below", (False, True): "above"}
 """Where the best β may lie, by whether its range is open at the low and the high end."""
-
-BUDGETS = {
-    "moves": "best β at this budget",
-    "open": "best β, the longer one at the border of what was trained so long",
-    "holds": "best β, the same within one step of the grid",
-}
-"""What is said of the best β by two budgets, by the answer."""
-
-
-def budget_check(check: Check) -> str:
-    """Write the best β by either budget, and which ones may be."""
-    return (
-        f"{BUDGETS[check.answer]}: {_best(check.short)} after {check.fewer_images} images, "
-        f"{_best(check.long)} after {check.more_images}"
-    )
-
-
-def _best(judged: Judgement) -> str:
-    beta = NOTHING if judged.best is None else number(judged.best.beta)
-    found = judged.best_range
-    if found is None:
-        return beta
-    return f"{beta} (of those tried {span(found.low, found.high)}, with 95 % confidence)"
 
 
 def verdict(judged: Judgement) -> str:

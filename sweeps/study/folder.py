@@ -156,6 +156,11 @@ def studies_in(runs: Path) -> list[StudyFolder]:
     )
 
 
+def comparison_in(runs: Path) -> Path:
+    """Return the page that compares more than two studies of a folder."""
+    return runs / "comparison.html"
+
+
 def journal_lock(journal: Path) -> Path:
     """Return the lock that whoever reads or writes a journal holds."""
     return journal.with_name(f"{journal.name}.lock")

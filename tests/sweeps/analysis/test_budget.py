@@ -1,16 +1,14 @@
-"""How long models were trained, and what became of the best β when trained longer."""
+"""How long models were trained."""
 
 from typing import Any
 
 import pytest
 
-from sweeps.analysis.budget import budget, budget_checks
+from sweeps.analysis.budget import budget
 from sweeps.analysis.summary import summarize
 from sweeps.commands.conclude import conclusion
 from sweeps.labels import NOTHING
 from sweeps.report.answer import headline
-from sweeps.report.comparison import render
-from sweeps.report.words import budget_check
 from tests.doubles.reported import sections_of_page
 
 BETAS = (1, 4, 16, 64)
@@ -20,8 +18,8 @@ BETAS = (1, 4, 16, 64)
 def make_trained(make_study: Any, trials_of: Any, result_of: Any) -> Any:
     """A function that writes a study of so many steps whose score is highest at a given β."""
 
-    def make(name: str, steps: int, peak: float, betas: Any = BETAS, **changes: Any) -> Any:
-        trials = trials_of(betas=betas, latent_dims=(5,), seeds=(0, 1, 2))
+    def make(name: str, steps: int, peak: float, **changes: Any) -> Any:
+        trials = trials_of(betas=BETAS, latent_dims=(5,), seeds=(0, 1, 2))
 
         def result(trial: Any) -> Any:
             score = 0.3 - 0.1 * (trial.values["beta"] != peak) + 0.01 * trial.values["seed"]
@@ -110,40 +108,3 @@ def test_nothing_to_compare_has_no_command(make_study: Any, trials_of: Any) -> N
     )
     for study in (one, make_study(folder="b")):
         assert budget(summarize(study)).command == ""
-
-
-@pytest.mark.parametrize(
-    ("peak", "betas", "answer"),
-    [
-        pytest.param(4, (1, 4, 16), "holds", id="the same"),
-        pytest.param(16, BETAS, "holds", id="one step, others tried beyond"),
-        pytest.param(8, (4, 8, 16), "holds", id="half a step"),
-        pytest.param(16, (1, 4, 16), "open", id="one step, at the border"),
-        pytest.param(64, BETAS, "moves", id="two steps"),
-        pytest.param(0.25, (0.25, 1, 4), "moves", id="beyond the grid"),
-    ],
-)
-def test_best_beta_holds_or_moves_when_trained_longer(
-    make_trained: Any, peak: float, betas: Any, answer: str
-) -> None:
-    """More than one step of the shorter study's grid is a move, and both β are said."""
-    short, long = make_trained("a", 1000, 4), make_trained("b", 2000, peak, betas)
-    (check,) = budget_checks(summarize(short), summarize(long))
-    assert (check.latent_dim, check.answer) == (5, answer)
-    said = budget_check(check)
-    assert "4 (of those tried 4, with 95 % confidence) after 64,000 images" in said
-    assert f"{peak:g} (of those tried {peak:g}, " in said
-    assert said.endswith("after 128,000")
-    assert ("best β at this budget" in said) == (answer == "moves")
-    (turned,) = budget_checks(summarize(long), summarize(short))
-    assert budget_check(turned) == said
-    assert "when trained longer?" in render(summarize(short), summarize(long))
-
-
-def test_other_differences_are_no_budget_check(make_trained: Any, make_study: Any) -> None:
-    """Where more than the steps differs, a move may have other reasons."""
-    short = make_trained("a", 1000, 4)
-    other = make_study(folder="b", base={"trainer.max_steps": 2000, "optimizer.lr": 0.1})
-    same = make_study(folder="c", base={"trainer.max_steps": 1000})
-    assert budget_checks(summarize(short), summarize(other)) == []
-    assert budget_checks(summarize(short), summarize(same)) == []

@@ -1,15 +1,24 @@
-"""Two studies compared, as numbers."""
+"""Studies compared, as numbers."""
 
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.analysis.comparisons import configuration_differences, key_differences
+from sweeps.analysis.comparisons import (
+    configuration_differences,
+    key_differences,
+    record_differences,
+    shared_lines,
+    shared_scores,
+    study_names,
+    why_not_subtracted,
+)
 from sweeps.analysis.summary import summarize
 
 
@@ -19,13 +28,100 @@ def write_udr(study: Any, scores: Mapping[str, float]) -> None:
     study.folder.udr.write_text(json.dumps({"schema": 1, "cells": configurations}))
 
 
+def rows(*studies: Any) -> list[tuple[str, tuple[object, ...]]]:
+    """The differing keys with the value in each study."""
+    found = key_differences([study.manifest for study in studies])
+    return [(row.key, row.values) for row in found]
+
+
 def test_only_what_differs_is_listed(pair: Any) -> None:
-    """Keys of the configuration first."""
-    found = key_differences(pair[0].manifest, pair[1].manifest)
-    assert [(entry.key, entry.first, entry.second) for entry in found] == [
-        ("optimizer.lr", 0.001, 0.0003),
-        ("threads", 1, 2),
+    """Keys apart from what was recorded; 4 and 4.0 are one value."""
+    assert rows(*pair) == [("optimizer.lr", (0.001, 0.0003))]
+    (threads,) = record_differences([study.manifest for study in pair])
+    assert (threads.key, threads.values) == ("threads", (1, 2))
+
+
+def test_nothing_is_listed_twice(make_study: Any) -> None:
+    """What stands in the settings and beside them, and a choice's name and what it is made of."""
+    base = {"protocol": "fast", "threads": 1, "loss.name": "beta_vae", "loss._target_": "A"}
+    other = {"protocol": "full", "threads": 2, "loss.name": "beta_tcvae", "loss._target_": "B"}
+    a = make_study(folder="a", base=base, protocol="fast", threads=1, versions={"code": "1"})
+    b = make_study(folder="b", base=other, protocol="full", threads=2, versions={"code": "2"})
+    found = key_differences([a.manifest, b.manifest])
+    assert [row.key for row in found if not row.follows] == ["loss.name", "protocol", "threads"]
+    assert [row.key for row in found if row.follows] == ["loss._target_"]
+    assert record_differences([a.manifest, b.manifest]) == []
+
+
+def test_swept_keys_are_listed_with_their_values(make_study: Any, trials_of: Any) -> None:
+    """Those of the grid, too; of many values the ends and their number."""
+    a = make_study(
+        trials_of(betas=range(1, 11), latent_dims=(5,), seeds=(0,), loss=("beta_vae", "own")),
+        folder="a",
+    )
+    b = make_study(
+        trials_of(betas=(1, 4.0), latent_dims=(5,), seeds=(0,)),
+        folder="b",
+        base={"loss.name": "beta_vae", "loss.cycles": 4},
+    )
+    assert rows(a, b) == [
+        ("loss", ("beta_vae, own", "beta_vae")),
+        ("beta", ("1 to 10 (10 values)", "1, 4")),
     ]
+
+
+def test_three_studies_have_a_value_each(make_study: Any) -> None:
+    """None where a study does not have the key."""
+    studies = [
+        make_study(folder=name, base={"trainer.max_steps": steps, **more})
+        for name, steps, more in (("a", 10, {}), ("b", 20, {"x": 1}), ("c", 10, {}))
+    ]
+    assert rows(*studies) == [("trainer.max_steps", (10, 20, 10)), ("x", (None, 1, None))]
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/r/a", "/r/b"], ["a", "b"]),
+        (["/r/a", "/s/a"], ["r/a", "s/a"]),
+        (["/x/r/a", "/y/r/a", "/y/r/b"], ["x/r/a", "y/r/a", "b"]),
+        (["/a", "/r/a"], ["/a", "r/a"]),
+    ],
+)
+def test_names_of_studies_are_unique(folders: list[str], names: list[str]) -> None:
+    """The folder's, with as much of the path before it as tells it from the others."""
+    assert study_names([Path(folder) for folder in folders]) == names
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, ""),
+        ({"protocol": "fast"}, "by different protocols, locatello2019 and fast"),
+        ({"lattice": "3x6"}, "on different images"),
+        ({"image_size": 4096}, "differ in size"),
+    ],
+)
+def test_scores_of_different_kinds_are_not_subtracted(
+    make_study: Any, changed: Any, why: str
+) -> None:
+    """It is said why."""
+    a, b = make_study(folder="a"), make_study(folder="b", **changed)
+    assert why_not_subtracted(summarize(a), summarize(a)) == ""
+    said = why_not_subtracted(summarize(a), summarize(b))
+    assert why in said
+    assert bool(said) == bool(why)
+
+
+def test_lines_of_some_two_studies_are_shared(make_study: Any, trials_of: Any) -> None:
+    """By their latent size; a third study need not have them."""
+    reads = [
+        summarize(make_study(trials_of(latent_dims=sizes, seeds=(0,)), folder=str(sizes)))
+        for sizes in ((5, 10), (10, 20), (20, 40))
+    ]
+    assert shared_lines(reads, "mig") == [("", 10), ("", 20)]
+    assert shared_scores(reads) == ["mig", "beta_vae"]
+    assert shared_lines(reads, "no such") == []
 
 
 def test_differences_are_paired_by_seed(pair: Any) -> None:

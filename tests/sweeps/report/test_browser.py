@@ -179,7 +179,9 @@ def test_a_choice_is_marked_everywhere(page: Any) -> None:
     page.wait_for_function(
         "all('figure[data-follows]').every(f => views.get(f).view.signal('chosen') === 4)"
     )
-    rows = page.locator("tr.chosen").evaluate_all("all => all.map(row => row.dataset.configuration)")
+    rows = page.locator("tr.chosen").evaluate_all(
+        "all => all.map(row => row.dataset.configuration)"
+    )
     assert rows
     assert set(rows) == {"4"}
     assert page.locator("select[data-configuration]").input_value() == "4"
@@ -400,7 +402,9 @@ def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any)
 def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of: Any) -> None:
     """Charts and table show the score that is chosen."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
-    path = write_comparison(*(make_study(trials, folder=name) for name in ("a", "b")))
+    studies = {name: summarize(make_study(trials, folder=name)) for name in ("a", "b")}
+    path = studies["b"].study.folder.comparison("a")
+    write_comparison(studies, path)
     with opened(browser, path) as tab:
         tab.select_option("select[data-choice=score]", "beta_vae")
         scores = tab.locator("[data-score]:visible").evaluate_all(
