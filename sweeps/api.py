@@ -14,7 +14,7 @@ from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 
 if TYPE_CHECKING:
-    from sweeps.report.canvas import Chart
+    from sweeps.report.vega import Chart
 
 __all__ = ("LoadedStudy", "load_study", "run")
 
@@ -44,7 +44,7 @@ class LoadedStudy(Study):
         return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
 
     def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
-        """Return a chart of the report as a matplotlib figure, which a notebook shows.
+        """Return a chart of the report, which a notebook shows; `save(path)` writes PNG or SVG.
 
         Args:
             name: "curve", "heat_map" or "tradeoff"; of further axes, the best one's facet.
@@ -53,7 +53,7 @@ class LoadedStudy(Study):
         Raises:
             ConfigError: there is no such chart, or no result with this score.
         """
-        from sweeps.report.drawings import figure  # matplotlib
+        from sweeps.report.drawings import figure  # vl-convert
 
         return figure(summarize(self), name, score=score)
 

@@ -17,12 +17,18 @@ AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 OF_A_SCORE = ("title", "params", "datasets")
 """What differs between charts of two scores."""
 
+# where the nearest mark is looked for, Vega-Lite asks its cell, whose datum is the mark
+WORDS: Spec = {"value": {"expr": "(datum.datum || datum).words"}}
+
 NOWHERE = -1
 """The number of no configuration."""
 
 MAX_LINES = 24
 LABEL_PX = 15
 SIDE_PX = 9
+TARGET_PX = 12
+"""A pointer finds a mark so far beside it: WCAG 2.2 asks for 24 pixels across."""
+
 HEIGHT_PX = 360
 ROW_PX = 52
 MAX_TICKS = 12
@@ -107,16 +113,18 @@ def curve(
         ticks: the values of x that there are, also where this score has none.
         beside: lines of charts that share its vertical axis.
     """
-    first, last = _log_limits(ticks)
+    first, last = _ends(ticks)
+    room = TARGET_PX + math.ceil(SIDE_PX * len(lines) / 2)  # beside the first and the last mark
     middle = (len(lines) - 1) / 2
-    aside = f"pow({last / first:.9g}, (datum.line - {middle}) * {SIDE_PX} / width)"
+    per_px = f"pow({last / first:.9g}, 1 / (width - {2 * room}))"
+    aside = f"pow({per_px}, (datum.line - {middle}) * {SIDE_PX})"
     place = [{"calculate": f"datum.{x} * {aside}", "as": "x"}]
     encoding: Spec = {
         "x": {
             "field": "x",
             "type": "quantitative",
             "title": f"{AXES[x]} (log scale)",
-            "scale": {"type": "log", "domain": [first, last], "nice": False},
+            "scale": {"type": "log", "domain": [first, last], "nice": False, "padding": room},
             "axis": _number_axis(ticks),
         },
         "y": _score_axis(),
@@ -253,7 +261,7 @@ def heat_map(
                         "legend": None,
                     },
                     "stroke": {"value": "var(--background)"},
-                    "tooltip": {"field": "words"},
+                    "tooltip": WORDS,
                 },
             },
             *(written if len(betas) <= MAX_VALUES else []),
@@ -281,7 +289,7 @@ def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
             "field": "recon",
             "type": "quantitative",
             "title": "reconstruction, nats (left is better)",
-            "scale": {"zero": False, "nice": False, "padding": 18},
+            "scale": {"zero": False, "nice": False, "padding": TARGET_PX},
             "axis": {"tickCount": 6},
         },
         "y": _score_axis(),
@@ -458,7 +466,7 @@ def _params(low: float, high: float) -> list[Spec]:
 
 def _row(record: Mark | Seed) -> Spec:
     """Return a record as a row, without what it has not; JSON has no NaN."""
-    named: Spec = record._asdict() | {"configuration": None}
+    named: Spec = {**record._asdict(), "configuration": None}
     short = {name: _short(one) if isinstance(one, float) else one for name, one in named.items()}
     return {name: value for name, value in short.items() if value not in (None, False, "")}
 
@@ -490,7 +498,7 @@ def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
                 },
                 "fill": COLOUR
                 | {"condition": {"test": "datum.hollow", "value": "var(--background)"}},
-                "tooltip": {"field": "words"},
+                "tooltip": WORDS,
             },
         },
     ]
@@ -517,6 +525,7 @@ def _score_axis() -> Spec:
             "domainMax": {"expr": "high"},
             "nice": False,
             "zero": False,
+            "padding": TARGET_PX,
         },
         "axis": {"tickCount": 6},
     }
@@ -537,10 +546,10 @@ def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
     ends = sorted((line.marks[-1].y, i, line.label) for i, line in enumerate(lines) if line.marks)
     found, lowest = [], low
     for end, i, label in ends:
-        lowest = max(end, lowest)
-        found.append({"line": i, "label": label, "y": lowest})
-        lowest += apart
-    return [one | {"y": _short(one["y"])} for one in found]
+        at = max(end, lowest)
+        found.append({"line": i, "label": label, "y": _short(at)})
+        lowest = at + apart
+    return found
 
 
 def _number_axis(ticks: Sequence[float]) -> Spec:
@@ -553,11 +562,10 @@ def _written(betas: Sequence[float]) -> Spec:
     return {"values": list(betas[::every]), "format": ".3~r"}
 
 
-def _log_limits(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of a log axis, with room beside the first and the last value."""
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest value, an octave about one that is alone."""
     low, high = min(values), max(values)
-    margin = (high / low) ** 0.06 if high > low else 2.0
-    return low / margin, high * margin
+    return (low, high) if low < high else (low / math.sqrt(2), high * math.sqrt(2))
 
 
 def _short(value: float) -> Any:

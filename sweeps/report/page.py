@@ -92,7 +92,7 @@ def write_report(read: Summary, *, embed_all: bool = False) -> Path:
 
 def render(read: Summary, *, embed_all: bool = False) -> str:
     """Return the page as text; a section that fails is a note, and the others stand."""
-    shown = {"chosen": partial(page_data, embed_all=embed_all)}
+    shown = {"chosen": partial(page_data, embed_all=True)} if embed_all else {}
     shared = {
         "study": read.study,
         "folder": quoted(read.study.folder.root),

@@ -73,7 +73,7 @@ CONFIG: Spec = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "axisX": {"grid": False},
+    "axisX": {"domain": False, "grid": False},
     "axisY": {"domain": False, "ticks": False},
     "text": {"color": "var(--text)", "fontSize": 12},
 }

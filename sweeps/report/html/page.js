@@ -97,7 +97,7 @@ function drawLearning(configuration) {
 // Arrow keys in a chart: along β, and from one latent size to the next
 
 function step(figure, key) {
-  const here = data?.configurations[chosen];
+  const here = data.configurations[chosen];
   const { byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
   const datasets = Object.values(byScore)[0].datasets;
   const numbers = new Set((datasets.means ?? datasets.fields).map((row) => row.number));
@@ -168,7 +168,7 @@ function remembered() {
 pick = data ? (number) => choose(number) : null;
 for (const figure of all('figure[data-follows="score"]')) {
   figure.addEventListener("keydown", (event) => {
-    if (!event.key.startsWith("Arrow")) return;
+    if (!data || !event.key.startsWith("Arrow")) return;
     event.preventDefault();
     choose(step(figure, event.key));
   });

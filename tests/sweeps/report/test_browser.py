@@ -1,6 +1,5 @@
 """The report in a real browser: Debian's Chromium, driven by Playwright."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from sweeps.analysis.summary import summarize
 from sweeps.report import page as report_page
 from sweeps.report.comparison import write_comparison
 from sweeps.report.page import write_report
+from tests.doubles.reported import write_trial
 
 CHROMIUM = shutil.which("chromium")
 ALL_SCORES = (
@@ -43,6 +43,10 @@ def report(tmp_path_factory: pytest.TempPathFactory, write_study: Any, trials_of
     """The report of a small study with pictures."""
     trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
     study = write_study(tmp_path_factory.mktemp("runs") / "quick", trials)
+    for trial in trials:
+        rows = "".join(f"{step},{200 - step},{150 - step},3,0.{step}\n" for step in (50, 75, 90))
+        path = study.folder.trial(trial.slug).history
+        path.write_text(f"step,train/loss,train/recon,train/kl,scores/mig\n{rows}")
     return write_report(summarize(study))
 
 
@@ -121,13 +125,13 @@ def test_page_fits_its_window(any_page: Any) -> None:
     """Nothing makes the page scroll sideways, and the curve takes the width there is."""
     assert any_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     width = any_page.evaluate("innerWidth")
-    drawn = any_page.locator("#curves .vega-embed svg").bounding_box()["width"]
+    drawn = any_page.locator("#curves svg.marks").bounding_box()["width"]
     assert drawn > (0.55 if width > 1100 else 0.85) * width
 
 
 def test_first_screen_has_answer_curve_and_command(page: Any) -> None:
     """On a laptop of 1440 × 900 nobody scrolls for the answer, and the model is beside it."""
-    for seen in ("p.answer", "#answer .command", "#curves .vega-embed svg", "#chosen .animation"):
+    for seen in ("p.answer", "#answer .command", "#curves svg.marks", "#chosen .animation"):
         box = page.locator(seen).first.bounding_box()
         assert box["y"] >= 0
         assert box["y"] + box["height"] <= 900, seen
@@ -199,8 +203,8 @@ def test_panel_shows_the_chosen_model(any_page: Any) -> None:
     )
     kinds = images.evaluate_all("all => all.map(i => i.src.split('/').pop())")
     assert kinds == ["traversal.gif", "reconstructions.png", "traversal.png"]
-    assert any_page.locator('#chosen [data-part="kl"] svg').count() == 1
-    any_page.locator('#chosen [data-part="learning"] svg').nth(3).wait_for()
+    assert any_page.locator('#chosen [data-part="kl"] svg.marks').count() == 1
+    any_page.locator('#chosen [data-part="learning"] svg.marks').nth(3).wait_for()
 
 
 def test_inactive_latents_are_folded(page: Any) -> None:
@@ -234,7 +238,9 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
     any_page.wait_for_function(
         "document.querySelector('#curves svg').textContent.includes('β_norm')"
     )
-    titles = any_page.locator(".chart:visible[data-follows] svg .role-title-text").all_inner_texts()
+    titles = any_page.locator(
+        ".chart:visible[data-follows] svg .role-title-text"
+    ).all_text_contents()
     assert titles == [label, label, "Reconstruction (nats)", f"{label} against reconstruction"]
     assert label in any_page.locator("p.answer:visible").inner_text()
     assert any_page.locator("p.answer:visible").count() == 1
@@ -295,8 +301,8 @@ def test_dark_mode_is_dark(browser: Any, report: Any, contrast: Any) -> None:
     for scheme in ("light", "dark"):
         with opened(browser, report, color_scheme=scheme) as tab:
             ready(tab)
-            colours = """(selector, property) => [...document.querySelectorAll(selector)].map(
-                e => getComputedStyle(e)[property].match(/[0-9.]+/g).slice(0, 3).map(c => c / 255))"""
+            colours = """(selector, property) => [...document.querySelectorAll(selector)].map(e =>
+                getComputedStyle(e)[property].match(/[0-9.]+/g).slice(0, 3).map(c => c / 255))"""
             (ground,) = tab.evaluate(f"({colours})('body', 'backgroundColor')")
             assert (sum(ground) < 1) == (scheme == "dark")
             for text in ("p.answer", ".note", ".tag + *", "nav a", "#trial-table td"):
@@ -358,7 +364,7 @@ def test_table_filters(page: Any) -> None:
 def test_file_is_downloaded(page: Any) -> None:
     """The link gives a CSV file of all trials."""
     with page.expect_download() as waiting:
-        page.click("a[download]")
+        page.click("#trials a[download]")
     lines = waiting.value.path().read_text().splitlines()
     assert waiting.value.suggested_filename == "trials.csv"
     assert len(lines) == 13
@@ -394,23 +400,31 @@ def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any)
     """A study named like a script is a title."""
     name = "<script>document.title = 'taken'</script>"
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(name,))
-    with opened(browser, write_report(summarize(make_study(trials, name=name)))) as tab:
+    study = make_study(trials, name=name, pictures=True)
+    with opened(browser, write_report(summarize(study))) as tab:
         assert tab.locator("h1").inner_text() == name
         assert tab.title() == f"{name} · bvae-sweeps"
 
 
 def test_comparison_follows_the_choice(browser: Any, make_study: Any, trials_of: Any) -> None:
-    """Charts and table show the score that is chosen."""
+    """Charts and table show the score that is chosen, and the curves carry the studies' names."""
     trials = trials_of(betas=(0.25, 4), latent_dims=(5,), seeds=(0, 1))
     studies = {name: summarize(make_study(trials, folder=name)) for name in ("a", "b")}
     path = studies["b"].study.folder.comparison("a")
     write_comparison(studies, path)
-    with opened(browser, path) as tab:
-        tab.select_option("select[data-choice=score]", "beta_vae")
-        scores = tab.locator("[data-score]:visible").evaluate_all(
-            "all => all.map(one => one.dataset.score)"
-        )
-        assert scores == ["beta_vae", "beta_vae"]
+    for width in (1440, 390):
+        with opened(browser, path, width=width) as tab:
+            ready(tab).select_option("select[data-choice=score]", "beta_vae")
+            tab.wait_for_function(
+                "document.querySelector('#overlays svg').textContent.includes('Higgins')"
+            )
+            scores = tab.locator("[data-score]:visible").evaluate_all(
+                "all => all.map(one => one.dataset.score)"
+            )
+            assert scores == ["beta_vae"]
+            names = tab.locator("#overlays svg.marks g.role-mark text").all_text_contents()
+            assert names == ["a", "b"]
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_thousand_trials_stay_usable(
@@ -426,7 +440,10 @@ def test_thousand_trials_stay_usable(
         return result | {"scores": dict.fromkeys(names, result["scores"]["mig"])}
 
     study = make_study(trials, results={trial.slug: many_scores(trial) for trial in trials})
-    path = write_report(summarize(study))
+    read = summarize(study)
+    best = study.trial(read.best_trial(read.overall).slug)
+    write_trial(study.trial_folder(best.slug), many_scores(best))  # with pictures: it is shown
+    path = write_report(read)
     assert len(trials) == 1000
     assert path.stat().st_size <= 15e6
     with opened(browser, path) as tab:
