@@ -101,9 +101,7 @@ class Dashboard:
         self._order: list[tuple[Path, str]] = []
         self._update()
 
-    def __call__(
-        self, environ: "WSGIEnvironment", respond: "StartResponse"
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
         """Pass on requests that read; answer all others with 405."""
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._current()(environ, respond)
@@ -119,7 +117,10 @@ class Dashboard:
     def _update(self) -> None:
         """Read the studies that have changed, and replace what is shown as a whole."""
         began = time.monotonic()
-        if any([self._has_news(folder) for folder in self._studies()]):
+        news = [self._has_news(folder) for folder in self._studies()]
+        if not self._read:
+            raise ConfigError("no study that can be read")
+        if any(news):
             from optuna_dashboard import wsgi
 
             storage = rebuild(
@@ -163,9 +164,10 @@ class Dashboard:
 
     def _ordered(self) -> Iterator[tuple[str, str]]:
         """Yield name and slug of every trial, new ones last: pages that are open know their ids."""
-        listed = [(root, trial.slug) for root, read in self._read.items() for trial in read.study.trials]
-        there = set(listed)
-        self._order = [one for one in dict.fromkeys([*self._order, *listed]) if one in there]
+        there = dict.fromkeys(
+            (root, trial.slug) for root, read in self._read.items() for trial in read.study.trials
+        )
+        self._order = [one for one in dict.fromkeys([*self._order, *there]) if one in there]
         names = dict(zip(self._read, self._names(), strict=True))
         return ((names[root], slug) for root, slug in self._order)
 

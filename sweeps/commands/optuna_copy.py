@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -137,9 +136,7 @@ def _is_missing(value: object) -> bool:
     return value is None or value != value
 
 
-def _times(
-    study: Study, slug: str, state: TrialState
-) -> tuple[datetime | None, datetime | None]:
+def _times(study: Study, slug: str, state: TrialState) -> tuple[datetime | None, datetime | None]:
     """Return when a trial began and ended, in local time without a zone, as Optuna has it."""
     result = study.results.get(slug)
     if state.is_finished() and result is not None:
