@@ -81,7 +81,7 @@ def _study(storage: InMemoryStorage, name: str, read: Summary) -> optuna.Study:
     return made
 
 
-def _attributes(read: Summary) -> Iterator[tuple[str, str | int]]:
+def _attributes(read: Summary) -> Iterator[tuple[str, str | float]]:
     """Yield what the study says, then what it is."""
     manifest = read.study.manifest
     judged = read.judged_best(read.objective)
