@@ -106,7 +106,7 @@ class Dashboard:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._current()(environ, respond)
         respond("405 Method Not Allowed", [("Content-Type", "application/json")])
-        return [json.dumps({"reason": "this dashboard only shows the study"}).encode()]
+        return [json.dumps({"reason": "this dashboard only shows studies"}).encode()]
 
     def _current(self) -> "WSGIApplication":
         with self._lock:
@@ -217,11 +217,11 @@ class Pictures:
             raise ArtifactNotFound(f"no picture {artifact_id}") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Refuse: the dashboard only shows the study."""
+        """Refuse: the dashboard only shows studies."""
         raise PermissionError("pictures are not written")
 
     def remove(self, artifact_id: str) -> None:
-        """Refuse: the dashboard only shows the study."""
+        """Refuse: the dashboard only shows studies."""
         raise PermissionError("pictures are not removed")
 
 
