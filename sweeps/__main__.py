@@ -23,7 +23,7 @@ COMMANDS = {
     "traverse": "Draw one latent of a trial's model over its range.",
     "sync": "Upload to W&B what it does not have yet.",
     "workspace": "Build a W&B workspace of a study, or of two side by side.",
-    "dashboard": "Show a study in optuna-dashboard, on this machine only.",
+    "dashboard": "Show studies in optuna-dashboard, on this machine only.",
     "baselines": "Score codes that need no training, beside the paper's.",
     "list": "List the studies of a folder.",
 }

@@ -17,7 +17,12 @@ FENCES = {
     "wandb": {"bvae.tracking", "sweeps.tracking"},
     "matplotlib": {"bvae.pictures", "sweeps.report"},
     "wandb_workspaces": {"sweeps.tracking.workspace"},
-    "optuna": {"sweeps.queue", "sweeps.search", "sweeps.commands.dashboard"},
+    "optuna": {
+        "sweeps.queue",
+        "sweeps.search",
+        "sweeps.commands.dashboard",
+        "sweeps.commands.optuna_copy",
+    },
     "optuna_dashboard": {"sweeps.commands.dashboard"},
     "psycopg": {"sweeps.queue.postgres"},
     "ray": {"sweeps.workers.launchers"},

@@ -1,6 +1,6 @@
-"""`sweeps dashboard`: optuna-dashboard on a study, with each trial's pictures, read-only.
+"""`sweeps dashboard`: studies in optuna-dashboard, with each trial's pictures, read-only.
 
-The journal is opened as the workers open it, under the same lock; nothing is written to it.
+It shows copies of the studies, rebuilt from their results; queue and journal are not even opened.
 Pictures are served as artifacts from the trial folders, without a copy or a record of them.
 """
 
@@ -8,21 +8,26 @@ import argparse
 import hashlib
 import json
 import mimetypes
-from collections.abc import Iterable, Iterator
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.artifacts.exceptions import ArtifactNotFound
-from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
-from optuna.trial import FrozenTrial, TrialState
 
-from bvae.exceptions import ConfigError
-from sweeps.commands.arguments import add_study
-from sweeps.queue.journal import open_journal
-from sweeps.study.folder import StudyFolder
+from bvae.exceptions import BvaeError, ConfigError
+from bvae.metrics.scores import UDR_NAMES
+from sweeps.analysis.summary import Summary, summarize
+from sweeps.commands.optuna_copy import rebuild
+from sweeps.scoring.udr import refresh
+from sweeps.study.folder import StudyFolder, studies_in
+from sweeps.study.heartbeat import living_workers
+from sweeps.study.results import stamp
 from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 
@@ -32,16 +37,28 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 """There is no password, so only this machine may connect."""
 
+FRESH_S = 5.0
+"""How old what is shown may be."""
+
+REST = 10
+"""Many trials take a while to read: between two times passes at least so many times that while."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps dashboard` takes."""
-    add_study(parser)
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="a study's folder, or one that holds studies, as in runs",
+    )
     parser.add_argument("--port", type=int, default=8080, help="default: 8080; 0 for any")
 
 
 def run(typed: argparse.Namespace) -> int:
-    """Serve the study's dashboard until Ctrl-C."""
-    with serving(open_study(typed.study), port=typed.port) as server:
+    """Serve the dashboard of the studies until Ctrl-C."""
+    with serving(typed.folders, port=typed.port) as server:
         print(f"http://{LOOPBACK}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
         try:
             server.serve_forever()
@@ -50,64 +67,143 @@ def run(typed: argparse.Namespace) -> int:
     return Exit.COMPLETE
 
 
-def serving(study: Study, *, port: int) -> "Server":
-    """Return a server of the study's dashboard that listens on the loopback only.
+def serving(folders: Sequence[Path], *, port: int) -> "Server":
+    """Return a server of the dashboard of some studies that listens on the loopback only.
 
     Raises:
-        ConfigError: there is no journal yet, or the port is taken.
-        DataError: the journal cannot be read.
+        ConfigError: a folder is no study and holds none, or the port is taken.
     """
-    app = application(study)
+    app = Dashboard(folders)
     try:
         return make_server(LOOPBACK, port, app, server_class=Server, handler_class=_Quiet)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--port {port}: cannot be had ({error}); give another one") from error
 
 
-def application(study: Study) -> "WSGIApplication":
-    """Return the dashboard of a study as a WSGI application that refuses to change anything."""
-    from optuna_dashboard import wsgi
+class Dashboard:
+    """Optuna's dashboard of some studies as a WSGI application that refuses to change anything.
 
-    pictures = Pictures(study.folder)
-    if study.manifest.storage is not None:
-        from sweeps.queue.postgres import reading  # the driver is an optional dependency
+    The studies are read again by a request that comes when they may have changed.
 
-        return read_only(wsgi(Pictured(reading(study), pictures), artifact_store=pictures))
-    if not study.folder.journal.exists():
-        raise ConfigError(
-            f"{study.folder.journal}: no such file; it is made, from the results there are, by: "
-            f"{study.manifest.command}"
-        )
-    storage = open_journal(study.folder.journal, make=lambda journal: Pictured(journal, pictures))
-    return read_only(wsgi(storage, artifact_store=pictures))
+    Args:
+        folders: of studies, or of many of them.
 
+    Raises:
+        ConfigError: one of the folders is no study and holds none.
+    """
 
-def read_only(app: "WSGIApplication") -> "WSGIApplication":
-    """Pass on requests that read; answer all others with 405."""
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = list(folders)
+        self._lock = threading.Lock()
+        self._pictures = Pictures()
+        self._stamps: dict[Path, object] = {}
+        self._read: dict[Path, Summary] = {}
+        self._order: list[tuple[Path, str]] = []
+        self._update()
 
-    def guarded(environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
+        """Pass on requests that read; answer all others with 405."""
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return app(environ, respond)
+            return self._current()(environ, respond)
         respond("405 Method Not Allowed", [("Content-Type", "application/json")])
-        return [json.dumps({"reason": "this dashboard only shows the study"}).encode()]
+        return [json.dumps({"reason": "this dashboard only shows studies"}).encode()]
 
-    return guarded
+    def _current(self) -> "WSGIApplication":
+        with self._lock:
+            if time.monotonic() >= self._fresh_until:
+                self._update()
+        return self._app
+
+    def _update(self) -> None:
+        """Read the studies that have changed, and replace what is shown as a whole."""
+        began = time.monotonic()
+        news = [self._has_news(folder) for folder in self._studies()]
+        if not self._read:
+            raise ConfigError("no study that can be read")
+        if any(news):
+            from optuna_dashboard import wsgi
+
+            storage = rebuild(
+                dict(zip(self._names(), self._read.values(), strict=True)),
+                order=list(self._ordered()),
+                artifacts=self._pictures.of,
+            )
+            self._app: WSGIApplication = wsgi(storage, artifact_store=self._pictures)
+        ended = time.monotonic()
+        self._fresh_until = ended + max(FRESH_S, REST * (ended - began))
+
+    def _studies(self) -> Iterator[StudyFolder]:
+        for folder in self._folders:
+            yield from studies_in(folder) or [StudyFolder(folder)]
+
+    def _has_news(self, folder: StudyFolder) -> bool:
+        """Read a study if it has changed; one that cannot be read stays as it was."""
+        root = folder.root.resolve()
+        try:
+            found = _stamps(StudyFolder(root))
+            if self._stamps.get(root) == found:
+                return False
+            study = open_study(root)
+            if study.manifest.objective in UDR_NAMES:
+                study = refresh(study)
+            self._read[root] = summarize(study)
+        except (BvaeError, OSError) as error:
+            if folder.root in self._folders and root not in self._read:
+                raise
+            if self._stamps.get(root) != str(error):
+                print(f"{folder.name}: not read ({error})", file=sys.stderr)
+            self._stamps[root] = str(error)
+            return False
+        self._stamps[root] = found
+        return True
+
+    def _names(self) -> list[str]:
+        """Name the studies; Optuna takes no two of one name."""
+        names = Counter(root.name for root in self._read)
+        return [str(root) if names[root.name] > 1 else root.name for root in self._read]
+
+    def _ordered(self) -> Iterator[tuple[str, str]]:
+        """Yield name and slug of every trial, new ones last: pages that are open know their ids."""
+        there = dict.fromkeys(
+            (root, trial.slug) for root, read in self._read.items() for trial in read.study.trials
+        )
+        self._order = [one for one in dict.fromkeys([*self._order, *there]) if one in there]
+        names = dict(zip(self._read, self._names(), strict=True))
+        return ((names[root], slug) for root, slug in self._order)
+
+
+def _stamps(folder: StudyFolder) -> object:
+    """Return what differs once a study has changed: of its files, and which trials run."""
+    trials = [folder.trial(path.name) for path in sorted(folder.trials.glob("*"))]
+    files = [folder.manifest, folder.udr]
+    files += [path for trial in trials for path in (trial.result, trial.history)]
+    busy = {worker.slug for worker in living_workers(folder.workers)}
+    return busy, {path: stamp(path) for path in files if path.exists()}
 
 
 class Pictures:
-    """The pictures of a study's trials, as a store of artifacts: an id for each file."""
+    """The pictures of trials as a store of artifacts: an id for each file."""
 
-    def __init__(self, folder: StudyFolder) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._paths: dict[str, Path] = {}
 
-    def of(self, slug: str) -> Iterator[tuple[str, Path]]:
-        """Yield id and path of each picture of a trial."""
-        for path in sorted(self._folder.trial(slug).media.root.glob("[!.]*")):
+    def of(self, study: Study, slug: str) -> dict[str, str]:
+        """Return the pictures of a trial, as Optuna notes artifacts among its system attributes."""
+        attrs = {}
+        for path in sorted(study.folder.trial(slug).media.root.glob("[!.]*")):
             if path.suffix in (".png", ".gif"):
-                name = hashlib.sha256(f"{slug}/{path.name}".encode()).hexdigest()[:32]
+                name = hashlib.sha256(str(path).encode()).hexdigest()[:32]
                 self._paths[name] = path
-                yield name, path
+                kind, encoding = mimetypes.guess_type(path.name)
+                attrs[f"artifacts:{name}"] = json.dumps(
+                    {
+                        "artifact_id": name,
+                        "filename": path.name,
+                        "mimetype": kind,
+                        "encoding": encoding,
+                    }
+                )
+        return attrs
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """Open a picture.
@@ -121,55 +217,12 @@ class Pictures:
             raise ArtifactNotFound(f"no picture {artifact_id}") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Refuse: the dashboard only shows the study."""
+        """Refuse: the dashboard only shows studies."""
         raise PermissionError("pictures are not written")
 
     def remove(self, artifact_id: str) -> None:
-        """Refuse: the dashboard only shows the study."""
+        """Refuse: the dashboard only shows studies."""
         raise PermissionError("pictures are not removed")
-
-
-class Pictured(JournalStorage):
-    """The journal as it is, with the pictures of complete attempts among the study's attributes."""
-
-    def __init__(self, journal: BaseJournalBackend, pictures: Pictures) -> None:
-        super().__init__(journal)
-        self._pictures = pictures
-
-    def get_all_studies(self) -> list[Any]:  # whose class has no public name
-        """Return the studies; the dashboard reads the attributes that come with them."""
-        studies = super().get_all_studies()  # copies
-        for study in studies:
-            study_id = self.get_study_id_from_name(study.study_name)
-            study.system_attrs = self.get_study_system_attrs(study_id)
-        return studies
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return what the journal has, and an artifact for every picture."""
-        attrs = super().get_study_system_attrs(study_id)
-        done = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-        return attrs | {key: value for attempt in done for key, value in self._artifacts(attempt)}
-
-    def _artifacts(self, attempt: FrozenTrial) -> Iterator[tuple[str, str]]:
-        for name, path in self._pictures.of(str(attempt.user_attrs.get("slug", ""))):
-            kind, encoding = mimetypes.guess_type(path.name)
-            artifact = {
-                "artifact_id": name,
-                "filename": path.name,
-                "mimetype": kind,
-                "encoding": encoding,
-            }
-            # where optuna-dashboard looks for the artifacts of a trial
-            yield f"dashboard:artifacts:{trial_id(attempt)}:{name}", json.dumps(artifact)
-
-
-def trial_id(attempt: FrozenTrial) -> int:
-    """Return Optuna's id of an attempt.
-
-    It has no public name there, and a storage that is asked for it reads its journal anew each
-    time. A test says for which version it holds.
-    """
-    return attempt._trial_id
 
 
 class Server(ThreadingMixIn, WSGIServer):

@@ -8,7 +8,6 @@ that acquires it first cuts off a half-written last line: its writer is dead, as
 import contextlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +103,8 @@ class Journal(JournalFileBackend):
             self._journal_lock.release()
 
 
-def open_journal(
-    path: Path, *, make: Callable[[Journal], JournalStorage] = JournalStorage
-) -> JournalStorage:
+def open_journal(path: Path) -> JournalStorage:
     """Open, or create, the journal of a study.
-
-    Args:
-        path: the journal.
-        make: the storage on it.
 
     Raises:
         DataError: its records cannot be replayed.
@@ -121,7 +114,7 @@ def open_journal(
     lock.acquire()
     lock.release()
     try:
-        return make(Journal(absolute, lock))
+        return JournalStorage(Journal(absolute, lock))
     except DAMAGE as error:
         raise DataError(f"{path}: cannot be replayed ({type(error).__name__}: {error})") from error
 

@@ -157,21 +157,6 @@ class DatabaseStore:
         return self._length is not None and self._rows.length() >= self._length
 
 
-def reading(study: Study) -> Rows:
-    """Return the rows of a study for reading without a lock.
-
-    Raises:
-        OSError: the database cannot be reached.
-    """
-    url = str(study.manifest.storage)
-    with _with_url(url):
-        connection = _connected(url)
-        connection.autocommit = True
-    rows = Rows(lambda: connection, study.manifest.study_id)
-    weakref.finalize(rows, connection.close)
-    return rows
-
-
 def check(url: str) -> None:
     """Connect once, and create the table.
 

@@ -1,4 +1,3 @@
-import json
 import multiprocessing
 import os
 import subprocess
@@ -6,14 +5,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import psycopg
 import pytest
 
 from sweeps import load_study
-from sweeps.commands.dashboard import application
-from sweeps.queue.postgres import Rows, check, reading
+from sweeps.queue.postgres import Rows, check
 from sweeps.queue.queue import LeaseLostError, Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.study import Study
@@ -145,33 +142,15 @@ class TestQueue:
 
 
 class TestRows:
-    def test_a_reader_sees_what_is_written(self, study: Study) -> None:
-        """As the dashboard does."""
-        before = len(list(reading(study).read_logs(0)))
-        Queue(study).lease("one")
-
-        assert before < len(list(reading(study).read_logs(0)))
-
-    def test_the_dashboard_shows_them(self, study: Study) -> None:
-        """Without a file in the study's folder."""
-        said: list[str] = []
-        environ = {"PATH_INFO": "/api/studies"}
-        setup_testing_defaults(environ)
-        app = application(study)
-        body = b"".join(app(environ, lambda status, *_: said.append(status)))  # type: ignore[arg-type]
-
-        assert ["200 OK"] == said
-        assert "tested" in {each["study_name"] for each in json.loads(body)["study_summaries"]}
-        assert not study.folder.journal.exists()
-
-    def test_records_are_numbered_without_gaps(self, study: Study) -> None:
+    def test_records_are_numbered_without_gaps(self, study: Study, database: str) -> None:
         """However they are added."""
-        rows: Rows = reading(study)
-        first = rows.length()
-        rows.append_logs([{"a": 1}, {"b": 2}])
+        with psycopg.connect(database) as connection:
+            rows = Rows(lambda: connection, study.manifest.study_id)
+            first = rows.length()
+            rows.append_logs([{"a": 1}, {"b": 2}])
 
-        assert [{"a": 1}, {"b": 2}] == list(rows.read_logs(first))
-        assert first + 2 == rows.length()
+            assert [{"a": 1}, {"b": 2}] == list(rows.read_logs(first))
+            assert first + 2 == rows.length()
 
 
 class TestCheck:
