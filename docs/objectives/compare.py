@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from sweeps import load_study
+from sweeps.report.vega import Chart, Spec
 from sweeps.statistics.intervals import intervals
 from sweeps.study.ranking import MIN_ACTIVE
 
@@ -114,21 +114,45 @@ def _gap(values: np.ndarray, others: np.ndarray) -> str:
 
 def draw(trials: pd.DataFrame) -> None:
     """Draw MIG against each objective's strength: seeds as dots, the mean as a line."""
-    found = list(tables(trials, "mig"))
-    figure, axes = plt.subplots(1, len(found), figsize=(2.3 * len(found), 2.8), sharey=True)
-    for axis, (loss, strengths, values) in zip(axes, found, strict=True):
-        axis.plot(strengths, values.mean(axis=1), color="C0")
-        for seed in values.T:
-            axis.plot(strengths, seed, "o", color="C0", alpha=0.4, markersize=4)
-        name, _, unit = LABELS[loss].partition(", ")
-        axis.set(xscale="log", xticks=strengths, title=name, xlabel=unit)
-        axis.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
-        axis.minorticks_off()
-        axis.title.set_fontsize(9)
-        axis.tick_params(labelsize=8)
-    axes[0].set_ylabel("MIG")
-    figure.tight_layout()
-    figure.savefig(HERE / "curve.png", dpi=130)
+    panels = [
+        _panel(loss, strengths, values, first=at == 0)
+        for at, (loss, strengths, values) in enumerate(tables(trials, "mig"))
+    ]
+    Chart({"hconcat": panels, "resolve": {"scale": {"y": "shared"}}}).save(HERE / "curve.png")
+
+
+def _panel(loss: str, strengths: list[float], values: np.ndarray, *, first: bool) -> Spec:
+    name, _, unit = LABELS[loss].partition(", ")
+    x = {
+        "field": "strength",
+        "type": "quantitative",
+        "title": f"{unit} (log scale)",
+        "scale": {"type": "log", "nice": False, "padding": 10},
+        "axis": {"values": strengths, "format": ".3~r"},
+    }
+    y = {"field": "mig", "type": "quantitative", "title": "MIG" if first else None}
+    rows = [
+        {"strength": strength, "mig": float(mig)}
+        for strength, seeds in zip(strengths, values, strict=True)
+        for mig in seeds
+    ]
+    colour = "var(--line-0)"
+    return {
+        "title": name,
+        "width": 130,
+        "height": 180,
+        "data": {"values": rows},
+        "layer": [
+            {
+                "mark": {"type": "circle", "opacity": 0.5, "color": colour},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "line", "color": colour},
+                "encoding": {"x": x, "y": y | {"aggregate": "mean"}},
+            },
+        ],
+    }
 
 
 if __name__ == "__main__":

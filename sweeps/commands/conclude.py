@@ -52,7 +52,7 @@ def conclude(study: Study, display: Display, code: Exit) -> None:
     if _is_drawn(study):
         display.say(f"report: {shown(study.folder.page)}; nothing has changed since it was drawn")
         return
-    from sweeps.report.page import write_report  # matplotlib, which `sweeps best` does not need
+    from sweeps.report.page import write_report  # vl-convert, which `sweeps best` does not need
 
     page = write_report(read)
     display.say(f"report: {shown(page)}")

@@ -58,7 +58,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     if found is None:
         print("nothing to compare yet")
         return code
-    from sweeps.report.page import write_report  # matplotlib, which a dry run does not need
+    from sweeps.report.page import write_report  # vl-convert, which a dry run does not need
 
     print(found)
     print(f"report: {shown(write_report(summarize(study)))}")

@@ -92,7 +92,7 @@ def _lines(table: "DataFrame", columns: Sequence[str]) -> Iterator[list[object]]
 
 def _charts(read: Summary) -> dict[str, Path]:
     """Draw the curve and the heat map of the objective."""
-    from sweeps.report.drawings import draw_curve, draw_heat_map  # matplotlib
+    from sweeps.report.drawings import draw_curve, draw_heat_map  # vl-convert
 
     folder = read.study.folder
     return {
