@@ -154,13 +154,13 @@ def curve(
             {
                 "data": {"name": "seeds"},
                 "transform": place,
-                "mark": {"type": "circle", "size": 10, "opacity": 0.65},
+                "mark": {"type": "circle", "size": 10, "opacity": 0.65, "clip": True},
                 "encoding": x_and_y,
             },
             {
                 "data": {"name": "means"},
                 "transform": place,
-                "mark": {"type": "line", "strokeWidth": 2},
+                "mark": {"type": "line", "strokeWidth": 2, "clip": True},
                 "encoding": x_and_y,
             },
             *_mark_layers(encoding, place=place),
@@ -308,7 +308,7 @@ def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
         "layer": [
             {
                 "data": {"name": "front"},
-                "mark": {"type": "line", "stroke": "var(--rule)", "strokeWidth": 9},
+                "mark": {"type": "line", "stroke": "var(--rule)", "strokeWidth": 9, "clip": True},
                 "encoding": {
                     "x": encoding["x"],
                     "y": encoding["y"],
@@ -317,12 +317,19 @@ def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
             },
             {
                 "data": {"name": "means"},
-                "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6},
+                "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.6, "clip": True},
                 "encoding": encoding | {"order": {"field": "beta", "type": "quantitative"}},
             },
             {
                 "data": {"name": "means"},
-                "mark": {"type": "text", "align": "left", "dx": 9, "dy": -8, "fontSize": 11},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 9,
+                    "dy": -8,
+                    "fontSize": 11,
+                    "clip": True,
+                },
                 "encoding": encoding
                 | {"text": {"field": "beta", "type": "quantitative", "format": ".3~r"}},
             },
@@ -487,7 +494,7 @@ def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
             "name": "marks",
             "data": {"name": "means"},
             "transform": list(place),
-            "mark": {"type": "point", "size": 62, "strokeWidth": 1.8, "opacity": 1},
+            "mark": {"type": "point", "size": 62, "strokeWidth": 1.8, "opacity": 1, "clip": True},
             "encoding": encoding
             | {
                 "shape": {
@@ -510,7 +517,7 @@ def _ring(
     return {
         "data": {"name": "means"},
         "transform": [*place, {"filter": which}],
-        "mark": {"type": "point", "opacity": 1, "tooltip": None, **style},
+        "mark": {"type": "point", "opacity": 1, "clip": True, "tooltip": None, **style},
         "encoding": {"x": encoding["x"], "y": encoding["y"], "color": {"value": colour}},
     }
 

@@ -5,6 +5,7 @@ const one = (selector, root = document) => root.querySelector(selector);
 const known = (selector) => JSON.parse(one(selector)?.textContent ?? "null");
 const STYLE = known("#chart-style");
 const NEAREST = (on, more) => ({ type: "point", fields: ["number"], toggle: false, nearest: true, on, ...more });
+const ZOOM = { name: "zoom", bind: "scales", select: { type: "interval", translate: false, zoom: "wheel![event.ctrlKey]" } };
 const views = new Map(); // the drawn chart of a figure
 
 // A figure holds its chart once for each axis, and what differs by score (see drawings.py)
@@ -20,6 +21,7 @@ async function draw(figure) {
     // a field of a heat map is found by itself, a mark by being the nearest
     const nearest = marks.mark.type === "point";
     marks.params = [{ name: "pick", select: { ...NEAREST("click"), nearest } }];
+    if (nearest) marks.params.push(ZOOM);
   }
   await show(one(".drawn", figure), spec, figure);
   if (marks && pick) {

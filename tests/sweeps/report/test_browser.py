@@ -334,6 +334,23 @@ def test_unfinished_page_loads_itself_again(browser: Any, make_study: Any, trial
     watched.tab.close()
 
 
+def test_wheel_zooms_with_ctrl_only(page: Any) -> None:
+    """So that the page still scrolls; a double click shows all again."""
+    domain = f"views.get(document.querySelector('{CURVE}')).view.scale('x').domain()"
+    whole = page.evaluate(domain)
+    _, x, y = marks(page, CURVE)[1]
+    page.mouse.move(x, y)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"{domain}[1] < {whole[1]}")
+    page.keyboard.up("Control")
+    page.mouse.dblclick(x, y)
+    assert page.evaluate(domain) == whole
+    page.mouse.wheel(0, 100)
+    page.wait_for_function("scrollY > 0")
+    assert page.evaluate(domain) == whole
+
+
 def test_charts_can_be_saved(page: Any) -> None:
     """As SVG and as PNG, from the chart's own menu."""
     page.locator("#curves .vega-embed summary").click()
