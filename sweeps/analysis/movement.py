@@ -55,7 +55,7 @@ class StudyBest:
 class Movement:
     """The best β of several studies, and the keys in which they differ.
 
-    `bests` are of those with a complete configuration, of which `unfinished` names those with
+    `bests` are of those with a best configuration, of which `unfinished` names those with
     trials to come; `without` names the others. Where only a number differs, the studies are in its
     order. `line` is the one that is compared; None if several keys differ, so that nothing can be
     said to move the best, or if no latent size has one in all of them.
@@ -80,7 +80,7 @@ class Movement:
     def text(self) -> str:
         """What moves, with what, and whether that is shown, in one sentence."""
         if len(self.bests) < 2:
-            said = "fewer than two of the studies have a complete configuration to compare"
+            said = "fewer than two of the studies have a best configuration to compare"
         elif len(self.changed) > 1:
             said = f"{self._listed()}; several keys differ ({_some(self.changed)})"
         elif self.line is None:
@@ -145,7 +145,7 @@ class Movement:
         if self.line is not None and any(best.may_be is None for best in self.bests):
             notes.append(f"too few {self._name} are in {self._every} to say how sure that is")
         if len(self.bests) > 1 and self.without:
-            notes.append(f"without a complete configuration: {', '.join(self.without)}")
+            notes.append(f"without a best configuration: {', '.join(self.without)}")
         if self.unfinished:
             notes.append(f"not finished: {', '.join(self.unfinished)}")
         return notes
