@@ -111,7 +111,7 @@ def _follows(key: str, differing: Sequence[str]) -> bool:
 
 
 def _choices(group: str) -> tuple[str, str]:
-    """Return the keys that say what was chosen of a config group; `_target_` of what has no name."""
+    """Return the keys that say what was chosen of a config group, the name before `_target_`."""
     return f"{group}.name", f"{group}._target_"
 
 

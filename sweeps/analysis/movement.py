@@ -12,7 +12,6 @@ from sweeps.analysis.curve import Line
 from sweeps.analysis.summary import Summary, facet_name
 from sweeps.labels import number, span
 from sweeps.statistics.intervals import Floats
-from sweeps.statistics.inverted_u import LEVEL
 from sweeps.study.manifest import STEPS
 from sweeps.study.trials import text
 
@@ -30,7 +29,7 @@ class StudyBest:
     """The best β of a study on one line; all are of β_norm where images differ in size.
 
     From `may_be[0]` to `may_be[1]` lie those that may be best among the β that all studies have on
-    the line, at 5 % for all studies together; None where fewer than two of these can be.
+    the line, with 95 % confidence; None where fewer than two of these can be.
     """
 
     study: str
@@ -39,7 +38,11 @@ class StudyBest:
     may_be: tuple[float, float] | None
 
     def is_apart_from(self, other: "StudyBest") -> bool:
-        """Whether the two best β are shown to be different, in the direction they are seen in."""
+        """Whether nothing may be best in both, and the two lie in the direction they are seen in.
+
+        Each set misses its best β in at most 5 % of studies, so that two of one curve are apart in
+        at most 10 %; simulated curves, flat, with one peak or with equal ones, are in under 1 %.
+        """
         if self.may_be is None or other.may_be is None:
             return False
         (low, high), (other_low, other_high) = self.may_be, other.may_be
@@ -52,7 +55,7 @@ class StudyBest:
 class Movement:
     """The best β of several studies, and the keys in which they differ.
 
-    `bests` are of those with a complete configuration, of which `unfinished` names those with
+    `bests` are of those with a best configuration, of which `unfinished` names those with
     trials to come; `without` names the others. Where only a number differs, the studies are in its
     order. `line` is the one that is compared; None if several keys differ, so that nothing can be
     said to move the best, or if no latent size has one in all of them.
@@ -77,7 +80,7 @@ class Movement:
     def text(self) -> str:
         """What moves, with what, and whether that is shown, in one sentence."""
         if len(self.bests) < 2:
-            said = "fewer than two of the studies have a complete configuration to compare"
+            said = "fewer than two of the studies have a best configuration to compare"
         elif len(self.changed) > 1:
             said = f"{self._listed()}; several keys differ ({_some(self.changed)})"
         elif self.line is None:
@@ -142,7 +145,7 @@ class Movement:
         if self.line is not None and any(best.may_be is None for best in self.bests):
             notes.append(f"too few {self._name} are in {self._every} to say how sure that is")
         if len(self.bests) > 1 and self.without:
-            notes.append(f"without a complete configuration: {', '.join(self.without)}")
+            notes.append(f"without a best configuration: {', '.join(self.without)}")
         if self.unfinished:
             notes.append(f"not finished: {', '.join(self.unfinished)}")
         return notes
@@ -163,7 +166,7 @@ def movement(studies: Mapping[str, Summary]) -> Movement:
     line = _shared(own, lines) if len(changed) < 2 else None
     chosen = [has[line or best] for has, best in zip(lines, own, strict=True)]
     bests = [
-        _best(name, of, among, n_studies=len(found), is_norm=is_norm)
+        _best(name, of, among, is_norm=is_norm)
         for name, of, among in zip(found, chosen, _on_shared(chosen, is_norm=is_norm), strict=True)
     ]
     order = _order(changed, len(bests))
@@ -211,13 +214,13 @@ def _betas(line: Line, *, is_norm: bool) -> Floats:
     return np.array([float(f"{value:.12g}") for value in values])
 
 
-def _best(name: str, line: Line, among: Line, *, n_studies: int, is_norm: bool) -> StudyBest:
+def _best(name: str, line: Line, among: Line, *, is_norm: bool) -> StudyBest:
     """Return the best of a line, and which may be of some of its configurations."""
     best = best_configuration(line)
     assert best is not None, "the lines are those with complete configurations"
     may_be = None
     if may_win(among.collapsed).sum() > 1:
-        found = best_range(among, confidence=1 - LEVEL / n_studies)
+        found = best_range(among)
         may_be = (found.norm_low, found.norm_high) if is_norm else (found.low, found.high)
     return StudyBest(name, best.beta_norm if is_norm else best.beta, best.latent_dim, may_be)
 

@@ -173,9 +173,7 @@ def test_studies_without_an_answer_are_named(
     none = make_study(trials, folder="none", results=failed)
     begun = make_study(trials, folder="begun", results={t.slug: None for t in trials[1:]})
     a = made("a", [16])
-    assert said(a, none) == (
-        "fewer than two of the studies have a complete configuration to compare"
-    )
+    assert said(a, none) == ("fewer than two of the studies have a best configuration to compare")
     assert said(a, none, begun).endswith(
-        "; without a complete configuration: none; not finished: begun"
+        "; without a best configuration: none; not finished: begun"
     )

@@ -40,7 +40,7 @@ def test_two_studies_are_put_side_by_side(study: Study, typed: Type) -> None:
     page = other.folder.report / "against-tested.html"
     assert str(page) == printed[0]
     assert page.stat().st_size > 0
-    assert printed[-1].startswith("Fewer than two of the studies have a complete configuration")
+    assert printed[-1].startswith("Fewer than two of the studies have a best configuration")
 
 
 def test_three_studies_are_put_side_by_side(study: Study, typed: Type) -> None:

@@ -147,10 +147,10 @@ def test_studies_without_a_result_have_a_row(
     ]
     text = page_of(*studies)
     assert "could not be made" not in text
-    assert re.findall(r"no configuration is complete( yet)?", section(text, "studies")) == [
+    assert re.findall(r"no best configuration( yet)?", section(text, "studies")) == [
         "", " yet"
     ]  # fmt: skip
-    assert "without a complete configuration: failed, begun" in text
+    assert "without a best configuration: failed, begun" in text
     assert [name for name in ("a:", "failed:", "b:") if name in section(text, "models")] == [
         "a:", "b:"
     ]  # fmt: skip
