@@ -89,10 +89,15 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """The jobs that are done."""
+    """The jobs that are done: every score is .5."""
     done: list[Job] = []
-    compute = rescoring.compute
-    monkeypatch.setattr(rescoring, "compute", lambda job: done.append(job) or compute(job))
+
+    def instantly(job: Job) -> Computed:
+        done.append(job)
+        scores = dict.fromkeys(job.only or (), 0.5)
+        return Computed(scores, {"wall_time_s": 1.0, "missing": {}, "scores": {}})
+
+    monkeypatch.setattr(rescoring, "compute", instantly)
     return done
 
 
@@ -193,9 +198,10 @@ class TestOtherProtocol:
         assert "changed" == result.other_scoring["kim2018"]["code"]
         assert {"beta_vae", "dci_disentanglement"} <= {*result.other_scores["kim2018"]}
 
-    def test_one_protocol_leaves_another_alone(self, study: Study) -> None:
+    def test_one_protocol_leaves_another_alone(self, study: Study, counted: list[Job]) -> None:
         """A study may have the scores of several."""
         run(study, "protocol=kim2018")
+        assert counted
         before = load_study(study.folder.root).results["beta=4,latent_dim=5,seed=1"]
         run(study, "protocol=locatello2019")
         after = load_study(study.folder.root).results["beta=4,latent_dim=5,seed=1"]
@@ -221,12 +227,14 @@ class TestOtherProtocol:
         assert 0 == run(study, "protocol=kim2018")
         assert 4 == len(counted)
 
-    def test_a_study_that_is_run(self, study: Study) -> None:
+    def test_a_study_that_is_run(self, study: Study, counted: list[Job]) -> None:
         """Neither the command that runs it nor its workers are in the way."""
         worker = HeartbeatWriter(study.folder.workers / "one.json", name="one")
         with running(study.folder), worker:
             assert 0 == run(study, "protocol=kim2018")
+        assert 4 == len(counted)
 
+    @pytest.mark.usefixtures("counted")
     def test_a_result_that_comes_meanwhile(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
