@@ -68,13 +68,13 @@ def run(typed: argparse.Namespace) -> int:
     """Add the scores of another protocol, or compute the study's own anew."""
     study = open_study(typed.study)
     wanted = requested(typed.settings, study.manifest)
-    if wanted.protocol == study.manifest.protocol:
-        return _rescore(study.folder, wanted)
+    is_own = wanted.protocol == study.manifest.protocol
     try:
         with handling(signal.default_int_handler, signal.SIGTERM):
-            return _add_scores(study, wanted.protocol)
+            return _rescore(study.folder, wanted) if is_own else _add_scores(study, wanted.protocol)
     except KeyboardInterrupt:
-        Display().say("interrupted: what is scored is kept; type the same command to continue")
+        kept = "" if is_own else ": what is scored is kept"
+        Display().say(f"interrupted{kept}; type the same command to continue")
         return Exit.INTERRUPTED
 
 
