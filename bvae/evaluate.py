@@ -320,7 +320,12 @@ class Scored:
 
 
 def score(
-    codes: Codes, *, protocol: str, seed: int, own: Mapping[str, Mapping[str, Any]] = NO_SCORES
+    codes: Codes,
+    *,
+    protocol: str,
+    seed: int,
+    own: Mapping[str, Mapping[str, Any]] = NO_SCORES,
+    only: Sequence[str] | None = None,
 ) -> Scored:
     """Score a table of codes by a protocol; without factors there is nothing to score.
 
@@ -328,6 +333,7 @@ def score(
         codes: with the labels of the images.
         protocol: name of a protocol.
         seed: of everything random.
+        only: names of the scores to compute, instead of the protocol's; each comes out the same.
         own: the `_target_` and arguments of further scores, by name: functions of codes [n, M] and
             factors [n, K], NaN where a label is not known. One that raises is missing, with its
             reason.
@@ -349,6 +355,7 @@ def score(
         logvar=codes.logvar,
         protocol=protocol,
         seed=seed,
+        only=only,
         drop=dropped(names),
     )
     asked = [names[k] for k in table.factors]

@@ -161,6 +161,8 @@ class TrialResult:
             about trained; None after fewer than two validations or with nothing left to lose.
         recon_excess: how much worse images held out are reconstructed than those trained on:
             `relative`, with its `standard_error`; empty where none are held out.
+        other_scores: by protocol, those that `sweeps rescore` has added beside the own `scores`.
+        other_scoring: by protocol, the circumstances they were computed under, as in `scoring`.
         continued_from: the steps at which a complete trial was continued; the optimiser's moments
             began anew there.
     """
@@ -177,6 +179,8 @@ class TrialResult:
     error: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     scoring: Mapping[str, Any] = field(default_factory=dict)
+    other_scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    other_scoring: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     losses: Mapping[str, float] = field(default_factory=dict)
     kl_per_latent: list[float] = field(default_factory=list)
     active_latents: int | None = None
@@ -201,6 +205,14 @@ class TrialResult:
     def cause(self) -> str | None:
         """Type and message of the error, without its traceback, if there was one."""
         return self.error.partition("\n")[0] if self.error else None
+
+    def by(self, protocol: str) -> "TrialResult":
+        """Return the same with the scores of another protocol as its own, as far as it has any."""
+        return dataclasses.replace(
+            self,
+            scores=self.other_scores.get(protocol, {}),
+            scoring={**self.other_scoring.get(protocol, {}), "protocol": protocol},
+        )
 
     @classmethod
     def read(cls, path: Path) -> "TrialResult | None":

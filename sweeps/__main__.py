@@ -19,7 +19,7 @@ COMMANDS = {
     "stop": "Ask all workers to save their trials and stop.",
     "worker": "Run trials of a study, as one more worker, until none is left.",
     "retry": "Queue failed trials again.",
-    "rescore": "Score a study anew from its stored codes.",
+    "rescore": "Add scores of another protocol, from the stored codes.",
     "traverse": "Draw one latent of a trial's model over its range.",
     "sync": "Upload to W&B what it does not have yet.",
     "workspace": "Build a W&B workspace of a study, or of two side by side.",

@@ -79,8 +79,9 @@ def _row(
     row |= {name: scores.get(name) for name in names}
     row |= {name: final.losses.get(of) if final else None for name, of in LOSSES.items()}
     row |= {name: getattr(final, name) if final else None for name in OF_A_RESULT}
-    # Not the manifest's: a rescore killed half-way leaves both, and the curve must show it.
-    row["protocol"] = (final.scoring if final else {}).get("protocol", manifest.protocol)
+    # A result's own comes first: where protocols are swept, the manifest has but one of them.
+    otherwise = study.other_protocol or manifest.protocol
+    row["protocol"] = (final.scoring if final else {}).get("protocol", otherwise)
     row["code"] = result.versions.get("code") if result else None
     row["error"] = result.cause if result else None
     return row

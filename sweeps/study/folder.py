@@ -101,6 +101,10 @@ class StudyFolder:
         """Mean and interval of every score of every configuration."""
         return self.report / "curve.csv"
 
+    def curve_by(self, protocol: str) -> Path:
+        """The same of the scores that were added by another protocol."""
+        return self.report / f"curve-{protocol}.csv"
+
     def comparison(self, other: str) -> Path:
         """The page that compares another study, by name, with this one."""
         return self.report / f"against-{other}.html"

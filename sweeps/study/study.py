@@ -5,8 +5,9 @@ Reading a study needs neither torch nor Optuna: the result files are the truth.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
@@ -19,10 +20,20 @@ from sweeps.study.trials import Trial
 
 @dataclass(frozen=True)
 class Study:
-    """A study as it stands on disk now."""
+    """A study as it stands on disk now.
+
+    Attributes:
+        other_protocol: if given, its scores are those that were added by this protocol.
+    """
 
     folder: StudyFolder
     manifest: Manifest
+    other_protocol: str | None = None
+
+    def by(self, protocol: str) -> Self:
+        """Return the study with its scores by a protocol: its own, or one it was rescored by."""
+        other = None if protocol == self.manifest.protocol else protocol
+        return replace(self, other_protocol=other)
 
     @property
     def name(self) -> str:
@@ -41,7 +52,12 @@ class Study:
             trial.slug: TrialResult.read(self.folder.trial(trial.slug).result)
             for trial in self.trials
         }
-        return {slug: result for slug, result in found.items() if result is not None}
+        other = self.other_protocol
+        return {
+            slug: result if other is None else result.by(other)
+            for slug, result in found.items()
+            if result is not None
+        }
 
     @functools.cached_property
     def states(self) -> Mapping[str, str]:

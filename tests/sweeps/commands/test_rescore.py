@@ -1,14 +1,18 @@
 import argparse
+import json
+import os
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 
 from bvae import evaluate
 from bvae.data.lattice import FactorLattice
@@ -16,15 +20,27 @@ from bvae.exceptions import ConfigError
 from bvae.metrics import score
 from bvae.trial import TrialResult
 from sweeps import load_study
+from sweeps.analysis.curve import COLUMNS
 from sweeps.analysis.summary import Summary
 from sweeps.commands import rescore
 from sweeps.commands.rescore import requested, rescored_manifest
-from sweeps.report import page
+from sweeps.scoring import rescoring
+from sweeps.scoring.rescoring import Computed, Job
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 from sweeps.workers.orchestrator import running
-from tests.doubles.studies import SEARCH, make_study, manifest, trials, write_result
+from sweeps.workers.processes import descendants
+from tests.doubles.processes import wait_for
+from tests.doubles.shells import alive
+from tests.doubles.studies import (
+    CONFIGURATION,
+    SEARCH,
+    make_study,
+    manifest,
+    trials,
+    write_result,
+)
 
 LATTICE = FactorLattice(("shape", "scale", "orientation", "x", "y"), (3, 2, 3, 2, 2))
 
@@ -65,6 +81,27 @@ def study(scored: Path, tmp_path: Path) -> Study:
 
 
 @pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score in this process, others take seconds to start, and by fewer trees."""
+    monkeypatch.setattr(rescore, "cores", lambda: 1)
+    monkeypatch.setattr("bvae.metrics.dci._N_ROUNDS", 2)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The jobs that are done: every score is .5."""
+    done: list[Job] = []
+
+    def instantly(job: Job) -> Computed:
+        done.append(job)
+        scores = dict.fromkeys(job.only or (), 0.5)
+        return Computed(scores, {"wall_time_s": 1.0, "missing": {}, "scores": {}})
+
+    monkeypatch.setattr(rescoring, "compute", instantly)
+    return done
+
+
+@pytest.fixture(autouse=True)
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Note that the report is written, by a file."""
 
@@ -84,14 +121,200 @@ def run(study: Study, *settings: str) -> int:
     return rescore.run(parser.parse_args([str(study.folder.root), *settings]))
 
 
+def without_others(study: Study) -> dict[str, str]:
+    """Return the same as it stands without the scores of other protocols."""
+    found = {}
+    for path, text in snapshot(study).items():
+        content = json.loads(text)
+        kept = {
+            name: {} if name in ("other_scores", "other_scoring") else value
+            for name, value in content.items()
+        }
+        found[path] = text if kept == content else json.dumps(kept, indent=2, ensure_ascii=False)
+    return found
+
+
 def snapshot(study: Study) -> dict[str, str]:
     """Return every result and the manifest as they stand on disk."""
     paths = [*sorted(study.folder.trials.glob("*/result.json")), study.folder.manifest]
     return {str(path): path.read_text() for path in paths}
 
 
-class TestRun:
-    def test_the_same_protocol_changes_no_number(self, study: Study) -> None:
+class TestOtherProtocol:
+    def test_its_scores_stand_beside_the_studys_own(
+        self, study: Study, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """They are those of the codes, with the seed of the trial; nothing else is written."""
+        before = snapshot(study)
+        assert 0 == run(study, "protocol=kim2018")
+
+        codes = codes_of(1)
+        expected = score(codes.mu, codes.factors, logvar=codes.logvar, protocol="kim2018", seed=1)
+        added = load_study(study.folder.root).results["beta=4,latent_dim=5,seed=1"]
+        assert expected == added.other_scores["kim2018"]
+        assert study.results["beta=4,latent_dim=5,seed=1"].scores["mig"] == expected["mig"]
+        assert {*expected} == {*added.other_scoring["kim2018"]["scores"]}
+        assert "kim2018" == added.other_scoring["kim2018"]["protocol"]
+        assert before == without_others(study)
+        said = capsys.readouterr()
+        assert "2 of 4 trials have scores of kim2018" in said.err
+        assert ["score", "best β", "latents", "mean (95 % interval)", "curve"] == re.split(
+            "  +", said.out.splitlines()[0]
+        )
+        assert {"mig", "beta_vae", "dci_disentanglement"} <= set(said.out.split())
+        assert "_sampled" not in said.out
+
+    def test_their_curve_is_a_file_of_its_own(self, study: Study) -> None:
+        """It has the columns of curve.csv, and is what `Study.curve` returns."""
+        run(study, "protocol=kim2018")
+        kept = pd.read_csv(study.folder.curve_by("kim2018"))
+
+        assert [*COLUMNS] == [*kept.columns]
+        assert {"kim2018"} == {*kept["protocol"]}
+        again = load_study(study.folder.root)
+        pd.testing.assert_frame_equal(kept, again.curve(protocol="kim2018"), check_dtype=False)
+        assert {"fast"} == {*again.curve()["protocol"]}
+        assert not study.folder.page.exists()
+
+    def test_what_is_scored_is_not_scored_again(self, study: Study, counted: list[Job]) -> None:
+        """All but DCI of every trial comes first, then DCI; typed again, nothing is left to do."""
+        run(study, "protocol=kim2018")
+        assert ["beta_vae", "beta_vae", "dci_disentanglement", "dci_disentanglement"] == [
+            (job.only or ("",))[0] for job in counted
+        ]
+        run(study, "protocol=kim2018")
+        assert 4 == len(counted)
+
+    def test_other_sources_score_again(
+        self, study: Study, counted: list[Job], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A number of changed code is no number of the old one."""
+        run(study, "protocol=kim2018")
+        monkeypatch.setattr(rescore, "code_version", lambda _: "changed")
+        run(study, "protocol=kim2018")
+
+        assert 8 == len(counted)
+        result = load_study(study.folder.root).results[counted[0].slug]
+        assert "changed" == result.other_scoring["kim2018"]["code"]
+        assert {"beta_vae", "dci_disentanglement"} <= {*result.other_scores["kim2018"]}
+
+    def test_one_protocol_leaves_another_alone(self, study: Study, counted: list[Job]) -> None:
+        """A study may have the scores of several."""
+        run(study, "protocol=kim2018")
+        assert counted
+        before = load_study(study.folder.root).results["beta=4,latent_dim=5,seed=1"]
+        run(study, "protocol=locatello2019")
+        after = load_study(study.folder.root).results["beta=4,latent_dim=5,seed=1"]
+
+        assert {"kim2018", "locatello2019"} == {*after.other_scores}
+        assert before.other_scores["kim2018"] == after.other_scores["kim2018"]
+
+    def test_interrupted_it_continues(
+        self, study: Study, counted: list[Job], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was scored before Ctrl-C is kept; the rest follows when the command is typed."""
+
+        def interrupted(job: Job) -> Computed:
+            if counted:
+                raise KeyboardInterrupt
+            return compute(job)
+
+        compute = rescoring.compute
+        with monkeypatch.context() as patch:
+            patch.setattr(rescoring, "compute", interrupted)
+            assert 130 == run(study, "protocol=kim2018")
+        assert 1 == len(counted)
+        assert 0 == run(study, "protocol=kim2018")
+        assert 4 == len(counted)
+
+    def test_a_study_that_is_run(self, study: Study, counted: list[Job]) -> None:
+        """Neither the command that runs it nor its workers are in the way."""
+        worker = HeartbeatWriter(study.folder.workers / "one.json", name="one")
+        with running(study.folder), worker:
+            assert 0 == run(study, "protocol=kim2018")
+        assert 4 == len(counted)
+
+    @pytest.mark.usefixtures("counted")
+    def test_a_result_that_comes_meanwhile(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is of other codes: the scores of the earlier ones are not written into it."""
+        compute = rescoring.compute
+
+        def committed(job: Job) -> Computed:
+            write_result(study, study.trials[0], scores={"mig": 0.75}, steps=2000)
+            return compute(job)
+
+        monkeypatch.setattr(rescoring, "compute", committed)
+        run(study, "protocol=kim2018")
+        first, second, *_ = load_study(study.folder.root).results.values()
+        assert ({"mig": 0.75}, {}) == (first.scores, first.other_scores)
+        assert {"kim2018"} == {*second.other_scores}
+
+    def test_trials_without_codes_are_named(
+        self, study: Study, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The others are scored; the exit code says that some are not."""
+        study.folder.trial(study.trials[0].slug).codes.unlink()
+        assert 1 == run(study, "protocol=kim2018")
+
+        said = capsys.readouterr().err
+        assert "1 of 4 trials have scores of kim2018" in said
+        assert 1 == said.count(f"{study.trials[0].slug}/codes.npz: expected the codes")
+        assert not study.folder.curve_by("fast").exists()
+
+    def test_no_trial_can_be_scored(self, study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+        """There is no curve then, and nothing of it to print."""
+        for trial in study.trials[:2]:
+            study.folder.trial(trial.slug).codes.unlink()
+        assert 1 == run(study, "protocol=kim2018")
+
+        assert "" == capsys.readouterr().out
+        assert not study.folder.curve_by("kim2018").exists()
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+    )
+    def test_a_signal_ends_its_processes(
+        self, tmp_path: Path, number: signal.Signals, expected: int
+    ) -> None:
+        """None of them works on, whether it ends the command cleanly or kills it."""
+        (tmp_path / "mine.py").write_text(
+            "import os, pathlib, time\n"
+            "def late(codes, factors):\n"
+            "    pathlib.Path(__file__).with_name(f'late-{os.getpid()}').touch()\n"
+            "    time.sleep(600)\n"
+        )
+        scores = {"late": {"_target_": "mine.late"}}
+        made = make_study(
+            tmp_path / "tested",
+            lattice=LATTICE.name,
+            compositions={"": CONFIGURATION | {"scores": scores}},
+            parts_folder=str(tmp_path),
+        )
+        for trial in made.trials:
+            write_result(made, trial)
+            codes_of(0).write(made.folder.trial(trial.slug).codes)
+        code = (
+            "from sweeps.commands import rescore\n"
+            "from sweeps.__main__ import main\n"
+            "rescore.cores = lambda: 2\n"
+            f"main(['rescore', {str(made.folder.root)!r}, 'protocol=kim2018'])"
+        )
+        command = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        wait_for(lambda: len([*tmp_path.glob("late-*")]) == 2, seconds=120)
+        started = descendants(command.pid)
+        os.killpg(command.pid, number) if number is signal.SIGINT else command.send_signal(number)
+
+        assert expected == command.wait(timeout=60)
+        wait_for(lambda: not alive(started), seconds=60)
+
+
+class TestOwnProtocol:
+    def test_the_same_protocol_changes_no_number(
+        self, study: Study, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """Codes are stored as they were scored: everything but times comes out the same."""
         run(study, "protocol=fast")
         again = load_study(study.folder.root)
@@ -106,51 +329,42 @@ class TestRun:
                 k: v for k, v in new.scoring.items() if k not in timed
             }
         assert study.manifest == again.manifest
+        assert "scored anew by fast: 2 trials, no score has changed" in capsys.readouterr().err
 
-    @pytest.mark.slow
-    def test_another_protocol(self, study: Study, capsys: pytest.CaptureFixture[str]) -> None:
-        """Scores are those of the codes by the new protocol, with the seed of the trial."""
-        assert 0 == run(study, "protocol=kim2018")
-        again = load_study(study.folder.root)
-        codes = codes_of(1)
-        slug = "beta=4,latent_dim=5,seed=1"
-        expected = score(codes.mu, codes.factors, logvar=codes.logvar, protocol="kim2018", seed=1)
+    @pytest.mark.parametrize(
+        ("before", "said"),
+        [
+            ({"mig": 0.0}, "1 score changed, at most by"),
+            ({"mig": None}, "1 score changed, new ones among them (mig of"),
+        ],
+    )
+    def test_what_changes_is_said(
+        self,
+        study: Study,
+        before: dict[str, float | None],
+        said: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """After a change of the sources one wants to know how much it did."""
+        first = study.trials[0]
+        old = study.results[first.slug]
+        scores = {
+            name: value for name, value in {**old.scores, **before}.items() if value is not None
+        }
+        replace(old, scores=scores).write(study.folder.trial(first.slug).result)
+        run(study, "protocol=fast")
 
-        assert expected == again.results[slug].scores
-        assert "kim2018" == again.results[slug].scoring["protocol"]
-        assert "kim2018" == again.manifest.protocol
-        assert study.results[slug].scores["mig"] == expected["mig"]  # exact in every protocol
-        assert study.results[slug].scores["beta_vae"] != expected["beta_vae"]
-        said = capsys.readouterr().err
-        assert {"2", "kim2018;", "mig"} <= set(said.split())
+        assert f"2 trials, {said}" in capsys.readouterr().err
+        assert old.scores == load_study(study.folder.root).results[first.slug].scores
 
-    @pytest.mark.slow
     def test_tables_and_report_are_written_anew(self, study: Study) -> None:
         """trials.csv and the report are of the new scores."""
-        run(study, "protocol=kim2018", "objective=dci_disentanglement")
+        run(study, "objective=sap")
         rows = study.folder.table.read_text().splitlines()
 
-        assert "dci_disentanglement" in rows[0]
+        assert "sap" in rows[0]
         assert 5 == len(rows)
-        assert "kim2018" == (study.folder.report / "index.html").read_text()
-        assert "kim2018" == OmegaConf.load(study.folder.base)["protocol"]
-
-    @pytest.mark.slow
-    def test_those_of_a_finished_study_have_the_new_scores(
-        self, study: Study, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Where nothing is left to run, too."""
-        replace(study.manifest, trials=study.manifest.trials[:2]).write(study.folder.manifest)
-        drawn: list[Study] = []
-        write = page.write_report
-        monkeypatch.setattr(
-            page, "write_report", lambda read: drawn.append(read.study) or write(read)
-        )
-        run(study, "protocol=kim2018")
-
-        (found,) = drawn
-        assert "kim2018" == found.manifest.protocol
-        assert {"kim2018"} == {one.scoring["protocol"] for one in found.results.values()}
+        assert "fast" == study.folder.page.read_text()
 
     def test_failed_trials_stay_as_they_are(self, study: Study) -> None:
         """A trial without codes has no scores."""
@@ -160,7 +374,16 @@ class TestRun:
         run(study, "objective=sap")
         assert before == path.read_text()
 
-    @pytest.mark.slow
+    def test_added_scores_stay(self, study: Study) -> None:
+        """They are of another protocol."""
+        run(study, "protocol=kim2018")
+        before = load_study(study.folder.root).results
+        run(study, "protocol=fast")
+        after = load_study(study.folder.root).results
+        assert [one.other_scores for one in before.values()] == [
+            one.other_scores for one in after.values()
+        ]
+
     def test_a_killed_rescore_is_repeated(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -170,24 +393,17 @@ class TestRun:
 
         def write_one(self: TrialResult, path: Path) -> None:
             if written:
-                raise KeyboardInterrupt("killed")
+                raise KeyboardInterrupt
             written.append(path)
             write(self, path)
 
         with monkeypatch.context() as patch:
             patch.setattr(TrialResult, "write", write_one)
-            with pytest.raises(KeyboardInterrupt, match="killed"):
-                run(study, "protocol=kim2018")
-        half = load_study(study.folder.root)
-        protocols = [result.scoring.get("protocol") for result in half.results.values()]
-        assert ["kim2018", "fast", None] == protocols
-        assert "fast" == half.manifest.protocol
+            assert 130 == run(study, "objective=sap")
+        assert "mig" == load_study(study.folder.root).manifest.objective
 
-        run(study, "protocol=kim2018")
-        again = load_study(study.folder.root)
-        complete = [result for result in again.results.values() if result.state == "complete"]
-        assert {"kim2018"} == {result.scoring["protocol"] for result in complete}
-        assert "kim2018" == again.manifest.protocol
+        run(study, "objective=sap")
+        assert "sap" == load_study(study.folder.root).manifest.objective
 
 
 class TestRefuses:
@@ -195,7 +411,7 @@ class TestRefuses:
         """The command that runs the study would score by the old protocol."""
         before = snapshot(study)
         with running(study.folder), pytest.raises(ConfigError, match="is being run already"):
-            run(study, "protocol=kim2018")
+            run(study, "protocol=fast")
         assert before == snapshot(study)
 
     def test_while_a_worker_works(self, study: Study) -> None:
@@ -203,7 +419,7 @@ class TestRefuses:
         before = snapshot(study)
         worker = HeartbeatWriter(study.folder.workers / "one.json", name="one")
         with worker, pytest.raises(ConfigError, match=r"one at work; .*`sweeps stop`"):
-            run(study, "protocol=kim2018")
+            run(study, "protocol=fast")
         assert before == snapshot(study)
 
     def test_a_worker_that_comes_while_scores_are_computed(
@@ -212,34 +428,33 @@ class TestRefuses:
         """Nothing has been written yet, and nothing is."""
         before = snapshot(study)
         worker = HeartbeatWriter(study.folder.workers / "late.json", name="late")
-        scored = rescore.rescored
+        compute = rescoring.compute
 
-        def come(*arguments: object, **further: object) -> TrialResult:
+        def come(job: Job) -> Computed:
             if not (study.folder.workers / "late.json").exists():
                 worker.__enter__()
-            return scored(*arguments, **further)  # type: ignore[arg-type]
+            return compute(job)
 
-        monkeypatch.setattr(rescore, "rescored", come)
+        monkeypatch.setattr(rescoring, "compute", come)
         with pytest.raises(ConfigError, match="late at work"):
             run(study, "protocol=fast")
         worker.__exit__(None, None, None)
         assert before == snapshot(study)
 
-    @pytest.mark.slow
     def test_a_worker_that_has_come_and_gone(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What it has done is by the old protocol, or not in the manifest that was read."""
-        scored = rescore.rescored
+        """What it has done may be by the old sources, or not in the manifest that was read."""
+        compute = rescoring.compute
 
-        def change(*arguments: object, **further: object) -> TrialResult:
+        def change(job: Job) -> Computed:
             write_result(study, study.trials[3])
-            return scored(*arguments, **further)  # type: ignore[arg-type]
+            return compute(job)
 
-        monkeypatch.setattr(rescore, "rescored", change)
+        monkeypatch.setattr(rescoring, "compute", change)
         with pytest.raises(ConfigError, match=f"{study.name}: it has changed"):
-            run(study, "protocol=kim2018")
-        assert "fast" == load_study(study.folder.root).manifest.protocol
+            run(study, "objective=sap")
+        assert "mig" == load_study(study.folder.root).manifest.objective
 
     def test_missing_codes_and_another_lattice(self, study: Study) -> None:
         """All that is wrong is said at once, and nothing is written."""
@@ -250,32 +465,24 @@ class TestRefuses:
         before = snapshot(study)
 
         with pytest.raises(ConfigError, match="they cannot be read") as caught:
-            run(study, "protocol=kim2018")
+            run(study, "protocol=fast")
         lines = str(caught.value).splitlines()
         assert 2 == len(lines)
         assert "codes of the lattice 3x2x2x2x3, but the study's is 3x2x3x2x2" in lines[1]
         assert before == snapshot(study)
 
-    @pytest.mark.parametrize("content", [b"", b"no codes"])
-    def test_damaged_codes(self, study: Study, content: bytes) -> None:
-        """They are named; no traceback comes from NumPy."""
-        study.folder.trial(study.trials[0].slug).codes.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"seed=1/codes.npz: .* they cannot be read"):
-            run(study, "protocol=kim2018")
-
-    def test_images_without_factors(self, study: Study) -> None:
-        """They have no scores that need factors."""
-        codes = study.folder.trial(study.trials[0].slug).codes
-        replace(codes_of(0), labels=None).write(codes)
-        with pytest.raises(ConfigError, match="without factors"):
-            run(study, "protocol=kim2018")
-
 
 class TestRequested:
-    def test_the_objective_is_kept(self) -> None:
-        """It stays where the new protocol has it."""
-        wanted = requested(["protocol=kim2018"], manifest(trials()))
-        assert ("kim2018", "mig") == (wanted.protocol, wanted.objective)
+    def test_the_objective_is_the_studys(self) -> None:
+        """Whether another protocol has it or not: the study goes by its own."""
+        study = manifest(trials(), protocol="kim2018", objective="dci_completeness")
+        wanted = requested(["protocol=fast"], study)
+        assert ("fast", "dci_completeness") == (wanted.protocol, wanted.objective)
+
+    def test_another_protocols_scores_are_not_maximised(self) -> None:
+        """The study's answer stays that of its own protocol."""
+        with pytest.raises(ConfigError, match="goes by its own protocol, fast; leave it out"):
+            requested(["protocol=kim2018", "objective=sap"], manifest(trials()))
 
     def test_another_objective(self) -> None:
         """Readings of a score are scores, too."""
@@ -311,12 +518,6 @@ class TestRequested:
         with pytest.raises(ConfigError, match=match):
             requested(settings, manifest(trials()))
 
-    def test_an_objective_the_new_protocol_lacks(self) -> None:
-        """It is not replaced silently."""
-        study = manifest(trials(), protocol="kim2018", objective="dci_completeness")
-        with pytest.raises(ConfigError, match="dci_completeness: not a score of protocol fast"):
-            requested(["protocol=fast"], study)
-
     def test_a_swept_protocol(self) -> None:
         """A study of several protocols cannot be made one of another."""
         with pytest.raises(ConfigError, match="protocol is swept"):
@@ -325,38 +526,27 @@ class TestRequested:
 
 class TestManifest:
     @staticmethod
-    def rescored(command: str, *settings: str) -> Manifest:
+    def rescored(command: str, objective: str) -> Manifest:
         """Return the manifest of a study begun by a command, after a rescore."""
-        arguments = shlex.split(command)[1:]
-        begun = manifest(trials(), arguments=arguments, base={"threads": 1, "protocol": "fast"})
-        return rescored_manifest(begun, requested(settings, begun))
+        begun = manifest(trials(), arguments=shlex.split(command)[1:])
+        return rescored_manifest(begun, objective)
 
-    def test_trials_still_to_run_are_scored_alike(self) -> None:
-        """Their configuration has the new protocol, as has the study's identity."""
-        found = self.rescored("bvae -m beta=1,4", "protocol=kim2018", "objective=sap")
-        configuration = found.config_of(trials()[0])
-
-        assert ("kim2018", "sap") == (configuration["protocol"], configuration["objective"])
-        assert {"threads": 1, "protocol": "kim2018"} == found.base
-        assert ("kim2018", "sap") == (found.protocol, found.objective)
+    def test_trials_still_to_run_maximise_it(self) -> None:
+        """Their configuration has the new objective, as has the study."""
+        found = self.rescored("bvae -m beta=1,4", "sap")
+        assert ("sap", "sap") == (found.config_of(trials()[0])["objective"], found.objective)
 
     @pytest.mark.parametrize(
-        ("command", "settings", "expected"),
+        ("command", "objective", "expected"),
         [
-            ("bvae -m beta=1,4", ["protocol=kim2018"], "bvae -m beta=1,4 protocol=kim2018"),
-            (
-                "bvae -m protocol=fast 'seed=range(0, 3)'",
-                ["protocol=kim2018", "objective=sap"],
-                "bvae -m 'seed=range(0, 3)' protocol=kim2018 objective=sap",
-            ),
-            ("bvae -m protocol=fast seed=1", ["protocol=fast"], "bvae -m protocol=fast seed=1"),
+            ("bvae -m beta=1,4", "sap", "bvae -m beta=1,4 objective=sap"),
+            ("bvae -m objective=mig beta=1", "sap", "bvae -m beta=1 objective=sap"),
+            ("bvae -m objective=mig seed=1", "mig", "bvae -m objective=mig seed=1"),
         ],
     )
-    def test_the_command_to_go_on_with(
-        self, command: str, settings: list[str], expected: str
-    ) -> None:
-        """The command that began the study would be refused now: it names the new settings."""
-        assert expected == self.rescored(command, *settings).command
+    def test_the_command_to_go_on_with(self, command: str, objective: str, expected: str) -> None:
+        """The command that began the study would be refused now: it names the new objective."""
+        assert expected == self.rescored(command, objective).command
 
 
 def test_the_parser_needs_no_torch() -> None:
