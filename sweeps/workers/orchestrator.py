@@ -170,7 +170,8 @@ class Orchestrator:
         while kept := [slot for slot in slots if slot.is_alive()]:
             kept[0].join(POLL_S)
             self._progress.refresh()
-            self._display.show(self._progress.snapshot())
+            launched = 0 if self._stopping.is_set() or not self._progress.left else len(kept)
+            self._display.show(self._progress.snapshot(launched=launched))
             if time.monotonic() - reconciled_at > RECONCILE_S:
                 self._reconcile()
                 reconciled_at = time.monotonic()
