@@ -1,10 +1,12 @@
 """`sweeps report`: the page of a study as it stands now, or of two studies side by side."""
 
 import argparse
+from pathlib import Path
 
 from sweeps.analysis.summary import summarize
 from sweeps.commands.arguments import add_second_study, add_study
 from sweeps.commands.conclude import write_table
+from sweeps.commands.live_report import watch
 from sweeps.labels import shown
 from sweeps.report.comparison import write_comparison
 from sweeps.report.page import write_report
@@ -20,15 +22,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embed-all", action="store_true", help="every configuration's pictures in the page itself"
     )
+    parser.add_argument(
+        "--watch", action="store_true", help="write it anew while the study runs, until its end"
+    )
 
 
 def run(typed: argparse.Namespace) -> int:
     """Write the report and trials.csv, or a page that compares two studies; print its path."""
+    if typed.watch:
+        return watch(typed.study, lambda: _write(typed))
+    print(shown(_write(typed)))
+    return Exit.COMPLETE
+
+
+def _write(typed: argparse.Namespace) -> Path:
     study = refresh(open_study(typed.study))
     if typed.other is not None:
-        print(shown(write_comparison(study, refresh(open_study(typed.other)))))
-        return Exit.COMPLETE
+        return write_comparison(study, refresh(open_study(typed.other)))
     read = summarize(study)
     write_table(study, read.table)
-    print(shown(write_report(read, embed_all=typed.embed_all)))
-    return Exit.COMPLETE
+    return write_report(read, embed_all=typed.embed_all)

@@ -28,6 +28,7 @@ from bvae import checks, config
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
+from sweeps.commands.live_report import LiveReport
 from sweeps.labels import shown
 from sweeps.plan import overrides
 from sweeps.plan.overrides import Groups
@@ -112,12 +113,20 @@ class Sweep:
             study = begin(planned, display)
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
-            code, study = self._run_study(study, display, settings, gpus)
+            if study.left:
+                display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
+            with LiveReport(study.folder) as report:
+                code, study = self._run_study(study, display, settings, gpus, report)
             _conclude(study, display, code)
         return Ended(code, planned.folder.root)
 
     def _run_study(
-        self, study: Study, display: Display, settings: Settings, gpus: Sequence[str]
+        self,
+        study: Study,
+        display: Display,
+        settings: Settings,
+        gpus: Sequence[str],
+        report: LiveReport,
     ) -> tuple[Exit, Study]:
         """Run the trials there are; with `until`, add seeds and run those till nothing is open.
 
@@ -132,6 +141,7 @@ class Sweep:
                 launch=lambda index: self._launch(root, index, gpus),
                 settings=settings,
                 display=display,
+                at=report,
             ).run()
             if code is not Exit.COMPLETE or self._settings.until is None:
                 return code, study

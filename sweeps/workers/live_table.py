@@ -90,7 +90,7 @@ def line(snapshot: Snapshot) -> str:
 def panel(snapshot: Snapshot) -> Group:
     """Draw a study: a bar, a line of counts, a row per worker, the best configuration so far."""
     counts = snapshot.counts
-    done = counts["expected"] - counts["running"] - counts["pending"]
+    done = snapshot.ended
     head = Table.grid(padding=(0, 2))
     head.add_row(
         Text(snapshot.name, style="bold"),

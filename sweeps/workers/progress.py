@@ -45,6 +45,11 @@ class Snapshot:
     starting: int = 0
     logged: Mapping[str, Logged] = field(default_factory=dict)
 
+    @property
+    def ended(self) -> int:
+        """How many trials need no further attempt."""
+        return self.counts["complete"] + self.counts["failed"] + self.counts["pruned"]
+
 
 class Progress:
     """Polls the result files of a study, and reads those that have changed."""
