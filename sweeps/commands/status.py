@@ -6,7 +6,7 @@ import json
 from rich.console import Console
 
 from sweeps.commands.arguments import add_json, add_study
-from sweeps.labels import clock
+from sweeps.labels import clock, counted
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.locks import is_locked
 from sweeps.study.study import Study, open_study
@@ -38,7 +38,7 @@ def run(typed: argparse.Namespace) -> int:
 def _counts(study: Study) -> str:
     counts = study.counts
     parts = [f"{counts[name]} {name}" for name in counts if name != "expected" and counts[name]]
-    return f"{study.name}: {counts['expected']} trials: {', '.join(parts)}"
+    return f"{study.name}: {counted(counts['expected'], 'trial')}: {', '.join(parts)}"
 
 
 def _workers(study: Study) -> list[str]:

@@ -29,7 +29,7 @@ from bvae.exceptions import BvaeError, ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
-from sweeps.labels import shown
+from sweeps.labels import counted, shown
 from sweeps.plan import overrides
 from sweeps.plan.overrides import Groups
 from sweeps.plan.plan import Plan, plan
@@ -329,13 +329,14 @@ def begin(planned: Plan, display: Display) -> Study:
     for note in planned.notes:
         display.say(note)
     done = counts["complete"] + counts["pruned"] + counts["failed"]
-    message = f"{study.name}: {counts['expected']} trials in {shown(study.folder.root)}"
+    message = f"{study.name}: {counted(counts['expected'], 'trial')} in {shown(study.folder.root)}"
     if done:
         message += f", {done} already done, {counts['expected'] - done} to run"
     display.say(message)
     if counts["failed"]:
+        failed = counted(counts["failed"], "trial")
         command = f"sweeps retry {shown(study.folder.root)}"
-        display.say(f"{counts['failed']} have failed and stay so; run them again with: {command}")
+        display.say(f"{failed} failed before; run again with: {command}")
     return study
 
 
