@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from rich.console import Console
+
 from sweeps.analysis.summary import summarize
 from sweeps.commands.arguments import add_second_study, add_study
 from sweeps.commands.conclude import write_table
@@ -31,7 +33,9 @@ def run(typed: argparse.Namespace) -> int:
     """Write the report and trials.csv, or a page that compares two studies; print its path."""
     if typed.watch:
         return watch(typed.study, lambda: _write(typed))
-    print(shown(_write(typed)))
+    with Console(stderr=True).status("reading the trials, drawing the page"):
+        page = _write(typed)
+    print(shown(page))
     return Exit.COMPLETE
 
 
