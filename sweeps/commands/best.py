@@ -30,7 +30,7 @@ from sweeps.workers.exit_codes import Exit
 
 INTERVAL = "95 % interval"
 HEAD = 1  # rows of a table that hold no numbers
-DIFFER = "! by representation differ, since latents that encode next to nothing count:"
+DIFFER = "! these differ by representation: latents that encode next to nothing count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

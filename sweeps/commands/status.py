@@ -45,7 +45,7 @@ def _workers(study: Study) -> list[str]:
     return [
         f"  {worker.name}: {worker.slug}  step {worker.step} of {worker.total}"
         if worker.slug
-        else f"  {worker.name}: idle"
+        else f"  {worker.name}: {worker.doing or 'idle'}"
         for worker in living_workers(study.folder.workers)
     ]
 
