@@ -110,11 +110,18 @@ def seeds(n: int, score: str) -> str:
     >>> seeds(3, "mig"), seeds(1, "mig"), seeds(1, "udr")
     ('3 seeds', '1 seed', '2 seeds, which have one UDR')
     """
-    if n != 1:
-        return f"{n} seeds"
-    if score_named(score).per_configuration:
+    if n == 1 and score_named(score).per_configuration:
         return f"2 seeds, which have one {score_label(score)}"
-    return "1 seed"
+    return counted(n, "seed")
+
+
+def counted(n: int, noun: str) -> str:
+    """Write how many there are of something.
+
+    >>> counted(1, "trial"), counted(3, "trial")
+    ('1 trial', '3 trials')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def more_seeds(n: int) -> str:
@@ -123,7 +130,7 @@ def more_seeds(n: int) -> str:
     >>> more_seeds(1), more_seeds(4)
     ('1 more seed', '4 more seeds')
     """
-    return "1 more seed" if n == 1 else f"{n} more seeds"
+    return counted(n, "more seed")
 
 
 def duration(seconds: float | None) -> str:

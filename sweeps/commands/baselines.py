@@ -8,12 +8,14 @@ import argparse
 import itertools
 import json
 import math
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +33,7 @@ from sweeps.scoring.baselines import (
 )
 from sweeps.workers.exit_codes import Exit
 
+N_WITHOUT_ENCODER = 4  # ground truth, raw pixels, PCA, ICA
 SEPARATE = 2.0  # baselines nearer than so many standard deviations are not told apart
 
 COMPARED = ("dsprites", "higgins2017")
@@ -151,15 +154,15 @@ def run(typed: argparse.Namespace) -> int:
     start = time.perf_counter()
     protocol = protocol_named(typed.protocol)
     images = scored_images(typed.data)
-    with Console(stderr=True).status("baselines") as status:
-        found = list(
-            baselines(
-                images,
-                protocol=protocol,
-                latent_dims=typed.latent_dims,
-                tell=lambda what: status.update(f"baselines of {typed.data}: {what}"),
-            )
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(typed.data, total=N_WITHOUT_ENCODER + len(typed.latent_dims))
+        each = baselines(
+            images,
+            protocol=protocol,
+            latent_dims=typed.latent_dims,
+            tell=lambda what: bar.update(task, description=f"{typed.data}: {what}"),
         )
+        found = [*bar.track(each, task_id=task)]
     heading = {"data": typed.data, "lattice": images.labels.name, "protocol": protocol.name}
     is_compared = (typed.data, protocol.name) == COMPARED
     if typed.json:

@@ -10,26 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from bvae.exceptions import ConfigError
-from bvae.metrics.scores import UDR_NAMES
+from bvae.metrics.scores import ACTIVE, SAMPLED, UDR_NAMES
 from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.confirmation import Confirmation, confirmation
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.latent_sizes import LatentSizes
-from sweeps.analysis.sensitivity import flags
+from sweeps.analysis.sensitivity import Flag, flags
 from sweeps.analysis.summary import ByScore, summarize
 from sweeps.analysis.table import score_names
 from sweeps.analysis.verdict import Judgement
 from sweeps.commands.arguments import add_json, add_study
-from sweeps.commands.conclude import best_line, conclusion, described
-from sweeps.labels import NOTHING, interval, is_known, number, score_text, shown
+from sweeps.commands.conclude import WIDTH, answer, best_line, next_step, row
+from sweeps.labels import NOTHING, interval, number, score_text, shown, span
 from sweeps.report.answer import Headline, LineAnswer, Model, headline, line_answers
-from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
 
-INDENT = " " * 4
+INTERVAL = "95 % interval"
+HEAD = 1  # rows of a table that hold no numbers
+DIFFER = "! these differ by representation: latents that encode next to nothing count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +86,7 @@ class StudyAnswer:
     scores: tuple[ByScore, ...]
     budget: Budget
     confirmation: Confirmation | None
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
 
 
 def best(study: Study, *, score: str) -> StudyAnswer:
@@ -101,74 +102,103 @@ def best(study: Study, *, score: str) -> StudyAnswer:
         scores=tuple(read.by_score()),
         budget=budget(read),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
-        flags=tuple(map(str, found)),
+        flags=found,
     )
 
 
-def in_lines(answer: StudyAnswer) -> Iterator[str]:
-    """Say it as the report does; last comes the answer, how sure it is, and what is next."""
-    if answer.flags:
-        yield "! these scores differ by representation: latents that encode next to nothing count"
-    yield from (f"{INDENT}{flag}" for flag in answer.flags)
-    if len(answer.scores) > 1:
-        yield from _table(answer.scores)
-        yield ""
-    for line in answer.lines:
-        yield f"{described(line.scored)}"
-        yield from (INDENT + part for part in _certainty(line))
-    if answer.lines:
-        yield ""
-    if answer.headline is None:
+def in_lines(found: StudyAnswer) -> Iterator[str]:
+    """Say it: the answer, the latent sizes, the scores, the best model, and what is next."""
+    if found.headline is None:
         yield "no configuration is complete yet"
         return
-    yield from _model(answer.study, answer.headline.model, answer.score)
-    if answer.confirmation:
-        yield f"confirmation: {answer.confirmation}"
-    yield from conclusion(answer.headline, answer.budget, left=answer.left)
+    yield from answer(found.headline, found.budget, left=found.left)
+    if found.confirmation:
+        yield from row("confirmed", str(found.confirmation))
+    yield from row("model", _model(found.headline.model, found.score))
+    yield from _weights(found.study, found.headline.model)
+    for table in (_of_sizes(found), _of_scores(found)):
+        if len(table) > HEAD:
+            yield ""
+            yield from aligned(table)
+    yield from _flags(found)
+    yield ""
+    yield from next_step(found.headline, left=found.left)
 
 
-def _certainty(line: LineAnswer) -> Iterator[str]:
-    judged = line.judged
-    left_out = f"; a seed left out scores {score_text(judged.left_out_score)}"
-    known = left_out if is_known(judged.left_out_score) else ""
-    yield f"β_norm {number(line.scored.beta_norm)}{known}"
-    if judged.best_range is not None:
-        yield f"the best β of those tried: {beta_range(judged.best_range)}"
-    yield f"{verdict(judged)}; {judged.text}"
+def _model(model: Model, score: str) -> str:
+    return f"{model.slug} ({score} {model.score:.3f}); to train it again:"
 
 
-def _table(scores: Sequence[ByScore]) -> Iterator[str]:
-    """Yield what every score says, in columns."""
-    axes = [axis for axis, _ in scores[0].judged.axes] if scores else []
-    rows: list[tuple[str, ...]] = [
-        ("score", "best β", "latents", *axes, "mean (95 % interval)", "curve", "agrees")
-    ]
-    rows += [tuple(_row(one)) for one in scores]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
-
-
-def _row(one: ByScore) -> Iterator[str]:
-    found = one.judged.best
-    if found is None:
-        raise TypeError("expected a score with a best configuration")
-    yield found.score
-    yield number(found.beta)
-    yield str(found.latent_dim)
-    yield from (text(value) for _, value in one.judged.axes)
-    between = f" ({interval(found.low, found.high)})" if is_known(found.low) else ""
-    yield f"{score_text(found.mean)}{between}"
-    yield str(one.judged.verdict)
-    yield {None: NOTHING, True: "yes", False: "no"}[one.agrees]
-
-
-def _model(study: Path, model: Model, score: str) -> Iterator[str]:
-    yield f"best model: {model.slug} ({score} {model.score:.3f})"
-    yield f"{INDENT}again: {model.command}"
+def _weights(study: Path, model: Model) -> Iterator[str]:
+    yield f"  {model.command}"
     if model.checkpoint:
-        yield f"{INDENT}weights: {shown(study / model.checkpoint)}"
+        yield f"  weights   {shown(study / model.checkpoint)}"
+
+
+def _flags(found: StudyAnswer) -> Iterator[str]:
+    """Say which best configurations score otherwise by another representation."""
+    best_ones = {
+        (line.judged.axes, line.scored.latent_dim, line.scored.beta) for line in found.lines
+    }
+    flagged = [one for one in found.flags if (one.axes, one.latent_dim, one.beta) in best_ones]
+    if flagged:
+        yield ""
+        yield DIFFER
+        yield from (f"  {one}" for one in flagged)
+    more = len(found.flags) - len(flagged)
+    if flagged and more:
+        yield f"  and {more} of other configurations, in the report"
+
+
+def _of_sizes(found: StudyAnswer) -> list[Sequence[str]]:
+    """Return a row for the best β of every latent size."""
+    names = [axis for axis, _ in found.lines[0].judged.axes]
+    head = ["latents", *names, "best β", "may be", found.score, INTERVAL, "seeds", "curve", "fall"]
+    return [head, *([*_of_size(line)] for line in found.lines)]
+
+
+def _of_size(line: LineAnswer) -> Iterator[str]:
+    judged, scored = line.judged, line.scored
+    yield str(scored.latent_dim)
+    yield from (text(value) for _, value in judged.axes)
+    yield number(scored.beta)
+    among = judged.best_range
+    yield NOTHING if among is None else span(among.low, among.high)
+    yield from (score_text(scored.mean), interval(scored.low, scored.high), str(scored.n))
+    yield from (str(judged.verdict), str(judged.fall or NOTHING))
+
+
+def _of_scores(found: StudyAnswer) -> list[Sequence[str]]:
+    """Return a row for each score on the mean codes, and for that which was asked for."""
+    shown_ones = [one for one in found.scores if _is_shown(one, found.score)]
+    axes = [axis for axis, _ in shown_ones[0].judged.axes] if shown_ones else []
+    head = ["score", "best β", "latents", *axes, "mean", INTERVAL, "curve", "agrees"]
+    return [head, *([*_of_score(one)] for one in shown_ones)]
+
+
+def _is_shown(one: ByScore, score: str) -> bool:
+    """Whether a score has a row: those on other representations are in the report, and `--json`."""
+    name = one.judged.best.score if one.judged.best else ""
+    return name == score or not name.endswith((SAMPLED, ACTIVE))
+
+
+def _of_score(one: ByScore) -> Iterator[str]:
+    scored = one.judged.best
+    if scored is None:
+        raise TypeError("expected a score with a best configuration")
+    yield from (scored.score, number(scored.beta), str(scored.latent_dim))
+    yield from (text(value) for _, value in one.judged.axes)
+    yield from (score_text(scored.mean), interval(scored.low, scored.high))
+    yield from (str(one.judged.verdict), {None: NOTHING, True: "yes", False: "no"}[one.agrees])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows in columns, a space apart where two would make them wider than a terminal."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    is_wide = sum(widths) + 2 * (len(widths) - 1) > WIDTH
+    for cells in rows:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield (" " if is_wide else "  ").join(padded).rstrip()
 
 
 def plain(answer: StudyAnswer) -> dict[str, Any]:

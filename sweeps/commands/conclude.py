@@ -2,9 +2,12 @@
 
 import logging
 import math
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pandas import DataFrame
 
@@ -14,7 +17,7 @@ from sweeps.analysis.budget import Budget, budget
 from sweeps.analysis.curve import ScoredConfiguration
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.table import score_names, trials_table
-from sweeps.labels import NOTHING, seeds, shown
+from sweeps.labels import NOTHING, counted, is_known, score_text, seeds, shown
 from sweeps.report.answer import Headline, headline
 from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
@@ -22,12 +25,18 @@ from sweeps.statistics.inverted_u import Verdict
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.live_table import Display
+
+if TYPE_CHECKING:  # `sweeps best` needs no live table
+    from sweeps.workers.live_table import Display
 
 log = logging.getLogger("sweeps")
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+WIDTH = 80
+"""Columns of a terminal that nobody has widened; a command may take more, since it is copied."""
 
-def conclude(study: Study, display: Display, code: Exit) -> None:
+
+def conclude(study: Study, display: "Display", code: Exit) -> None:
     """Write trials.csv and the report; say how it ended, what is best, where the report is."""
     if study.left:  # else nothing has run since it was read
         study = open_study(study.folder.root)
@@ -69,7 +78,7 @@ def _is_drawn(study: Study) -> bool:
     return all(path.stat().st_mtime_ns < drawn for path in shown_in_it if path.exists())
 
 
-def _score_untrained(study: Study, display: Display) -> None:
+def _score_untrained(study: Study, display: "Display") -> None:
     """Add the untrained baseline once; a report without it is better than none."""
     from sweeps.scoring.untrained import add_untrained
     from sweeps.workers.logs import log_to
@@ -82,7 +91,7 @@ def _score_untrained(study: Study, display: Display) -> None:
             display.say(f"no untrained baseline: {type(error).__name__}: {error}")
 
 
-def _track(read: Summary, page: Path, display: Display) -> None:
+def _track(read: Summary, page: Path, display: "Display") -> None:
     from sweeps.tracking.study_run import track_report
 
     lost = track_report(read, page)
@@ -93,7 +102,9 @@ def _track(read: Summary, page: Path, display: Display) -> None:
 def untracked(study: Study) -> list[str]:
     """Say why runs are not where they should be on W&B: a line for each reason."""
     reasons = Counter(one.tracking for one in study.results.values() if one.tracking)
-    return [f"tracking of {number} trial(s): {reason}" for reason, number in reasons.items()]
+    return [
+        f"tracking of {counted(number, 'trial')}: {reason}" for reason, number in reasons.items()
+    ]
 
 
 def write_table(study: Study, table: DataFrame) -> None:
@@ -121,34 +132,74 @@ def _answer(read: Summary) -> Iterator[str]:
 
 def conclusion(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     """Say the answer in a few lines: which β, how many latents, how sure, and what to type next."""
+    yield from answer(head, trained, left=left)
+    others = (f"{one.latent_dim} latents: {verdict(one)}" for one in head.others)
+    yield from row("others", "; ".join(others))
+    yield from next_step(head, left=left)
+
+
+def answer(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
+    """Say which β, how many latents and how sure: the best configuration, then a row a question."""
     judged = head.judged
-    yield f"best{' so far' if left else ''}: {described(head.scored)}"
-    yield f"  curve at {judged.latent_dim} latents: {verdict(judged)}; {judged.text}"
-    for other in head.others:
-        yield f"  curve at {other.latent_dim} latents: {verdict(other)}"
+    yield from wrapped(f"best{' so far' if left else ''}: {described(head.scored)}", indent=2)
     if judged.best_range is not None:
-        yield f"  best β of those tried: {beta_range(judged.best_range)}"
-    yield f"  latents: {head.latents.text}"
+        yield from row("best β", f"of those tried: {beta_range(judged.best_range)}")
+    yield from row("latents", head.latents.text)
+    yield from row("curve", f"{verdict(judged)}; {judged.text}")
+    if is_known(judged.left_out_score):
+        yield from row("left out", f"a seed left out scores {score_text(judged.left_out_score)}")
+    yield from _training(trained, left=left)
+
+
+def _training(trained: Budget, *, left: int) -> Iterator[str]:
+    """Say whether the models were trained long enough, and how to find out."""
     is_settled = trained.change != NOTHING and not trained.falling and not left
+    asks = "; whether it does:" if trained.command else ""
     if trained.falling:
-        yield f"  its loss still fell by {trained.falling}: a longer training may move the best β"
+        longer = "a longer training may move the best β"
+        yield from row("training", f"its loss still fell by {trained.falling}: {longer}{asks}")
     elif is_settled and trained.command:
-        yield "  its loss fell no more: a longer training would hardly move the best β"
+        longer = "a longer training would hardly move the best β"
+        yield from row("training", f"its loss fell no more: {longer}{asks}")
     if trained.command and (trained.falling or is_settled):
-        yield f"    whether it does: {trained.command}"
+        yield f"  {trained.command}"
     if trained.sources:
-        yield f"  {trained.sources} (accept_sources=true)"
+        yield from row("sources", f"{trained.sources} (accept_sources=true)")
     if trained.learnt:
-        yield f"  it learns by heart: images held out are reconstructed {trained.learnt} worse"
+        worse = f"images held out are reconstructed {trained.learnt} worse"
+        yield from row("held out", f"it learns by heart: {worse}")
+
+
+def next_step(head: Headline, *, left: int) -> Iterator[str]:
+    """Say what to type next, the command on a line of its own; or how many trials are to come."""
     if left:
-        yield f"  {left} trials are left"
+        yield f"next: {counted(left, 'trial')} left to run"
     elif head.next_step is None:
-        is_known = judged.verdict is Verdict.INVERTED_U
-        done = "nothing: the answer is known" if is_known else "other β, latent sizes or more steps"
-        yield f"  next: {done}"
+        is_shown = head.judged.verdict is Verdict.INVERTED_U
+        done = "nothing: the answer is known" if is_shown else "other β, latent sizes or more steps"
+        yield f"next: {done}"
     else:
-        yield f"  next: {head.next_step.why}"
-        yield f"    {head.next_step.command}"
+        yield from wrapped(f"next: {head.next_step.why}", indent=2)
+        yield f"  {head.next_step.command}"
+
+
+def row(name: str, text: str) -> Iterator[str]:
+    """Yield what is said under a name, in two columns; nothing where there is nothing to say."""
+    if text:
+        yield from wrapped(f"  {name:<9} {text}", indent=12)
+
+
+def wrapped(text: str, *, indent: int) -> list[str]:
+    """Return a sentence in lines of at most 80 columns; `β = 4` stays on one of them."""
+    joined = re.sub(r" (?=[=<≈%] ?)|(?<= [=<≈]) ", NO_BREAK, text)
+    lines = textwrap.wrap(
+        joined,
+        WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(NO_BREAK, " ") for line in lines]
 
 
 def described(configuration: ScoredConfiguration) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bvae import config
-from sweeps.labels import clock, shown
+from sweeps.labels import clock, counted, shown
 from sweeps.plan.plan import Plan
 from sweeps.study.results import is_short
 from sweeps.study.study import Study
@@ -24,7 +24,8 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
     if unfound:
         display.say(f"  and {unfound} that the search will choose")
     display.say(
-        f"{study.name}: {len(study.trials) + unfound} trials in {shown(study.folder.root)}, "
+        f"{study.name}: {counted(len(study.trials) + unfound, 'trial')} in "
+        f"{shown(study.folder.root)}, "
         f"{done} already done, {len(left) + unfound} to run"
     )
     if left:
@@ -58,6 +59,6 @@ def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
         f"{1000 * time_s:.3g}" for time_s in (min(times.values()), max(times.values()))
     )
     return (
-        f"about {clock(total_s / workers)} of training on {workers} worker(s): "
+        f"about {clock(total_s / workers)} of training on {counted(workers, 'worker')}: "
         f"{steps} steps, {' to '.join(ms)} ms a step, timed here; scoring comes on top"
     )

@@ -4,6 +4,7 @@ import argparse
 
 from bvae.exceptions import ConfigError
 from sweeps.commands.arguments import add_study
+from sweeps.labels import counted
 from sweeps.queue.queue import Queue
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import canonical, text
@@ -34,7 +35,7 @@ def run(typed: argparse.Namespace) -> int:
     ]
     queued = Queue(study).retry(slugs)
     how = f"; run them with: {study.manifest.command}" if queued else ""
-    print(f"{len(queued)} failed trial(s) queued again{how}")
+    print(f"{counted(len(queued), 'failed trial')} queued again{how}")
     return Exit.COMPLETE
 
 

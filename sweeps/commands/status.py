@@ -6,7 +6,7 @@ import json
 from rich.console import Console
 
 from sweeps.commands.arguments import add_json, add_study
-from sweeps.labels import clock
+from sweeps.labels import clock, counted
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.locks import is_locked
 from sweeps.study.study import Study, open_study
@@ -38,14 +38,14 @@ def run(typed: argparse.Namespace) -> int:
 def _counts(study: Study) -> str:
     counts = study.counts
     parts = [f"{counts[name]} {name}" for name in counts if name != "expected" and counts[name]]
-    return f"{study.name}: {counts['expected']} trials: {', '.join(parts)}"
+    return f"{study.name}: {counted(counts['expected'], 'trial')}: {', '.join(parts)}"
 
 
 def _workers(study: Study) -> list[str]:
     return [
         f"  {worker.name}: {worker.slug}  step {worker.step} of {worker.total}"
         if worker.slug
-        else f"  {worker.name}: idle"
+        else f"  {worker.name}: {worker.doing or 'idle'}"
         for worker in living_workers(study.folder.workers)
     ]
 

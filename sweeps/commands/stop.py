@@ -3,6 +3,7 @@
 import argparse
 
 from sweeps.commands.arguments import add_study
+from sweeps.labels import counted
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
@@ -18,5 +19,6 @@ def run(typed: argparse.Namespace) -> int:
     study = open_study(typed.study)
     study.folder.stop.write_text("`sweeps stop`")
     number = len(living_workers(study.folder.workers))
-    print(f"{number} worker(s) will save their trials and stop")
+    trials = "its trial" if number == 1 else "their trials"
+    print(f"{counted(number, 'worker')} will save {trials} and stop")
     return Exit.COMPLETE

@@ -28,7 +28,8 @@ from bvae import checks, config
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
-from sweeps.labels import shown
+from sweeps.commands.live_report import LiveReport
+from sweeps.labels import counted, shown
 from sweeps.plan import overrides
 from sweeps.plan.overrides import Groups
 from sweeps.plan.plan import Plan, plan
@@ -112,12 +113,20 @@ class Sweep:
             study = begin(planned, display)
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
-            code, study = self._run_study(study, display, settings, gpus)
+            if study.left:
+                display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
+            with LiveReport(study.folder) as report:
+                code, study = self._run_study(study, display, settings, gpus, report)
             _conclude(study, display, code)
         return Ended(code, planned.folder.root)
 
     def _run_study(
-        self, study: Study, display: Display, settings: Settings, gpus: Sequence[str]
+        self,
+        study: Study,
+        display: Display,
+        settings: Settings,
+        gpus: Sequence[str],
+        report: LiveReport,
     ) -> tuple[Exit, Study]:
         """Run the trials there are; with `until`, add seeds and run those till nothing is open.
 
@@ -132,6 +141,7 @@ class Sweep:
                 launch=lambda index: self._launch(root, index, gpus),
                 settings=settings,
                 display=display,
+                at=report,
             ).run()
             if code is not Exit.COMPLETE or self._settings.until is None:
                 return code, study
@@ -319,13 +329,14 @@ def begin(planned: Plan, display: Display) -> Study:
     for note in planned.notes:
         display.say(note)
     done = counts["complete"] + counts["pruned"] + counts["failed"]
-    message = f"{study.name}: {counts['expected']} trials in {shown(study.folder.root)}"
+    message = f"{study.name}: {counted(counts['expected'], 'trial')} in {shown(study.folder.root)}"
     if done:
         message += f", {done} already done, {counts['expected'] - done} to run"
     display.say(message)
     if counts["failed"]:
+        failed = counted(counts["failed"], "trial")
         command = f"sweeps retry {shown(study.folder.root)}"
-        display.say(f"{counts['failed']} have failed and stay so; run them again with: {command}")
+        display.say(f"{failed} failed before; run again with: {command}")
     return study
 
 

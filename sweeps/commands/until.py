@@ -15,6 +15,7 @@ from sweeps.analysis.curve import Line
 from sweeps.analysis.latent_sizes import LatentSizes, margin_of
 from sweeps.analysis.summary import Summary, summarize
 from sweeps.analysis.verdict import Judgement
+from sweeps.labels import counted
 from sweeps.statistics.intervals import Bools
 from sweeps.statistics.sequential import MAX_LOOKS, open_configurations
 from sweeps.study.study import Study
@@ -56,7 +57,7 @@ def look(study: Study, *, n_trials: int | None) -> Look:
     trials = [trial.values for trial in in_order([*study.trials, *wanted])]
     longer = replace(study.manifest, trials=trials, looks=study.manifest.looks + 1)
     longer.write(study.folder.manifest)
-    return Look(False, tuple(wanted), f"not resolved yet: {len(wanted)} more trials")
+    return Look(False, tuple(wanted), f"not resolved yet: {counted(len(wanted), 'more trial')}")
 
 
 def _wanted(read: Summary, best: Judgement) -> list[Trial]:

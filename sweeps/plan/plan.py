@@ -1,10 +1,12 @@
 """From a typed command to a study: everything that happens before anything expensive starts."""
 
 import contextlib
+import glob
 import hashlib
 import itertools
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +43,12 @@ from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
+
+OWN = ("folder", "npz")
+"""Kinds of data that say nothing of what the images show."""
+
+LONGEST = 40
+"""Characters of the data's name in that of a study."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +181,7 @@ def _known(
     """
     then = without(first, [key for key in VALUES_THEN if not _is_typed(key, typed)])
     for named in (then, first):
-        folder = StudyFolder(_root(parsed, typed, named))
+        folder = _folder(parsed, typed, named)
         known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
         if known is not None and (named is first or known.values_then):
             return folder, known
@@ -417,19 +425,37 @@ def _values(
     return values
 
 
-def _root(parsed: Config, typed: Overrides, first: Composition) -> Path:
+def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder:
+    """Return where the study is, or is to be.
+
+    Without a name of its own it is found by the digest that its name ends in: the images may have
+    been moved since, and studies of `data=folder` were once called `folder-…`, whatever it was.
+    """
+    runs = Path(parsed.runs_dir).expanduser().resolve()
+    if parsed.study:
+        if parsed.study in (".", "..") or "/" in parsed.study or "\0" in parsed.study:
+            raise ConfigError(f"study: expected the name of a folder, but got {parsed.study!r}")
+        return StudyFolder(runs / parsed.study)
     base = config.identity(first.values, axes=typed.further)
     # a key is no part of the name where its value is that of the time before it existed
     then = {**VALUES_THEN, "data.bins": None}
     base = {key: value for key, value in base.items() if then.get(key, MISSING) != value}
     named = [base, sorted(typed.further), *_below(typed)]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
-    data = _joined("data", typed.axes, parsed.data.name)
     model = _joined("model", typed.axes, parsed.model.name)
-    name = parsed.study or f"{data}-{model}-{digest}"
-    if name in (".", "..") or "/" in name or "\0" in name:
-        raise ConfigError(f"study: expected the name of a folder, but got {name!r}")
-    return Path(parsed.runs_dir).expanduser().resolve() / name
+    found = sorted(runs.glob(f"*-{glob.escape(model)}-{digest}/{StudyFolder(runs).manifest.name}"))
+    new = runs / f"{_name_of_data(parsed, typed)}-{model}-{digest}"
+    return StudyFolder(found[0].parent if found else new)
+
+
+def _name_of_data(parsed: Config, typed: Overrides) -> str:
+    """Return what people call the data: their own images by the folder's or the file's name."""
+    kind = _joined("data", typed.axes, parsed.data.name)
+    if kind not in OWN or parsed.data.path is None or "data.path" in typed.axes:
+        return kind
+    path = Path(parsed.data.path).expanduser().resolve()
+    name = path.stem if kind == "npz" else path.name
+    return re.sub(r"[^\w.]+", "-", name).strip("-.")[:LONGEST] or kind
 
 
 def _below(typed: Overrides) -> list[str]:

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae import checks, config
-from bvae.config import Config, ModelConfig
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.protocols import protocol_named
-from bvae.part_sources import import_from
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who reads baselines needs no Pillow and no OmegaConf
+    from bvae.config import Config, ModelConfig
     from bvae.data.datasets import ImageDataset
     from bvae.data.labels import Classes, Labels
     from bvae.evaluate import Codes
@@ -142,7 +140,7 @@ def place_of(trial: Trial) -> Place:
     return tuple(pair for pair in trial.coordinates if pair[0] not in ("beta", "seed"))
 
 
-def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
+def untrained_scores(line: "Config", dataset: "ImageDataset") -> dict[str, Level]:
     """Return the scores of encoders with the first weights of seeds 0, 1 and 2.
 
     Args:
@@ -175,7 +173,7 @@ def untrained_scores(line: Config, dataset: "ImageDataset") -> dict[str, Level]:
 
 
 def untrained_codes(
-    images: ScoredImages, network: ModelConfig, *, latent_dim: int
+    images: ScoredImages, network: "ModelConfig", *, latent_dim: int
 ) -> Iterator["Codes"]:
     """Yield the codes of encoders with the weights that training by seeds 0, 1, 2 starts from."""
     import torch
@@ -197,9 +195,11 @@ def untrained_codes(
         yield encode(model, images.dataset, rows=images.rows, labels=images.labels)
 
 
-def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:
+def _computed(missing: Mapping[Place, "Config"]) -> Iterator[UntrainedBaseline]:
     """Compute each baseline once: lines that differ by a learning rate only share theirs."""
     import torch
+
+    from bvae import checks
 
     scores: dict[tuple[object, ...], dict[str, Level]] = {}
     for place, line in missing.items():
@@ -210,8 +210,11 @@ def _computed(missing: Mapping[Place, Config]) -> Iterator[UntrainedBaseline]:
         yield UntrainedBaseline(place, line.protocol, str(_lattice(line)), N_ENCODERS, scores[same])
 
 
-def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
+def _wanted(study: Study) -> Iterator[tuple[Place, "Config"]]:
     """Yield every line of a study whose data has factors, with the settings of one trial."""
+    from bvae import config
+    from bvae.part_sources import import_from
+
     import_from(study.manifest.parts_folder)
     firsts = {place_of(trial): trial for trial in reversed(study.trials)}
     for place, trial in firsts.items():
@@ -220,7 +223,9 @@ def _wanted(study: Study) -> Iterator[tuple[Place, Config]]:
             yield place, line
 
 
-def _lattice(line: Config) -> str | None:
+def _lattice(line: "Config") -> str | None:
+    from bvae import checks
+
     return checks.derived_settings(line).lattice
 
 

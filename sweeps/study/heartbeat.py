@@ -53,6 +53,7 @@ class Heartbeat:
         beat: a counter.
         slug: the trial it is training.
         step: of `total` steps.
+        doing: what it does before it takes a trial; empty once it does.
     """
 
     name: str
@@ -63,10 +64,16 @@ class Heartbeat:
     slug: str | None = None
     step: int = 0
     total: int = 0
+    doing: str = ""
 
     def to_json(self) -> str:
-        """Return the file's content; there the host is called `place`."""
+        """Return the file's content; there the host is called `place`.
+
+        Processes of an older version, which know no `doing`, read it as soon as there is none.
+        """
         fields = asdict(self)
+        if not self.doing:
+            del fields["doing"]
         return json.dumps({"place": fields.pop("host")} | fields)
 
     @classmethod
@@ -130,6 +137,12 @@ class HeartbeatWriter:
             self._record = replace(self._record, slug=slug, step=step, total=total)
         if write:
             self.beat()
+
+    def say(self, doing: str) -> None:
+        """Say what the process does before it takes a trial; empty: nothing more."""
+        with self._mutex:
+            self._record = replace(self._record, doing=doing)
+        self.beat()
 
     def beat(self) -> None:
         """Write the record, with the counter one higher."""

@@ -10,8 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.labels import clock
-from sweeps.workers.progress import Snapshot
+from sweeps.labels import clock, counted, number, score_text
+from sweeps.study.heartbeat import Heartbeat, this_host
+from sweeps.workers.logged import Logged
+from sweeps.workers.progress import BestConfiguration, Snapshot
 
 LINE_EVERY_S = 30.0
 """Where the output is no terminal: a line at most so often, unless a trial has ended."""
@@ -80,14 +82,15 @@ def line(snapshot: Snapshot) -> str:
         f"ETA {clock(snapshot.eta_s)}",
     ]
     if snapshot.best is not None:
-        parts.append(f"best so far {snapshot.best.configuration} ({snapshot.best.mean:.3f})")
+        best = snapshot.best
+        parts.append(f"best so far {best.configuration} ({best.mean:.3f}, {_of_seeds(best)})")
     return " · ".join(parts)
 
 
 def panel(snapshot: Snapshot) -> Group:
     """Draw a study: a bar, a line of counts, a row per worker, the best configuration so far."""
     counts = snapshot.counts
-    done = counts["expected"] - counts["running"] - counts["pending"]
+    done = snapshot.ended
     head = Table.grid(padding=(0, 2))
     head.add_row(
         Text(snapshot.name, style="bold"),
@@ -103,7 +106,7 @@ def panel(snapshot: Snapshot) -> Group:
             Text.assemble(
                 ("best so far  ", "dim"),
                 (best.configuration, "bold"),
-                f"  {snapshot.objective} {best.mean:.3f} over {best.seeds} seed(s)",
+                f"  {snapshot.objective} {best.mean:.3f} ({_of_seeds(best)})",
             )
         )
     parts += [Text(failure, style="red", no_wrap=True) for failure in snapshot.failures[-3:]]
@@ -126,10 +129,48 @@ def _counts(counts: dict[str, int]) -> Text:
     return text.append(f"{counts['pending']} left", style="dim")
 
 
+def _of_seeds(best: BestConfiguration) -> str:
+    return f"{best.seeds} of {counted(best.expected, 'seed')}"
+
+
 def _workers(snapshot: Snapshot) -> Table:
-    table = Table.grid(padding=(0, 2))
+    """Draw a row for each worker: what it trains and how far, or what it waits for."""
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(snapshot.workers))
+    table.add_column("trial", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("worker", no_wrap=True)
+    table.add_column("steps", width=14)
+    table.add_column("", justify="right", width=4)
+    table.add_column("loss", justify="right", no_wrap=True)
+    has_score = any(logged.score is not None for logged in snapshot.logged.values())
+    if has_score:
+        table.add_column("val. MIG", justify="right", no_wrap=True)
     for worker in snapshot.workers:
-        share = worker.step / worker.total if worker.total else 0.0
-        bar = ProgressBar(total=1.0, completed=share, width=20)
-        table.add_row(Text("▸", style="cyan"), worker.slug or "", bar, f"{share:4.0%}")
+        logged = snapshot.logged.get(worker.slug or "", Logged())
+        values = [number(logged.loss, digits=4), *([score_text(logged.score)] * has_score)]
+        table.add_row(
+            Text(worker.slug)
+            if worker.slug
+            else Text(worker.doing or "waiting for a trial", "dim"),
+            Text(_place(worker), style="dim"),
+            *_steps(worker),
+            *(values if worker.step else []),
+        )
+    if snapshot.starting:
+        table.add_row(Text(f"{counted(snapshot.starting, 'worker')} starting…", style="dim"))
     return table
+
+
+def _place(worker: Heartbeat) -> str:
+    """Return the process of a worker, and its machine where it is another one."""
+    machine = "" if worker.host == this_host() else worker.host.partition("/")[0] + ":"
+    return f"{machine}{worker.pid}"
+
+
+def _steps(worker: Heartbeat) -> tuple[ProgressBar | Text, str]:
+    """Draw how far a worker's trial is, or say what it does before and after the steps."""
+    if not worker.step:
+        return Text("preparing" if worker.slug else "", style="dim"), ""
+    if worker.step >= worker.total:
+        return Text("scoring", style="dim"), ""
+    share = worker.step / worker.total
+    return ProgressBar(total=1.0, completed=share, width=14), f"{share:4.0%}"

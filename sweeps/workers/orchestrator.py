@@ -99,6 +99,10 @@ def _remove_leftovers(folder: StudyFolder) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _ignore(ended: int) -> None:
+    del ended
+
+
 class Orchestrator:
     """Runs a study through worker loops; blocks until they have ended. Use inside `running`.
 
@@ -107,16 +111,24 @@ class Orchestrator:
         launch: starts worker number i and returns, or raises, when it has ended.
         settings: how many workers, for how long.
         display: shows the progress.
+        at: hears, every half second, how many trials have ended.
     """
 
     def __init__(
-        self, study: Study, *, launch: Callable[[int], None], settings: Settings, display: Display
+        self,
+        study: Study,
+        *,
+        launch: Callable[[int], None],
+        settings: Settings,
+        display: Display,
+        at: Callable[[int], None] = _ignore,
     ) -> None:
         self._study = study
         self._folder = study.folder
         self._launch = launch
         self._settings = settings
         self._display = display
+        self._at = at
         self._queue = Queue(study)
         self._registry = WorkerRegistry(study.folder.workers)
         self._progress = Progress(study, self._queue.results)
@@ -170,7 +182,10 @@ class Orchestrator:
         while kept := [slot for slot in slots if slot.is_alive()]:
             kept[0].join(POLL_S)
             self._progress.refresh()
-            self._display.show(self._progress.snapshot())
+            launched = 0 if self._stopping.is_set() or not self._progress.left else len(kept)
+            snapshot = self._progress.snapshot(launched=launched)
+            self._display.show(snapshot)
+            self._at(snapshot.ended)
             if time.monotonic() - reconciled_at > RECONCILE_S:
                 self._reconcile()
                 reconciled_at = time.monotonic()

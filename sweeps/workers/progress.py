@@ -5,28 +5,34 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sweeps.study.heartbeat import Heartbeat, living_workers
 from sweeps.study.ranking import best, ranked
 from sweeps.study.results import AttemptResult, Results, stamp
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Configuration, text
+from sweeps.workers.logged import LastRows, Logged
 
 
 @dataclass(frozen=True)
 class BestConfiguration:
-    """The configuration with the best mean of the objective so far."""
+    """The configuration with the best mean of the objective so far, by `seeds` of `expected`."""
 
     configuration: str
     mean: float
     seeds: int
+    expected: int
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study at one moment."""
+    """A study at one moment.
+
+    `starting` is how many workers were launched and have yet to report; `logged` has what running
+    trials have logged last, by slug.
+    """
 
     name: str
     objective: str
@@ -36,6 +42,13 @@ class Snapshot:
     eta_s: float | None
     best: BestConfiguration | None
     failures: tuple[str, ...]
+    starting: int = 0
+    logged: Mapping[str, Logged] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> int:
+        """How many trials need no further attempt."""
+        return self.counts["complete"] + self.counts["failed"] + self.counts["pruned"]
 
 
 class Progress:
@@ -52,6 +65,8 @@ class Progress:
         self._started = time.monotonic()
         self._is_refreshed = False
         self._manifest_stamp = (0, 0)
+        self._rows = LastRows(study.folder)
+        self._first_steps: dict[tuple[str, str | None], tuple[int, float]] = {}
 
     @property
     def left(self) -> int:
@@ -114,10 +129,15 @@ class Progress:
                 return next(iter(causes.values()))
         return None
 
-    def snapshot(self) -> Snapshot:
-        """Return the study as it was when `refresh` was last called."""
-        workers = [one for one in living_workers(self._study.folder.workers) if one.slug]
-        running = {worker.slug for worker in workers} & set(self._open)
+    def snapshot(self, *, launched: int = 0) -> Snapshot:
+        """Return the study as it was when `refresh` was last called.
+
+        Args:
+            launched: how many workers should be running; those that do not are starting.
+        """
+        workers = living_workers(self._study.folder.workers)
+        busy = [one for one in workers if one.slug]
+        running = {worker.slug for worker in busy} & set(self._open)
         states = [result.state for result in self._final.values()]
         counts = {"expected": len(self._study.trials) + self._study.manifest.unfound}
         counts |= {state: states.count(state) for state in ("complete", "failed", "pruned")}
@@ -128,21 +148,37 @@ class Progress:
             counts=counts,
             workers=tuple(workers),
             elapsed_s=time.monotonic() - self._started,
-            eta_s=self._eta_s(workers),
+            eta_s=self._eta_s(busy),
             best=self._best(),
             failures=tuple(self._failures()),
+            starting=max(0, launched - sum(one.launched for one in workers)),
+            logged=self._rows.of(str(one.slug) for one in busy if one.step),
         )
 
-    def _eta_s(self, workers: list[Heartbeat]) -> float | None:
+    def _eta_s(self, busy: Sequence[Heartbeat]) -> float | None:
         if not self.left:
             return 0.0
         times = [
             result.wall_time_s for result in self._final.values() if result.state == "complete"
-        ]
-        if not times or not workers:
+        ] or self._timed(busy)
+        if not times or not busy:
             return None
-        steps = sum(worker.step / worker.total for worker in workers if worker.total)
-        return max(0.0, self.left - steps) * statistics.median(times) / len(workers)
+        steps = sum(worker.step / worker.total for worker in busy if worker.total)
+        return max(0.0, self.left - steps) * statistics.median(times) / len(busy)
+
+    def _timed(self, busy: Sequence[Heartbeat]) -> list[float]:
+        """Return how long running trials take, by the steps since they were first seen to train."""
+        now = time.monotonic()
+        first = {(one.name, one.slug): (one.step, now) for one in busy if one.step}
+        self._first_steps = first | {
+            key: seen for key, seen in self._first_steps.items() if key in first
+        }
+        seen = [(one, *self._first_steps[one.name, one.slug]) for one in busy if one.step]
+        return [
+            (now - since) / (one.step - step) * one.total
+            for one, step, since in seen
+            if one.step > step
+        ]
 
     def _best(self) -> BestConfiguration | None:
         """Return the best configuration so far; none by UDR, which is not a trial's own score."""
@@ -155,7 +191,10 @@ class Progress:
         if found is None:
             return None
         n_seeds = sum(trial.configuration == found.key for trial, _ in ended)
-        return BestConfiguration(_name(found.key), found.mean, n_seeds)
+        expected = sum(trial.configuration == found.key for trial in self._study.trials)
+        return BestConfiguration(
+            _name(found.key), found.mean, n_seeds, max(expected, self._study.repeats)
+        )
 
     def _failures(self) -> Iterator[str]:
         for slug, result in self._final.items():

@@ -136,7 +136,9 @@ class Worker:
         with self._heartbeat:
             if self._should_stop():
                 return
+            self._heartbeat.say("importing torch")
             self._train = _function(manifest.trial)
+            self._heartbeat.say("")
             with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
                 self._train_trials()
         log.info("asked to stop" if self._stop_request() else "no trial is left")
@@ -255,8 +257,13 @@ class Worker:
             return False
 
     def _reporter(self, trial: Trial) -> Callable[[int, int], None]:
+        begun = False
+
         def report(step: int, total: int) -> None:
-            self._heartbeat.report(trial.slug, step=step, total=total, write=False)
+            nonlocal begun
+            # the first step at once, so that its successors are timed from there
+            self._heartbeat.report(trial.slug, step=step, total=total, write=not begun)
+            begun = True
             if self._on_step is not None:
                 self._on_step(trial, step, total)
 

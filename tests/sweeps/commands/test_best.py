@@ -43,29 +43,41 @@ class TestInLines:
     def test_a_whole_answer(self, study: Study) -> None:
         """The best configuration, how sure it is, its best model, and a command to paste."""
         lines = list(in_lines(best(study, score="mig")))
-        at = lines.index("best model: beta=4,latent_dim=5,seed=2 (mig 0.620)")
+        at = lines.index("  model     beta=4,latent_dim=5,seed=2 (mig 0.620); to train it again:")
 
-        assert "    β_norm 0.0195; a seed left out scores 0.610" in lines
-        assert "    the best β of those tried: 4 (β_norm 0.0195; 95 % confidence)" in lines
-        again = lines[at + 1].removeprefix("    again: ")
-        assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == shlex.split(again)[1:]
-        weights = Path(lines[at + 2].removeprefix("    weights: "))
+        assert lines[0].startswith("best: beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
+        assert "  best β    of those tried: 4 (β_norm 0.0195; 95 % confidence)" in lines
+        assert "  latents   takes two latent sizes, has one" in lines
+        assert "  left out  a seed left out scores 0.610" in lines
+        again = shlex.split(lines[at + 1])
+        assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == again[1:]
+        weights = Path(lines[at + 2].removeprefix("  weights   "))
         assert weights.exists()
         assert not weights.is_absolute()
+        assert lines[-1].startswith("next: nothing")
 
-    def test_the_last_ten_lines_are_the_answer(self, study: Study) -> None:
-        """Which β, how many latents, how sure, and what to type next."""
-        said = list(in_lines(best(study, score="mig")))[-10:]
+    @pytest.mark.parametrize("score", ["mig", "sap"])
+    def test_it_is_as_wide_as_a_terminal(self, study: Study, score: str) -> None:
+        """No line but a command has more than 80 columns, and no `β = 4` is split."""
+        lines = list(in_lines(best(study, score=score)))
 
-        (which,) = [line for line in said if line.startswith("best: ")]
-        assert which.startswith("best: beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
-        assert any("inverted U, falls gradually; 0.090 at β = 0.25" in line for line in said)
-        assert "  latents: takes two latent sizes, has one" in said
-        assert said[-1].startswith("  next: nothing")
+        assert [] == [line for line in lines if len(line) > 80 and "bvae " not in line]
+        assert [] == [line for line in lines if line.endswith(("=", "β", "p", "p <"))]
+
+    def test_a_row_for_each_latent_size(self, study: Study) -> None:
+        """Its best β, which β may be best, the interval, and what the curve does."""
+        lines = list(in_lines(best(study, score="mig")))
+        (head,) = [line for line in lines if line.startswith("latents")]
+
+        assert ["latents", "best", "β", "may", "be", "mig"] == head.split()[:6]
+        found = lines[lines.index(head) + 1]
+        assert ["5", "4", "4", "0.610"] == found.split()[:4]
+        assert found.endswith("  3      inverted U  gradual")
 
     def test_all_scores_stand_side_by_side(self, study: Study) -> None:
         """Each with its best β, its verdict, and whether it agrees with the objective."""
-        head, mig, sap, *_ = in_lines(best(study, score="mig"))
+        lines = list(in_lines(best(study, score="mig")))
+        head, mig, sap = lines[-5:-2]
 
         assert head.split()[0] == "score"
         assert mig.startswith("mig    4 ")
@@ -73,10 +85,22 @@ class TestInLines:
         assert sap.startswith("sap    0.25 ")
         assert sap.endswith("  no")
 
+    def test_another_representation(self, study: Study) -> None:
+        """It has no row among the scores, but the best configuration says that it differs."""
+        for trial in study.trials:
+            mig = study.results[trial.slug].scores["mig"]
+            scores = {"mig": mig, "mig_sampled": mig - 0.1}
+            write_result(study, trial, scores=scores, active_latents=3)
+        lines = list(in_lines(best(load_study(study.folder.root), score="mig")))
+
+        assert not [line for line in lines if line.startswith("mig_sampled")]
+        assert "  beta=4 latent_dim=5  mig 0.610, on samples 0.510 (-0.100)" in lines
+        assert "  and 3 of other configurations, in the report" in lines
+
     def test_it_is_what_the_report_says(self, study: Study) -> None:
         """The words are those of the page."""
         (of_report,) = line_answers(summarize(study), score="mig")
-        said = "\n".join(in_lines(best(study, score="mig")))
+        said = re.sub(r"\s+", " ", " ".join(in_lines(best(study, score="mig"))))
 
         assert of_report.judged.best_range is not None
         assert beta_range(of_report.judged.best_range) in said
@@ -87,9 +111,7 @@ class TestInLines:
         said = "\n".join(in_lines(best(study, score="sap")))
 
         assert "best: beta=0.25 " in said
-        assert re.search(
-            r"try β = 0.\d+ next\n    bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2$", said
-        )
+        assert re.search(r"try β = 0.\d+ next\n  bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2$", said)
 
     def test_more_seeds_are_named_once(self, study: Study) -> None:
         """Where noise hides the curve: at most as many as there are, then one looks again."""
@@ -137,9 +159,9 @@ class TestInLines:
             at, seed = SCORES[float(str(trial.values["beta"]))], int(str(trial.values["seed"]))
             write_result(made, trial, scores={"mig": at + 0.01 * seed}, active_latents=3)
         found = best(study, score="mig")
-        (said,) = [line for line in in_lines(found) if line.startswith("confirmation")]
+        (said,) = [line for line in in_lines(found) if line.startswith("  confirmed ")]
 
-        assert said.startswith("confirmation: beta=4 latent_dim=5 on 3 fresh seeds: mig 0.640 (")
+        assert said.startswith("  confirmed beta=4 latent_dim=5 on 3 fresh seeds: mig 0.640 (")
         as_json = json.loads(json.dumps(plain(found), allow_nan=False))["confirmation"]
         assert ("confirmed", 4) == (as_json["answer"], as_json["fresh"]["beta"])
         assert best(study, score="sap").confirmation is None
@@ -164,8 +186,7 @@ class TestInLines:
 
         (which,) = [line for line in lines if line.startswith("best so far: ")]
         assert which.startswith("best so far: beta=4 latent_dim=5  mig 0.600 (95 % interval ")
-        assert which.endswith(", 1 seed)")
-        assert "  2 trials are left" == lines[-1]
+        assert "next: 2 trials left to run" == lines[-1]
 
     def test_nothing_yet(self, tmp_path: Path) -> None:
         """It is said; there is no model."""
@@ -211,8 +232,8 @@ class TestRun:
         """β = 16 has a better seed, but another that failed."""
         said = typed("best", unfinished.folder.root)
 
-        assert "\nbest so far: beta=1 latent_dim=5  mig " in said
-        assert said.endswith("  2 trials are left\n")
+        assert said.startswith("best so far: beta=1 latent_dim=5  mig ")
+        assert said.endswith("next: 2 trials left to run\n")
 
     def test_by_another_score_as_numbers(self, unfinished: Study, typed: Type) -> None:
         """Valid JSON: what is unknown is null."""

@@ -68,7 +68,8 @@ class TestConclude:
         assert "report: " in said
         assert "index.html" in said
         assert 5 == len(study.folder.table.read_text().splitlines())
-        assert "trials are left" not in said
+        assert " left\n" not in said
+        assert "left to run" not in said
 
     def test_what_has_failed_and_what_is_left(
         self, study: Study, concluded: Callable[..., str]
@@ -97,7 +98,7 @@ class TestConclude:
         said = concluded(study)
 
         assert said.startswith("4 of 4 trials complete\n")
-        assert f" 3 trial(s): {reason}\n" in said
+        assert f" 3 trials: {reason}\n" in said
 
     def test_an_interrupt_draws_nothing(self, study: Study, concluded: Callable[..., str]) -> None:
         """The table is written, nothing is drawn."""

@@ -59,7 +59,7 @@ def test_what_a_search_will_choose_is_counted(timed: list[Config], tmp_path: Pat
 
     assert "  and 5 that the search will choose" == lines[8]
     assert "0 already done, 12 to run" in lines[9]
-    assert lines[10].startswith("about 2:00 of training on 1 worker(s): 120 steps")
+    assert lines[10].startswith("about 2:00 of training on 1 worker: 120 steps")
 
 
 def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_time_is_estimated_from_a_step_of_each_kind_of_configuration(
     last = said(manifest(listed), tmp_path, n_workers=2)[-1]
 
     assert [2, 4] == [config.latent_dim for config in timed]
-    assert "about 0:12 of training on 2 worker(s): 80 steps, 200 to 400 ms a step" in last
+    assert "about 0:12 of training on 2 workers: 80 steps, 200 to 400 ms a step" in last
 
 
 def test_no_more_workers_than_trials(timed: list[Config], tmp_path: Path) -> None:
     """Eight hands do not make one trial quicker: 10 steps of 0.5 s."""
     last = said(manifest(trials(beta=[1], seed=[0])), tmp_path, n_workers=8)[-1]
 
-    assert last.startswith("about 0:05 of training on 1 worker(s)")
+    assert last.startswith("about 0:05 of training on 1 worker")
 
 
 def test_a_finished_study_costs_nothing(timed: list[Config], tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ class TestSweep:
         again, said = typed(*options)
 
         assert (1, 1) == (first, again)
-        assert "2 have failed and stay so; run them again with: sweeps retry runs/swept" in said
+        assert "2 trials failed before; run again with: sweeps retry runs/swept" in said
 
     def test_a_dry_run_writes_nothing(
         self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -280,7 +280,7 @@ class TestSweep:
         assert 0 == code
         assert "  pending   beta=1 latent_dim=2 seed=0" in said
         assert "0 already done, 4 to run" in said
-        assert "about 1:20 of training on 1 worker(s): 8000 steps" in said
+        assert "about 1:20 of training on 1 worker: 8000 steps" in said
         assert [] == list(tmp_path.iterdir())
 
     def test_a_study_may_be_called_anything(self, typed: Typed, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ class TestRunOne:
         code, said = typed("beta=4", "hydra.sweeper.dry_run=true", sweeps=False)
 
         assert 0 == code
-        assert "swept: 1 trials in runs/swept, 0 already done, 1 to run" in said
+        assert "swept: 1 trial in runs/swept, 0 already done, 1 to run" in said
         assert [] == list(tmp_path.iterdir())
 
 

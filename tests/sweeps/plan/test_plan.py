@@ -238,6 +238,35 @@ class TestOwnImages:
 
         assert begun.folder.root == typed(path="moved").folder.root
 
+    def test_the_name_says_what_the_images_are(self, typed: Planned, images: Path) -> None:
+        """By the folder's name, as far as a file may be called so."""
+        shutil.copytree(images, images.parent / "Zoë faces (2)")
+        found = typed(path='"Zoë faces (2)"')
+
+        assert re.fullmatch(r"images-mlp-[0-9a-f]{8}", typed().manifest.name)
+        assert re.fullmatch(r"Zoë-faces-2-mlp-[0-9a-f]{8}", found.manifest.name)
+        shutil.copytree(images, images.parent / "more")
+        assert typed(path="images,more").manifest.name.startswith("folder-mlp-")
+
+    def test_the_name_says_what_an_array_is(self, planned: Planned, tmp_path: Path) -> None:
+        """By the file's name without its ending."""
+        np.savez(tmp_path / "faces.v2.npz", images=np.zeros((4, 32, 32), np.uint8))
+        found = planned("beta=1", "data=npz", "data.path=faces.v2.npz", "trainer.batch_size=2")
+
+        assert found.manifest.name.startswith("faces.v2-mlp-")
+
+    def test_a_study_under_its_old_default_name_is_continued(
+        self, typed: Planned, images: Path
+    ) -> None:
+        """Studies of any folder were once called `folder-…`."""
+        begun = typed().write()
+        old = begun.folder.root.with_name(begun.name.replace("images-", "folder-"))
+        begun.folder.root.rename(old)
+
+        again = typed("seed=0,1")
+        assert old == again.folder.root
+        assert old.name == again.manifest.name
+
     def test_other_images_are_another_study(self, typed: Planned, images: Path) -> None:
         """By default under another name; under the same one the command is refused."""
         typed("study=mine").write()

@@ -5,6 +5,7 @@ from scipy import integrate, stats
 from sweeps.statistics.contrasts import (
     critical_t,
     differences,
+    largest_t,
     p_some_above,
     residual_noise,
     upper_bounds,
@@ -200,3 +201,15 @@ def test_upper_bounds_are_those_of_single_t_tests(values: np.ndarray) -> None:
     test = stats.ttest_rel(pair[1], pair[0], alternative="less")
     expected = test.confidence_interval(0.95).high
     assert upper_bounds(pair, noise, end=0, level=0.05)[1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("df", [3, 40])
+def test_draws_are_those_of_a_multivariate_t(df: int) -> None:
+    """As NumPy draws its numerator, then its denominator: p-values of old studies stay theirs."""
+    correlation = np.array([[1.0, 0.5, 0.6], [0.5, 1.0, 0.5], [0.6, 0.5, 1.0]])
+    rng = np.random.default_rng(0)
+    normal = rng.multivariate_normal(np.zeros(3), correlation, size=100_000, method="eigh")
+    expected = np.sort(normal.max(axis=-1) / np.sqrt(rng.chisquare(df, 100_000) / df))
+
+    found = largest_t(tuple(map(tuple, correlation.tolist())), df)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)

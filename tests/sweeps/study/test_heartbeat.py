@@ -102,6 +102,19 @@ class TestHeartbeatWriter:
         assert ("beta=1", 3, 10) == (after.slug, after.step, after.total)
         assert before.beat + 1 == after.beat
 
+    def test_what_it_does_before_a_trial(self, tmp_path: Path) -> None:
+        """It is said at once; afterwards the record is one that older versions read."""
+        path = tmp_path / "w.json"
+        with HeartbeatWriter(path, name="w") as writer:
+            writer.say("importing torch")
+            before = read_heartbeat(path)
+            writer.say("")
+            after = path.read_text()
+
+        assert before is not None
+        assert "importing torch" == before.doing
+        assert "doing" not in after
+
     def test_heartbeats_continue_after_a_full_disk(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

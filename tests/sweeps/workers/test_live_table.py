@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from sweeps.study.heartbeat import Heartbeat
+from sweeps.study.heartbeat import Heartbeat, this_host
 from sweeps.workers import live_table
 from sweeps.workers.live_table import Display, line, panel
+from sweeps.workers.logged import Logged
 from sweeps.workers.progress import BestConfiguration, Snapshot
 
 COUNTS = {"expected": 9, "complete": 4, "failed": 1, "pruned": 0, "running": 2, "pending": 2}
@@ -18,7 +19,7 @@ SNAPSHOT = Snapshot(
     workers=(Heartbeat("w", "here", 7, slug="beta=4,latent_dim=10,seed=0", step=30, total=60),),
     elapsed_s=75.0,
     eta_s=3700.0,
-    best=BestConfiguration("beta=4 latent_dim=10", 0.3124, 3),
+    best=BestConfiguration("beta=4 latent_dim=10", 0.3124, 3, 5),
     failures=tuple(f"beta={beta}: ValueError: no" for beta in (1, 2, 3, 4)),
 )
 
@@ -49,7 +50,7 @@ class TestLine:
         """Counts, times, and the best configuration so far."""
         assert (
             "quick: 4/9 complete · 2 running · 1 failed · 2 left · 1:15 elapsed · ETA 1:01:40 · "
-            "best so far beta=4 latent_dim=10 (0.312)"
+            "best so far beta=4 latent_dim=10 (0.312, 3 of 5 seeds)"
         ) == line(SNAPSHOT)
 
     def test_pruned_trials_are_counted(self) -> None:
@@ -72,7 +73,7 @@ class TestPanel:
         assert "4 done · 2 running · 1 failed · 2 left" in text
         assert "beta=4,latent_dim=10,seed=0" in text
         assert " 50%" in text
-        assert "beta=4 latent_dim=10  mig 0.312 over 3 seed(s)" in text
+        assert "beta=4 latent_dim=10  mig 0.312 (3 of 5 seeds)" in text
 
     def test_the_last_failures_only(self) -> None:
         """A table of a thousand failures would hide the rest."""
@@ -90,7 +91,37 @@ class TestPanel:
         """It has no steps to divide by."""
         fresh = Heartbeat("w", "here", 7, slug="beta=1")
 
-        assert "  0%" in drawn(replace(SNAPSHOT, workers=(fresh,)))
+        assert "preparing" in drawn(replace(SNAPSHOT, workers=(fresh,)))
+
+    def test_a_worker_without_a_trial(self) -> None:
+        """It says what it waits for, in one line: the first seconds of a sweep are no riddle."""
+        fresh = Heartbeat("w", "here", 7, doing="importing torch")
+        idle = Heartbeat("w", "here", 8)
+        text = drawn(replace(SNAPSHOT, workers=(fresh, idle), starting=2))
+
+        assert "importing torch " in text
+        assert "waiting for a trial " in text
+        assert "2 workers starting" in text
+
+    def test_loss_validation_score_and_worker_of_a_running_trial(self) -> None:
+        """The machine is named where it is another one; the score has a column if one is known."""
+        (worker,) = SNAPSHOT.workers
+        with_loss = replace(SNAPSHOT, logged={str(worker.slug): Logged(98.7654)})
+        with_score = replace(SNAPSHOT, logged={str(worker.slug): Logged(98.7654, 0.25)})
+
+        assert " here:7 " in drawn(with_loss)
+        assert " 98.77" in drawn(with_loss)
+        assert "MIG" not in drawn(with_loss)
+        assert " 98.77     0.250" in drawn(with_score)
+        here = replace(worker, host=this_host())
+        assert " 7 " in drawn(replace(with_loss, workers=(here,)))
+        assert ":7" not in drawn(replace(with_loss, workers=(here,)))
+
+    def test_a_worker_that_scores(self) -> None:
+        """After the last step there is no bar left to wait for."""
+        (worker,) = SNAPSHOT.workers
+
+        assert "scoring" in drawn(replace(SNAPSHOT, workers=(replace(worker, step=60),)))
 
     def test_brackets_are_no_markup(self) -> None:
         """A name or an error may hold anything."""

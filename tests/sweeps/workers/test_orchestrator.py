@@ -119,6 +119,21 @@ class TestEndings:
         assert [] == list(study.folder.workers.glob("*.json"))
         assert "tested: 4/4 complete" in run.said
 
+    def test_who_wants_to_hear_how_far_it_is(self, study: Study) -> None:
+        """The command that writes the report is told how many trials have ended."""
+        heard: list[int] = []
+        with running(study.folder):
+            Orchestrator(
+                study,
+                launch=worker(study),
+                settings=Settings(n_workers=1),
+                display=Display(Console(file=io.StringIO())),
+                at=heard.append,
+            ).run()
+
+        assert heard == sorted(heard)
+        assert 4 == heard[-1]
+
     def test_a_finished_study_starts_no_worker(self, study: Study) -> None:
         """Typed again, it is looked at only."""
         Run(study)

@@ -8,6 +8,7 @@ from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.results import ABANDONED
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
+from sweeps.workers import progress as module
 from sweeps.workers.progress import Progress
 from tests.doubles.studies import make_search, make_study, slugs, trials, write_result
 
@@ -170,6 +171,46 @@ class TestSnapshot:
 
             assert (5 - 0.5) * 8.0 == progress.snapshot().eta_s
 
+    def test_time_left_before_a_trial_has_ended(
+        self, study: Study, progress: Progress, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By the steps since a trial was first seen to train: a resumed one has some already."""
+        now = 100.0
+        monkeypatch.setattr(module.time, "monotonic", lambda: now)
+        with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
+            worker.report(slugs(study)[0])
+            assert progress.snapshot().eta_s is None
+            worker.report(slugs(study)[0], step=40, total=100)
+            assert progress.snapshot().eta_s is None
+            now += 5
+            worker.report(slugs(study)[0], step=50, total=100)
+            assert (6 - 0.5) * 100 * 5 / 10 == progress.snapshot().eta_s
+
+    def test_workers_that_have_yet_to_report(self, study: Study, progress: Progress) -> None:
+        """Those that were launched, less those that live; workers of other commands are none."""
+        with (
+            HeartbeatWriter(study.folder.workers / "a.json", name="a", launched=True) as one,
+            HeartbeatWriter(study.folder.workers / "b.json", name="b"),
+        ):
+            one.say("importing torch")
+            seen = progress.snapshot(launched=3)
+
+        assert 2 == seen.starting
+        assert ["importing torch", ""] == [worker.doing for worker in seen.workers]
+        assert 0 == seen.counts["running"]
+
+    def test_what_running_trials_have_logged(self, study: Study, progress: Progress) -> None:
+        """Once they train: before, the file is that of an earlier attempt."""
+        slug = slugs(study)[0]
+        folder = study.folder.trial(slug)
+        folder.root.mkdir(parents=True)
+        folder.history.write_text("step,train/loss\n10,98.5\n")
+        with HeartbeatWriter(study.folder.workers / "a.json", name="a") as worker:
+            worker.report(slug)
+            assert {} == progress.snapshot().logged
+            worker.report(slug, step=20, total=100)
+            assert 98.5 == progress.snapshot().logged[slug].loss
+
     def test_no_time_is_left_when_all_is_done(self, study: Study, progress: Progress) -> None:
         """Zero, not unknown."""
         for trial in study.trials:
@@ -207,7 +248,7 @@ class TestSnapshot:
 
         best = progress.snapshot().best
         assert best is not None
-        assert (0.1, 1) == (best.mean, best.seeds)
+        assert (0.1, 1, 2) == (best.mean, best.seeds, best.expected)
 
     def test_by_udr_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is a configuration's score, which no result holds: the end tells."""

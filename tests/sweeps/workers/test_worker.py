@@ -199,6 +199,21 @@ class TestWork:
 
         assert [(slugs(study)[0], step, 10) for step in range(1, 11)] == steps
 
+    def test_the_first_step_is_written_at_once(self, tmp_path: Path) -> None:
+        """From there a trial is timed; the steps after it wait for the next beat."""
+        study = make_study(
+            tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping"
+        )
+        written: list[int] = []
+        work(
+            study,
+            on_step=lambda *_: written.extend(
+                one.step for one in living_workers(study.folder.workers)
+            ),
+        )
+
+        assert [1] * 10 == written
+
     def test_other_sources_are_refused(self, tmp_path: Path) -> None:
         """A worker started after an edit would mix numbers of two versions."""
         study = make_study(tmp_path / "tested", code_version="0" * 12)
