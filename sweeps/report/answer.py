@@ -95,7 +95,7 @@ class BestAnswer:
 
 
 @dataclass(frozen=True)
-class Scores:
+class AllScores:
     """What is known of every latent size by each score, and of the best by every score.
 
     `of_representations` are the scores of sampled codes and of active latents only.
@@ -185,7 +185,7 @@ def line_answers(read: Summary, *, score: str) -> list[LineAnswer]:
     ]
 
 
-def all_scores(read: Summary) -> Scores | None:
+def all_scores(read: Summary) -> AllScores | None:
     """Return the answer of every score; None where no trial has one."""
     answers = score_answers(read)
     if answers is None:
@@ -193,7 +193,7 @@ def all_scores(read: Summary) -> Scores | None:
     kinds: dict[bool, list[ByScore]] = {True: [], False: []}
     for one in read.by_score():
         kinds[score_named(one.judged.score).representation == "mean"].append(one)
-    return Scores(answers, kinds[True], kinds[False])
+    return AllScores(answers, kinds[True], kinds[False])
 
 
 def _next_step(read: Summary, line: LineAnswer, latents: LatentSizes) -> NextStep | None:

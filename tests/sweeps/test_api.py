@@ -66,10 +66,9 @@ def test_curve_is_the_table_that_the_report_keeps(study: LoadedStudy) -> None:
 
 def test_figure_is_the_reports_chart(study: LoadedStudy) -> None:
     """The inverted U of the objective, unless another is asked for."""
-    assert "MIG" == study.figure().axes[0].get_title(loc="left")
-    assert "Higgins (β-VAE) score" == study.figure("heat_map", score="beta_vae").axes[0].get_title(
-        loc="left"
-    )
+    assert "MIG" == study.figure().spec["title"]["text"]
+    other = study.figure("heat_map", score="beta_vae")
+    assert "Higgins (β-VAE) score" == other.spec["title"]["text"]
 
 
 class TestHistories:
