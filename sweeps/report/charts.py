@@ -23,6 +23,12 @@ WORDS: Spec = {"value": {"expr": "(datum.datum || datum).words"}}
 NOWHERE = -1
 """The number of no configuration."""
 
+INSIDE = (
+    {"calculate": "max(datum.low, low)", "as": "low"},
+    {"calculate": "min(datum.high, high)", "as": "high"},
+)
+"""Ends an interval where the chart ends: a clip has an id, and that differs from page to page."""
+
 MAX_LINES = 24
 LABEL_PX = 15
 SIDE_PX = 9
@@ -143,8 +149,8 @@ def curve(
             },
             {
                 "data": {"name": "means"},
-                "transform": [{"filter": "isValid(datum.low)"}, *place],
-                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.25, "clip": True},
+                "transform": [{"filter": "isValid(datum.low)"}, *place, *INSIDE],
+                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.25},
                 "encoding": {
                     "x": encoding["x"],
                     "y": encoding["y"] | {"field": "low"},
@@ -475,7 +481,7 @@ def _row(record: Mark | Seed) -> Spec:
     """Return a record as a row, without what it has not; JSON has no NaN."""
     named: Spec = {**record._asdict(), "configuration": None}
     short = {name: _short(one) if isinstance(one, float) else one for name, one in named.items()}
-    return {name: value for name, value in short.items() if value not in (None, False, "")}
+    return {name: one for name, one in short.items() if one is not None and one is not False}
 
 
 def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
