@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from sweeps.report.vega import Spec
 
 COLOURS = tuple(f"var(--line-{i})" for i in range(6))
-SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
+SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+"""Five, so that no two of 30 lines share colour and shape."""
+
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 OF_A_SCORE = ("title", "params", "datasets")
 """What differs between charts of two scores."""
@@ -555,14 +557,19 @@ COLOUR: Spec = {"field": "line", "type": "ordinal", "scale": _in_turn(COLOURS), 
 
 def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
     """Return the lines' names at their right ends, moved apart where they would overlap."""
-    apart = LABEL_PX * (high - low) / HEIGHT_PX
+    apart = LABEL_PX * (high - low) / (HEIGHT_PX - 2 * TARGET_PX)
     ends = sorted((line.marks[-1].y, i, line.label) for i, line in enumerate(lines) if line.marks)
-    found, lowest = [], low
-    for end, i, label in ends:
-        at = max(end, lowest)
-        found.append({"line": i, "label": label, "y": _short(at)})
-        lowest = at + apart
-    return found
+    places: list[float] = []
+    for end, _, _ in ends:
+        places.append(max(end, places[-1] + apart if places else low))
+    ceiling = high
+    for k in reversed(range(len(places))):  # where there is no room above, those below make it
+        places[k] = min(places[k], ceiling)
+        ceiling = places[k] - apart
+    return [
+        {"line": i, "label": label, "y": _short(place)}
+        for place, (_, i, label) in zip(places, ends, strict=True)
+    ]
 
 
 def _number_axis(ticks: Sequence[float]) -> Spec:

@@ -22,7 +22,7 @@ LIGHT = {
     "text": "#1c2530",
     "muted": "#5b6775",
     "rule": "#dfe3e8",
-    "edge": "#8b95a1",
+    "edge": "#838d99",
     "accent": "#0b5f8a",
     "line-0": "#0062b0",
     "line-1": "#b8500b",
