@@ -429,7 +429,7 @@ def score_limits(lines: Sequence[Trace]) -> tuple[float, float]:
     marks = [mark for line in lines for mark in line.marks]
     values = [mark.y for mark in marks] + [seed.y for line in lines for seed in line.seeds]
     values += [line.untrained for line in lines if math.isfinite(line.untrained)]
-    highest = max([*values, 1e-6])
+    highest = max([*values, 1e-3])
     longest = max([mark.high for mark in marks if math.isfinite(mark.high)], default=highest)
     return 1.05 * min([*values, 0]), 1.07 * min(max(highest, longest), 1.3 * highest)
 

@@ -30,8 +30,8 @@ class Drawn:
 
     @property
     def texts(self) -> list[str]:
-        """Everything that is written."""
-        return [one.text or "" for one in self._root.iter() if one.tag.endswith("}text")]
+        """Everything that is written, line by line."""
+        return [line for one in self._root.iter() for line in _lines(one)]
 
     def of(self, kind: str, data: str = "", *, name: str = "") -> list[Shape]:
         """Return the marks of a kind that are drawn from a data set, those of `name` if given."""
@@ -63,6 +63,10 @@ class Drawn:
             if f"{layer}_marks" in group.get("class", "").split()
             for one in group
         ]
+
+
+def _lines(element: ElementTree.Element) -> list[str]:
+    return list(element.itertext()) if element.tag.endswith("}text") else []
 
 
 def _shape(element: ElementTree.Element) -> Shape:

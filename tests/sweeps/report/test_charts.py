@@ -288,10 +288,12 @@ class TestVerticalAxis:
 
     @pytest.mark.parametrize("lines", [[], [Trace("5", [mark(0, 1.0, 0.0)])]], ids=["none", "zero"])
     def test_is_never_empty(self, lines: list[Trace]) -> None:
-        """Without a score, or with zeros alone."""
+        """Without a score, or with zeros alone; its numbers can be read."""
         low, high = score_limits(lines)
+        numbers = [one.text for one in Drawn(curve(*lines)).axis("Y")]
 
         assert low == 0 < high
+        assert max(map(len, numbers)) <= len("0.0002")
 
 
 BOXES = [
