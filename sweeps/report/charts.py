@@ -25,12 +25,6 @@ WORDS: Spec = {"value": {"expr": "(datum.datum || datum).words"}}
 NOWHERE = -1
 """The number of no configuration."""
 
-INSIDE = (
-    {"calculate": "max(datum.low, low)", "as": "low"},
-    {"calculate": "min(datum.high, high)", "as": "high"},
-)
-"""Ends an interval where the chart ends: a clip has an id, and that differs from page to page."""
-
 MAX_LINES = 24
 LABEL_PX = 15
 SIDE_PX = 9
@@ -151,8 +145,8 @@ def curve(
             },
             {
                 "data": {"name": "means"},
-                "transform": [{"filter": "isValid(datum.low)"}, *place, *INSIDE],
-                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.25},
+                "transform": [{"filter": "isValid(datum.low)"}, *place],
+                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.25, "clip": True},
                 "encoding": {
                     "x": encoding["x"],
                     "y": encoding["y"] | {"field": "low"},
@@ -270,6 +264,7 @@ def heat_map(
                     },
                     "stroke": {"value": "var(--background)"},
                     "tooltip": WORDS,
+                    "description": {"field": "words"},
                 },
             },
             *(written if len(betas) <= MAX_VALUES else []),
@@ -514,6 +509,7 @@ def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
                 "fill": COLOUR
                 | {"condition": {"test": "datum.hollow", "value": "var(--background)"}},
                 "tooltip": WORDS,
+                "description": {"field": "words"},
             },
         },
     ]

@@ -19,6 +19,7 @@ from sweeps.report.charts import (
     OF_A_SCORE,
     ROW_PX,
     SIDE_PX,
+    TARGET_PX,
     Box,
     Learnt,
     Mark,
@@ -58,7 +59,8 @@ def curve(*lines: Trace, ticks: Sequence[float] = BETAS, x: str = "beta", **more
 def heights(values: Sequence[float], lines: Sequence[Trace]) -> list[float]:
     """Return where values are on the chart of some lines, px from its top."""
     low, high = score_limits(lines)
-    return [HEIGHT_PX * (high - value) / (high - low) for value in values]
+    height = HEIGHT_PX - 2 * TARGET_PX
+    return [TARGET_PX + height * (high - value) / (high - low) for value in values]
 
 
 class TestCurve:
@@ -83,13 +85,14 @@ class TestCurve:
 
         assert len(drawn.of("point", "means", name="marks")) == 2
         assert [len(drawn.of("circle", "seeds")), len(drawn.of("rule", "means"))] == [1, 1]
-        assert drawn.of("point", "means", name="marks")[0].y == pytest.approx(HEIGHT_PX)
+        assert drawn.of("point", "means", name="marks")[0].y == HEIGHT_PX - TARGET_PX
 
     def test_what_a_mark_says_goes_with_it(self) -> None:
         """A pointer shows it, and a screen reader says it."""
         first, *_ = Drawn(curve(LINE)).of("point", "means", name="marks")
 
-        assert "β 1\nMIG 0.2" in first.style["aria-label"]
+        assert first.style["aria-label"] == "β 1\nMIG 0.2"
+        assert curve(LINE)["datasets"]["means"][0]["words"] == "β 1\nMIG 0.2"
 
     @pytest.mark.parametrize(
         ("x", "title"),
@@ -135,12 +138,12 @@ class TestCurve:
         assert (first.y, first.y + float(first.style["y2"])) == pytest.approx((low, high), abs=0.1)
         assert second.style["stroke"] == "var(--line-0)"
 
-    def test_interval_ends_where_the_chart_ends(self) -> None:
-        """One that is ten times the score covers no title and no axis."""
-        wild = Trace("5", [mark(0, 1.0, 0.2, -4.0, 4.4), mark(1, 4.0, 0.3)])
-        (bar,) = Drawn(curve(wild)).of("rule", "means")
+    def test_nothing_is_drawn_beside_the_chart(self) -> None:
+        """An interval ten times the score, or what is zoomed out of it, covers no axis."""
+        layers = [one for one in curve(LINE)["layer"] if "x" in one["encoding"]]
+        clipped = [one["mark"].get("clip", False) for one in layers]
 
-        assert (bar.y, bar.y + float(bar.style["y2"])) == pytest.approx((HEIGHT_PX, 0))
+        assert clipped == [one["mark"]["type"] != "text" for one in layers]
 
     def test_best_has_a_ring_and_the_collapsed_is_hollow(self) -> None:
         """The ring is around the best mark, and does not fill it."""

@@ -75,7 +75,17 @@ def test_same_chart_is_the_same_text(chart: Chart) -> None:
     Chart({"width": 100} | chart.spec).svg()
 
     assert chart.svg() == first
-    assert not re.search(r'\bid="|url\(', first)  # two charts of a page would share them
+
+
+def test_charts_of_a_page_share_no_id(chart: Chart) -> None:
+    """Every reference leads to an id of its own chart."""
+    drawn = [chart.svg(), Chart(chart.spec | {"width": 100}).svg()]
+    ids = [re.findall(r'\bid="(.*?)"', svg) for svg in drawn]
+    references = [re.findall(r"url\(#(.*?)\)", svg) for svg in drawn]
+
+    assert [set(own) for own in references] == [set(own) for own in ids]
+    assert ids[0]
+    assert len({*ids[0], *ids[1]}) == len(ids[0]) + len(ids[1])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
