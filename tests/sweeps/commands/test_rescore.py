@@ -234,15 +234,15 @@ class TestOtherProtocol:
             assert 0 == run(study, "protocol=kim2018")
         assert 4 == len(counted)
 
-    @pytest.mark.usefixtures("counted")
     def test_a_result_that_comes_meanwhile(
-        self, study: Study, monkeypatch: pytest.MonkeyPatch
+        self, study: Study, counted: list[Job], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is of other codes: the scores of the earlier ones are not written into it."""
         compute = rescoring.compute
 
         def committed(job: Job) -> Computed:
-            write_result(study, study.trials[0], scores={"mig": 0.75}, steps=2000)
+            if not counted:
+                write_result(study, study.trials[0], scores={"mig": 0.75}, steps=2000)
             return compute(job)
 
         monkeypatch.setattr(rescoring, "compute", committed)
