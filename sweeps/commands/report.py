@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bvae.exceptions import ConfigError
 from sweeps.analysis.summary import summarize
 from sweeps.commands.arguments import add_second_study, add_study
 from sweeps.commands.conclude import write_table
@@ -32,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(typed: argparse.Namespace) -> int:
     """Write the report and trials.csv, or a page that compares two studies; print its path."""
     if typed.watch:
+        if typed.other is not None:
+            raise ConfigError("--watch: is of one study; give a single DIR")
         return watch(typed.study, lambda: _write(typed))
+    if typed.other is not None:
+        study = refresh(open_study(typed.study))
+        print(shown(write_comparison(study, refresh(open_study(typed.other)))))
+        return Exit.COMPLETE
     with Console(stderr=True).status("reading the trials, drawing the page"):
         page = _write(typed)
     print(shown(page))
@@ -40,9 +47,6 @@ def run(typed: argparse.Namespace) -> int:
 
 
 def _write(typed: argparse.Namespace) -> Path:
-    study = refresh(open_study(typed.study))
-    if typed.other is not None:
-        return write_comparison(study, refresh(open_study(typed.other)))
-    read = summarize(study)
-    write_table(study, read.table)
+    read = summarize(refresh(open_study(typed.study)))
+    write_table(read.study, read.table)
     return write_report(read, embed_all=typed.embed_all)

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from bvae.exceptions import ConfigError
 from sweeps.analysis.summary import Summary
 from sweeps.study.study import Study
+from sweeps.workers.exit_codes import Exit
 
 Type = Callable[..., str]
 
@@ -35,3 +37,17 @@ def test_two_studies_are_put_side_by_side(study: Study, typed: Type) -> None:
     page = study.folder.report / f"against-{study.name}.html"
     assert str(page) in printed
     assert page.stat().st_size > 0
+
+
+def test_a_page_is_written_until_nobody_runs_the_study(study: Study, typed: Type) -> None:
+    """`--watch`; here nobody does, and two trials are left, which the exit code says."""
+    printed = typed("report", study.folder.root, "--watch", code=Exit.LEFT)
+
+    assert printed == f"{study.folder.page}: 2 trials left\n"
+    assert study.folder.page.exists()
+
+
+def test_two_studies_are_not_watched(study: Study, typed: Type) -> None:
+    """They need not run at the same time."""
+    with pytest.raises(ConfigError, match="--watch: is of one study"):
+        typed("report", study.folder.root, study.folder.root, "--watch")
