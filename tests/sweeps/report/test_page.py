@@ -400,7 +400,7 @@ class TestWhileSeedsAreMissing:
             assert betas is not None
             assert f"{beta:g}" == betas[1].split(",")[1]
             assert f" latent_dim={size} " in command
-        assert any(f"beta={beta:g} latent_dim={size} " in flag for flag in answer.flags)
+        assert any(f"beta={beta:g} latent_dim={size} " in str(flag) for flag in answer.flags)
 
     def test_claims_are_tested_on_the_page(self, running: Any) -> None:
         """Each latent size has its claims, of which none says that nothing is complete."""
