@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TaskProgressColumn,
@@ -53,14 +54,16 @@ def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> Non
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
+    waiting = bar.add_task("importing torch, preparing the trial", total=None)
     tasks: dict[str, TaskID] = {}
 
     def on_step(trial: Trial, step: int, total: int) -> None:
+        bar.update(waiting, visible=False)
         if trial.slug not in tasks:
             tasks[trial.slug] = bar.add_task(trial.slug, total=total)
         bar.update(tasks[trial.slug], completed=step)

@@ -1,6 +1,7 @@
 import io
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_a_failure_has_an_exit_code(tmp_path: Path) -> None:
     assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
     assert Exit.FAILED is run(study, "beta=4,latent_dim=5,seed=0")[0]
     assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
+
+
+def test_in_a_terminal_something_is_seen_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step the bar says what there is to wait for."""
+    study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    run(study)
+
+    said = terminal.getvalue()
+    assert "importing torch" in said
+    assert said.index("importing torch") < said.index(slugs(study)[0])
 
 
 @pytest.fixture
