@@ -174,10 +174,10 @@ def entity_of(folder: Path, settings: TrackerSettings) -> str:
     Raises:
         ConfigError: there is no usable key, or the server does not say.
     """
-    note = WandbFolder(folder).entity
+    note, typed = WandbFolder(folder).entity, os.environ.get("WANDB_ENTITY")
     if settings.entity is None and not note.exists():
         with speaking():
-            write_atomically(note, os.environ.get("WANDB_ENTITY") or _entity())
+            write_atomically(note, typed or _entity())
     return settings.entity or note.read_text()
 
 

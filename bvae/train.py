@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -41,7 +41,6 @@ from bvae.pictures import media
 from bvae.tracking import Tracker
 from bvae.trial import (
     Interrupted,
-    MediaFolder,
     Pruned,
     TrialFolder,
     TrialResult,

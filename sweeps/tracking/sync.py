@@ -105,6 +105,13 @@ def _being_written(study: Study) -> set[str]:
     return busy
 
 
+def rows_uploaded(run_id: str, study: Study) -> int:
+    """Return how many rows of a run are where those of the study go."""
+    settings = study.manifest.tracker
+    entity = tracking.entity_of(study.folder.root, settings)
+    return tracking.rows_uploaded(run_id, entity=entity, project=settings.project)
+
+
 class _Prepared(NamedTuple):
     """A file to upload, and what wandb is given for it."""
 
@@ -139,7 +146,7 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
     begun = fragment.starting_step()
     rest = content
     if begun is not None:
-        rest = content.without_rows(_rows_uploaded(fragment, study) - begun)
+        rest = content.without_rows(rows_uploaded(fragment.run_id, study) - begun)
     fragment.note_starting_step()
     fragment.remove_rest()  # of an upload that was killed
     path = fragment.path
@@ -147,11 +154,6 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
         path = fragment.rest
         write_atomically(path, offline_files.written(data[:HEADER_BYTES], rest.records))
     return _Prepared(fragment, path, is_torn=not content.is_whole)
-
-
-def _rows_uploaded(fragment: Fragment, study: Study) -> int:
-    project = study.manifest.tracker.project
-    return tracking.rows_uploaded(fragment.run_id, project=project)
 
 
 def _set_aside(fragment: Fragment, study: Study, *, is_empty: bool) -> Handled:
@@ -176,14 +178,21 @@ def _ended(one: _Prepared, error: str | None) -> Handled:
 
 def _wandb_sync(paths: Sequence[Path], study: Study) -> dict[Path, str]:
     """Run wandb's own command on some files; return what went wrong with which."""
-    command = [sys.executable, "-m", "wandb", "sync", "--include-online", *map(str, paths)]
+    settings, root = study.manifest.tracker, study.folder.root
+    place = ["--entity", tracking.entity_of(root, settings), "--project", str(settings.project)]
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", *place, *map(str, paths)]
     logs = study.folder.wandb_logs  # else the command writes them where it is typed
     logs.mkdir(exist_ok=True)
     told = {"WANDB_DIR": str(logs), "WANDB_MODE": None, "WANDB_SILENT": None}
-    with environ(tracking.contained(study.folder.root) | told):
+    with environ(tracking.contained(root) | told):
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=UPLOAD_WITHIN_S
+            done = subprocess.run(  # in the folder that the files of artifacts are noted from
+                command,
+                cwd=root,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=UPLOAD_WITHIN_S,
             )
         except subprocess.TimeoutExpired:
             return dict.fromkeys(paths, f"not done within {UPLOAD_WITHIN_S:g} s")
