@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bvae import tracking
 from sweeps.commands.arguments import add_study
-from sweeps.study.study import open_study
+from sweeps.study.study import Study, open_study
 from sweeps.tracking.offline_files import fragments
 from sweeps.tracking.sync import Handled, Outcome, names_of, summary, upload_all
 from sweeps.workers.exit_codes import Exit

@@ -79,14 +79,14 @@ def _log_report(tracker: tracking.Tracker, read: Summary, page: Path) -> None:
 
 
 def _log_model(tracker: tracking.Tracker, read: Summary) -> None:
-    """Keep what `bvae.load` needs of the best trial, and its result."""
+    """Keep the weights of the best trial, which nothing changes any more, and what they are of."""
     best = None if read.overall is None else read.best_trial(read.overall)
     folder = None if best is None else read.study.folder.trial(best.slug)
     if best is None or folder is None or folder.weights is None:
         return
     tracker.log_model(
         re.sub(r"[^\w.-]", "-", f"{read.study.name}-model"),
-        [folder.weights, folder.config, folder.result],
+        [folder.weights, folder.config],
         root=read.study.folder.root,
         metadata={**read.study.trial(best.slug).values, "trial": best.slug},
     )

@@ -58,12 +58,12 @@ def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
         project=projects.pop(),
         name=" and ".join(names),
         sections=[
-            _section("Which beta", _curve_panels(studies), rows=2),
-            _section("Each score", _score_panels(studies), rows=3),
-            _section("Over the steps", _step_panels(studies), rows=2),
-            _section("KL of each latent", _kl_panels(studies), rows=2),
-            _section("Pictures", _picture_panels(), rows=2),
-            _section("Compare runs", [panels.RunComparer(diff_only="split")], rows=1),
+            _section("Which beta", _curve_panels(studies)),
+            _section("Each score", _score_panels(studies)),
+            _section("Over the steps", _step_panels(studies)),
+            _section("KL of each latent", _kl_panels(studies)),
+            _section("Pictures", _picture_panels()),
+            _section("Compare runs", [panels.RunComparer(diff_only="split")]),
         ],
         settings=ws.WorkspaceSettings(x_axis=tracking.STEP, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
@@ -118,8 +118,8 @@ def _filters(names: Sequence[str]) -> expr.Or:
     return expr.Or(*(expr.Metric("Group") == name for name in names))
 
 
-def _section(name: str, shown: Panels, *, rows: int) -> ws.Section:
-    layout = ws.SectionLayoutSettings(columns=2, rows=rows)
+def _section(name: str, shown: Panels) -> ws.Section:
+    layout = ws.SectionLayoutSettings(columns=2, rows=(len(shown) + 1) // 2)
     return ws.Section(name=name, panels=shown, is_open=True, layout_settings=layout)
 
 

@@ -31,14 +31,16 @@ OFFLINE = """
 import sys
 from pathlib import Path
 from bvae import tracking
+from bvae.trial import TrackerSettings
 from sweeps.study.run_names import identity
 from sweeps import load_study
 
 study = load_study(sys.argv[1])
 
 def start(number):
+    settings = TrackerSettings(name="wandb", mode="offline", project="tests")
     return tracking.start(
-        kind="wandb", mode="offline", project="tests", folder=study.folder.root,
+        settings, folder=study.folder.root,
         identity=identity(study.manifest, study.trials[number]), config={"beta": 4.0},
     )
 
@@ -48,7 +50,7 @@ def log(tracker, first, last):
 
 one = start(0)
 log(one, 0, 5)
-one.log_image("media/traversal", Path(sys.argv[2]), step=5)
+one.log_picture("media/traversal", Path(sys.argv[2]), step=5)
 one.summarise({"scores/mig": 0.25})
 one.finish()
 for first, last, code in ((0, 20, 130), (20, 30, 0)):
@@ -64,13 +66,14 @@ three.finish(1)
 ONLINE = """
 import sys
 from bvae import tracking
+from bvae.trial import TrackerSettings
 from sweeps.study.run_names import identity
 from sweeps import load_study
 
 tracking.FINISH_TIMEOUT_S = 5
 study = load_study(sys.argv[1])
 run = tracking.start(
-    kind="wandb", mode="online", project="tests", folder=study.folder.root,
+    TrackerSettings(name="wandb", mode="online", project="tests"), folder=study.folder.root,
     identity=identity(study.manifest, study.trials[0]), config={"beta": 4.0},
 )
 for step in range(10):
