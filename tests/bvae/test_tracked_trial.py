@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,29 +11,17 @@ from tests.doubles.studies import result, trials
 
 
 class Notes(Tracker):
-    """Writes down what it is told."""
+    """Writes down each call, with what it was given."""
 
     def __init__(self) -> None:
         super().__init__()
         self.told: list[tuple[object, ...]] = []
 
-    def log(self, values: object, *, step: int) -> None:
-        self.told.append((step, values))
-
-    def log_picture(self, key: str, path: Path, *, step: int) -> None:
-        self.told.append((step, key, path.name))
-
-    def log_bars(self, key: str, heights: object, *, step: int) -> None:
-        self.told.append((step, key, heights))
-
-    def summarise(self, values: object) -> None:
-        self.told.append(("summary", values))
-
-    def alert(self, title: str, text: str, *, is_failure: bool) -> None:
-        self.told.append((title, text, is_failure))
-
-    def finish(self, exit_code: int = 0) -> None:
-        self.told.append(("end", exit_code))
+    def __getattribute__(self, name: str) -> Any:
+        """Return what writes a call down."""
+        if name.startswith("_") or name == "told":
+            return super().__getattribute__(name)
+        return lambda *given, **named: self.told.append((name, *given, *named.values()))
 
 
 @pytest.fixture
@@ -56,14 +45,14 @@ class TestTell:
         tracked_trial.tell(notes, folder, result(trials()[0], steps=20))
 
         assert notes.told == [
-            (10, {"train/loss": 5.0}),
-            (10, "media/traversal", "traversal.png"),
-            (20, {"train/loss": 4.0, "val/loss": 4.5}),
-            (20, {"scores/mig": 0.25}),
-            (20, "kl/per_latent", [5.0]),
-            (20, "media/traversal", "traversal.png"),
-            (20, "media/traversal_gif", "traversal.gif"),
-            ("summary", {"scores/mig": 0.25, "active_latents": 1}),
+            ("log", {"train/loss": 5.0}, 10),
+            ("log_picture", "media/traversal", folder.preview(10).traversal, 10),
+            ("log", {"train/loss": 4.0, "val/loss": 4.5}, 20),
+            ("log", {"scores/mig": 0.25}, 20),
+            ("log_bars", "kl/per_latent", [5.0], 20),
+            ("log_picture", "media/traversal", folder.media.traversal, 20),
+            ("log_picture", "media/traversal_gif", folder.media.traversal_gif, 20),
+            ("summarise", {"scores/mig": 0.25, "active_latents": 1}),
         ]
 
     def test_a_failed_one(self, folder: TrialFolder) -> None:
@@ -71,7 +60,7 @@ class TestTell:
         notes = Notes()
         tracked_trial.tell(notes, folder, result(trials()[0], state="failed"))
 
-        assert [10, 10, 20] == [told[0] for told in notes.told]
+        assert ["log", "log_picture", "log"] == [told[0] for told in notes.told]
 
 
 class TestFinish:
@@ -82,12 +71,12 @@ class TestFinish:
         failed = result(trials()[0], state="failed", error="ValueError: no\nTraceback")
         tracked_trial.finish(notes, failed, name="b1-m5-s0", alert=alert)
 
-        message = ("b1-m5-s0 failed", "ValueError: no", True)
-        assert ([message] if alert else []) + [("end", 1)] == notes.told
+        message = ("alert", "b1-m5-s0 failed", "ValueError: no", True)
+        assert ([message] if alert else []) + [("finish", 1)] == notes.told
 
     def test_a_complete_trial(self) -> None:
         """It ends well, and needs no message."""
         notes = Notes()
         tracked_trial.finish(notes, result(trials()[0]), name="b1-m5-s0", alert=True)
 
-        assert [("end", 0)] == notes.told
+        assert [("finish", 0)] == notes.told

@@ -33,7 +33,8 @@ def start(run_id, *, kind="wandb", mode="offline", entity=None, **config):
         study="quick", run_id=run_id, name="b4-m10-" + run_id, tags=("dsprites32", "mlp")
     )
     settings = TrackerSettings(
-        name=kind, mode=mode, entity=entity, project="beta", tags=["pilot", "mlp"], notes="first try",
+        name=kind, mode=mode, entity=entity, project="beta",
+        tags=["pilot", "mlp"], notes="first try",
         git_commit="c" * 40, git_remote="https://host/code.git",
     )
     return tracking.start(settings, folder=Path("study"), identity=identity, config=config)

@@ -87,14 +87,16 @@ class TestWhere:
     def test_unknown_mode(self, tmp_path: Path, says: Says) -> None:
         """It is refused, unless nothing is tracked."""
         says(MODE="shared")
-        with pytest.raises(ConfigError, match="^WANDB_MODE: expected one of .*, but got 'shared'$"):
+        with pytest.raises(
+            ConfigError, match=r"^WANDB_MODE: expected one of .*, but got 'shared'$"
+        ):
             settings_of(tmp_path)
         assert "offline" == settings_of(tmp_path, name="none").mode
 
 
 class TestCommit:
     def test_of_a_repository(self, tmp_path: Path, says: Says) -> None:
-        """Its commit and remote, without the password in its address; None if W&B is not to know."""
+        """Its commit, and its address without a password; none if W&B is not to know."""
         git(tmp_path, "init", "--quiet")
         git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
         git(tmp_path, "remote", "add", "origin", "https://me:secret@host:8443/lab/code.git")

@@ -21,7 +21,7 @@ from sweeps.tracking.offline_files import fragments, read, written
 from tests.doubles import wandb_server
 from tests.doubles.studies import make_study, trials
 from tests.doubles.wandb_files import of_type, records
-from tests.doubles.wandb_server import KEY, Server
+from tests.doubles.wandb_server import ENTITY, KEY, Server
 
 pytestmark = pytest.mark.slow
 
@@ -200,6 +200,19 @@ class TestSync:
         assert (0, ["4 there already"]) == sync()
         assert operations == server.operations
 
+    def test_it_goes_where_the_study_does(
+        self, study: Study, server: Server, sync: Sync, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To the entity that was first asked for, and stays that of the study."""
+        keep_only(study, 0)
+        monkeypatch.setenv("WANDB_ENTITY", "team")
+        sync()
+        sent = server.runs[run_id(study, 0)].sent
+        assert ("team", "tests") == (sent["entity"], sent["project"])
+
+        monkeypatch.setenv("WANDB_ENTITY", "others")
+        assert "team" == tracking.entity_of(study.folder.root, study.manifest.tracker)
+
     @pytest.mark.slow
     def test_resumed_fragments_in_order(self, study: Study, server: Server, sync: Sync) -> None:
         """The rows of the second attempt come after those of the first, each once."""
@@ -302,7 +315,7 @@ class TestFailedUploads:
 
         assert 1 == code
         assert "1 failed" in said[-1] or "2 failed" in said[-1]
-        assert any("failed: [tests/" in line for line in said)
+        assert any(f"failed: [{ENTITY}/tests/" in line for line in said)
         assert room == len(server.runs[run_id(study, 1)].rows)
 
         server.room.clear()
