@@ -13,7 +13,7 @@ from bvae.beta_norm import beta_norm
 from bvae.exceptions import ConfigError
 from bvae.trial import TrackerSettings, WandbFolder
 from sweeps.analysis.summary import summarize
-from sweeps.study.run_names import identity
+from sweeps.study.run_names import identity, report_identity
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from sweeps.tracking.offline_files import fragments
@@ -43,6 +43,9 @@ def make_missing(study: Study) -> Iterator[str]:
         if lost is not None:
             yield f"{trial.slug}: {lost}"
     shutil.rmtree(making, ignore_errors=True)
+    report = report_identity(study.manifest).run_id
+    if report not in known and rows_uploaded(report, study):
+        return
     settings = _offline(study.manifest.tracker)
     lost = track_report(summarize(study), study.folder.page, settings=settings)
     if lost is not None:

@@ -84,7 +84,9 @@ def summary(handled: Sequence[Handled], *, already: int) -> str:
     counts = [(sum(done.outcome is kind for done in handled), kind.value) for kind in Outcome]
     counts.append((already, "there already"))
     said = [f"{number} {words}" for number, words in counts if number]
-    return ", ".join(said) or "no runs to upload: nothing was tracked with tracker=wandb"
+    return (
+        ", ".join(said) or "no runs to upload; with --all those of trials that have none are made"
+    )
 
 
 def names_of(study: Study) -> dict[str, str]:

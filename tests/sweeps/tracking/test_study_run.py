@@ -207,7 +207,7 @@ class TestUpdates:
     def test_a_tracker_that_fails(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is told, and costs nothing."""
 
-        def broken(**_: object) -> object:
+        def broken(*_: object, **__: object) -> object:
             raise ConnectionResetError("gone")
 
         monkeypatch.setattr(tracking, "_open_run", broken)

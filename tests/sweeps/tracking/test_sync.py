@@ -11,6 +11,7 @@ import pytest
 import wandb
 from PIL import Image
 
+from bvae import tracking
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import load_study
@@ -229,7 +230,8 @@ class TestSync:
         shutil.rmtree(study.folder.wandb)
         code, said = sync()
 
-        assert (0, "no runs to upload: nothing was tracked with tracker=wandb") == (code, said[-1])
+        told = "no runs to upload; with --all those of trials that have none are made"
+        assert (0, told) == (code, said[-1])
 
     def test_no_server(self, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is said at once."""

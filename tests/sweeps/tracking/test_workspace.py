@@ -13,6 +13,7 @@ from bvae.trial import WandbFolder
 from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.study.study import Study
+from sweeps.study.trials import grid
 from sweeps.tracking.workspace import build, push, sent
 from tests.doubles import wandb_server
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
@@ -78,7 +79,14 @@ class TestBuild:
 
     def test_seeds_are_replicates(self, tmp_path: Path) -> None:
         """Runs are grouped by all that is swept but the seed; lines have mean and range."""
-        study = study_named(tmp_path / "swept", axes=["model", "optimizer.lr"], groups=["model"])
+        swept = {"beta": [1, 4], "latent_dim": [5], "seed": [0, 1]}
+        study = make_study(
+            tmp_path / "swept",
+            grid({**swept, "model": ["mlp"], "optimizer.lr": [1e-3, 1e-4]})[0],
+            axes=["model", "optimizer.lr"],
+            groups=["model"],
+            compositions={"model=mlp": CONFIGURATION},
+        )
         section = section_of(study)
         keys = [one["name"] for one in section["runSets"][0]["grouping"]]
         lines = panels(section, "Run History Line Plot")
