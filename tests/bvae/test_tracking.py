@@ -460,13 +460,19 @@ class TestOnline:
         assert wandb_server.ENTITY == (done.study / "wandb" / "entity").read_text()
         assert not secrets(done)
 
-    def test_it_goes_to_the_entity_of_its_study(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("entity", "expected"), [("team", "team"), (None, wandb_server.ENTITY)]
+    )
+    def test_it_goes_to_the_entity_of_its_study(
+        self, entity: str | None, expected: str, tmp_path: Path
+    ) -> None:
         """Whatever the shell of a worker says."""
         with wandb_server.serving() as server:
-            script = ONLINE.replace('mode="online"', 'mode="online", entity="team"')
+            script = ONLINE.replace('mode="online"', f'mode="online", entity={entity!r}')
             run_script(tmp_path, script, WANDB_ENTITY="others", **server.environ())
+        sent = server.runs["one"].sent
 
-        assert ("team", "beta") == tuple(server.runs["one"].sent[k] for k in ("entity", "project"))
+        assert (expected, "beta") == (sent["entity"], sent["project"])
 
     def test_unreachable_server(self, tmp_path: Path) -> None:
         """It costs one wait, not one for each run; the runs are kept for `sweeps sync`."""
