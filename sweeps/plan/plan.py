@@ -163,7 +163,7 @@ def plan(
         manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
         notes += changes
         check_sources(manifest, new.sources, Study(folder, manifest))
-    notes += tracker.unheeded(manifest.tracker)
+    notes += tracker.notes(manifest.tracker)
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 

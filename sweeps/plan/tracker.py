@@ -56,11 +56,15 @@ def placed(known: Manifest, new: Manifest, *, typed: Mapping[str, bool]) -> Mani
     return replace(new, compositions=compositions)
 
 
-def unheeded(settings: TrackerSettings) -> Iterator[str]:
-    """Yield what the environment says that does not count."""
+def notes(settings: TrackerSettings) -> Iterator[str]:
+    """Yield what the environment says that does not count, or that switches tracking off."""
+    if settings.name == "none":
+        if os.environ.get(VARIABLES["mode"]) == "disabled":
+            yield "WANDB_MODE=disabled: nothing is tracked"
+        return
     for key, variable in VARIABLES.items():
         said, value = _said(variable), getattr(settings, key)
-        if said not in (None, value) and settings.name != "none":
+        if said not in (None, value):
             yield f"tracker.{key}={value}, whatever {variable}={said} says"
 
 

@@ -10,7 +10,7 @@ import pytest
 from bvae.exceptions import ConfigError
 from bvae.trial import TrackerSettings
 from sweeps.plan.compose import Composition
-from sweeps.plan.tracker import filled_in, unheeded
+from sweeps.plan.tracker import filled_in, notes
 from tests.sweeps.conftest import Planned
 
 
@@ -67,8 +67,8 @@ class TestWhere:
         assert [
             "tracker.mode=online, whatever WANDB_MODE=offline says",
             "tracker.project=new, whatever WANDB_PROJECT=old says",
-        ] == list(unheeded(found))
-        assert [] == list(unheeded(replace(found, name="none")))
+        ] == list(notes(found))
+        assert [] == list(notes(replace(found, name="none")))
 
     @pytest.mark.parametrize(
         ("said", "name", "mode"),
@@ -83,6 +83,7 @@ class TestWhere:
         says(MODE=said)
         found = settings_of(tmp_path)
         assert (name, mode) == (found.name, found.mode)
+        assert [f"WANDB_MODE={said}: nothing is tracked"] * (name == "none") == [*notes(found)]
 
     def test_unknown_mode(self, tmp_path: Path, says: Says) -> None:
         """It is refused, unless nothing is tracked."""
@@ -91,7 +92,8 @@ class TestWhere:
             ConfigError, match=r"^WANDB_MODE: expected one of .*, but got 'shared'$"
         ):
             settings_of(tmp_path)
-        assert "offline" == settings_of(tmp_path, name="none").mode
+        untracked = settings_of(tmp_path, name="none")
+        assert ("offline", []) == (untracked.mode, [*notes(untracked)])
 
 
 class TestCommit:
