@@ -210,8 +210,8 @@ def _is_typed(key: str, typed: Overrides) -> bool:
 
 def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
     """Compose each choice of config groups once, and check it with its first values."""
-    here = Path.cwd()
-    composed = [tracker.filled_in(found, here) for found in compositions_of(typed, compose)]
+    commit = tracker.commit_of(Path.cwd())
+    composed = [tracker.filled_in(found, commit) for found in compositions_of(typed, compose)]
     if forget_changed([found.values for found in composed], str(Path.cwd())):
         own.forget()
     configs = [config.parse(found.first(typed)) for found in composed]

@@ -25,8 +25,13 @@ MODES = {
 """What WANDB_MODE may be, old words too."""
 
 
-def filled_in(found: Composition, folder: Path) -> Composition:
-    """Return a composition whose tracker settings are complete, with the commit of a folder.
+def commit_of(folder: Path) -> dict[str, str | None]:
+    """Return the commit that a folder is at, and where it comes from, as tracker settings."""
+    return {"git_commit": _git(folder, "rev-parse", "HEAD"), "git_remote": _remote(folder)}
+
+
+def filled_in(found: Composition, commit: Mapping[str, str | None]) -> Composition:
+    """Return a composition whose tracker settings are complete.
 
     A tracker that is disabled is none.
 
@@ -41,8 +46,7 @@ def filled_in(found: Composition, folder: Path) -> Composition:
             tracker[key] = _said(variable) or DEFAULTS.get(key)
     if tracker["mode"] == "disabled":
         tracker |= {"name": "none", "mode": DEFAULTS["mode"]}
-    tracker |= {"git_commit": _git(folder, "rev-parse", "HEAD"), "git_remote": _remote(folder)}
-    return replace(found, values=found.values | {"tracker": tracker})
+    return replace(found, values=found.values | {"tracker": tracker | dict(commit)})
 
 
 def placed(known: Manifest, new: Manifest, *, typed: Mapping[str, bool]) -> Manifest:

@@ -10,13 +10,13 @@ import pytest
 from bvae.exceptions import ConfigError
 from bvae.trial import TrackerSettings
 from sweeps.plan.compose import Composition
-from sweeps.plan.tracker import filled_in, notes
+from sweeps.plan.tracker import commit_of, filled_in, notes
 from tests.sweeps.conftest import Planned
 
 
 def settings_of(folder: Path, **typed: Any) -> TrackerSettings:
     """What is settled of a tracker of which some keys were typed."""
-    found = filled_in(Composition({"tracker": {"name": "wandb"} | typed}, {}), folder)
+    found = filled_in(Composition({"tracker": {"name": "wandb"} | typed}, {}), commit_of(folder))
     return TrackerSettings(**found.values["tracker"])
 
 
