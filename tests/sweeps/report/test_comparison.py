@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.analysis.comparisons import study_names
 from sweeps.analysis.summary import summarize
-from sweeps.report import charts
+from sweeps.report import charts, comparison
 from sweeps.report.comparison import SECTIONS, overlaid, render, write_comparison
 
 
