@@ -5,6 +5,7 @@ one changes the same workspace.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +20,24 @@ from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
 from bvae.metrics.scores import score_named
 from sweeps.analysis.table import score_names
+from sweeps.labels import counted
 from sweeps.study.study import Study
 
 MAX_RUNS = 100
 """Lines in a panel: what W&B draws at most; its default would leave out most of a study."""
 
 LATENTS_SHOWN = 16
+
+KINDS = {
+    "CustomChart": "curve",
+    "LinePlot": "line plot",
+    "MediaBrowser": "media panel",
+    "ParallelCoordinatesPlot": "parallel-coordinates plot",
+    "ParameterImportancePlot": "parameter-importance plot",
+    "RunComparer": "run comparer",
+    "ScatterPlot": "scatter plot",
+}
+"""What people call the panels that are used here, by their class."""
 
 Panels = list[panels.PanelTypes]
 
@@ -80,10 +93,10 @@ def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
 
 
 def outline(workspace: ws.Workspace) -> Iterator[str]:
-    """Yield a line for each section: what is in it."""
+    """Yield a line for each section: what kinds of panels are in it, and how many of each."""
     for section in workspace.sections:
-        kinds = [type(panel).__name__ for panel in section.panels]
-        yield f"{section.name}: {', '.join(kinds)}"
+        kinds = Counter(KINDS[type(panel).__name__] for panel in section.panels)
+        yield f"{section.name}: {', '.join(counted(n, kind) for kind, n in kinds.items())}"
 
 
 def push(studies: Sequence[Study]) -> str:
