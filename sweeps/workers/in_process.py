@@ -17,15 +17,18 @@ from rich.progress import (
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
-from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
+from sweeps.workers.stopping import StopRequest, stopping_on
 from sweeps.workers.worker import Worker
 
 
-def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit:
+def run_here(
+    study: Study, trials: Sequence[Trial], *, display: Display, timeouts: Timeouts = TIMEOUTS
+) -> Exit:
     """Run these trials one after another; Ctrl-C saves the running one and stops.
 
     Use inside `running`, like an orchestrator.
@@ -35,8 +38,8 @@ def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit
     folder.stop.unlink(missing_ok=True)
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
-    stop_request = StopRequest(folder)
-    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
+    stop_request = StopRequest(folder, timeouts)
+    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=timeouts.exit_within):
         _train(study, slugs, stop_request)
     current = open_study(folder.root).states
     states = {current[slug] for slug in slugs}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bvae.exceptions import ConfigError
 from bvae.files import TEMPORARY
 from sweeps.labels import shown
-from sweeps.queue.queue import RECONCILE_S, Queue
+from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
@@ -23,6 +23,7 @@ from sweeps.study.heartbeat import (
     this_host,
 )
 from sweeps.study.study import Study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
@@ -31,19 +32,8 @@ from sweeps.workers.progress import Progress
 
 log = logging.getLogger("sweeps")
 
-POLL_S = 0.5
-
-STOP_WITHIN_S = 6.0
-"""How long workers may take after Ctrl-C to save and exit; then they are killed."""
-
-LINGER_S = 10.0
-"""How long launchers may take to notice that their workers have exited."""
-
 MAX_IDLE_STARTS = 6
 """Workers that may end in a row without a lease before the sweep fails."""
-
-DATABASE_TIMEOUT_S = 60.0
-"""How long a database may be unreachable before the sweep fails."""
 
 MAX_SAME_CAUSE = 5
 """Different trials that may fail in a row with the same cause before the sweep fails."""
@@ -112,6 +102,7 @@ class Orchestrator:
         settings: how many workers, for how long.
         display: shows the progress.
         at: hears, every half second, how many trials have ended.
+        timeouts: how long it waits for what.
     """
 
     def __init__(
@@ -122,15 +113,17 @@ class Orchestrator:
         settings: Settings,
         display: Display,
         at: Callable[[int], None] = _ignore,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
+        self._timeouts = timeouts
         self._study = study
         self._folder = study.folder
         self._launch = launch
         self._settings = settings
         self._display = display
         self._at = at
-        self._queue = Queue(study)
-        self._registry = WorkerRegistry(study.folder.workers)
+        self._queue = Queue(study, timeouts=timeouts)
+        self._registry = WorkerRegistry(study.folder.workers, timeouts)
         self._progress = Progress(study, self._queue.results)
         self._stopping = threading.Event()
         self._ending: StopReason | None = None
@@ -180,13 +173,13 @@ class Orchestrator:
         """Show the progress and reconcile while workers are kept."""
         reconciled_at = time.monotonic()
         while kept := [slot for slot in slots if slot.is_alive()]:
-            kept[0].join(POLL_S)
+            kept[0].join(self._timeouts.poll)
             self._progress.refresh()
             launched = 0 if self._stopping.is_set() or not self._progress.left else len(kept)
             snapshot = self._progress.snapshot(launched=launched)
             self._display.show(snapshot)
             self._at(snapshot.ended)
-            if time.monotonic() - reconciled_at > RECONCILE_S:
+            if time.monotonic() - reconciled_at > self._timeouts.reconcile:
                 self._reconcile()
                 reconciled_at = time.monotonic()
             self._check_for_end()
@@ -195,7 +188,7 @@ class Orchestrator:
             if self._is_overdue():
                 _kill_workers(self._study)
                 for slot in kept:
-                    slot.join(POLL_S / len(kept))
+                    slot.join(self._timeouts.poll / len(kept))
                 return
 
     def _check_for_end(self) -> None:
@@ -237,7 +230,7 @@ class Orchestrator:
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
         """Keep one worker running, until no trial is left or the sweep is ending."""
         while any(self._registry.is_alive(name) for name in old):
-            time.sleep(POLL_S)
+            time.sleep(self._timeouts.poll)
         while self._progress.left and not self._stopping.is_set():
             leases = self._n_leases()
             try:
@@ -278,8 +271,8 @@ class Orchestrator:
         """Fail once it was unreachable for long; workers continue training meanwhile."""
         if self._unreachable_since is None:
             self._unreachable_since = time.monotonic()
-            self._display.say(f"{error}; trying again for {DATABASE_TIMEOUT_S:g} s")
-        elif time.monotonic() - self._unreachable_since > DATABASE_TIMEOUT_S:
+            self._display.say(f"{error}; trying again for {self._timeouts.database:g} s")
+        elif time.monotonic() - self._unreachable_since > self._timeouts.database:
             self._end(StopReason(f"the database cannot be reached: {error}", is_failure=True))
 
     def _interrupt(self, *_: object) -> None:
@@ -293,7 +286,7 @@ class Orchestrator:
 
     def _is_overdue(self) -> bool:
         since = self._interrupted_at
-        return since is not None and time.monotonic() - since > STOP_WITHIN_S
+        return since is not None and time.monotonic() - since > self._timeouts.stop_within
 
     def _is_over(self) -> bool:
         """Whether only launchers are waited for, whose jobs have not started or were lost.
@@ -303,7 +296,7 @@ class Orchestrator:
         is_ended = self._stopping.is_set() or not self._progress.left
         if not is_ended or living_workers(self._folder.workers):
             self._idle_since = time.monotonic()
-        return time.monotonic() - self._idle_since > LINGER_S
+        return time.monotonic() - self._idle_since > self._timeouts.linger
 
     def _exit_code(self) -> Exit:
         counts = self._progress.snapshot().counts

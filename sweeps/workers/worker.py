@@ -19,12 +19,13 @@ from bvae.exceptions import ConfigError
 from bvae.part_sources import all_sources, import_from
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
-from sweeps.queue.queue import RECONCILE_S, Lease, LeaseLostError, Queue
+from sweeps.queue.queue import Lease, LeaseLostError, Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, new_worker_name
 from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
@@ -33,14 +34,8 @@ from sweeps.workers.stopping import RateLimited, StopRequest, in_a_job
 
 log = logging.getLogger("sweeps")
 
-IDLE_S = 0.5
-"""How often an idle worker checks for a waiting trial."""
-
-LEASE_CHECK_S = 10.0
-"""How often a worker in training checks that it still has its lease."""
-
 COMMIT_TRIES = 5
-"""How often writing a result is tried if the disk is full; pauses double from half a second."""
+"""How often writing a result is tried if the disk is full."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +89,7 @@ class Worker:
         stop_request: whether to stop; checked at every step.
         among: the slugs of the trials to train; all if None.
         on_step: called with trial, step and total at every step.
+        timeouts: how often it looks for what.
 
     Raises:
         ConfigError: the sources of `bvae/` are not those of the study.
@@ -109,6 +105,7 @@ class Worker:
         stop_request: StopRequest | None = None,
         among: Collection[str] | None = None,
         on_step: Callable[[Trial, int, int], None] | None = None,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         manifest = study.manifest
         import_from(manifest.parts_folder)
@@ -122,12 +119,13 @@ class Worker:
         self._detached = detached
         self._among = among
         self._on_step = on_step
-        self._queue = Queue(study)
-        self._registry = WorkerRegistry(study.folder.workers)
-        self._stop_request = stop_request or StopRequest(study.folder)
-        self._reconciled_at = -RECONCILE_S
+        self._timeouts = timeouts
+        self._queue = Queue(study, timeouts=timeouts)
+        self._registry = WorkerRegistry(study.folder.workers, timeouts)
+        self._stop_request = stop_request or StopRequest(study.folder, timeouts)
+        self._reconciled_at = -timeouts.reconcile
         self._heartbeat = HeartbeatWriter(
-            study.folder.heartbeat(name), name=name, launched=launched
+            study.folder.heartbeat(name), name=name, launched=launched, timeouts=timeouts
         )
 
     def work(self) -> None:
@@ -159,9 +157,9 @@ class Worker:
 
     def _wait_for_more(self) -> bool:
         """Wait while other workers have leases, which may be requeued; False if none has."""
-        is_due = time.monotonic() - self._reconciled_at > RECONCILE_S
+        is_due = time.monotonic() - self._reconciled_at > self._timeouts.reconcile
         if not is_due and self._wanted(self._queue.open_slugs()):
-            self._stop_request.wait(IDLE_S)
+            self._stop_request.wait(self._timeouts.idle)
             return True
         self._reconciled_at = time.monotonic()
         self._queue.reconcile(self._registry)
@@ -215,7 +213,7 @@ class Worker:
                 self._queue.commit(lease, result)
             except OSError as error:
                 log.error("%s: the result cannot be written (%s)", lease.trial.slug, error)
-                self._stop_request.wait(0.25 * 2**tries)
+                self._stop_request.wait(self._timeouts.commit * 2 ** (tries - 1))
             else:
                 return
         self._queue.commit(lease, result)
@@ -237,7 +235,7 @@ class Worker:
         )
 
     def _stopping(self, lease: Lease) -> Callable[[], bool]:
-        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=LEASE_CHECK_S)
+        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=self._timeouts.lease_check)
         return lambda: self._stop_request() or lost()
 
     def _is_lease_lost(self, lease: Lease) -> bool:

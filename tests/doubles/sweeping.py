@@ -25,7 +25,7 @@ from sweeps.report import page
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers, new_worker_name, read_heartbeat
 from sweeps.study.manifest import Manifest
-from sweeps.workers import orchestrator
+from sweeps.study.timeouts import Timeouts
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import Worker
@@ -106,12 +106,16 @@ def killed_orchestrator(
 
 def run_alone(root: Path) -> None:
     """Run a study as under the basic launcher: its worker is a thread of the command's process."""
-    with mock.patch.object(orchestrator, "POLL_S", 0.02), running(StudyFolder(root)):
+    with running(StudyFolder(root)):
         study = load_study(root)
         display = Display(Console(file=io.StringIO()))
         settings = Settings(n_workers=1)
         code = Orchestrator(
-            study, launch=lambda index: work(root), settings=settings, display=display
+            study,
+            launch=lambda index: work(root),
+            settings=settings,
+            display=display,
+            timeouts=Timeouts(poll=0.02),
         ).run()
     os._exit(code)
 

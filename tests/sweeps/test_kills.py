@@ -14,6 +14,7 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.locks import locked
 from sweeps.study.study import Study
+from sweeps.study.timeouts import Timeouts
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import Worker
 from tests.doubles import faults
@@ -81,7 +82,8 @@ def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     wait_for(lambda: runs.exists() and runs.read_text())
     with locked(folder.guard):  # so that it is not stopped while it holds this lock
         os.kill(slow.pid or 0, signal.SIGSTOP)
-    queue, registry = Queue(study), WorkerRegistry(folder.workers, timeout_s=0.2)
+    hasty = Timeouts(heartbeat=0.1, heartbeat_lost=0.2)
+    queue, registry = Queue(study, timeouts=hasty), WorkerRegistry(folder.workers)
     wait_for(lambda: queue.reconcile(registry).queued)
     work(folder.root)
     committed = folder.trial(trial.slug).result.stat().st_ino

@@ -21,8 +21,8 @@ from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
 from sweeps.study.study import Study
+from sweeps.study.timeouts import Timeouts
 from sweeps.study.trials import Trial
-from sweeps.workers import stopping
 from sweeps.workers import worker as module
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.stopping import StopRequest
@@ -37,14 +37,8 @@ def study(tmp_path: Path) -> Study:
     return make_study(tmp_path / "tested")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for nothing longer than a test may take."""
-    monkeypatch.setattr(module, "IDLE_S", 0.01)
-    monkeypatch.setattr(module, "RECONCILE_S", 0.05)
-    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
-    monkeypatch.setattr(module, "LEASE_CHECK_S", 0.0)
-
+QUICK = Timeouts(idle=0.01, reconcile=0.05, stop_check=0, lease_check=0, commit=0.01)
+"""To wait for nothing longer than a test may take."""
 
 Trains = Callable[[Callable[[Assignment], TrialResult]], None]
 
@@ -61,6 +55,7 @@ def trains(monkeypatch: pytest.MonkeyPatch) -> Trains:
 
 def work(study: Study, **options: Any) -> None:
     """Work on a study in this process until nothing is left."""
+    options = {"timeouts": QUICK} | options
     Worker(study, name=new_worker_name(), detached=True, **options).work()
 
 
@@ -279,13 +274,13 @@ class TestStopping:
                 return fakes.instant(task)
 
             trains(lonely)
-            Worker(study, name="w", detached=False).work()
+            Worker(study, name="w", detached=False, timeouts=QUICK).work()
 
         assert {"complete": 1, "pending": 3} == counts(study)
 
     def test_without_an_orchestrator_it_does_not_begin(self, study: Study) -> None:
         """It was killed while its worker was starting."""
-        Worker(study, name="w", detached=False).work()
+        Worker(study, name="w", detached=False, timeouts=QUICK).work()
 
         assert {"pending": 4} == counts(study)
 
