@@ -25,7 +25,7 @@ from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import WorkerRegistry, remove_stale
 from sweeps.study.ranking import Ending
-from sweeps.study.results import Results, stamp
+from sweeps.study.results import Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Configuration, Trial, configurations_of
@@ -104,29 +104,33 @@ class Queue:
         The slug is announced first: a worker killed at any moment is seen to have had the trial.
         """
         with self._exclusive():
-            found = self._next_waiting(among)
-            if found is None and among is None and self._search_next():
-                found = self._next_waiting(among)
-            if found is None:
+            slug = self._next_waiting(among)
+            if slug is None and among is None and self._search_next():
+                slug = self._next_waiting(among)
+            if slug is None:
                 return None
-            slug, attempt_number = found
             announce(slug)
-            self._execute(slug, states.Lease(worker))
-            return Lease(self._trials[slug], attempt_number, worker)
+            self._execute(slug, states.GrantLease(worker))
+            number = next_attempt(self._results.read(slug), self._study.manifest)
+            return Lease(self._trials[slug], number, worker)
 
     def _execute(self, slug: str, event: states.Event) -> tuple[states.Action, ...]:
         return execute(self._store, slug, event, now=time.monotonic(), timeouts=self._timeouts)
 
-    def _next_waiting(self, among: Collection[str] | None) -> tuple[str, int] | None:
-        """Return slug and attempt of what waits; those of what was pruned end without being run."""
+    def _next_waiting(self, among: Collection[str] | None) -> str | None:
+        """Return what waits; those of what was pruned end without being run."""
         wanted = self._trials if among is None else among
         while (attempt := self._waiting.first(wanted)) is not None:
             slug = slug_of(attempt)
-            if self._results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
+            result = self._results.read(slug)
+            if result is not None and self._study.is_final(result):  # written by one killed then
+                self._execute(slug, states.Reconcile())
+            elif self._results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
                 self._trials[slug].configuration
             ):
-                return slug, attempt.user_attrs["attempt"]
-            self._execute(slug, states.Prune())
+                return slug
+            else:
+                self._execute(slug, states.PruneWaiting())
         return None
 
     def _search_next(self) -> bool:
@@ -216,7 +220,7 @@ class Queue:
         """Return the slugs of the trials that wait or are leased."""
         with self._exclusive():
             unfinished = self._attempts.select(TrialState.WAITING, TrialState.RUNNING)
-            return {slug_of(attempt) for attempt in unfinished}
+            return {slug for attempt in unfinished if (slug := slug_of(attempt)) in self._trials}
 
     def n_leases(self) -> int:
         """Return how many leases there have been."""

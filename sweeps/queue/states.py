@@ -1,7 +1,7 @@
 """The rules of the queue: what an event does to a trial. No I/O, no clock, no Optuna.
 
-    absent ──Reconcile──▶ waiting ──Lease──▶ leased ──Commit──▶ complete, pruned or failed
-                             ▲  └─Prune─▶ pruned │                          │
+    absent ──Reconcile──▶ waiting ─GrantLease▶ leased ──Commit──▶ complete, pruned or failed
+                             ▲  └─PruneWaiting▶ pruned │                          │
                              ├─ Release, Fault, a failed attempt ◀┤         │
                              ├─ Reconcile, if its worker is dead ◀┘         │
                              └─ Retry of a failed trial, more steps ◀───────┘
@@ -148,7 +148,7 @@ class LeaseLostError(IllegalEventError):
 
 
 @dataclass(frozen=True)
-class Lease:
+class GrantLease:
     """A worker takes the trial."""
 
     worker: str
@@ -179,7 +179,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Prune:
+class PruneWaiting:
     """Another seed of the configuration was pruned before this one was begun."""
 
 
@@ -200,7 +200,7 @@ class Reconcile:
     sightings: Mapping[str, Sighting] = field(default_factory=dict)
 
 
-Event = Lease | Commit | Release | Fault | Prune | Retry | Drop | Reconcile
+Event = GrantLease | Commit | Release | Fault | PruneWaiting | Retry | Drop | Reconcile
 
 
 @dataclass(frozen=True)
@@ -281,21 +281,27 @@ def transition(
         IllegalEventError: the event cannot happen to a trial in this state.
     """
     match event:
-        case Lease(worker) if trial.waiting and trial.is_expected:
-            return (LeaseTo(worker),)
-        case Commit(worker, result):
+        case GrantLease(worker) if _may_begin(trial) and (waits := trial.waiting):
+            following = next_attempt(trial.result, trial.limits)
+            if waits.number == following:
+                return (LeaseTo(worker),)
+            # its results were removed, or put back, while it waited
+            return EndAttempt(waits.id, End.SUPERSEDED), Enqueue(following), LeaseTo(worker)
+        case Commit() | Release() | Fault() if _leased(trial, event) and trial.has_final_result:
+            return _imported(trial)  # written already, by one who then could not end the attempt
+        case Commit(_, result):
             return _committed(trial, _leased(trial, event), result)
         case Release():
             attempt = _leased(trial, event)
-            return EndAttempt(attempt.id, End.INTERRUPTED), Enqueue(attempt.number)
+            return _requeued(trial, attempt, EndAttempt(attempt.id, End.INTERRUPTED))
         case Fault():
             return _faulted(trial, _leased(trial, event), event)
-        case Prune() if (waits := trial.waiting) is not None and trial.is_expected:
+        case PruneWaiting() if _may_begin(trial) and (waits := trial.waiting):
             return _committed(trial, waits, _ended("pruned", waits.number, steps=0))
         case Retry() if trial.state is State.FAILED:
-            return AddMark(), SetAside(), Enqueue(1)
+            return *_without_result(trial, End.SUPERSEDED), AddMark(), SetAside(), Enqueue(1)
         case Drop():
-            return tuple(EndAttempt(one.id, End.DROPPED) for one in trial.unfinished)
+            return _without_result(trial, End.DROPPED)
         case Reconcile(sightings) if not trial.is_expected:
             return transition(trial, Drop(), now, timeouts)
         case Reconcile(sightings) if trial.has_final_result:
@@ -304,6 +310,14 @@ def transition(
             alive = {name for name, seen in sightings.items() if seen.is_alive(now, timeouts)}
             return _reconciled(trial, sightings, alive)
     raise IllegalEventError(trial, event)
+
+
+def _without_result(trial: TrialRecord, reason: End) -> tuple[EndAttempt, ...]:
+    return tuple(EndAttempt(attempt.id, reason) for attempt in trial.unfinished)
+
+
+def _may_begin(trial: TrialRecord) -> bool:
+    return trial.is_expected and not trial.has_final_result and trial.waiting is not None
 
 
 def _leased(trial: TrialRecord, event: Commit | Release | Fault) -> Attempt:
@@ -328,7 +342,13 @@ def _faulted(trial: TrialRecord, attempt: Attempt, fault: Fault) -> tuple[Action
         most = trial.limits.max_attempts
         return _committed(trial, attempt, _ended("failed", most, cause=fault.cause))
     ended = EndAttempt(attempt.id, End.FAULT, cause=fault.cause, n_complete=fault.n_complete)
-    return ended, Enqueue(attempt.number)
+    return _requeued(trial, attempt, ended)
+
+
+def _requeued(trial: TrialRecord, attempt: Attempt, ended: EndAttempt) -> tuple[Action, ...]:
+    """Queue a trial again; if a failure of this attempt was written already, it counts."""
+    following = next_attempt(trial.result, trial.limits)
+    return Finish(attempt.id) if following > attempt.number else ended, Enqueue(following)
 
 
 def _imported(trial: TrialRecord) -> tuple[Action, ...]:
@@ -373,7 +393,7 @@ def _buried(
     trial: TrialRecord, attempt: Attempt, sightings: Mapping[str, Sighting]
 ) -> Finish | EndAttempt:
     """End the attempt of a dead worker, by its result if the worker had written one."""
-    if trial.result is not None and next_attempt(trial.result, trial.limits) > attempt.number:
+    if next_attempt(trial.result, trial.limits) > attempt.number:
         return Finish(attempt.id)
     last = sightings.get(attempt.worker or "")
     step = last.step if last is not None and last.slug == trial.slug else 0

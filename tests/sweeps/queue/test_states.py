@@ -14,11 +14,11 @@ from sweeps.queue.states import (
     Event,
     Fault,
     Finish,
+    GrantLease,
     IllegalEventError,
-    Lease,
     LeaseLostError,
     LeaseTo,
-    Prune,
+    PruneWaiting,
     Reconcile,
     Release,
     Retry,
@@ -71,7 +71,7 @@ def after(record: TrialRecord, event: Event) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("record", "event", "actions"),
     [
-        (trial(WAITS), Lease("w"), (LeaseTo("w"),)),
+        (trial(WAITS), GrantLease("w"), (LeaseTo("w"),)),
         (trial(LEASED), Commit("w", ended()), (Write(ended()), Tidy(), Finish(0))),
         (
             trial(LEASED),
@@ -153,7 +153,7 @@ def test_a_lease_that_the_store_has_lost() -> None:
 
 def test_a_pruned_seed_is_not_begun() -> None:
     """It ends with no steps, in the attempt that waited."""
-    actions = after(trial(WAITS), Prune())
+    actions = after(trial(WAITS), PruneWaiting())
 
     assert isinstance(actions[0], Write)
     assert ("pruned", 1, 0) == (
@@ -212,7 +212,7 @@ def test_only_its_worker_ends_an_attempt(event: Event) -> None:
         after(trial(LEASED), event)
 
 
-@pytest.mark.parametrize("event", [Commit("w", ended()), Release("w"), Lease("v")])
+@pytest.mark.parametrize("event", [Commit("w", ended()), Release("w"), GrantLease("v")])
 def test_a_dropped_trial_has_no_worker(event: Event) -> None:
     """Even while the journal still says so."""
     with pytest.raises(IllegalEventError, match="is dropped"):
@@ -222,9 +222,9 @@ def test_a_dropped_trial_has_no_worker(event: Event) -> None:
 @pytest.mark.parametrize(
     ("record", "event"),
     [
-        (trial(LEASED), Lease("v")),
-        (trial(), Lease("v")),
-        (trial(), Prune()),
+        (trial(LEASED), GrantLease("v")),
+        (trial(), GrantLease("v")),
+        (trial(), PruneWaiting()),
         (trial(LEASED), Retry()),
         (trial(DIED, result=ended()), Retry()),
     ],
