@@ -10,17 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from bvae.trial import TrialResult
 from sweeps.queue import states
 from sweeps.queue.states import (
     Action,
-    Attempt,
     End,
     EndAttempt,
-    Finish,
     IllegalEventError,
     LeaseLostError,
-    LeaseTo,
     State,
     TrialRecord,
     Write,
@@ -156,6 +152,7 @@ class Truth:
 
     failures: int = 0
     final: Outcome | None = None
+    ends: list[End] = field(default_factory=list)
 
 
 class World:
@@ -172,6 +169,7 @@ class World:
         self.observers = [Observer(), Observer()]
         self.truth = {slug: Truth() for slug in SLUGS}
         self.kill_at: int | None = None
+        self.event: states.Event | None = None
         self.fault_is: type[Exception] = KilledError
         self.story: list[object] = []
         self.changed = set(SLUGS)
@@ -193,6 +191,8 @@ class World:
         before, _ = self.backend.get_state(slug)
         if isinstance(action, Write):
             self._check_write(before, action.result)
+        if isinstance(action, EndAttempt):
+            self.truth[slug].ends.append(action.reason)
         self.backend.set_state(slug, action, token)
         self.changed.add(slug)
         self.story.append(("  ", slug, action))
@@ -202,6 +202,10 @@ class World:
         assert before.is_expected, f"{slug} was dropped, and has a result"
         assert not before.has_final_result, f"{slug} ends a second time"
         truth = self.truth[slug]
+        if result.state == "failed" and not isinstance(self.event, states.Commit):
+            deaths, faults = truth.ends.count(End.DEATH), truth.ends.count(End.FAULT)
+            is_due = deaths >= self.manifest.max_deaths or faults + 1 >= states.MAX_SAME_FAULT
+            assert is_due, f"{slug} fails after {deaths} deaths and {faults} faults"
         if result.state == "failed" and result.attempt < self.manifest.max_attempts:
             truth.failures = result.attempt
         if is_final(result, self.manifest):
@@ -209,6 +213,7 @@ class World:
 
     def _happens(self, slug: str, event: states.Event, now: float = 0.0) -> Sequence[Action]:
         self.story.append((slug, event))
+        self.event = event
         with self.backend.locked():
             if isinstance(event, states.Commit | states.Release | states.Fault):
                 holds = self.backend.get_state(slug)[0].leased_to(event.worker) is not None

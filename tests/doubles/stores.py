@@ -51,7 +51,7 @@ class OnDisk:
         self._store = StudyStore(self._attempts, self._study, results)
 
     @contextlib.contextmanager
-    def locked(self):  # type: ignore[no-untyped-def] # noqa: ANN201
+    def locked(self):  # type: ignore[no-untyped-def]
         """Hold the study's lock."""
         with self._attempts.store.exclusive():
             yield

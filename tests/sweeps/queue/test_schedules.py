@@ -29,6 +29,7 @@ from sweeps.queue.states import (
     transition,
 )
 from sweeps.queue.store import StaleTokenError
+from sweeps.study.results import AttemptResult
 from sweeps.study.timeouts import Timeouts
 from tests.doubles import schedules
 from tests.doubles.schedules import CAUSES, OUTCOMES, KilledError, Limits, Memory, World
@@ -152,6 +153,19 @@ def of_any_worker(trial: TrialRecord, event: Event) -> Event:
     return replace(event, worker=held[0]) if isinstance(event, Commit) and held else event
 
 
+def as_failure(trial: TrialRecord, event: Event) -> Event:
+    """Return an interruption as if the attempt had failed."""
+    if isinstance(event, Release) and (attempt := trial.leased_to(event.worker)):
+        return Commit(event.worker, AttemptResult("failed", attempt.number, None, None, 0.0))
+    return event
+
+
+def limits_of(trial: TrialRecord) -> Limits:
+    """Return the limits of a trial in memory."""
+    assert isinstance(trial.limits, Limits)
+    return trial.limits
+
+
 def without(*kinds: type[Action]) -> Rules:
     """Return the rules without these actions when all is looked after."""
 
@@ -182,11 +196,11 @@ BROKEN: dict[str, Rules] = {
         if isinstance(event, Reconcile) and trial.state is State.LEASED
         else transition(trial, event, now, timeouts)
     ),
-    "an interruption counts": lambda trial, event, now, timeouts: tuple(
-        Enqueue(action.number + 1)
-        if isinstance(event, Release) and isinstance(action, Enqueue)
-        else action
-        for action in transition(trial, event, now, timeouts)
+    "an interruption counts": lambda trial, event, now, timeouts: transition(
+        trial, as_failure(trial, event), now, timeouts
+    ),
+    "one death is enough": lambda trial, event, now, timeouts: transition(
+        replace(trial, limits=replace(limits_of(trial), max_deaths=1)), event, now, timeouts
     ),
     "a dropped trial may be committed": lambda trial, event, now, timeouts: (
         ()
@@ -216,8 +230,13 @@ def test_broken_rules_are_found(rules: Rules, monkeypatch: pytest.MonkeyPatch) -
     """The search would see it: each of these rules fails within some hundred schedules."""
     monkeypatch.setattr(store, "transition", rules)
     with pytest.raises((AssertionError, StopIteration, RuntimeError)):
-        for seed in range(1500):
-            schedules.run(seed)
+        run_all(range(1500))
+
+
+def run_all(seeds: range) -> None:
+    """Run a schedule for every seed."""
+    for seed in seeds:
+        schedules.run(seed)
 
 
 def test_a_token_is_good_under_one_lock() -> None:
