@@ -2,7 +2,9 @@
 
 import argparse
 import signal
+import sys
 
+from bvae.exceptions import MachineFaultError
 from sweeps.commands.arguments import add_study
 from sweeps.study.heartbeat import new_worker_name
 from sweeps.study.locks import is_locked
@@ -11,7 +13,7 @@ from sweeps.study.timeouts import TIMEOUTS
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
 from sweeps.workers.stopping import StopRequest, stopping_on
-from sweeps.workers.worker import Worker
+from sweeps.workers.worker import Worker, of_machine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,5 +33,9 @@ def run(typed: argparse.Namespace) -> int:
         log_to(folder.worker_log(name)),
         stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=TIMEOUTS.exit_within),
     ):
-        Worker(study, name=name, detached=True, stop_request=stop_request).work()
+        try:
+            Worker(study, name=name, detached=True, stop_request=stop_request).work()
+        except MachineFaultError as fault:
+            print(f"stopping: {of_machine(fault)}", file=sys.stderr)
+            return Exit.LEFT
     return Exit.INTERRUPTED if stop_request.is_signalled else Exit.COMPLETE

@@ -140,10 +140,17 @@ class Attempts:
         )
 
     def enqueue(
-        self, trial: Trial, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
+        self,
+        trial: Trial,
+        *,
+        attempt_number: int,
+        is_last: bool = False,
+        system_attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a waiting attempt, with the system attributes the sampler has set for it."""
         attrs: dict[str, Any] = {"slug": trial.slug, "attempt": attempt_number}
+        if is_last:
+            attrs["last"] = True
         if system_attrs:
             attrs[SYSTEM_ATTRS] = system_attrs
         self._optuna.add_trial(_attempt(trial, TrialState.WAITING, attrs=attrs))
@@ -191,10 +198,10 @@ class Attempts:
         added = _attempt(trial, state_of(result), attrs=attrs, value=_value(result))
         self._optuna.add_trial(added)
 
-    def add_mark(self, trial: Trial) -> None:
+    def add_mark(self, slug: str) -> None:
         """Let deaths of workers at a trial before now no longer count."""
-        attrs = {"slug": trial.slug, "end": str(End.RETRIED)}
-        self._optuna.add_trial(_attempt(trial, TrialState.FAIL, attrs=attrs))
+        attrs = {"slug": slug, "end": str(End.RETRIED)}
+        self._optuna.add_trial(create_trial(state=TrialState.FAIL, user_attrs=attrs))
 
 
 class WaitingAttempts:
@@ -212,17 +219,17 @@ class WaitingAttempts:
     def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
         self._attempts = attempts
         self._rank = {slug: rank for rank, slug in enumerate(order)}
-        self._heap: list[tuple[int, int]] = []
+        self._heap: list[tuple[bool, int, int]] = []
         self._seen = 0
 
     def first(self, among: Collection[str]) -> FrozenTrial | None:
         """Return the next waiting attempt at one of these trials, by slug, if one waits."""
         self._add_new()
-        waiting: list[tuple[int, int]] = []
+        waiting: list[tuple[bool, int, int]] = []
         found = None
         while self._heap and found is None:
             entry = heapq.heappop(self._heap)
-            attempt = self._attempts.numbered(entry[1])
+            attempt = self._attempts.numbered(entry[-1])
             if attempt is not None and attempt.state is TrialState.WAITING:
                 waiting.append(entry)
                 found = attempt if slug_of(attempt) in among else None
@@ -235,7 +242,8 @@ class WaitingAttempts:
             self._seen = attempt.number + 1
             rank = self._rank.get(slug_of(attempt))
             if rank is not None and attempt.state is TrialState.WAITING:
-                heapq.heappush(self._heap, (rank, attempt.number))
+                is_last = attempt.user_attrs.get("last", False)
+                heapq.heappush(self._heap, (is_last, rank, attempt.number))
 
 
 def recorded(attempt: FrozenTrial) -> Attempt:

@@ -211,6 +211,23 @@ class Queue:
         with self._exclusive():
             self._execute(lease.trial.slug, states.Release(lease.worker))
 
+    def fault(self, lease: Lease, cause: str) -> bool:
+        """Requeue a trial that the machine has failed, behind all others.
+
+        Returns:
+            whether it has failed: it alone has had this fault again and again.
+
+        Raises:
+            LeaseLostError: if the trial was taken over meanwhile.
+        """
+        with self._exclusive():
+            n_complete = len(self._attempts.select(TrialState.COMPLETE))
+            fault = states.Fault(lease.worker, cause, n_complete)
+            return any(
+                isinstance(action, states.Write)
+                for action in self._execute(lease.trial.slug, fault)
+            )
+
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
         with self._exclusive():

@@ -52,6 +52,10 @@ class End(enum.StrEnum):
     DROPPED = "dropped"
 
 
+MARKS = (End.RETRIED, End.DROPPED)
+"""Ends from which on deaths and faults are counted anew."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One attempt at a trial.
@@ -205,9 +209,10 @@ Event = GrantLease | Commit | Release | Fault | PruneWaiting | Retry | Drop | Re
 
 @dataclass(frozen=True)
 class Enqueue:
-    """Add a waiting attempt."""
+    """Add a waiting attempt; the last ones wait until no other does."""
 
     number: int
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -301,7 +306,7 @@ def transition(
         case Retry() if trial.state is State.FAILED:
             return *_without_result(trial, End.SUPERSEDED), AddMark(), SetAside(), Enqueue(1)
         case Drop():
-            return _without_result(trial, End.DROPPED)
+            return _without_result(trial, End.DROPPED) or _marked(trial)
         case Reconcile(sightings) if not trial.is_expected:
             return transition(trial, Drop(), now, timeouts)
         case Reconcile(sightings) if trial.has_final_result:
@@ -314,6 +319,13 @@ def transition(
 
 def _without_result(trial: TrialRecord, reason: End) -> tuple[EndAttempt, ...]:
     return tuple(EndAttempt(attempt.id, reason) for attempt in trial.unfinished)
+
+
+def _marked(trial: TrialRecord) -> tuple[AddMark, ...]:
+    """Mark a trial, if anything before would count should it ever come back."""
+    ends = [attempt.end for attempt in trial.attempts]
+    last = max((place for place, end in enumerate(ends) if end in MARKS), default=-1)
+    return (AddMark(),) if {End.DEATH, End.FAULT} & set(ends[last + 1 :]) else ()
 
 
 def _may_begin(trial: TrialRecord) -> bool:
@@ -348,7 +360,9 @@ def _faulted(trial: TrialRecord, attempt: Attempt, fault: Fault) -> tuple[Action
 def _requeued(trial: TrialRecord, attempt: Attempt, ended: EndAttempt) -> tuple[Action, ...]:
     """Queue a trial again; if a failure of this attempt was written already, it counts."""
     following = next_attempt(trial.result, trial.limits)
-    return Finish(attempt.id) if following > attempt.number else ended, Enqueue(following)
+    if following > attempt.number:
+        return Finish(attempt.id), Enqueue(following)
+    return ended, Enqueue(following, is_last=ended.reason is End.FAULT)
 
 
 def _imported(trial: TrialRecord) -> tuple[Action, ...]:
@@ -474,7 +488,7 @@ def _same_faults(attempts: Sequence[Attempt], cause: str) -> list[Attempt]:
             continue
         if attempt.end == End.FAULT and kind(attempt.cause) == kind(cause):
             same.append(attempt)
-        elif attempt.end in (None, End.RETRIED):
+        elif attempt.end in (None, *MARKS):
             same = []
     return same
 

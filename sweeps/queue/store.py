@@ -120,8 +120,9 @@ class StudyStore:
         if token is None or token != self._attempts.store.section:
             raise StaleTokenError(f"{slug}: {action} was decided under a lock that is gone")
         match action:
-            case Enqueue(number):
-                self._attempts.enqueue(self._trials[slug], attempt_number=number)
+            case Enqueue(number, is_last):
+                trial = self._trials[slug]
+                self._attempts.enqueue(trial, attempt_number=number, is_last=is_last)
             case LeaseTo(worker):
                 self._attempts.lease(slug, worker)
             case Write(result):
@@ -135,7 +136,7 @@ class StudyStore:
             case AddFinished():
                 self._attempts.add(self._trials[slug], self._result(slug))
             case AddMark():
-                self._attempts.add_mark(self._trials[slug])
+                self._attempts.add_mark(slug)
             case SetAside():
                 folder = self._study.folder.trial(slug)
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)

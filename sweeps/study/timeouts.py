@@ -15,6 +15,7 @@ class Timeouts:
         lease_check: how often a worker in training checks that it still has its lease.
         stop_check: how often it checks for the study's stop file.
         commit: how long after a failed write of a result it is tried again; pauses double.
+        fault: how long after a fault of the machine the next trial is begun; pauses double.
         poll: how often a command looks at its workers.
         stop_within: how long workers may take after Ctrl-C to save and exit; then they are killed.
         exit_within: how long a process may take after Ctrl-C to save what it trains and to exit.
@@ -31,6 +32,7 @@ class Timeouts:
     lease_check: float = 10.0
     stop_check: float = 0.5
     commit: float = 0.5
+    fault: float = 5.0
     poll: float = 0.5
     stop_within: float = 6.0
     exit_within: float = 8.0

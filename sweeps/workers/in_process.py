@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bvae.exceptions import MachineFaultError
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.study import Study, open_study
@@ -23,7 +24,7 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
 from sweeps.workers.stopping import StopRequest, stopping_on
-from sweeps.workers.worker import Worker
+from sweeps.workers.worker import Worker, of_machine
 
 
 def run_here(
@@ -40,7 +41,10 @@ def run_here(
         display.say(message)
     stop_request = StopRequest(folder, timeouts)
     with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=timeouts.exit_within):
-        _train(study, slugs, stop_request)
+        try:
+            _train(study, slugs, stop_request)
+        except MachineFaultError as fault:
+            display.say(f"stopping: {of_machine(fault)}")
     current = open_study(folder.root).states
     states = {current[slug] for slug in slugs}
     if stop_request.is_signalled:

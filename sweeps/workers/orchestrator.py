@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, MachineFaultError
 from bvae.files import TEMPORARY
 from sweeps.labels import shown
 from sweeps.queue.queue import Queue
@@ -29,6 +29,7 @@ from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
 from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.workers.progress import Progress
+from sweeps.workers.worker import of_machine
 
 log = logging.getLogger("sweeps")
 
@@ -190,6 +191,9 @@ class Orchestrator:
                 for slot in kept:
                     slot.join(self._timeouts.poll / len(kept))
                 return
+        if self._progress.left and not self._stopping.is_set():  # every slot was given up
+            fault = self._last_death.partition("MachineFaultError: ")[2]
+            self._end(StopReason(of_machine(fault)))
 
     def _check_for_end(self) -> None:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
@@ -232,14 +236,16 @@ class Orchestrator:
         while any(self._registry.is_alive(name) for name in old):
             time.sleep(self._timeouts.poll)
         while self._progress.left and not self._stopping.is_set():
-            leases = self._n_leases()
+            leases, left, death = self._n_leases(), self._progress.left, ""
             try:
                 self._launch(index)
             # Whatever a launcher raises, even KeyboardInterrupt, means that its worker has died.
             except (Exception, KeyboardInterrupt, SystemExit) as error:
                 log.warning("worker %d ended: %s", index, error)
-                self._last_death = _error_line(error)
+                death = self._last_death = _error_line(error)
             self._progress.refresh()
+            if MachineFaultError.__name__ in death and self._progress.left >= left:
+                return  # another would fare no better
             self._idle_starts = 0 if self._n_leases() > leases else self._idle_starts + 1
             self._reconcile()
             if self._progress.left:

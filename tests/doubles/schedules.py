@@ -408,7 +408,7 @@ class World:
         for slug, truth in self.truth.items():
             final = truth.final
             if final is not None and not is_final(final, self.manifest):
-                self.truth[slug] = Truth()
+                self.truth[slug] = Truth(ends=truth.ends)
 
     def drop(self, number: int) -> None:
         """A trial leaves the manifest; its folder goes."""

@@ -87,9 +87,26 @@ def after(record: TrialRecord, event: Event) -> tuple[object, ...]:
         (
             trial(LEASED),
             Fault("w", "OSError: full", 4),
-            (EndAttempt(0, End.FAULT, cause="OSError: full", n_complete=4), Enqueue(1)),
+            (
+                EndAttempt(0, End.FAULT, cause="OSError: full", n_complete=4),
+                Enqueue(1, is_last=True),
+            ),
         ),
         (trial(WAITS), Drop(), (EndAttempt(0, End.DROPPED),)),
+        (trial(DIED), Drop(), (AddMark(),)),
+        (trial(DIED, Attempt(1, 0, State.FAILED, end="retried")), Drop(), ()),
+        (
+            trial(replace(WAITS, number=2)),
+            GrantLease("w"),
+            (EndAttempt(0, End.SUPERSEDED), Enqueue(1), LeaseTo("w")),
+        ),
+        (trial(LEASED, result=ended("failed")), Release("w"), (Finish(0), Enqueue(2))),
+        (trial(LEASED, result=ended()), Commit("w", ended()), (Finish(0), Tidy())),
+        (
+            trial(LEASED, result=ended("failed", 3)),
+            Retry(),
+            (EndAttempt(0, End.SUPERSEDED), AddMark(), SetAside(), Enqueue(1)),
+        ),
         (FAILED, Retry(), (AddMark(), SetAside(), Enqueue(1))),
         (trial(), Reconcile(), (Enqueue(1),)),
         (trial(WAITS), Reconcile(), ()),
@@ -194,7 +211,7 @@ class TestFaults:
         """With the same attempt number."""
         actions = after(self.record(*causes), Fault("w", "OutOfMemoryError: 5", n_complete))
 
-        assert Enqueue(1) == actions[-1]
+        assert Enqueue(1, is_last=True) == actions[-1]
 
     def test_a_retry_begins_anew(self) -> None:
         """Faults before the mark do not count."""
@@ -202,7 +219,7 @@ class TestFaults:
         mark = Attempt(2, 0, State.FAILED, end="retried")
         marked = replace(record, attempts=(*record.attempts[:2], mark, replace(LEASED, id=3)))
 
-        assert Enqueue(1) == after(marked, Fault("w", "OSError: a", 5))[-1]
+        assert Enqueue(1, is_last=True) == after(marked, Fault("w", "OSError: a", 5))[-1]
 
 
 @pytest.mark.parametrize("event", [Commit("x", ended()), Release("x"), Fault("x", "", 0)])
