@@ -32,7 +32,7 @@ class Timeouts:
     lease_check: float = 10.0
     stop_check: float = 0.5
     commit: float = 0.5
-    fault: float = 5.0
+    fault: float = 2.0
     poll: float = 0.5
     stop_within: float = 6.0
     exit_within: float = 8.0

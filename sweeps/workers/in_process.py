@@ -42,7 +42,7 @@ def run_here(
     stop_request = StopRequest(folder, timeouts)
     with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=timeouts.exit_within):
         try:
-            _train(study, slugs, stop_request)
+            _train(study, slugs, stop_request, timeouts)
         except MachineFaultError as fault:
             display.say(f"stopping: {of_machine(fault)}")
     current = open_study(folder.root).states
@@ -54,7 +54,9 @@ def run_here(
     return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
 
 
-def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> None:
+def _train(
+    study: Study, slugs: Sequence[str], stop_request: StopRequest, timeouts: Timeouts
+) -> None:
     name = new_worker_name()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -74,5 +76,11 @@ def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> Non
 
     with bar, log_to(study.folder.worker_log(name)):
         Worker(
-            study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
+            study,
+            name=name,
+            detached=True,
+            stop_request=stop_request,
+            among=slugs,
+            on_step=on_step,
+            timeouts=timeouts,
         ).work()

@@ -132,7 +132,7 @@ class Orchestrator:
         self._idle_since = time.monotonic()
         self._unreachable_since: float | None = None
         self._idle_starts = 0
-        self._last_death = "no reason given"
+        self._last_death = self._fault = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
 
     def run(self) -> Exit:
@@ -192,8 +192,7 @@ class Orchestrator:
                     slot.join(self._timeouts.poll / len(kept))
                 return
         if self._progress.left and not self._stopping.is_set():  # every slot was given up
-            fault = self._last_death.partition("MachineFaultError: ")[2]
-            self._end(StopReason(of_machine(fault)))
+            self._end(StopReason(of_machine(self._fault)))
 
     def _check_for_end(self) -> None:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
@@ -236,16 +235,19 @@ class Orchestrator:
         while any(self._registry.is_alive(name) for name in old):
             time.sleep(self._timeouts.poll)
         while self._progress.left and not self._stopping.is_set():
-            leases, left, death = self._n_leases(), self._progress.left, ""
+            leases, left = self._n_leases(), self._progress.left
+            fault: str | None = None
             try:
                 self._launch(index)
             # Whatever a launcher raises, even KeyboardInterrupt, means that its worker has died.
             except (Exception, KeyboardInterrupt, SystemExit) as error:
                 log.warning("worker %d ended: %s", index, error)
-                death = self._last_death = _error_line(error)
+                self._last_death = _error_line(error)
+                fault = _fault_of_machine(error)
             self._progress.refresh()
-            if MachineFaultError.__name__ in death and self._progress.left >= left:
-                return  # another would fare no better
+            if fault is not None and self._progress.left >= left:
+                self._fault = fault  # another worker would fare no better
+                return
             self._idle_starts = 0 if self._n_leases() > leases else self._idle_starts + 1
             self._reconcile()
             if self._progress.left:
@@ -318,6 +320,14 @@ def _error_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
     return named[-1] if named else next(iter(lines), type(error).__name__)
+
+
+def _fault_of_machine(error: BaseException) -> str | None:
+    """Return what a worker has said that the machine has failed; None if it ended otherwise."""
+    if isinstance(error, MachineFaultError):
+        return str(error)
+    named = re.search(rf"{MachineFaultError.__name__}: (.*)", str(error))  # wrapped by submitit
+    return named and named[1]
 
 
 def _kill_workers(study: Study) -> None:

@@ -5,6 +5,7 @@ checked after every event; at the end everybody is well again, and every trial m
 """
 
 import contextlib
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -166,6 +167,7 @@ class World:
         self.manifest = manifest or Limits()
         self.backend.use(self.manifest)
         self.workers: list[Trainer] = []
+        self._names = itertools.count()
         self.observers = [Observer(), Observer()]
         self.truth = {slug: Truth() for slug in SLUGS}
         self.kill_at: int | None = None
@@ -228,7 +230,7 @@ class World:
     def start(self, *, is_local: bool = True) -> None:
         """A worker begins; there are never more than three."""
         if sum(worker.is_alive for worker in self.workers) < 3:
-            self.workers.append(Trainer(f"w{len(self.workers)}", is_local))
+            self.workers.append(Trainer(f"w{next(self._names)}", is_local))
 
     def _living(self, number: int) -> Trainer | None:
         alive = [one for one in self.workers if one.is_alive and not one.is_frozen]
@@ -382,6 +384,8 @@ class World:
         with contextlib.suppress(KilledError, OSError):
             for slug in SLUGS:
                 self._happens(slug, look, observer.clock)
+            # as their heartbeats are
+            self.workers = [one for one in self.workers if one.is_alive or not one.is_local]
         self.kill_at = None
 
     def retry(self, number: int) -> None:

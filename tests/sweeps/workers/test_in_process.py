@@ -161,6 +161,21 @@ def test_stopped_from_outside_something_is_left(
     assert Exit.LEFT is run(study, timeouts=Timeouts(stop_check=0))[0]
 
 
+def test_a_fault_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial is left, nothing has failed, and a line says what to mend; code 3."""
+
+    def broken(task: Assignment) -> TrialResult:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(worker, "_function", lambda _: broken)
+    study = make_study(tmp_path / "tested", trials([1], [0]))
+
+    code, said = run(study, timeouts=Timeouts(fault=0))
+
+    assert (Exit.LEFT, ["pending"]) == (code, states(study))
+    assert "which stay queued: MemoryError: no room (3 times in a row); mend it" in said
+
+
 def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
     """It is rebuilt, and a message says so."""
     study = make_study(tmp_path / "tested")

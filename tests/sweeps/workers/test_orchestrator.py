@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import signal
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bvae.exceptions import ConfigError
+from bvae.assignment import Assignment
+from bvae.exceptions import ConfigError, MachineFaultError
+from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
@@ -18,6 +21,7 @@ from sweeps.study.heartbeat import Heartbeat, HeartbeatWriter, new_worker_name, 
 from sweeps.study.study import Study
 from sweeps.study.timeouts import Timeouts
 from sweeps.workers import orchestrator as module
+from sweeps.workers import worker as worker_module
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
@@ -30,7 +34,7 @@ LONG = {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps":
 """20 seconds a trial."""
 
 
-QUICK = Timeouts(poll=0.02, reconcile=0.1, stop_check=0)
+QUICK = Timeouts(poll=0.02, reconcile=0.1, stop_check=0, fault=0.01)
 """To wait for nothing longer than a test may take."""
 
 
@@ -124,6 +128,31 @@ class TestEndings:
         assert (Exit.COMPLETE, 4) == (run.code, run.counts["complete"])
         assert [] == list(study.folder.workers.glob("*.json"))
         assert "tested: 4/4 complete" in run.said
+
+    @pytest.mark.parametrize("is_wrapped", [False, True], ids=["as raised", "by submitit"])
+    def test_the_machine_fails(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch, is_wrapped: bool
+    ) -> None:
+        """Trials are left, none has failed, and what to mend is said; code 3."""
+
+        def full(task: Assignment) -> TrialResult:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def launch(index: int) -> None:
+            try:
+                worker(study)(index)
+            except MachineFaultError as error:
+                if not is_wrapped:
+                    raise
+                trace = f"Job failed:\nbvae.exceptions.MachineFaultError: {error}\n"
+                raise RuntimeError(trace) from None
+
+        monkeypatch.setattr(worker_module, "_function", lambda _: full)
+        run = Run(study, launch, n_workers=2)
+
+        assert (Exit.LEFT, 4) == (run.code, run.counts["pending"])
+        assert "stopping: the machine has failed, not the trials, which stay queued" in run.said
+        assert "No space left on device (3 times in a row); mend it, then type" in run.said
 
     def test_who_wants_to_hear_how_far_it_is(self, study: Study) -> None:
         """The command that writes the report is told how many trials have ended."""
