@@ -127,12 +127,13 @@ class Orchestrator:
         self._registry = WorkerRegistry(study.folder.workers, timeouts)
         self._progress = Progress(study, self._queue.results)
         self._stopping = threading.Event()
+        self._mutex = threading.Lock()  # of what the threads write that keep workers:
+        self._idle_starts = 0
+        self._last_death = self._fault = "no reason given"
         self._ending: StopReason | None = None
         self._interrupted_at: float | None = None
         self._idle_since = time.monotonic()
         self._unreachable_since: float | None = None
-        self._idle_starts = 0
-        self._last_death = self._fault = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
 
     def run(self) -> Exit:
@@ -232,26 +233,32 @@ class Orchestrator:
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
         """Keep one worker running, until no trial is left or the sweep is ending."""
-        while any(self._registry.is_alive(name) for name in old):
+        registry = WorkerRegistry(self._folder.workers, self._timeouts)
+        while any(registry.is_alive(name) for name in old):
             time.sleep(self._timeouts.poll)
         while self._progress.left and not self._stopping.is_set():
             leases, left = self._n_leases(), self._progress.left
+            death: str | None = None
             fault: str | None = None
             try:
                 self._launch(index)
             # Whatever a launcher raises, even KeyboardInterrupt, means that its worker has died.
             except (Exception, KeyboardInterrupt, SystemExit) as error:
                 log.warning("worker %d ended: %s", index, error)
-                self._last_death = _error_line(error)
+                death = _error_line(error)
                 fault = _fault_of_machine(error)
             self._progress.refresh()
-            if fault is not None and self._progress.left >= left:
-                self._fault = fault  # another worker would fare no better
-                return
-            self._idle_starts = 0 if self._n_leases() > leases else self._idle_starts + 1
-            self._reconcile()
+            was_idle = self._n_leases() <= leases
+            with self._mutex:
+                if death is not None:
+                    self._last_death = death
+                self._idle_starts = self._idle_starts + 1 if was_idle else 0
+                pause_s = min(0.1 * 2**self._idle_starts, 10.0)
+                if fault is not None and self._progress.left >= left:
+                    self._fault = fault  # another worker would fare no better
+                    return
             if self._progress.left:
-                self._stopping.wait(min(0.1 * 2**self._idle_starts, 10.0))
+                self._stopping.wait(pause_s)
 
     def _n_leases(self) -> int:
         """Return how many leases there have been; 0 where the queue cannot be read."""
