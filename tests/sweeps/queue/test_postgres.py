@@ -208,3 +208,4 @@ def test_a_lost_connection_takes_its_lock_along(study: Study) -> None:
     lease = queue.lease("w")
     assert lease is not None
     assert study.trials[0] == lease.trial
+    assert 1 == queue.n_leases()  # of one that was not written, nobody has died
