@@ -20,7 +20,7 @@ from sweeps.workers.worker import Worker
 from tests.doubles import faults
 from tests.doubles.processes import end, start, wait_for
 from tests.doubles.studies import make_study, manifest, trials
-from tests.doubles.sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
+from tests.doubles.sweeping import command, killed_orchestrator, of_steps
 
 
 def work(root: Path) -> None:
@@ -120,24 +120,6 @@ def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
         "before JournalStorage.set_trial_state_values",
         "after JournalStorage.set_trial_state_values",
     } <= reached
-
-
-@pytest.mark.slow
-def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
-    """Command and worker die together, whichever of them comes to the boundary."""
-    log = tmp_path / "log"
-    for number in range(1, 1000, 5):
-        root = tmp_path / f"{number}" / "tested"
-        study = make_study(root, trials(seed=[0]), trial="tests.doubles.fakes.failing_once")
-        code = end(start(killed_command, root, number, log))
-
-        assert Exit.COMPLETE == end(start(run_alone, root))
-        assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
-        if code != -9:
-            break
-
-    assert 0 == code
-    assert len(log.read_text().splitlines()) > 30
 
 
 def kill_the_orchestrator(
