@@ -29,7 +29,7 @@ from bvae.config import BETA_VAE, Config, Part
 from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
-from bvae.exceptions import DataError
+from bvae.exceptions import DataError, MachineFaultError, is_of_machine
 from bvae.files import write_atomically
 from bvae.history import History, columns, late_change
 from bvae.image_shape import ImageShape
@@ -76,6 +76,7 @@ def run_trial(task: Assignment) -> TrialResult:
     Raises:
         Interrupted: the monitor asked to stop; the training state is in the trial's folder.
         ConfigError: the tracker cannot be started as configured.
+        Exception: `is_of_machine`; what was saved last is in the trial's folder.
     """
     start = time.perf_counter()
     torch.set_num_threads(task.config.threads)
@@ -98,6 +99,9 @@ def run_trial(task: Assignment) -> TrialResult:
         except Pruned as end:
             result = _pruned(result, task.config, step=end.step)
         except Exception as error:  # failure is data: whatever a trial raises is its result
+            if is_of_machine(error):
+                tracker.finish(exit_code=1)
+                raise
             log.exception("the trial failed")
             result = replace(result, error=described(error))
     tracked_trial.finish(tracker, result, name=task.identity.name, alert=task.config.tracker.alert)
@@ -116,7 +120,10 @@ def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
 
 def _complete(task: Assignment, tracker: Tracker, result: TrialResult) -> TrialResult:
     config, folder, watch = task.config, task.folder, Stopwatch()
-    dataset = checks.prepare(config)
+    try:
+        dataset = checks.prepare(config)
+    except DataError as error:  # here they are not as they were when the study was begun
+        raise MachineFaultError(str(error)) from error
     labels, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset.store.image_shape, n_images=len(dataset.trained_on))
     with watch.part("train_s"):
