@@ -187,17 +187,10 @@ class Sweep:
 def run(arguments: Sequence[str]) -> Exit:
     """Do what `bvae` does with these command-line arguments.
 
-    Returns:
-        its exit code; mistakes are printed, a line each.
+    Raises:
+        BvaeError: it cannot be done.
     """
-    try:
-        return carry_out(arguments).code
-    except BvaeError as error:
-        lines = [line for line in str(error).splitlines() if line]
-        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
-        return Exit.USAGE
-    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
-        return Exit.INTERRUPTED
+    return carry_out(arguments).code
 
 
 def carry_out(arguments: Sequence[str]) -> Ended:

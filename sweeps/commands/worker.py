@@ -1,7 +1,6 @@
 """`sweeps worker`: one more worker for a study, in this process."""
 
 import argparse
-import signal
 
 from sweeps.commands.arguments import add_study
 from sweeps.study.heartbeat import new_worker_name
@@ -9,6 +8,7 @@ from sweeps.study.locks import is_locked
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
+from sweeps.workers.processes import ENDINGS
 from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
 from sweeps.workers.worker import Worker
 
@@ -28,7 +28,7 @@ def run(typed: argparse.Namespace) -> int:
     stop_request = StopRequest(folder)
     with (
         log_to(folder.worker_log(name)),
-        stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S),
+        stopping_on(stop_request, *ENDINGS, within_s=EXIT_WITHIN_S),
     ):
         Worker(study, name=name, detached=True, stop_request=stop_request).work()
-    return Exit.INTERRUPTED if stop_request.is_signalled else Exit.COMPLETE
+    return stop_request.exit_code or Exit.COMPLETE

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bvae.exceptions import ConfigError
+from sweeps.workers.processes import OF_TERMINALS, blocked
 
 LOCAL = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
 """Launchers whose workers end with the orchestrator; workers of others are detached."""
@@ -115,7 +116,8 @@ def _start_ray(settings: DictConfig) -> None:
     try:
         _ping(str(chosen.get("address")))
         if not ray.is_initialized():
-            ray.init(**chosen)
+            with blocked(*OF_TERMINALS):  # else Ctrl-C ends Ray before trials are saved
+                ray.init(**chosen)
     except OSError as error:
         raise ConfigError(
             f"hydra.launcher.ray.init.address: no Ray at {chosen.get('address')} ({error}); "

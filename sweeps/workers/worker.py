@@ -28,7 +28,7 @@ from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
-from sweeps.workers.processes import handling
+from sweeps.workers.processes import OF_TERMINALS, handling
 from sweeps.workers.stopping import RateLimited, StopRequest, in_a_job
 
 log = logging.getLogger("sweeps")
@@ -68,7 +68,7 @@ class WorkerLoop:
         stop_request = StopRequest(folder)
         with (
             log_to(folder.worker_log(name)),
-            handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
+            handling(signal.SIG_IGN, *OF_TERMINALS),  # joblib's processes get them, too
             in_a_job(stop_request),
         ):
             study = open_study(self.root)
