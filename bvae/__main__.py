@@ -3,6 +3,11 @@
 The only module of `bvae` that knows `sweeps`.
 """
 
+if __name__ == "__main__":  # before anything is imported
+    from bvae.import_path import search_here_last
+
+    search_here_last()
+
 import importlib
 import sys
 from pathlib import Path

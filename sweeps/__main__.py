@@ -1,5 +1,10 @@
 """The command `sweeps`: look at studies, and act on them, while they run or after."""
 
+if __name__ == "__main__":  # before anything is imported
+    from bvae.import_path import search_here_last
+
+    search_here_last()
+
 import argparse
 import importlib
 import sys

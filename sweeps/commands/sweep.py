@@ -174,6 +174,7 @@ class Sweep:
             root,
             detached=self._launcher not in launchers.LOCAL,
             gpu=devices.card(index, gpus) if self._launcher == "LocalLauncher" else None,
+            typed_in=str(Path.cwd()),
         )
         with self._launching:
             launcher = Plugins.instance().instantiate_launcher(

@@ -1,5 +1,7 @@
 """What Hydra's launchers need so that worker loops run well under them."""
 
+import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -37,6 +39,9 @@ def prepare(launcher: DictConfig) -> None:
     Raises:
         ConfigError: something is missing, or is not as the launcher's keys say.
     """
+    # Python looks first where a process is started: a `random.py` there would end every worker.
+    # And what workers print goes to files, whatever letters the terminal has.
+    os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
@@ -116,7 +121,9 @@ def _start_ray(settings: DictConfig) -> None:
     try:
         _ping(str(chosen.get("address")))
         if not ray.is_initialized():
-            with blocked(*OF_TERMINALS):  # else Ctrl-C ends Ray before trials are saved
+            # Else Ctrl-C ends Ray before trials are saved; and Ray looks for modules first where it
+            # is started. Workers go where the command was typed.
+            with blocked(*OF_TERMINALS), contextlib.chdir("/"):
                 ray.init(**chosen)
     except OSError as error:
         raise ConfigError(
