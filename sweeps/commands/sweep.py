@@ -36,6 +36,7 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.manifest import command_line
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
@@ -44,6 +45,15 @@ from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
+
+OF_SWEEPS = (
+    *(f"hydra.sweeper.{key}" for key in ("n_workers", "workers_per_device", "max_minutes")),
+    *(f"hydra.sweeper.{key}" for key in ("params", "pruner", "sampler", "n_trials", "until")),
+    "hydra/sweeper/sampler",
+    "hydra/launcher",
+    "hydra.launcher",
+)
+"""Keys, and beginnings of keys, that nothing comes of without -m."""
 
 
 def _reach(storage: str | None) -> None:
@@ -207,14 +217,14 @@ def carry_out(arguments: Sequence[str]) -> Ended:
     groups = typed.groups
     if not typed.flags["shell_completion"]:
         overrides.check(typed.overrides, groups=groups)
-    outcome: Ended | BvaeError = Ended(Exit.COMPLETE)  # of --help and the like
+    outcome: Ended | Exception = Ended(Exit.COMPLETE)  # of --help and the like
 
     def run_task(asked: Sweep | DictConfig) -> None:
         """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
         nonlocal outcome
         try:
             outcome = asked.run(groups) if isinstance(asked, Sweep) else run_one(asked, groups)
-        except BvaeError as error:  # here, since Hydra would first print words of its own
+        except Exception as error:  # here, since Hydra would first print words of its own
             outcome = error
 
     entry = hydra.main(
@@ -234,7 +244,7 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
     finally:
         sys.argv = before
-    if isinstance(outcome, BvaeError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
@@ -267,6 +277,8 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
+    _refuse_of_sweeps(settings.overrides.hydra)
+    of_sweep = sorted({*overrides.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
     planned = plan(
         typed,
@@ -278,6 +290,11 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         sweeps=False,
     )
     display = Display()
+    if of_sweep:
+        display.say(
+            f"one trial, {planned.asked[0].overrides}, though experiment={settings.runtime.choices['experiment']} "
+            f"sweeps {', '.join(of_sweep)}; for the sweep type: {_as_sweep()}"
+        )
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
         return Ended(Exit.COMPLETE)
@@ -288,6 +305,20 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         code = run_here(study, planned.asked, display=display)
         _conclude(study, display, code)
     return Ended(code, planned.folder.root)
+
+
+def _refuse_of_sweeps(typed: Sequence[str]) -> None:
+    """Refuse what has no effect without -m: how to sweep, and where."""
+    keys = sorted(key for key in overrides.keys(typed) if key.startswith(OF_SWEEPS))
+    if keys:
+        raise ConfigError(
+            f"{', '.join(keys)}: for sweeps; without -m one trial is trained, here. "
+            f"Leave out, or type: {_as_sweep()}"
+        )
+
+
+def _as_sweep() -> str:
+    return command_line(["-m", *_typed()])
 
 
 def as_mapping(composed: object) -> DictConfig:

@@ -92,6 +92,11 @@ def parse(lines: Sequence[str]) -> list[Override]:
     return parsed
 
 
+def keys(lines: Sequence[str]) -> set[str]:
+    """Return what is set by these override lines."""
+    return {override.key_or_group for override in parse(lines)}
+
+
 def with_short_home(argument: str) -> str:
     """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
     key, equals, value = argument.partition("=")
