@@ -320,7 +320,9 @@ def checked(key: str, value: object) -> Any:
     try:
         found = typed(key, value)
     except (OmegaConfBaseException, ValueError):
-        raise ConfigError(f"{key}: expected {_expected(key)}, but got {value!r}") from None
+        whole = isinstance(value, float) and value.is_integer() and "an integer" in _expected(key)
+        instead = f"; write {int(value)}" if whole else ""
+        raise ConfigError(f"{key}: expected {_expected(key)}, but got {value!r}{instead}") from None
     if rule is not None and not rule.holds(found):
         raise ConfigError(f"{key}: expected {rule.expected}, but got {value!r}")
     return found

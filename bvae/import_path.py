@@ -10,7 +10,11 @@ def search_here_last() -> None:
     Where our own code is found there alone, in a clone that is not installed, processes that are
     started from this one are told.
     """
-    if sys.flags.safe_path or os.path.realpath(sys.path[0]) != os.path.realpath(os.curdir):
+    try:
+        is_first = os.path.samefile(sys.path[0], os.curdir)  # noqa: PTH121 - pathlib comes later
+    except OSError:  # the folder is gone
+        return
+    if sys.flags.safe_path or not is_first:
         return
     here = sys.path.pop(0)
     if here not in sys.path and __file__.startswith(here + os.sep):

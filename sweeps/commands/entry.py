@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bvae.exceptions import BvaeError
+from bvae.exceptions import BvaeError, ConfigError
 from sweeps.workers import output
 from sweeps.workers.exit_codes import Exit, interrupted_by
 from sweeps.workers.processes import ENDINGS, handling
@@ -47,6 +47,7 @@ def enter(command: Callable[[], int]) -> int:
 
 def _carried_out(command: Callable[[], int]) -> int:
     try:
+        _check_here()
         return command()
     except BvaeError as error:
         _say(str(error))
@@ -57,6 +58,13 @@ def _carried_out(command: Callable[[], int]) -> int:
     except Exception as error:
         _say(_bug(error))
     return Exit.USAGE
+
+
+def _check_here() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("the folder that you are in is gone; go to one that is there") from None
 
 
 def _say(message: str) -> None:

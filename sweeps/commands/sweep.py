@@ -7,6 +7,7 @@ worker.
 
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
-from bvae.exceptions import BvaeError, ConfigError
+from bvae.exceptions import ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
@@ -236,9 +237,12 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_with_cause(error)) from error
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         if typed.flags["shell_completion"]:
-            raise ConfigError(f"--shell-completion: {error}") from error
+            said = (
+                "query is for the shell; type install=bash" if "COMP_LINE" in str(error) else error
+            )
+            raise ConfigError(f"--shell-completion: {said}") from error
         raise
     except SystemExit as ended:  # Hydra has shown what it was to show, or said why it could not
         return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
@@ -255,7 +259,14 @@ def _typed() -> list[str]:
 
 
 def _with_cause(error: Exception) -> str:
-    """Return what Hydra says, and what it was caused by if that says more."""
+    """Return what Hydra says, and what it was caused by if that says more.
+
+    Of a key that the chosen data, loss or optimiser does not have, Hydra says to add it.
+    """
+    key = re.match(r"Could not override '([^']+)'", str(error))
+    if key and key[1] in [*config.keys()]:
+        group = key[1].partition(".")[0]
+        return f"{key[1]}: the chosen {group} has no such key; leave it out, or choose another"
     cause = "" if error.__cause__ is None else str(error.__cause__)
     return str(error) + (f"\n{cause}" if cause not in str(error) else "")
 
@@ -291,8 +302,9 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     )
     display = Display()
     if of_sweep:
+        experiment = settings.runtime.choices["experiment"]
         display.say(
-            f"one trial, {planned.asked[0].overrides}, though experiment={settings.runtime.choices['experiment']} "
+            f"one trial, {planned.asked[0].overrides}, though experiment={experiment} "
             f"sweeps {', '.join(of_sweep)}; for the sweep type: {_as_sweep()}"
         )
     if conf.dry_run:

@@ -115,6 +115,8 @@ def _check_flags(flags: Mapping[str, str | bool | None]) -> None:
         raise ConfigError(f"{given}: exclude each other; type one of them")
     if flags["resolve"] and not (flags["cfg"] or flags["help"]):
         raise ConfigError("--resolve: goes with --cfg, as in --cfg job --resolve")
+    if flags["experimental_rerun"]:
+        raise ConfigError("--experimental-rerun: type the same command again, and it continues")
     if flags["config_path"]:
         raise ConfigError(
             "--config-path: would replace the configuration of this program; "
