@@ -63,9 +63,7 @@ def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
     workers = min(n_workers, len(left))
     like_these = 1 + study.manifest.unfound / len(left)  # what a search will choose
     steps, total_s = round(steps * like_these), total_s * like_these
-    ms = dict.fromkeys(
-        f"{1000 * time_s:.3g}" for time_s in (min(times), max(times))
-    )
+    ms = dict.fromkeys(f"{1000 * time_s:.3g}" for time_s in (min(times), max(times)))
     return (
         f"about {clock(total_s / workers)} of training on {counted(workers, 'worker')}: "
         f"{steps} steps, {' to '.join(ms)} ms a step, timed here; scoring comes on top"
