@@ -113,7 +113,11 @@ class Sweep:
         )
         display = Display()
         gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
-        settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
+        settings = Settings(
+            self._n_workers(gpus),
+            max_minutes=self._settings.max_minutes,
+            outlive=self._launcher == "SlurmLauncher",
+        )
         if self._settings.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
             return Ended(Exit.COMPLETE)

@@ -59,10 +59,15 @@ MAX_SAME_CAUSE = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """How many workers run a study at once, and how many minutes it may take."""
+    """How many workers run a study at once, and how many minutes it may take.
+
+    Attributes:
+        outlive: whether workers go on when the terminal is closed, as jobs of SLURM do.
+    """
 
     n_workers: int
     max_minutes: float | None = None
+    outlive: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,9 @@ class Orchestrator:
             self._reconcile()
             self._progress.refresh()
             if self._progress.left:
-                with handling(self._interrupt, *ENDINGS), self._display:
+                hang_up = {signal.SIGHUP} if self._settings.outlive else set()
+                endings = [number for number in ENDINGS if number not in hang_up]
+                with handling(self._interrupt, *endings), self._display:
                     self._supervise(self._start())
                 self._reconcile()
                 self._progress.refresh()
