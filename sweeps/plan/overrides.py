@@ -204,9 +204,9 @@ def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
         yield f"{key}: cannot be swept; sweep other keys, or type a command for each {key}"
     elif key in groups:
         for name in elements(override, groups=groups):
-            if name is None:
+            if name is None and key != "experiment":
                 yield f"{key}=null: leave it out, or choose one; {config.nearest('', groups[key])}"
-            elif name not in groups[key]:
+            elif name is not None and name not in groups[key]:
                 yield f"{key}={name}: no such {key}; {config.nearest(str(name), groups[key])}"
     elif isinstance(override.value(), IntervalSweep) and (key in known or config.is_free(key)):
         yield from _interval_mistakes(override)

@@ -18,6 +18,9 @@ from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.plan.overrides import Groups, parse, short_forms_written_out, without_password
 
+NO_EXPERIMENT = "experiment=null"
+"""Says what is so anyway; Hydra would refuse it."""
+
 SEARCHPATH = "hydra.searchpath"
 
 FILES = "file://"
@@ -83,7 +86,8 @@ def read(arguments: Sequence[str]) -> CommandLine:
     )
     parser.add_argument("--version", action="version", version=_versions())
     flags = vars(parser.parse_intermixed_args(arguments))
-    overrides = without_password(short_forms_written_out(flags.pop("overrides")))
+    lines = [line for line in flags.pop("overrides") if line != NO_EXPERIMENT]
+    overrides = without_password(short_forms_written_out(lines))
     if flags["cfg"] or flags["info"]:
         flags["multirun"] = False
         _refuse_sweeps(overrides)
