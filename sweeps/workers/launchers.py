@@ -39,9 +39,10 @@ def prepare(launcher: DictConfig) -> None:
     Raises:
         ConfigError: something is missing, or is not as the launcher's keys say.
     """
-    # Python looks first where a process is started: a `random.py` there would end every worker.
-    # And what workers print goes to files, whatever letters the terminal has.
-    os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
+    if name(launcher) != "BasicLauncher":
+        # Python looks first where a process is started: a `random.py` there would end every worker.
+        # And what workers print goes to files, whatever letters the terminal has.
+        os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
