@@ -311,13 +311,13 @@ def _listed(override: Override) -> list[object]:
     if any(isinstance(part, Sweep) for part in given):
         raise ConfigError(f"{line}: an interval stands alone; write one, or give {key}=a,b")
     try:
-        ranged = isinstance(value, RangeSweep)
-        number = len(list(itertools.islice(value.range(), MOST + 1))) if ranged else len(given)
-        if not number:
+        if isinstance(value, RangeSweep):
+            given = list(itertools.islice(value.range(), MOST + 1))
+        if not given:
             raise ConfigError(f"{line}: has no value; give some, as in {key}=a,b")
-        if number > MOST:
+        if len(given) > MOST:
             raise ConfigError(f"{line}: more than {MOST} values; give fewer")
-        if ranged:
+        if isinstance(value, RangeSweep):
             return list(override.sweep_iterator())
     except ValueError as error:  # of Python's own `range`
         raise ConfigError(f"{line}: {error}") from error
