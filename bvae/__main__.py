@@ -3,6 +3,11 @@
 The only module of `bvae` that knows `sweeps`.
 """
 
+if __name__ == "__main__":  # before anything is imported
+    from bvae.import_path import search_here_last
+
+    search_here_last()
+
 import importlib
 import sys
 from pathlib import Path
@@ -13,12 +18,18 @@ if not (Path(importlib.import_module("sweeps").__path__[0]) / "commands" / "swee
         "(wandb[sweeps] installs one); remove it with: pip uninstall sweeps"
     )
 
-from sweeps.commands.sweep import run
+from sweeps.commands.entry import enter
 
 
 def main() -> None:
     """Run the application and exit with its code; mistakes end in one message and code 2."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(enter(_run))
+
+
+def _run() -> int:
+    from sweeps.commands.sweep import run  # Hydra and Optuna take a second
+
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

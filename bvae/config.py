@@ -316,7 +316,10 @@ def checked(key: str, value: object) -> Any:
     try:
         found = typed(key, value)
     except (OmegaConfBaseException, ValueError):
-        raise ConfigError(f"{key}: expected {_expected(key)}, but got {value!r}") from None
+        wanted, instead = _expected(key), ""
+        if isinstance(value, float) and value.is_integer() and "an integer" in wanted:
+            instead = f"; write {int(value)}"
+        raise ConfigError(f"{key}: expected {wanted}, but got {value!r}{instead}") from None
     if rule is not None and not rule.holds(found):
         raise ConfigError(f"{key}: expected {rule.expected}, but got {value!r}")
     return found

@@ -53,7 +53,10 @@ def with_tilde(text: str) -> str:
 
     A reader of a report or a shared run need not learn whose account it was.
     """
-    home = str(Path.home()).rstrip("/")
+    try:
+        home = str(Path.home()).rstrip("/")
+    except RuntimeError:  # an account without one, as in a container
+        return text
     if not home:
         return text
     return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)

@@ -1,13 +1,16 @@
 """The command `sweeps`: look at studies, and act on them, while they run or after."""
 
+if __name__ == "__main__":  # before anything is imported
+    from bvae.import_path import search_here_last
+
+    search_here_last()
+
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from bvae.exceptions import BvaeError
-from sweeps.workers.exit_codes import Exit
+from sweeps.commands.entry import enter
 
 COMMANDS = {
     "status": "Say how far a study is.",
@@ -36,18 +39,13 @@ MODULES = {"list": "list_studies"}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; mistakes end in one message and code 2."""
     given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(enter(lambda: _run(given)))
+
+
+def _run(given: Sequence[str]) -> int:
     typed = parser(given[:1]).parse_args(given)
     run: Callable[[argparse.Namespace], int] = typed.run
-    try:
-        code = run(typed)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `sweeps status | head` is no mistake; nobody reads what is left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.COMPLETE
-    except (BvaeError, OSError) as error:  # a folder that cannot be read or written
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        code = Exit.USAGE
-    sys.exit(code)
+    return run(typed)
 
 
 def parser(asked: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentParser:

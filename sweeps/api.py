@@ -11,7 +11,7 @@ from sweeps.analysis import table
 from sweeps.analysis.curve import curve
 from sweeps.analysis.summary import summarize
 from sweeps.study.study import Study, open_study
-from sweeps.workers.exit_codes import Exit
+from sweeps.workers.exit_codes import INTERRUPTIONS
 
 if TYPE_CHECKING:
     from sweeps.report.vega import Chart
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> LoadedStudy:
     from sweeps.commands.sweep import carry_out  # Hydra, which reading a study need not load
 
     ended = carry_out(["-m", *arguments])
-    if ended.code is Exit.INTERRUPTED:
+    if ended.code in INTERRUPTIONS:
         raise KeyboardInterrupt
     if ended.root is None:
         raise ConfigError(f"no study was run: {' '.join(arguments)} only shows something")

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,12 @@ class ImageStore:
 
 def cache_dir() -> Path:
     """Return the folder of the stores: BVAE_CACHE, else `bvae` in the user's cache folder."""
-    given = os.environ.get("BVAE_CACHE")
-    return Path(given).expanduser() if given else platformdirs.user_cache_path("bvae")
+    if given := os.environ.get("BVAE_CACHE"):
+        return Path(given).expanduser()
+    try:
+        return platformdirs.user_cache_path("bvae")
+    except RuntimeError:  # an account without a home, as in a container
+        return Path(tempfile.gettempdir(), f"bvae-{os.getuid()}")
 
 
 def open_store(

@@ -24,7 +24,7 @@ from sweeps.scoring.udr import refresh
 from sweeps.statistics.inverted_u import Verdict
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
-from sweeps.workers.exit_codes import Exit
+from sweeps.workers.exit_codes import INTERRUPTIONS, Exit
 
 if TYPE_CHECKING:  # `sweeps best` needs no live table
     from sweeps.workers.live_table import Display
@@ -42,7 +42,7 @@ def conclude(study: Study, display: "Display", code: Exit) -> None:
         study = open_study(study.folder.root)
     study = refresh(study)
     # a user who interrupts does not want to wait for numbers and drawings
-    read = None if code is Exit.INTERRUPTED else summarize(study)
+    read = None if code in INTERRUPTIONS else summarize(study)
     write_table(study, trials_table(study) if read is None else read.table)
     counts = study.counts
     summary = [f"{counts['complete']} of {counts['expected']} trials complete"]

@@ -7,7 +7,6 @@ protocol all scores are computed anew, before the first file is written.
 
 import argparse
 import math
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,6 @@ from sweeps.study.trials import Trial
 from sweeps.workers.devices import cores
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
-from sweeps.workers.processes import handling
 
 KEYS = ("protocol", "objective")
 
@@ -70,8 +68,7 @@ def run(typed: argparse.Namespace) -> int:
     wanted = requested(typed.settings, study.manifest)
     is_own = wanted.protocol == study.manifest.protocol
     try:
-        with handling(signal.default_int_handler, signal.SIGTERM):
-            return _rescore(study.folder, wanted) if is_own else _add_scores(study, wanted.protocol)
+        return _rescore(study.folder, wanted) if is_own else _add_scores(study, wanted.protocol)
     except KeyboardInterrupt:
         kept = "" if is_own else ": what is scored is kept"
         Display().say(f"interrupted{kept}; type the same command to continue")

@@ -7,6 +7,7 @@ worker.
 
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
-from bvae.exceptions import BvaeError, ConfigError
+from bvae.exceptions import ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
@@ -36,6 +37,7 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.manifest import command_line
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
@@ -44,6 +46,15 @@ from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
+
+OF_SWEEPS = (
+    *(f"hydra.sweeper.{key}" for key in ("n_workers", "workers_per_device", "max_minutes")),
+    *(f"hydra.sweeper.{key}" for key in ("params", "pruner", "sampler", "n_trials", "until")),
+    "hydra/sweeper/sampler",
+    "hydra/launcher",
+    "hydra.launcher",
+)
+"""Keys, and beginnings of keys, that nothing comes of without -m."""
 
 
 def _reach(storage: str | None) -> None:
@@ -102,7 +113,11 @@ class Sweep:
         )
         display = Display()
         gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
-        settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
+        settings = Settings(
+            self._n_workers(gpus),
+            max_minutes=self._settings.max_minutes,
+            outlive=self._launcher == "SlurmLauncher",
+        )
         if self._settings.dry_run:
             preview(planned, n_workers=settings.n_workers, display=display)
             return Ended(Exit.COMPLETE)
@@ -174,6 +189,7 @@ class Sweep:
             root,
             detached=self._launcher not in launchers.LOCAL,
             gpu=devices.card(index, gpus) if self._launcher == "LocalLauncher" else None,
+            typed_in=str(Path.cwd()),
         )
         with self._launching:
             launcher = Plugins.instance().instantiate_launcher(
@@ -187,17 +203,10 @@ class Sweep:
 def run(arguments: Sequence[str]) -> Exit:
     """Do what `bvae` does with these command-line arguments.
 
-    Returns:
-        its exit code; mistakes are printed, a line each.
+    Raises:
+        BvaeError: it cannot be done.
     """
-    try:
-        return carry_out(arguments).code
-    except BvaeError as error:
-        lines = [line for line in str(error).splitlines() if line]
-        print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
-        return Exit.USAGE
-    except KeyboardInterrupt:  # while the study was being prepared: nothing has started
-        return Exit.INTERRUPTED
+    return carry_out(arguments).code
 
 
 def carry_out(arguments: Sequence[str]) -> Ended:
@@ -213,14 +222,14 @@ def carry_out(arguments: Sequence[str]) -> Ended:
     groups = typed.groups
     if not typed.flags["shell_completion"]:
         overrides.check(typed.overrides, groups=groups)
-    outcome: Ended | BvaeError = Ended(Exit.COMPLETE)  # of --help and the like
+    outcome: Ended | Exception = Ended(Exit.COMPLETE)  # of --help and the like
 
     def run_task(asked: Sweep | DictConfig) -> None:
         """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
         nonlocal outcome
         try:
             outcome = asked.run(groups) if isinstance(asked, Sweep) else run_one(asked, groups)
-        except BvaeError as error:  # here, since Hydra would first print words of its own
+        except Exception as error:  # here, since Hydra would first print words of its own
             outcome = error
 
     entry = hydra.main(
@@ -232,15 +241,18 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_with_cause(error)) from error
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         if typed.flags["shell_completion"]:
-            raise ConfigError(f"--shell-completion: {error}") from error
+            said = (
+                "query is for the shell; type install=bash" if "COMP_LINE" in str(error) else error
+            )
+            raise ConfigError(f"--shell-completion: {said}") from error
         raise
     except SystemExit as ended:  # Hydra has shown what it was to show, or said why it could not
         return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
     finally:
         sys.argv = before
-    if isinstance(outcome, BvaeError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
@@ -251,7 +263,14 @@ def _typed() -> list[str]:
 
 
 def _with_cause(error: Exception) -> str:
-    """Return what Hydra says, and what it was caused by if that says more."""
+    """Return what Hydra says, and what it was caused by if that says more.
+
+    Of a key that the chosen data, loss or optimiser does not have, Hydra says to add it.
+    """
+    key = re.match(r"Could not override '([^']+)'", str(error))
+    if key and key[1] in [*config.keys()]:
+        group = key[1].partition(".")[0]
+        return f"{key[1]}: the chosen {group} has no such key; leave it out, or choose another"
     cause = "" if error.__cause__ is None else str(error.__cause__)
     return str(error) + (f"\n{cause}" if cause not in str(error) else "")
 
@@ -273,6 +292,8 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
+    _refuse_of_sweeps(settings.overrides.hydra)
+    of_sweep = sorted({*overrides.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
     planned = plan(
         typed,
@@ -284,6 +305,12 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         sweeps=False,
     )
     display = Display()
+    if of_sweep:
+        experiment = settings.runtime.choices["experiment"]
+        display.say(
+            f"one trial, {planned.asked[0].overrides}, though experiment={experiment} "
+            f"sweeps {', '.join(of_sweep)}; for the sweep type: {_as_sweep()}"
+        )
     if conf.dry_run:
         preview(planned, n_workers=1, display=display)
         return Ended(Exit.COMPLETE)
@@ -294,6 +321,20 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         code = run_here(study, planned.asked, display=display)
         _conclude(study, display, code)
     return Ended(code, planned.folder.root)
+
+
+def _refuse_of_sweeps(typed: Sequence[str]) -> None:
+    """Refuse what has no effect without -m: how to sweep, and where."""
+    keys = sorted(key for key in overrides.keys(typed) if key.startswith(OF_SWEEPS))
+    if keys:
+        raise ConfigError(
+            f"{', '.join(keys)}: for sweeps; without -m one trial is trained, here. "
+            f"Leave out, or type: {_as_sweep()}"
+        )
+
+
+def _as_sweep() -> str:
+    return command_line(["-m", *_typed()])
 
 
 def as_mapping(composed: object) -> DictConfig:

@@ -1,7 +1,6 @@
 """`sweeps worker`: one more worker for a study, in this process."""
 
 import argparse
-import signal
 import sys
 
 from bvae.exceptions import MachineFaultError
@@ -12,6 +11,7 @@ from sweeps.study.study import open_study
 from sweeps.study.timeouts import TIMEOUTS
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
+from sweeps.workers.processes import ENDINGS
 from sweeps.workers.stopping import StopRequest, stopping_on
 from sweeps.workers.worker import Worker, of_machine
 
@@ -31,11 +31,11 @@ def run(typed: argparse.Namespace) -> int:
     stop_request = StopRequest(folder)
     with (
         log_to(folder.worker_log(name)),
-        stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=TIMEOUTS.exit_within),
+        stopping_on(stop_request, *ENDINGS, within_s=TIMEOUTS.exit_within),
     ):
         try:
             Worker(study, name=name, detached=True, stop_request=stop_request).work()
         except MachineFaultError as fault:
             print(f"stopping: {of_machine(fault)}", file=sys.stderr)
             return Exit.LEFT
-    return Exit.INTERRUPTED if stop_request.is_signalled else Exit.COMPLETE
+    return stop_request.exit_code or Exit.COMPLETE

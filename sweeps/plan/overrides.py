@@ -1,5 +1,6 @@
 """What was typed: Hydra overrides, checked all at once and split into fixed values and axes."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    IntervalSweep,
+    Override,
+    OverrideType,
+    RangeSweep,
+    Sweep,
+)
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -51,6 +60,12 @@ HABITS = {
 }
 """Keys of lightning-hydra-template, and what to write here."""
 
+OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.output_subdir", "hydra.job.chdir")
+"""Keys that say where other programs of Hydra write."""
+
+MOST = 100_000
+"""Trials of a study, and values of a key: a grid of more is a slip, and no queue is made for it."""
+
 LOGARITHMIC = ("beta", "latent_dim")
 """Keys whose intervals are on a logarithmic scale, tagged so or not."""
 
@@ -86,10 +101,21 @@ def parse(lines: Sequence[str]) -> list[Override]:
         try:
             parsed += parser.parse_overrides([line])
         except HydraException:
-            mistakes.append(f"{line}: not an override; write key=value or key=value1,value2")
+            mistakes.append(_no_override(line))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
+
+
+def _no_override(line: str) -> str:
+    if line in config.groups()["experiment"]:
+        return f"{line}: not an override; did you mean experiment={line}?"
+    return f"{line or repr(line)}: not an override; write key=value or key=value1,value2"
+
+
+def keys(lines: Sequence[str]) -> set[str]:
+    """Return what is set by these override lines."""
+    return {override.key_or_group for override in parse(lines)}
 
 
 def with_short_home(argument: str) -> str:
@@ -164,19 +190,23 @@ def check(lines: Sequence[str], *, groups: Groups) -> None:
 def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
     key, known = override.key_or_group, config.keys()
     if override.is_hydra_override() or key == "hydra":
-        yield from _sweeper_mistakes(key)
+        yield from _sweeper_mistakes(key, override.value())
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
     is_argument = adds and (config.is_free(key) or key in config.FREE)
     if not (override.type is OverrideType.CHANGE or is_argument or _is_own_group(override, groups)):
-        yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
+        known_here = key in known or key in groups or config.is_free(key)
+        instead = f"write {key}=value" if known_here else config.nearest(key, {*known, *groups})
+        yield f"{override.input_line}: keys are neither added nor removed; {instead}"
     elif override.is_sweep_override() and _is_own_group(override, groups):
         yield f"{override.input_line}: a group that is added cannot be swept; sweep its keys"
     elif key in NEVER_SWEPT and override.is_sweep_override():
         yield f"{key}: cannot be swept; sweep other keys, or type a command for each {key}"
     elif key in groups:
         for name in elements(override, groups=groups):
-            if name is not None and name not in groups[key]:
+            if name is None and key != "experiment":
+                yield f"{key}=null: leave it out, or choose one; {config.nearest('', groups[key])}"
+            elif name is not None and name not in groups[key]:
                 yield f"{key}={name}: no such {key}; {config.nearest(str(name), groups[key])}"
     elif isinstance(override.value(), IntervalSweep) and (key in known or config.is_free(key)):
         yield from _interval_mistakes(override)
@@ -204,8 +234,12 @@ def _is_own_group(override: Override, groups: Groups) -> bool:
     return added and key in groups and key not in config.groups()
 
 
-def _sweeper_mistakes(key: str) -> Iterable[str]:
+def _sweeper_mistakes(key: str, value: object) -> Iterable[str]:
     """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
+    if key in OF_HYDRA:
+        yield f"{key}: a study's folder is its name below runs_dir; write study=… runs_dir=…"
+    if key == "hydra/sweeper" and value != "bvae":
+        yield f"{key}={value}: another sweeper makes no study; leave the key out"
     if not key.startswith("hydra.sweeper."):
         return
     known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweepSettings)]
@@ -263,10 +297,33 @@ def elements(override: Override, *, groups: Groups) -> list[object]:
         if not names:
             raise ConfigError(f"{override.input_line}: matches no choice of a config group")
         return names
-    texts = override.sweep_string_iterator()
+    return [_independent(key, value) for value in _listed(override)]
+
+
+def _listed(override: Override) -> list[object]:
+    """Return the values of a sweep over values.
+
+    Raises:
+        ConfigError: there are none, or far too many, or an interval is among them.
+    """
+    key, line, value = override.key_or_group, override.input_line, override.value()
+    given: Any = value.list if isinstance(value, ChoiceSweep) else ()
+    if any(isinstance(part, Sweep) for part in given):
+        raise ConfigError(f"{line}: an interval stands alone; write one, or give {key}=a,b")
+    try:
+        if isinstance(value, RangeSweep):
+            given = list(itertools.islice(value.range(), MOST + 1))
+        if not given:
+            raise ConfigError(f"{line}: has no value; give some, as in {key}=a,b")
+        if len(given) > MOST:
+            raise ConfigError(f"{line}: more than {MOST} values; give fewer")
+        if isinstance(value, RangeSweep):
+            return list(override.sweep_iterator())
+    except ValueError as error:  # of Python's own `range`
+        raise ConfigError(f"{line}: {error}") from error
     parser = OverridesParser.create()
-    values = [parser.parse_override(f"{key}={line}").value() for line in texts]
-    return [_independent(key, value) for value in values]
+    texts = override.sweep_string_iterator()
+    return [parser.parse_override(f"{key}={each}").value() for each in texts]
 
 
 def _independent(key: str, value: object) -> object:

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import uuid
@@ -36,17 +37,20 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.extend import check_sources, extended
-from sweeps.plan.overrides import Groups, Overrides, depends, split, without_plus
+from sweeps.plan.overrides import MOST, Groups, Overrides, depends, split, without_plus
 from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import Trial, grid
+from sweeps.study.trials import NAME_MAX, Trial, grid
 
 OWN = ("folder", "npz")
 """Kinds of data that say nothing of what the images show."""
+
+LONGEST_NAME, LONGEST_PATH = 200, 3500
+"""Bytes of a study's name, which others are made of, and of its folder's path."""
 
 LONGEST = 40
 """Characters of the data's name in that of a study."""
@@ -146,6 +150,11 @@ def plan(
     if sweeps_images(values):  # else they are checked to be those of the study
         compositions = [without_content(found) for found in compositions]
     search = _search(typed, values, settings)
+    if search is None and math.prod(map(len, values.values())) > MOST:
+        raise ConfigError(
+            f"{math.prod(map(len, values.values()))} trials: a grid may have {MOST}; "
+            "give fewer values, or search, as in beta=interval(0.5,64) hydra.sweeper.n_trials=50"
+        )
     trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
     _check_together(settings, search, facts, data=parsed.data.name)
@@ -436,11 +445,14 @@ def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder
     Without a name of its own it is found by the digest that its name ends in: the images may have
     been moved since, and studies of `data=folder` were once called `folder-…`, whatever it was.
     """
-    runs = Path(parsed.runs_dir).expanduser().resolve()
+    try:
+        runs = _checked_length(Path(parsed.runs_dir).expanduser().resolve())
+    except (OSError, RuntimeError) as error:  # `~nobody`, a link to itself
+        raise ConfigError(f"runs_dir: no folder can be {parsed.runs_dir}: {error}") from error
     if parsed.study:
         if parsed.study in (".", "..") or "/" in parsed.study or "\0" in parsed.study:
             raise ConfigError(f"study: expected the name of a folder, but got {parsed.study!r}")
-        return StudyFolder(runs / parsed.study)
+        return _named(runs / parsed.study)
     base = config.identity(first.values, axes=typed.further)
     # a key is no part of the name where its value is that of the time before it existed
     then = {**VALUES_THEN, "data.bins": None}
@@ -450,7 +462,7 @@ def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder
     model = _joined("model", typed.axes, parsed.model.name)
     found = sorted(runs.glob(f"*-{glob.escape(model)}-{digest}/{StudyFolder(runs).manifest.name}"))
     new = runs / f"{_name_of_data(parsed, typed)}-{model}-{digest}"
-    return StudyFolder(found[0].parent if found else new)
+    return _named(found[0].parent if found else new)
 
 
 def _name_of_data(parsed: Config, typed: Overrides) -> str:
@@ -493,3 +505,26 @@ def _check_writable(root: Path) -> None:
         raise ConfigError(f"runs_dir: {existing} is a file; give a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError(f"runs_dir: {existing} cannot be written; give another runs_dir=…")
+
+
+def _checked_length(path: Path) -> Path:
+    """Return a path if a file system can have it, with a study's files below it.
+
+    Raises:
+        ConfigError: it is too long.
+    """
+    longest = max(len(os.fsencode(part)) for part in path.parts)
+    if longest > NAME_MAX or len(os.fsencode(path)) > LONGEST_PATH:
+        raise ConfigError(f"runs_dir, study: too long for a file system: {path}")
+    return path
+
+
+def _named(root: Path) -> StudyFolder:
+    """Return the folder of a study, if files that are named after it can be.
+
+    Raises:
+        ConfigError: they cannot: a new study would be trained to its end and have no report.
+    """
+    if len(os.fsencode(_checked_length(root).name)) > LONGEST_NAME and not root.exists():
+        raise ConfigError(f"study: expected a name of at most {LONGEST_NAME} bytes")
+    return StudyFolder(root)

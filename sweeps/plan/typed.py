@@ -18,6 +18,9 @@ from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.plan.overrides import Groups, parse, short_forms_written_out, without_password
 
+NO_EXPERIMENT = "experiment=null"
+"""Says what is so anyway; Hydra would refuse it."""
+
 SEARCHPATH = "hydra.searchpath"
 
 FILES = "file://"
@@ -83,7 +86,8 @@ def read(arguments: Sequence[str]) -> CommandLine:
     )
     parser.add_argument("--version", action="version", version=_versions())
     flags = vars(parser.parse_intermixed_args(arguments))
-    overrides = without_password(short_forms_written_out(flags.pop("overrides")))
+    lines = [line for line in flags.pop("overrides") if line != NO_EXPERIMENT]
+    overrides = without_password(short_forms_written_out(lines))
     if flags["cfg"] or flags["info"]:
         flags["multirun"] = False
         _refuse_sweeps(overrides)
@@ -115,6 +119,8 @@ def _check_flags(flags: Mapping[str, str | bool | None]) -> None:
         raise ConfigError(f"{given}: exclude each other; type one of them")
     if flags["resolve"] and not (flags["cfg"] or flags["help"]):
         raise ConfigError("--resolve: goes with --cfg, as in --cfg job --resolve")
+    if flags["experimental_rerun"]:
+        raise ConfigError("--experimental-rerun: type the same command again, and it continues")
     if flags["config_path"]:
         raise ConfigError(
             "--config-path: would replace the configuration of this program; "

@@ -120,8 +120,9 @@ def computed(
 
 
 def _begin(parts_folder: str | None) -> None:
-    """Prepare a process: the terminal's Ctrl-C is for its parent, without which it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a process: the terminal's signals are for its parent, without which it ends."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -6,11 +6,24 @@ killed holder; here that is an error.
 """
 
 import contextlib
-import fcntl
+import errno
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from bvae.exceptions import ConfigError
+
+try:
+    import fcntl
+except ImportError as error:
+    raise ConfigError(
+        "this program runs on Linux and macOS; on Windows, install WSL2 (`wsl --install`) "
+        "and run it there"
+    ) from error
+
+NONE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system without locks answers."""
 
 
 def open_file(path: Path) -> int:
@@ -18,10 +31,29 @@ def open_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
+def _flock(file: int, how: int) -> None:
+    """Take a lock.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        ConfigError: the file system has none.
+    """
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in NONE:
+            raise
+        raise ConfigError(
+            f"the file system of the study has no locks ({error.strerror}), so two workers might "
+            "take one trial; give another runs_dir=…, or mount this one with locks (NFS: without "
+            "nolock; Lustre: with flock)"
+        ) from error
+
+
 def wait_for_lock(path: Path) -> int:
     """Wait until nobody else holds the lock of a file; closing what is returned releases it."""
     file = open_file(path)
-    fcntl.flock(file, fcntl.LOCK_EX)
+    _flock(file, fcntl.LOCK_EX)
     return file
 
 
@@ -41,7 +73,7 @@ def try_lock(file: int) -> bool:
     # `is_locked` holds a shared lock for an instant, so a single refusal proves nothing.
     for _ in range(20):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.02)
         else:
@@ -59,6 +91,8 @@ def is_locked(path: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # where there are no locks, nobody holds one
+        return False
     else:
         return False
     finally:

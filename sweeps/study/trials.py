@@ -4,6 +4,7 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,9 @@ Value = bool | int | float | str | tuple[object, ...] | None
 
 MAX_SLUG = 120
 """Longer slugs end in a hash: a file name may have 255 bytes, with room for a suffix."""
+
+NAME_MAX = 255
+"""Bytes of a file's name."""
 
 PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
 
@@ -108,10 +112,14 @@ class Trial:
         """
         readable = ",".join(f"{key}={text(value)}" for key, value in self.coordinates)
         safe = re.sub(r"[^\w=,.+-]", "_", readable)
-        if safe == readable and len(readable) <= MAX_SLUG:
+        is_short = len(readable) <= MAX_SLUG and len(os.fsencode(readable)) <= NAME_MAX
+        if safe == readable and is_short:
             return readable
         digest = hashlib.sha256(readable.encode()).hexdigest()[:12]
-        return f"{safe[: MAX_SLUG - 13]}-{digest}"
+        begin = safe[: MAX_SLUG - 13]
+        while len(os.fsencode(begin)) > NAME_MAX - 13:
+            begin = begin[:-1]
+        return f"{begin}-{digest}"
 
 
 Configuration = tuple[tuple[str, Value], ...]

@@ -1,6 +1,5 @@
 """Some trials of a study in this process, with a progress bar: what `bvae` without `-m` does."""
 
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +23,7 @@ from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
+from sweeps.workers.processes import ENDINGS
 from sweeps.workers.stopping import StopRequest, stopping_on
 from sweeps.workers.worker import Worker, of_machine
 
@@ -41,15 +41,15 @@ def run_here(
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
     stop_request = StopRequest(folder, timeouts)
-    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=timeouts.exit_within):
+    with stopping_on(stop_request, *ENDINGS, within_s=timeouts.exit_within):
         try:
             _train(study, slugs, stop_request, timeouts)
         except MachineFaultError as fault:
             display.say(f"stopping: {of_machine(fault)}")
     current = open_study(folder.root).states
     states = {current[slug] for slug in slugs}
-    if stop_request.is_signalled:
-        return Exit.INTERRUPTED
+    if stop_request.exit_code is not None:
+        return stop_request.exit_code
     if "failed" in states:
         return Exit.FAILED
     return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE

@@ -1,5 +1,7 @@
 """What Hydra's launchers need so that worker loops run well under them."""
 
+import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -8,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bvae.exceptions import ConfigError
+from sweeps.workers.processes import OF_TERMINALS, blocked
 
 LOCAL = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")
 """Launchers whose workers end with the orchestrator; workers of others are detached."""
@@ -36,6 +39,10 @@ def prepare(launcher: DictConfig) -> None:
     Raises:
         ConfigError: something is missing, or is not as the launcher's keys say.
     """
+    if name(launcher) != "BasicLauncher":
+        # Python looks first where a process is started: a `random.py` there would end every worker.
+        # And what workers print goes to files, whatever letters the terminal has.
+        os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
@@ -115,7 +122,10 @@ def _start_ray(settings: DictConfig) -> None:
     try:
         _ping(str(chosen.get("address")))
         if not ray.is_initialized():
-            ray.init(**chosen)
+            # Else Ctrl-C ends Ray before trials are saved; and Ray looks for modules first where it
+            # is started. Workers go where the command was typed.
+            with blocked(*OF_TERMINALS), contextlib.chdir("/"):
+                ray.init(**chosen)
     except OSError as error:
         raise ConfigError(
             f"hydra.launcher.ray.init.address: no Ray at {chosen.get('address')} ({error}); "

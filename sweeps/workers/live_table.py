@@ -1,5 +1,6 @@
 """A running study in the terminal: a live table, or plain lines where there is no terminal."""
 
+import contextlib
 import os
 import time
 from types import TracebackType
@@ -46,7 +47,8 @@ class Display:
     def restore_cursor(self) -> None:
         """Show the cursor again before an immediate exit; safe in a signal handler."""
         if self._live is not None:
-            os.write(2, b"\x1b[?25h\n")
+            with contextlib.suppress(OSError):  # the terminal is gone
+                os.write(2, b"\x1b[?25h\n")
 
     def say(self, message: str) -> None:
         """Print a line above the table."""

@@ -24,10 +24,18 @@ from sweeps.study.heartbeat import (
 )
 from sweeps.study.study import Study
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
-from sweeps.workers.exit_codes import Exit
+from sweeps.workers.exit_codes import Exit, interrupted_by
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
-from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
+from sweeps.workers.processes import (
+    ENDINGS,
+    OF_TERMINALS,
+    blocked,
+    descendants,
+    handling,
+    is_resource_tracker,
+    kill,
+)
 from sweeps.workers.progress import Progress
 from sweeps.workers.worker import of_machine
 
@@ -42,10 +50,15 @@ MAX_SAME_CAUSE = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """How many workers run a study at once, and how many minutes it may take."""
+    """How many workers run a study at once, and how many minutes it may take.
+
+    Attributes:
+        outlive: whether workers go on when the terminal is closed, as jobs of SLURM do.
+    """
 
     n_workers: int
     max_minutes: float | None = None
+    outlive: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,8 @@ class Orchestrator:
         self._idle_starts = 0
         self._last_death = self._fault = "no reason given"
         self._ending: StopReason | None = None
-        self._interrupted_at: float | None = None
+        self._signal: int | None = None
+        self._interrupted_at = 0.0
         self._idle_since = time.monotonic()
         self._unreachable_since: float | None = None
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
@@ -143,7 +157,9 @@ class Orchestrator:
             self._reconcile()
             self._progress.refresh()
             if self._progress.left:
-                with handling(self._interrupt, signal.SIGINT, signal.SIGTERM), self._display:
+                hang_up = {signal.SIGHUP} if self._settings.outlive else set()
+                endings = [number for number in ENDINGS if number not in hang_up]
+                with handling(self._interrupt, *endings), self._display:
                     self._supervise(self._start())
                 self._reconcile()
                 self._progress.refresh()
@@ -152,8 +168,8 @@ class Orchestrator:
     def _start(self) -> list[threading.Thread]:
         """Start a thread for each worker to keep, counting those of a command that was killed.
 
-        SIGINT is blocked in what is started: only the orchestrator reacts to Ctrl-C.
-        submitit's own controller would kill its worker one second after Ctrl-C.
+        A terminal's signals are blocked in what is started: only the orchestrator reacts to Ctrl-C.
+        submitit's own controller would kill its worker one second after it.
         """
         number = min(self._settings.n_workers, self._progress.left)
         old = [one.name for one in living_workers(self._folder.workers) if one.launched]
@@ -163,12 +179,9 @@ class Orchestrator:
             )
             for index in range(number)
         ]
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with blocked(*OF_TERMINALS):
             for slot in slots:
                 slot.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return slots
 
     def _supervise(self, slots: Sequence[threading.Thread]) -> None:
@@ -198,7 +211,7 @@ class Orchestrator:
     def _check_for_end(self) -> None:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
         cause = self._progress.same_cause_in_a_row(MAX_SAME_CAUSE)
-        if self._interrupted_at is not None:
+        if self._signal is not None:
             self._end(
                 StopReason("interrupted; running trials are saved (Ctrl-C again: exit at once)")
             )
@@ -223,13 +236,14 @@ class Orchestrator:
             )
 
     def _end(self, ending: StopReason) -> None:
-        if self._ending is None:
-            self._ending = ending
-            self._display.say(f"stopping: {ending.reason}")
+        """Stop all workers, then say so: whether that can be shown decides nothing."""
         self._stopping.set()
         # If the file cannot be written, workers stop when the orchestrator's lock is free.
         with contextlib.suppress(OSError):
             self._folder.stop.write_text("stop\n")
+        if self._ending is None:
+            self._ending = ending
+            self._display.say(f"stopping: {ending.reason}")
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
         """Keep one worker running, until no trial is left or the sweep is ending."""
@@ -290,18 +304,22 @@ class Orchestrator:
         elif time.monotonic() - self._unreachable_since > self._timeouts.database:
             self._end(StopReason(f"the database cannot be reached: {error}", is_failure=True))
 
-    def _interrupt(self, *_: object) -> None:
-        """Handle Ctrl-C and SIGTERM: the first stops cleanly, a second kills and exits at once."""
-        if self._interrupted_at is not None:
+    def _interrupt(self, number: int, _: object) -> None:
+        """Handle what asks to end: the first stops cleanly, a second kills and exits at once.
+
+        But for a hang-up: of a terminal that is closed, the kernel and the shell both tell.
+        """
+        if self._signal is None:
+            # The main loop does the rest: a handler may have interrupted code that holds a lock.
+            self._signal, self._interrupted_at = number, time.monotonic()
+        elif number != signal.SIGHUP:
             _kill_workers(self._study)
             self._display.restore_cursor()
-            os._exit(Exit.INTERRUPTED)
-        # The main loop does the rest: a handler may have interrupted code that holds a lock.
-        self._interrupted_at = time.monotonic()
+            os._exit(interrupted_by(number))
 
     def _is_overdue(self) -> bool:
-        since = self._interrupted_at
-        return since is not None and time.monotonic() - since > self._timeouts.stop_within
+        is_late = time.monotonic() - self._interrupted_at > self._timeouts.stop_within
+        return self._signal is not None and is_late
 
     def _is_over(self) -> bool:
         """Whether only launchers are waited for, whose jobs have not started or were lost.
@@ -315,8 +333,8 @@ class Orchestrator:
 
     def _exit_code(self) -> Exit:
         counts = self._progress.snapshot().counts
-        if self._interrupted_at is not None:
-            return Exit.INTERRUPTED
+        if self._signal is not None:
+            return interrupted_by(self._signal)
         if counts["failed"] or (self._ending is not None and self._ending.is_failure):
             return Exit.FAILED
         return Exit.LEFT if self._progress.left else Exit.COMPLETE

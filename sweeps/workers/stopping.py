@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from sweeps.study.folder import StudyFolder
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
-from sweeps.workers.exit_codes import Exit
+from sweeps.workers.exit_codes import Exit, interrupted_by
 from sweeps.workers.processes import handling
 
 SIGNAL_CHECK_S = 0.1
@@ -38,42 +38,52 @@ class StopRequest:
 
     def __init__(self, folder: StudyFolder, timeouts: Timeouts = TIMEOUTS) -> None:
         # Not a threading.Event: a handler that sets one may wait for the lock it has interrupted.
-        self._is_signalled = False
+        self._signal: int | None = None
         self._has_file = RateLimited(folder.stop.exists, every_s=timeouts.stop_check)
 
     @property
     def is_signalled(self) -> bool:
         """Whether a signal asked the worker to stop."""
-        return self._is_signalled
+        return self._signal is not None
 
-    def set_signalled(self) -> None:
+    @property
+    def exit_code(self) -> Exit | None:
+        """The exit code after the signal; None if there was none."""
+        return None if self._signal is None else interrupted_by(self._signal)
+
+    def set_signalled(self, number: int = signal.SIGTERM) -> None:
         """Stop the worker after the running step; safe in a signal handler."""
-        self._is_signalled = True
+        self._signal = number
 
     def wait(self, seconds: float) -> None:
         """Wait, but end soon after a signal."""
         until = time.monotonic() + seconds
-        while not self._is_signalled and (left := until - time.monotonic()) > 0:
+        while not self.is_signalled and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, SIGNAL_CHECK_S))
 
     def __call__(self) -> bool:
         """Return whether to stop."""
-        return self._is_signalled or self._has_file()
+        return self.is_signalled or self._has_file()
 
 
 @contextlib.contextmanager
 def stopping_on(
     stop_request: StopRequest, *numbers: signal.Signals, within_s: float | None = None
 ) -> Iterator[None]:
-    """Stop on one of these signals, within a time if one is given; on a second one exit at once."""
+    """Stop on one of these signals, within a time if one is given; on a second one exit at once.
+
+    But for a hang-up: of a terminal that is closed, the kernel and the shell both tell.
+    """
     timers: list[threading.Timer] = []
 
     def handle(number: int, _: object) -> None:
         if stop_request.is_signalled:
-            os._exit(Exit.INTERRUPTED)
-        stop_request.set_signalled()
+            if number != signal.SIGHUP:
+                os._exit(interrupted_by(number))
+            return
+        stop_request.set_signalled(number)
         if within_s is not None:
-            timers.append(threading.Timer(within_s, os._exit, [Exit.INTERRUPTED]))
+            timers.append(threading.Timer(within_s, os._exit, [interrupted_by(number)]))
             timers[-1].daemon = True
             timers[-1].start()
 
@@ -103,7 +113,7 @@ def in_a_job(stop_request: StopRequest) -> Iterator[None]:
 
     def handle(number: int, _: object) -> None:
         received.add(number)
-        stop_request.set_signalled()
+        stop_request.set_signalled(number)
 
     with handling(handle, signal.SIGUSR2, signal.SIGTERM):
         yield

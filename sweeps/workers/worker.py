@@ -1,5 +1,6 @@
 """A worker: trains one trial of a study after another, until none is left or it is stopped."""
 
+import contextlib
 import functools
 import gc
 import importlib
@@ -30,7 +31,7 @@ from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
-from sweeps.workers.processes import handling
+from sweeps.workers.processes import OF_TERMINALS, handling
 from sweeps.workers.stopping import RateLimited, StopRequest, in_a_job
 
 log = logging.getLogger("sweeps")
@@ -50,24 +51,30 @@ class WorkerLoop:
         root: the study's folder.
         detached: whether the worker continues without an orchestrator, as on a cluster.
         gpu: the one device the worker may see; None leaves the environment as it is.
+        typed_in: the folder that the command was typed in: own modules are found there.
     """
 
     root: Path
     detached: bool = False
     gpu: str | None = None
+    typed_in: str | None = None
 
     def __call__(self, composed: DictConfig) -> None:
         """Run the worker; the launcher's composed configuration is not needed."""
         del composed
         if self.gpu is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu  # before torch is imported
+        if self.typed_in is not None:
+            with contextlib.suppress(OSError):  # another machine may not have it
+                os.chdir(self.typed_in)
+            import_from(self.typed_in)
         parent = os.getppid()
         name = new_worker_name()
         folder = StudyFolder(self.root)
         stop_request = StopRequest(folder)
         with (
             log_to(folder.worker_log(name)),
-            handling(signal.SIG_IGN, signal.SIGINT),  # joblib's processes get the terminal's
+            handling(signal.SIG_IGN, *OF_TERMINALS),  # joblib's processes get them, too
             in_a_job(stop_request),
         ):
             study = open_study(self.root)

@@ -172,3 +172,14 @@ class TestHome:
         given = {"a": ["/home/ada/x", 1, None], "b": {"c": ("/home/ada", 2.5)}}
 
         assert {"a": ["~/x", 1, None], "b": {"c": ("~", 2.5)}} == shortened(given)
+
+
+def test_an_account_without_a_home_has_none_to_shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts stay as they are."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+
+    assert "/a/b" == with_tilde("/a/b")

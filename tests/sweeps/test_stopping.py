@@ -75,6 +75,30 @@ def test_ctrl_c_twice(shell: Shell) -> None:
     assert 4 == shell.study.counts["pending"]
 
 
+def test_the_terminal_is_closed(shell: Shell) -> None:
+    """Code 129 with nobody to tell, though the kernel and the shell both hang up; all is saved.
+
+    `sweeps worker` goes on, and saves on SIGQUIT.
+    """
+    command = shell.sweep(*fake("tests.doubles.fakes.stepping", LONG))
+    shell.at_work(2)
+    assert command.stdout is not None
+    command.stdout.close()
+    for _ in range(2):
+        os.killpg(command.pid, signal.SIGHUP)
+
+    assert Exit.HUNG_UP == command.wait(20)
+    wait_for(lambda: not alive(shell.started), seconds=2)
+    assert 4 == shell.study.counts["pending"]
+    assert 2 == sum(shell.study.folder.trial(slug).resume.exists() for slug in shell.study.states)
+
+    worker = shell.type("sweeps", "worker", "runs/swept")
+    wait_for(lambda: 3 == sum(map(len, shell.runs())), seconds=60)
+    os.killpg(worker.pid, signal.SIGQUIT)
+    assert Exit.INTERRUPTED == ended(worker, within_s=10)[0]
+    assert 4 == shell.study.counts["pending"]
+
+
 @pytest.mark.parametrize("launcher", ["local", "joblib"])
 def test_the_command_is_killed(shell: Shell, launcher: str) -> None:
     """Its workers finish the trials they are at, and stop; the same command does the rest."""

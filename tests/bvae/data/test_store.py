@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -266,3 +267,15 @@ def test_the_cache_is_in_the_users_cache_folder(
     if given is not None:
         monkeypatch.setenv("BVAE_CACHE", given)
     assert cache_dir() == Path.home() / ".cache" / "bvae"
+
+
+def test_an_account_without_a_home_has_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that knows no such user."""
+
+    def none(name: str) -> Path:
+        raise RuntimeError(name)
+
+    monkeypatch.delenv("BVAE_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", none)
+
+    assert Path(tempfile.gettempdir(), f"bvae-{os.getuid()}") == cache_dir()

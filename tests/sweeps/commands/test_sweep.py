@@ -124,7 +124,8 @@ class TestLaunch:
         study = make_study(tmp_path / "tested")
         self.sweep_with(launcher)._launch(study.folder.root, 0, [])
 
-        assert [WorkerLoop(study.folder.root, detached=detached)] == launched
+        here = str(Path.cwd())
+        assert [WorkerLoop(study.folder.root, detached=detached, typed_in=here)] == launched
 
     @pytest.mark.parametrize(
         ("launcher", "seen"),
@@ -372,9 +373,9 @@ class TestOwnFiles:
 @pytest.mark.parametrize("sweeps", [True, False])
 def test_hydras_own_keys_may_be_named(typed: Typed, tmp_path: Path, sweeps: bool) -> None:
     """With -m as without it, each choice of a swept group its own."""
-    grid = ("model=mlp,conv",) if sweeps else ()
+    grid = ("model=mlp,conv", "hydra/launcher=basic") if sweeps else ()
     project = "tracker.project='${hydra:runtime.choices.model}'"
-    code, said = typed(project, "hydra/launcher=basic", *grid, sweeps=sweeps)
+    code, said = typed(project, *grid, sweeps=sweeps)
 
     assert 0 == code, said
     made = swept(tmp_path)
@@ -392,14 +393,47 @@ class TestRunOne:
         assert ["beta=4,latent_dim=2,seed=0"] == slugs(swept(tmp_path))
 
     def test_a_trial_beside_a_sweep(self, typed: Typed, tmp_path: Path) -> None:
-        """What an experiment says of a search is not for a single trial; the sweep goes on."""
+        """The sweep goes on; keys that are for sweeps alone are refused."""
         typed(*TestSweep.BASIC)
-        code, said = typed("beta=8", "latent_dim=2", "hydra.sweeper.n_trials=9", sweeps=False)
+        code, said = typed("beta=8", "latent_dim=2", sweeps=False)
 
         assert 0 == code, said
         grown = swept(tmp_path)
         assert 5 == grown.counts["complete"] == grown.counts["expected"]
         assert "beta=1,4" in grown.manifest.command
+
+    @pytest.mark.parametrize(
+        ("key", "named"),
+        [
+            ("hydra.sweeper.max_minutes=1", "hydra.sweeper.max_minutes"),
+            ("+hydra.sweeper.params.beta='1,4'", "hydra.sweeper.params.beta"),
+            ("hydra.sweeper.n_trials=9", "hydra.sweeper.n_trials"),
+            ("hydra/sweeper/sampler=tpe", "hydra/sweeper/sampler"),
+            ("hydra/launcher=joblib", "hydra/launcher"),
+        ],
+    )
+    def test_what_is_for_sweeps_is_refused(
+        self, typed: Typed, tmp_path: Path, key: str, named: str
+    ) -> None:
+        """With the command that was meant, perhaps."""
+        code, said = typed("beta=4", key, sweeps=False)
+
+        assert 2 == code
+        assert f"error: {named}: for sweeps; without -m one trial is trained" in said
+        assert "type: bvae -m " in said
+        assert [] == list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("given", [(), ("beta=4",), ("beta=4", "latent_dim=5", "seed=1")])
+    def test_a_forgotten_m_is_said(
+        self, typed: Typed, given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Unless each key that the experiment sweeps has a value of its own."""
+        monkeypatch.setattr("bvae.step_time.step_time_s", lambda config: 0.01)
+        code, said = typed("experiment=quick", "hydra.sweeper.dry_run=true", *given, sweeps=False)
+
+        assert 0 == code, said
+        assert (len(given) < 3) == ("though experiment=quick sweeps " in said)
+        assert (len(given) < 3) == ("type: bvae -m " in said)
 
     def test_a_dry_run(self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without -m, too."""

@@ -50,7 +50,7 @@ class TestCheck:
             ("latent_dim=4.5", "latent_dim: expected an integer of at least 1, but got 4.5"),
             ("beta=", "beta: an empty value; write beta=value"),
             ("beta=1,,4", "beta=1,,4: not an override; write key=value"),
-            ("+new=1", "keys are neither added nor removed; write new=value"),
+            ("+new=1", "keys are neither added nor removed; known: "),
             ("~beta", "keys are neither added nor removed"),
             ("study=a,b", "study: cannot be swept"),
             ("runs_dir=a,b", "runs_dir: cannot be swept"),

@@ -16,7 +16,7 @@ from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.study.study import Study
 from sweeps.study.timeouts import Timeouts
-from sweeps.workers import worker
+from sweeps.workers import processes, worker
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
@@ -88,15 +88,24 @@ def at_the_first_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[],
     return install
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [("SIGINT", 130), ("SIGTERM", 130), ("SIGQUIT", 130), ("SIGHUP", 129)]
+)
 def test_interrupted_it_saves_and_stops(
-    tmp_path: Path, at_the_first_step: Callable[[Callable[[], object]], None]
+    tmp_path: Path,
+    at_the_first_step: Callable[[Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    number: str,
+    code: int,
 ) -> None:
-    """Code 130; typed again it resumes from there."""
+    """With the code of the signal; typed again it resumes from there."""
+    monkeypatch.setattr(processes, "_stays_ignored", lambda number: False)  # where tests have no
+    sent = signal.Signals[number]  # terminal
     study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
-    interrupts = iter([lambda: os.kill(os.getpid(), signal.SIGINT), lambda: None])
+    interrupts = iter([lambda: os.kill(os.getpid(), sent), lambda: None])
     at_the_first_step(lambda: next(interrupts)())
 
-    assert Exit.INTERRUPTED is run(study)[0]
+    assert code == run(study)[0]
     assert ["pending"] == states(study)
     assert Exit.COMPLETE is run(study)[0]
     runs = (study.folder.trial(slugs(study)[0]).root / "runs.txt").read_text().split("\n")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from bvae.environ import environ
 from bvae.exceptions import ConfigError
 from sweeps import load_study
 from sweeps.study.folder import StudyFolder
@@ -49,6 +50,18 @@ def test_submitit_has_the_private_names_that_are_set() -> None:
 
 
 class TestPrepare:
+    @pytest.mark.parametrize(("launcher", "safe"), [("Joblib", "1"), ("Basic", None)])
+    def test_workers_do_not_look_first_where_they_start(
+        self, monkeypatch: pytest.MonkeyPatch, launcher: str, safe: str | None
+    ) -> None:
+        """A `random.py` there would end them; the basic launcher starts none."""
+        monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+        monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+        with environ({"PYTHONSAFEPATH": None}):
+            launchers.prepare(OmegaConf.create({"_target_": f"hydra_plugins.x.{launcher}Launcher"}))
+
+            assert safe == os.environ.get("PYTHONSAFEPATH")
+
     def test_a_killed_worker_of_this_machine_is_seen_at_once(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

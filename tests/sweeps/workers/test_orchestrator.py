@@ -3,7 +3,7 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -430,7 +430,7 @@ class TestSignals:
         assert before is signal.getsignal(signal.SIGINT)
 
     def test_workers_do_not_get_the_terminals_signal(self, study: Study) -> None:
-        """Only the orchestrator reacts: SIGINT is blocked in what is started."""
+        """Only the orchestrator reacts: all of them are blocked in what is started."""
         masks: list[set[int]] = []
 
         def launch(index: int) -> None:
@@ -439,8 +439,70 @@ class TestSignals:
 
         Run(study, launch)
 
-        assert all(signal.SIGINT in mask for mask in masks)
-        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        blocked = {signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+        assert all(blocked <= mask for mask in masks)
+        assert set() == blocked & {*signal.pthread_sigmask(signal.SIG_BLOCK, [])}
+
+    @pytest.fixture
+    def hang_ups(self) -> Iterator[list[int]]:
+        """The hang-ups that reach whoever runs the study, who then ends it."""
+        received: list[int] = []
+
+        def end(number: int, _: object) -> None:
+            received.append(number)
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGHUP, end)
+        yield received
+        signal.signal(signal.SIGHUP, before)
+
+    def test_a_closed_terminal_hangs_up_twice(self, tmp_path: Path, hang_ups: list[int]) -> None:
+        """The kernel and the shell both tell: the second is no hurry, and trials are saved."""
+        study = long_study(tmp_path / "long")
+
+        def launch(index: int) -> None:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGHUP)
+            worker(study)(index)
+
+        done = Run(study, launch)
+
+        assert ([], Exit.HUNG_UP, 2) == (hang_ups, done.code, done.counts["pending"])
+        assert study.folder.stop.exists()
+
+    def test_jobs_outlive_the_terminal(self, study: Study, hang_ups: list[int]) -> None:
+        """Those of SLURM work on when the laptop is closed: nothing tells them to stop."""
+
+        def launch(index: int) -> None:
+            del index
+            os.kill(os.getpid(), signal.SIGHUP)
+            threading.Event().wait(20)
+
+        with pytest.raises(KeyboardInterrupt):
+            Run(study, launch, outlive=True)
+
+        assert [signal.SIGHUP] == hang_ups
+        assert not study.folder.stop.exists()
+
+    def test_workers_are_stopped_though_nobody_can_be_told(self, tmp_path: Path) -> None:
+        """What is to be done is done before it is said."""
+        study = long_study(tmp_path / "long")
+
+        class Broken(Display):
+            def say(self, message: str) -> None:
+                if message.startswith("stopping"):
+                    raise BrokenPipeError(message)
+
+        orchestrator = Orchestrator(
+            study,
+            launch=interrupted(worker(study), after=begun(study)),
+            settings=Settings(n_workers=1),
+            display=Broken(Console(file=io.StringIO())),
+        )
+        with running(study.folder), pytest.raises(BrokenPipeError, match="stopping"):
+            orchestrator.run()
+
+        assert study.folder.stop.exists()
 
 
 class TestRunning:

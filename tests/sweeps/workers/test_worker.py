@@ -2,6 +2,7 @@ import errno
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -490,6 +491,18 @@ class TestFaultsOfTheMachine:
 
 
 class TestWorkerLoop:
+    def test_it_works_where_the_command_was_typed(
+        self, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Own modules are found there, after all others, and files by the names that were typed."""
+        monkeypatch.chdir("/")
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        loop = WorkerLoop(study.folder.root, detached=True, typed_in=str(tmp_path))
+        loop(OmegaConf.create())
+
+        assert (str(tmp_path), tmp_path) == (sys.path[-1], Path.cwd())
+        replace(loop, typed_in="/nowhere")(OmegaConf.create())
+
     def test_it_travels_to_another_process(self, study: Study) -> None:
         """Launchers pickle what they launch."""
         loop = WorkerLoop(study.folder.root, detached=True, gpu="1")
