@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
 from bvae.exceptions import BvaeError, ConfigError
+from bvae.machine import Machine, this_machine
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
@@ -92,6 +93,7 @@ class Sweep:
     def run(self, groups: Groups) -> Ended:
         """Run the study; `groups` are the names of every config group."""
         self._settings.check()
+        machine = this_machine()
         planned = plan(
             self._arguments,
             command=_typed(),
@@ -99,12 +101,16 @@ class Sweep:
             compose=self._compose,
             groups=groups,
             settings=self._settings,
+            machine=machine if self._launcher in launchers.LOCAL else None,
         )
         display = Display()
-        gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
-        settings = Settings(self._n_workers(gpus), max_minutes=self._settings.max_minutes)
+        if planned.configs[0].trainer.accelerator == "cpu":
+            machine = replace(machine, cards=())
+        gpus = machine.cards
+        share = self._share(planned, machine)
+        settings = Settings(share.workers, max_minutes=self._settings.max_minutes)
         if self._settings.dry_run:
-            preview(planned, n_workers=settings.n_workers, display=display)
+            preview(planned, share=share, machine=machine, display=display)
             return Ended(Exit.COMPLETE)
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
@@ -157,11 +163,17 @@ class Sweep:
                 settings = replace(settings, max_minutes=left_s / 60)
             study = open_study(root)
 
-    def _n_workers(self, gpus: Sequence[str]) -> int:
-        if self._launcher == "BasicLauncher":
-            return 1  # it runs what it launches in this process, whose globals there are once
-        per_device = self._settings.workers_per_device
-        return self._settings.n_workers or devices.workers(gpus, per_device=per_device)
+    def _share(self, planned: Plan, machine: Machine) -> devices.Share:
+        if self._launcher == "BasicLauncher":  # it runs what it launches in this process
+            return devices.Share(1, "hydra/launcher=basic")
+        if self._settings.n_workers:
+            return devices.Share(self._settings.n_workers, "hydra.sweeper.n_workers")
+        return devices.share(
+            machine,
+            per_device=self._settings.workers_per_device,
+            threads=max(one.threads for one in planned.configs),
+            worker_bytes=max(map(checks.worker_bytes, planned.largest)),
+        )
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
@@ -274,6 +286,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
     conf = replace(conf, sampler=None, n_trials=None)
+    machine = this_machine()
     planned = plan(
         typed,
         command=_typed(),
@@ -282,10 +295,11 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         groups=groups,
         settings=conf,
         sweeps=False,
+        machine=machine,
     )
     display = Display()
     if conf.dry_run:
-        preview(planned, n_workers=1, display=display)
+        preview(planned, share=devices.Share(1, "without -m"), machine=machine, display=display)
         return Ended(Exit.COMPLETE)
     _reach(conf.storage)
     prepare(planned)

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
+from bvae.machine import Machine
 from sweeps import load_study
 from sweeps.commands import sweep
 from sweeps.commands.sweep import Sweep, conf_of
@@ -153,16 +154,19 @@ class TestLaunch:
     )
     def test_how_many_workers(
         self,
-        monkeypatch: pytest.MonkeyPatch,
         launcher: str,
         keys: dict[str, int],
         gpus: list[str],
         number: int,
     ) -> None:
         """What was typed, else one per card, else one per core; one where they share a process."""
-        monkeypatch.setattr(sweep.devices, "cores", lambda: 8)
+        machine = Machine(processors=8, cpus=8, memory=100e9, cards=tuple(gpus))
+        one = config.parse(CONFIGURATION)
+        planned = SimpleNamespace(configs=[one], largest=[one])
 
-        assert number == self.sweep_with(launcher, **keys)._n_workers(gpus)
+        found = self.sweep_with(launcher, **keys)._share(planned, machine)  # type: ignore[arg-type]
+
+        assert number == found.workers
 
     def test_what_a_worker_raised_is_raised(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
