@@ -128,7 +128,7 @@ def memory_limit(root: Path = ROOT) -> float:
 
 def _groups(controller: str, root: Path) -> Iterator[Path]:
     """Yield the folders of this process's control group and of those above, of both versions."""
-    own = {}
+    own: dict[str, str] = {}
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, names, path = line.split(":", 2)
         own |= dict.fromkeys(names.split(","), path)  # version 2 has no names

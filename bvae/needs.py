@@ -80,14 +80,13 @@ def mistakes(
 def device_mistakes(config: Config, machine: Machine) -> Iterator[str]:
     """Yield what is asked for of a card or of processors and is not here."""
     accelerator = config.trainer.accelerator
-    torch = f"torch {machine.torch}"
-    if accelerator in ("gpu", "cuda") and not machine.cards:
-        if accelerator == "cuda" or not machine.has_mps:
-            yield (
-                f"trainer.accelerator={accelerator}: {torch} can use no graphics card here; "
-                "give trainer.accelerator=auto to train on the CPU, or install the driver and a "
-                "torch that is built for the card"
-            )
+    is_here = machine.cards or (accelerator == "gpu" and machine.has_mps)
+    if accelerator in ("gpu", "cuda") and not is_here:
+        yield (
+            f"trainer.accelerator={accelerator}: torch {machine.torch} can use no graphics card "
+            "here; give trainer.accelerator=auto to train on the CPU, or install the driver and a "
+            "torch that is built for the card"
+        )
     if accelerator == "mps" and not machine.has_mps:
         yield (
             "trainer.accelerator=mps: is for Macs with Apple's own processors, and this is none; "
