@@ -13,11 +13,12 @@ if not (Path(importlib.import_module("sweeps").__path__[0]) / "commands" / "swee
         "(wandb[sweeps] installs one); remove it with: pip uninstall sweeps"
     )
 
-from sweeps.commands.sweep import run
+from sweeps.commands.sweep import hide_password, run
 
 
 def main() -> None:
     """Run the application and exit with its code; mistakes end in one message and code 2."""
+    hide_password()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -332,8 +332,8 @@ def _tracker_mistakes(config: Config) -> Iterator[str]:
     project = config.tracker.project or ""
     if config.tracker.name == "wandb" and (len(project) > 128 or {*project} & {*r"/\#?%:"}):
         yield (
-            r"tracker.project: expected up to 128 characters and none of / \ # ? % :, which W&B does "
-            f"not take, but got {project}"
+            r"tracker.project: W&B takes up to 128 characters and none of / \ # ? % :, but got "
+            f"{project}"
         )
     if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
         yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"

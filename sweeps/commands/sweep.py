@@ -196,6 +196,13 @@ class Sweep:
             _ = returned.return_value  # raises what the worker raised
 
 
+def hide_password() -> None:
+    """Start again without the password of a database that was typed: `ps` shows it to everyone."""
+    words = overrides.without_password(sys.orig_argv[1:])
+    if words != sys.orig_argv[1:]:
+        os.execv(sys.executable, [sys.executable, *words])
+
+
 def run(arguments: Sequence[str]) -> Exit:
     """Do what `bvae` does with these command-line arguments.
 

@@ -112,8 +112,8 @@ def _storage_mistakes(url: str) -> Iterator[str]:
             "the journal in the study's folder, or give postgresql://user@host/database"
         )
     elif kind != "postgresql":
-        yield f"expected postgresql://user@host/database, but got {url}"
-    elif re.search(r"//[^/@]*:[^/@]*@|[?&]password=", url):
+        yield f"expected postgresql://user@host/database, but got {kind}://…"
+    elif re.search(r"//[^/@]*:.*@|[?&](ssl)?password=", url):
         yield f"a password has no place in a file; set {PASSWORD}, or write it into ~/.pgpass"
     elif importlib.util.find_spec("psycopg") is None:
         yield "PostgreSQL's driver is missing; pip install 'bvae-sweeps[postgresql]'"

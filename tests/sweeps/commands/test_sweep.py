@@ -188,6 +188,24 @@ class TestLaunch:
             )
 
 
+def test_a_typed_password_is_not_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command starts again without it, and only then."""
+    started: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append((program, words)))
+    monkeypatch.setenv("PGPASSWORD", "old")
+    storage = "hydra.sweeper.storage=postgresql://u:p%2Fw@h/d"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "bvae", "-m", storage, "beta=1"])
+    sweep.hide_password()
+
+    clean = ["-m", "bvae", "-m", "hydra.sweeper.storage=postgresql://u@h/d", "beta=1"]
+    assert [(sys.executable, [sys.executable, *clean])] == started
+    assert "p/w" == os.environ["PGPASSWORD"]
+
+    monkeypatch.setattr(sys, "orig_argv", ["python", *clean])
+    sweep.hide_password()
+    assert 1 == len(started)
+
+
 @pytest.mark.parametrize(("number", "said"), [(3, True), (60, False)])
 def test_too_few_images_to_hold_some_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, *, said: bool
