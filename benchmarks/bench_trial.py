@@ -21,7 +21,7 @@ from bvae import checks, config, train
 from bvae.assignment import Assignment
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
-from bvae.trial import RunIdentity, TrialFolder
+from bvae.trial import RunIdentity, TrialFolder, TrialResult
 from sweeps.commands import sweep
 
 
@@ -51,7 +51,7 @@ def raw_steps(settings: Config) -> float:
     dataset = checks.prepare(settings)
     model = train.build_model(settings, dataset.store.image_shape, n_images=len(dataset))
     batches = ImageBatches(dataset, batch_size=settings.trainer.batch_size, seed=settings.seed)
-    (optimizer,) = model.configure_optimizers()
+    (optimizer,), _ = model.configure_optimizers()
     start = time.perf_counter()
     for step in range(settings.trainer.max_steps):
         x = batches.batch(step)
@@ -64,6 +64,12 @@ def raw_steps(settings: Config) -> float:
 
 def trial(settings: Config) -> tuple[float, float]:
     """Seconds of a whole trial, and of its encoding pass and scoring."""
+    result = trial_result(settings)
+    return result.wall_time_s, result.timings["encode_s"] + result.timings["score_s"]
+
+
+def trial_result(settings: Config) -> TrialResult:
+    """Train and score a trial in a folder that is removed."""
     with tempfile.TemporaryDirectory() as folder:
         task = Assignment(
             config=settings,
@@ -76,7 +82,7 @@ def trial(settings: Config) -> tuple[float, float]:
         result = train.run_trial(task)
     if result.state != "complete":
         raise RuntimeError(result.error)
-    return result.wall_time_s, result.timings["encode_s"] + result.timings["score_s"]
+    return result
 
 
 def overhead() -> Iterator[Row]:

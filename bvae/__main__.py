@@ -27,8 +27,9 @@ def main() -> None:
 
 
 def _run() -> int:
-    from sweeps.commands.sweep import run  # Hydra and Optuna take a second
+    from sweeps.commands.sweep import hide_password, run  # Hydra and Optuna take a second
 
+    hide_password()
     return run(sys.argv[1:])
 
 

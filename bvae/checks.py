@@ -6,7 +6,7 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-from bvae import tracking
+from bvae import needs, tracking
 from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, groups, nearest
 from bvae.data import holdout, own
 from bvae.data.datasets import (
@@ -18,10 +18,11 @@ from bvae.data.datasets import (
     describe,
     open_dataset,
 )
-from bvae.data.labels import MOST_ROWS, FactorTable, scored
+from bvae.data.labels import CODED_IMAGES, MOST_ROWS, FactorTable, scored
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
 from bvae.image_shape import RESOLUTIONS
+from bvae.machine import Machine
 from bvae.metrics.draws import FROM_TABLE
 from bvae.metrics.protocols import PROTOCOLS
 from bvae.metrics.scores import ACTIVE, SAMPLED, UDR, UDR_NAMES, score_named
@@ -137,6 +138,27 @@ def mistakes(config: Config) -> list[str]:
         told = str(error) if config.data.source is not None else f"data.path: {error}"
         return [*_protocol_mistakes(config), *(found or [told])]
     return [*_score_mistakes(config, data), *_data_mistakes(config, data), *found]
+
+
+def scored_rows(config: Config, data: Description) -> int:
+    """Return how many images are coded and scored."""
+    if data.labels is None:
+        return min(CODED_IMAGES, data.number)
+    return len(scored(data.labels, config.data.score_every).rows)
+
+
+def machine_mistakes(config: Config, machine: Machine) -> list[str]:
+    """Return what a checked configuration asks for that this machine does not have."""
+    data = described(config)
+    rows = scored_rows(config, data)
+    return [*needs.mistakes(config, machine, data.image_shape, n_scored=rows)]
+
+
+def worker_bytes(config: Config) -> float:
+    """Return about how many bytes a worker needs for a checked configuration."""
+    data = described(config)
+    rows = scored_rows(config, data)
+    return needs.PROCESS_BYTES + needs.trial_bytes(config, data.image_shape, n_scored=rows)
 
 
 def _name_mistakes(config: Config) -> Iterator[str]:
@@ -307,6 +329,12 @@ def _pixel_mistakes(config: Config) -> Iterator[str]:
 
 
 def _tracker_mistakes(config: Config) -> Iterator[str]:
+    project = config.tracker.project or ""
+    if config.tracker.name == "wandb" and (len(project) > 128 or {*project} & {*r"/\#?%:"}):
+        yield (
+            r"tracker.project: W&B takes up to 128 characters and none of / \ # ? % :, but got "
+            f"{project}"
+        )
     if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
         yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"
     if config.tracker.name == "wandb" and config.tracker.mode == "online":

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from bvae.data.datamodule import tensor
 from bvae.data.datasets import ImageDataset
-from bvae.data.labels import Classes, FactorTable, Labels, arrays_of, dropped, labels_of, scored
+from bvae.data.labels import (
+    CODED_IMAGES,
+    Classes,
+    FactorTable,
+    Labels,
+    arrays_of,
+    dropped,
+    labels_of,
+    scored,
+)
 from bvae.files import replace_atomically
 from bvae.losses import BetaVAELoss, least_nll, nll
 from bvae.metrics.draws import FROM_TABLE
@@ -34,9 +43,6 @@ log = logging.getLogger("bvae")
 ENCODE_BATCH = 64
 """Images a forward pass. The maps of larger passes of `conv` are given back to the system and asked
 for anew each time, which halves its speed on a CPU (`make bench ONLY=encode`)."""
-
-CODED_IMAGES = 20_000
-"""At most so many images without factors are coded, evenly spread."""
 
 LOSS_IMAGES = 4096
 """Images, evenly spread over the scored ones, that the losses are averaged over."""

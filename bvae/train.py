@@ -80,6 +80,7 @@ def run_trial(task: Assignment) -> TrialResult:
     """
     start = time.perf_counter()
     torch.set_num_threads(task.config.threads)
+    torch.backends.cudnn.deterministic = True  # else convolutions on a card sum in any order
     write_atomically(task.folder.config, OmegaConf.to_yaml(OmegaConf.structured(task.config)))
     result = TrialResult(
         point=dict(task.point),

@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str] | None]] = {
     "plan": ({"queue", "search", "study", "labels"}, ANY),
     "workers": (
         {"queue", "search", "study", "labels"},
-        RECORDS | {"assignment", "config", "part_sources"},
+        RECORDS | {"assignment", "config", "machine", "part_sources"},
     ),
     "analysis": ({"statistics", "scoring", "study", "labels"}, ANY),
     "report": ({"analysis", "statistics", "scoring", "study", "labels"}, ANY),

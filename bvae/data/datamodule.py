@@ -2,7 +2,7 @@
 
 Batch k is a function of (seed, k) and of nothing else: a run that is stopped and resumed meets the
 batches that it would have met. There are no loader processes: to unpack a batch takes less time
-than to receive it from one.
+than to receive it from one. On a card with room for them, the packed rows lie there.
 
 Shapes: n images that are trained on, B batch size, C channels, H rows, W columns.
 """
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bvae.data.datasets import ImageDataset
+from bvae.data.on_device import DeviceStore, on_card
 from bvae.data.store import ImageStore
 from bvae.exceptions import ConfigError
 
@@ -59,6 +60,13 @@ class ImageBatches(pl.LightningDataModule):
         """Return the batches from the trainer's step on."""
         return BatchStream(self)
 
+    def batches(self, steps: range, images: DeviceStore | None) -> list[Tensor]:
+        """Batches of these steps, on the card if the images are; their rows are sent in one go."""
+        if images is None:
+            return [self.batch(step) for step in steps]
+        rows = np.concatenate([self.batch_indices(step) for step in steps])
+        return list(images.images(torch.from_numpy(rows)).split(self.batch_size))
+
     def batch(self, step: int) -> Tensor:
         """Batch number step: float32 [B, C, H, W] in 0..1, or 2B images with a second batch."""
         return tensor(self.dataset.store, self.batch_indices(step))
@@ -97,11 +105,14 @@ class BatchStream:
         trainer = self._batches.trainer
         step = 0 if trainer is None else trainer.global_step
         last = -1 if trainer is None else trainer.max_steps
+        images = None
+        if trainer is not None:
+            images = on_card(self._batches.dataset.store, trainer.strategy.root_device)
         while True:
             until = next_pause(step, self._batches.pauses)
             if step < last < until:
                 until = last
-            yield [self._batches.batch(k) for k in range(step, until)]
+            yield self._batches.batches(range(step, until), images)
             step = until
 
 

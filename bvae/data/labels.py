@@ -14,6 +14,9 @@ from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
 from bvae.metrics.table import numbered, unscored
 
+CODED_IMAGES = 20_000
+"""At most so many images without factors are coded, evenly spread."""
+
 MOST_ROWS = 50_000
 """At most so many images of a table are scored, drawn once and for all; a lattice has
 `data.score_every`."""

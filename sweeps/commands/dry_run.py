@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 
 from bvae import config
+from bvae.machine import Machine
 from sweeps.labels import clock, counted, shown
 from sweeps.plan.plan import Plan
 from sweeps.study.results import is_short
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
+from sweeps.workers.devices import Share
 from sweeps.workers.live_table import Display
 
 SHOWN = 100
 """Trials that are listed; of more, nobody reads the list."""
 
 
-def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
+def preview(planned: Plan, *, share: Share, machine: Machine, display: Display) -> None:
     """Say it; nothing is written."""
     study = Study(planned.folder, planned.manifest)
     for note in planned.notes:
@@ -34,7 +36,8 @@ def preview(planned: Plan, *, n_workers: int, display: Display) -> None:
         f"{done} already done, {len(left) + unfound} to run"
     )
     if left:
-        display.say(_estimate(study, left, n_workers=n_workers))
+        display.say(f"{counted(share.workers, 'worker')}: {share.why}")
+        display.say(_estimate(study, left, n_workers=share.workers, machine=machine))
 
 
 def _steps_left(study: Study, trial: Trial, max_steps: int) -> int:
@@ -43,7 +46,7 @@ def _steps_left(study: Study, trial: Trial, max_steps: int) -> int:
     return max_steps - (trained or 0)
 
 
-def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
+def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int, machine: Machine) -> str:
     """Say how long the trials may train, from one timed step for each choice but β and seed."""
     from bvae.step_time import step_time_s  # torch, which only this needs
 
@@ -61,6 +64,8 @@ def _estimate(study: Study, left: Sequence[Trial], *, n_workers: int) -> str:
         total_s += steps_left * time_s
     times = [time_s for _, time_s in known.values()]
     workers = min(n_workers, len(left))
+    if not machine.cards:  # more threads than processors wait for one another
+        total_s *= max(1.0, workers * study.manifest.threads / machine.cpus)
     like_these = 1 + study.manifest.unfound / len(left)  # what a search will choose
     steps, total_s = round(steps * like_these), total_s * like_these
     ms = dict.fromkeys(f"{1000 * time_s:.3g}" for time_s in (min(times), max(times)))

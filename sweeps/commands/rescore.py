@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from bvae.config import nearest
 from bvae.exceptions import ConfigError
+from bvae.machine import cores
 from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import SCORE_NAMES, UDR_NAMES, score_named
 from bvae.part_sources import all_sources
@@ -32,7 +33,6 @@ from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial
-from sweeps.workers.devices import cores
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 

@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
 from bvae.exceptions import ConfigError
+from bvae.machine import Machine, this_machine
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
@@ -103,6 +104,7 @@ class Sweep:
     def run(self, groups: Groups) -> Ended:
         """Run the study; `groups` are the names of every config group."""
         self._settings.check()
+        machine = this_machine()
         planned = plan(
             self._arguments,
             command=_typed(),
@@ -110,16 +112,20 @@ class Sweep:
             compose=self._compose,
             groups=groups,
             settings=self._settings,
+            machine=machine if self._launcher in launchers.LOCAL else None,
         )
         display = Display()
-        gpus = devices.gpus() if planned.configs[0].trainer.accelerator != "cpu" else []
+        if planned.configs[0].trainer.accelerator == "cpu":
+            machine = replace(machine, cards=())
+        gpus = machine.cards
+        share = self._share(planned, machine)
         settings = Settings(
-            self._n_workers(gpus),
+            share.workers,
             max_minutes=self._settings.max_minutes,
             outlive=self._launcher == "SlurmLauncher",
         )
         if self._settings.dry_run:
-            preview(planned, n_workers=settings.n_workers, display=display)
+            preview(planned, share=share, machine=machine, display=display)
             return Ended(Exit.COMPLETE)
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
@@ -172,11 +178,17 @@ class Sweep:
                 settings = replace(settings, max_minutes=left_s / 60)
             study = open_study(root)
 
-    def _n_workers(self, gpus: Sequence[str]) -> int:
-        if self._launcher == "BasicLauncher":
-            return 1  # it runs what it launches in this process, whose globals there are once
-        per_device = self._settings.workers_per_device
-        return self._settings.n_workers or devices.workers(gpus, per_device=per_device)
+    def _share(self, planned: Plan, machine: Machine) -> devices.Share:
+        if self._launcher == "BasicLauncher":  # it runs what it launches in this process
+            return devices.Share(1, "hydra/launcher=basic")
+        if self._settings.n_workers:
+            return devices.Share(self._settings.n_workers, "hydra.sweeper.n_workers")
+        return devices.share(
+            machine,
+            per_device=self._settings.workers_per_device,
+            threads=max(one.threads for one in planned.configs),
+            worker_bytes=max(map(checks.worker_bytes, planned.largest)),
+        )
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         loader = self._context.config_loader
@@ -198,6 +210,13 @@ class Sweep:
         folder = f"hydra.sweep.dir={as_typed(str(root))}"
         for returned in launcher.launch([[folder]], initial_job_idx=index):
             _ = returned.return_value  # raises what the worker raised
+
+
+def hide_password() -> None:
+    """Start again without the password of a database that was typed: `ps` shows it to everyone."""
+    words = overrides.without_password(sys.orig_argv[1:])
+    if words != sys.orig_argv[1:]:
+        os.execv(sys.executable, [sys.executable, *words])
 
 
 def run(arguments: Sequence[str]) -> Exit:
@@ -295,6 +314,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     _refuse_of_sweeps(settings.overrides.hydra)
     of_sweep = sorted({*overrides.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
+    machine = this_machine()
     planned = plan(
         typed,
         command=_typed(),
@@ -303,6 +323,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         groups=groups,
         settings=conf,
         sweeps=False,
+        machine=machine,
     )
     display = Display()
     if of_sweep:
@@ -312,7 +333,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
             f"sweeps {', '.join(of_sweep)}; for the sweep type: {_as_sweep()}"
         )
     if conf.dry_run:
-        preview(planned, n_workers=1, display=display)
+        preview(planned, share=devices.Share(1, "without -m"), machine=machine, display=display)
         return Ended(Exit.COMPLETE)
     _reach(conf.storage)
     prepare(planned)

@@ -31,7 +31,7 @@ from sweeps.search.space import Interval
 from sweeps.study.manifest import is_unresolved
 from sweeps.study.trials import as_typed, canonical, text
 
-WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
+WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?[\w+]+://[^:@/]*):(.*)(@[^@]*)")
 
 NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from bvae import checks, config
+from bvae import checks, config, needs
 from bvae.config import Config
 from bvae.data import own
 from bvae.exceptions import ConfigError
 from bvae.files import shortened, write_atomically
+from bvae.machine import Machine
 from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
@@ -42,7 +43,7 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
+from sweeps.study.manifest import RUN_TRIAL, STEPS, VALUES_THEN, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import NAME_MAX, Trial, grid
 
@@ -62,6 +63,7 @@ class Plan:
 
     Attributes:
         configs: one for each choice of values beside β, latent size and seed.
+        largest: the same with the most latents of any trial.
         asked: the trials of this command; the manifest may have more.
         sweeps: whether the command says how the study is swept; one of a single trial does not.
     """
@@ -72,6 +74,7 @@ class Plan:
     asked: tuple[Trial, ...]
     notes: tuple[str, ...]
     sweeps: bool = True
+    largest: tuple[Config, ...] = ()
 
     def write(self) -> Study:
         """Put the study on disk; call while no other command can.
@@ -118,6 +121,7 @@ def plan(
     groups: Groups | None = None,
     settings: SweepSettings | None = None,
     sweeps: bool = True,
+    machine: Machine | None = None,
 ) -> Plan:
     """Plan the study a command asks for, and check all of it; nothing is written.
 
@@ -129,6 +133,7 @@ def plan(
         groups: the names of every config group; those of our own files unless given.
         settings: the keys below `hydra.sweeper`.
         sweeps: whether the command says how the study is swept; one of a single trial does not.
+        machine: this one, if trials are to run on it.
 
     Raises:
         ConfigError: naming all mistakes, or what differs from the study of the same name.
@@ -137,7 +142,7 @@ def plan(
     import_from(str(Path.cwd()))
     typed = split(arguments, params=params, groups=groups or config.groups())
     typed = replace(typed, axes=shortened(absolute(typed.axes)))
-    compositions = _compositions(typed, compose)
+    compositions = _compositions(typed, compose, settings, machine)
     first = compositions[0]
     parsed = config.parse(first.first(typed))
     folder, known = _known(parsed, typed, first)
@@ -170,6 +175,12 @@ def plan(
         search=search,
     )
     configs = _check_configurations(manifest, trials, search)
+    latents = [int(str(trial.values["latent_dim"])) for trial in trials]
+    if search is not None:
+        latents += [int(str(M)) for M in search.space["latent_dim"].spread(PLACES)]
+    largest = tuple(replace(one, latent_dim=max(latents)) for one in configs)
+    if machine is not None:
+        _refuse_here(largest, machine, is_new=known is None)
     notes = [*_left_out(compositions, typed), *told]
     notes += [f"repeated values dropped from {line}" for line in repeated]
     notes += facts.notes
@@ -182,7 +193,7 @@ def plan(
         check_sources(manifest, new.sources, Study(folder, manifest))
     notes += tracker.notes(manifest.tracker)
     _check_writable(folder.root)
-    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
+    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps, largest)
 
 
 def _known(
@@ -217,14 +228,16 @@ def _is_typed(key: str, typed: Overrides) -> bool:
     return key in lines or key in typed.further
 
 
-def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
+def _compositions(
+    typed: Overrides, compose: Compose, settings: SweepSettings, machine: Machine | None
+) -> list[Composition]:
     """Compose each choice of config groups once, and check it with its first values."""
     commit = tracker.commit_of(Path.cwd())
     composed = [tracker.filled_in(found, commit) for found in compositions_of(typed, compose)]
     if forget_changed([found.values for found in composed], str(Path.cwd())):
         own.forget()
     configs = [config.parse(found.first(typed)) for found in composed]
-    _refuse(configs)
+    _refuse(configs, [*settings.trial_mistakes()], machine)
     return [settled(found, parsed, typed) for found, parsed in zip(composed, configs, strict=True)]
 
 
@@ -279,7 +292,8 @@ def _manifest(
     axes = [key for key in values if key not in COORDINATES]
     groups = [axis for axis in axes if axis in compositions[0].choices]
     composed = {found.name(groups): found.values for found in compositions}
-    folder = str(Path.cwd()) if any(targets([*composed.values()])) else None
+    has_own = any(targets([*composed.values()])) or settings.trial != RUN_TRIAL
+    folder = str(Path.cwd()) if has_own else None
     found_sources = all_sources(composed, folder)
     return Manifest(
         study_id=uuid.uuid4().hex,
@@ -312,9 +326,30 @@ def _manifest(
     )
 
 
-def _refuse(configs: Iterable[Config]) -> None:
-    """Raise all that is wrong with these, once each."""
-    mistakes = [mistake for parsed in configs for mistake in checks.mistakes(parsed)]
+def _refuse(
+    configs: Sequence[Config], found: Sequence[str] = (), machine: Machine | None = None
+) -> None:
+    """Raise all that is wrong with these, once each, and with it what this machine cannot do."""
+    mistakes = [*found, *(wrong for parsed in configs for wrong in checks.mistakes(parsed))]
+    if mistakes and machine is not None:
+        mistakes += [
+            wrong for parsed in configs for wrong in needs.device_mistakes(parsed, machine)
+        ]
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def _refuse_here(configs: Sequence[Config], machine: Machine, *, is_new: bool) -> None:
+    """Raise what this machine cannot do; of a study that is there, only what it never could.
+
+    Others may have begun it on more processors, or by an older version: those numbers go on.
+    """
+    mistakes = [
+        mistake
+        for parsed in configs
+        for mistake in checks.machine_mistakes(parsed, machine)
+        if is_new or not mistake.startswith(needs.KNOWN_TO_WORK)
+    ]
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
 

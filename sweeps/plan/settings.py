@@ -1,5 +1,6 @@
 """How a study is swept: the keys below `hydra.sweeper`, once, and what they may be."""
 
+import importlib
 import importlib.util
 import math
 import re
@@ -64,6 +65,22 @@ class SweepSettings:
         if mistakes:
             raise ConfigError("\n".join(mistakes))
 
+    def trial_mistakes(self) -> Iterator[str]:
+        """Yield that `trial` is no function that can be imported; ours is not tried: torch."""
+        if self.trial == RUN_TRIAL:
+            return
+        module, _, name = self.trial.rpartition(".")
+        try:
+            found: object = getattr(importlib.import_module(module), name)
+            wrong = "" if callable(found) else f"got {type(found).__name__}"
+        except Exception as error:  # whatever own code raises when it is imported
+            wrong = f"{type(error).__name__}: {error}"
+        if wrong:
+            yield (
+                f"hydra.sweeper.trial={self.trial}: expected the dotted name of a function, as in "
+                f"my_module.run_trial, but {wrong}"
+            )
+
     def _mistakes(self) -> Iterator[str]:
         for name in ("n_workers", "workers_per_device", "max_attempts", "max_deaths", "n_trials"):
             number = getattr(self, name)
@@ -95,8 +112,8 @@ def _storage_mistakes(url: str) -> Iterator[str]:
             "the journal in the study's folder, or give postgresql://user@host/database"
         )
     elif kind != "postgresql":
-        yield f"expected postgresql://user@host/database, but got {url}"
-    elif re.search(r"//[^/@]*:[^/@]*@|[?&]password=", url):
+        yield f"expected postgresql://user@host/database, but got {kind}://…"
+    elif re.search(r"//[^/@]*:.*@|[?&](ssl)?password=", url):
         yield f"a password has no place in a file; set {PASSWORD}, or write it into ~/.pgpass"
     elif importlib.util.find_spec("psycopg") is None:
         yield "PostgreSQL's driver is missing; pip install 'bvae-sweeps[postgresql]'"

@@ -94,9 +94,10 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _remote(folder: Path) -> str | None:
-    """Return where the folder's commits come from, without user and password."""
+    """Return where the folder's commits come from, without user, password and what follows `?`."""
     url = _git(folder, "config", "--get", "remote.origin.url")
     if url is None or "://" not in url:
         return url
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query="", fragment=""))

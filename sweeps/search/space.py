@@ -34,7 +34,7 @@ class Interval:
     @property
     def number(self) -> float:
         """How many values there are: of numbers that are not integers, no end."""
-        return len(self.values) if self.integer else math.inf
+        return round(self.high) - round(self.low) + 1 if self.integer else math.inf
 
     @property
     def middle(self) -> Value:

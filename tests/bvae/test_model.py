@@ -1,12 +1,15 @@
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 
+from bvae.config import NETWORKS, directory, groups
 from bvae.exceptions import ConfigError, NonFiniteLossError
 from bvae.losses import BetaVAELoss
 from bvae.model import BetaVAE, Outputs
@@ -411,6 +414,23 @@ class TestNonFiniteLoss:
         with pytest.raises(NonFiniteLossError, match="at step 7 "):
             model.on_train_end()
         assert on_gpu == [7]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", sorted({*groups()["loss"]} - {"own"}))
+def test_a_step_waits_for_no_device(
+    network: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two checks no value is asked for: tensors of torch's meta device have none."""
+    monkeypatch.setattr(BetaVAE, "global_step", 1)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # has no meta device
+    part = yaml.safe_load((directory() / f"loss/{name}.yaml").read_text("utf-8"))
+    model = make_model(network=network, loss=part).to("meta")
+    x = torch.rand(8, *SHAPE, device="meta")
+
+    model.losses(x, model(x))["loss"].backward()
+
+    assert all(weights.grad is not None for weights in model.encoder.parameters())
 
 
 class TestOptimizer:

@@ -199,7 +199,8 @@ def test_batches_without_a_trainer() -> None:
 def test_lists_end_at_pauses_and_at_the_last_step() -> None:
     """Batches come in lists up to the next pause, and none goes beyond the last step."""
     batches = ImageBatches(numbered(), batch_size=BATCH, seed=0, pauses=(4, 6))
-    batches.trainer = SimpleNamespace(global_step=3, max_steps=14)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    batches.trainer = SimpleNamespace(global_step=3, max_steps=14, strategy=strategy)
     lists = itertools.islice(batches.train_dataloader(), 5)
     taken = [[numbers(images) for images in listed] for listed in lists]
     expected = [batches.batch_indices(step).tolist() for step in range(3, 14)]

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from bvae import step_time
 from bvae.config import Config
+from bvae.machine import Machine
 from sweeps.commands.dry_run import preview
 from sweeps.plan.plan import Plan
 from sweeps.search.search import Search
@@ -13,6 +14,7 @@ from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
+from sweeps.workers.devices import Share
 from sweeps.workers.live_table import Display
 from tests.doubles.studies import SEARCH, manifest, trials, write_result
 
@@ -30,12 +32,17 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     return seen
 
 
-def said(made: Manifest, root: Path, *, n_workers: int = 1) -> list[str]:
+def said(made: Manifest, root: Path, *, n_workers: int = 1, cpus: float = 8) -> list[str]:
     """Return what is said of a study that might be run."""
     out = io.StringIO()
     asked = tuple(Trial.of(values) for values in made.trials)
     planned = Plan(StudyFolder(root), made, (), asked, ("a note",))
-    preview(planned, n_workers=n_workers, display=Display(Console(file=out)))
+    preview(
+        planned,
+        share=Share(n_workers, "as the test says"),
+        machine=Machine(processors=8, cpus=cpus, memory=8e9),
+        display=Display(Console(file=out)),
+    )
     return out.getvalue().splitlines()
 
 
@@ -59,7 +66,8 @@ def test_what_a_search_will_choose_is_counted(timed: list[Config], tmp_path: Pat
 
     assert "  and 5 that the search will choose" == lines[8]
     assert "0 already done, 12 to run" in lines[9]
-    assert lines[10].startswith("about 2:00 of training on 1 worker: 120 steps")
+    assert "1 worker: as the test says" == lines[10]
+    assert lines[11].startswith("about 2:00 of training on 1 worker: 120 steps")
 
 
 def test_nothing_is_written(timed: list[Config], tmp_path: Path) -> None:
@@ -96,3 +104,10 @@ def test_a_finished_study_costs_nothing(timed: list[Config], tmp_path: Path) -> 
 
     assert said(made, tmp_path)[-1].endswith("4 already done, 0 to run")
     assert [] == timed
+
+
+def test_a_share_of_the_processors_takes_longer(timed: list[Config], tmp_path: Path) -> None:
+    """Four trials of one thread, 10 steps of 0.5 s each, two at a time on half a processor."""
+    last = said(manifest(trials()), tmp_path, n_workers=2, cpus=0.5)[-1]
+
+    assert last.startswith("about 0:40 of training on 2 workers")

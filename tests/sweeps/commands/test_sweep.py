@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from bvae import config
 from bvae.__main__ import main
 from bvae.exceptions import ConfigError
+from bvae.machine import Machine
 from sweeps import load_study
 from sweeps.commands import sweep
 from sweeps.commands.sweep import Sweep, conf_of
@@ -154,16 +155,19 @@ class TestLaunch:
     )
     def test_how_many_workers(
         self,
-        monkeypatch: pytest.MonkeyPatch,
         launcher: str,
         keys: dict[str, int],
         gpus: list[str],
         number: int,
     ) -> None:
         """What was typed, else one per card, else one per core; one where they share a process."""
-        monkeypatch.setattr(sweep.devices, "cores", lambda: 8)
+        machine = Machine(processors=8, cpus=8, memory=100e9, cards=tuple(gpus))
+        one = config.parse(CONFIGURATION)
+        planned = SimpleNamespace(configs=[one], largest=[one])
 
-        assert number == self.sweep_with(launcher, **keys)._n_workers(gpus)
+        found = self.sweep_with(launcher, **keys)._share(planned, machine)  # type: ignore[arg-type]
+
+        assert number == found.workers
 
     def test_what_a_worker_raised_is_raised(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -183,6 +187,24 @@ class TestLaunch:
             self.sweep_with("LocalLauncher")._launch(
                 make_study(tmp_path / "tested").folder.root, 0, []
             )
+
+
+def test_a_typed_password_is_not_in_the_list_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command starts again without it, and only then."""
+    started: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append((program, words)))
+    monkeypatch.setenv("PGPASSWORD", "old")
+    storage = "hydra.sweeper.storage=postgresql://u:p%2Fw@h/d"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "bvae", "-m", storage, "beta=1"])
+    sweep.hide_password()
+
+    clean = ["-m", "bvae", "-m", "hydra.sweeper.storage=postgresql://u@h/d", "beta=1"]
+    assert [(sys.executable, [sys.executable, *clean])] == started
+    assert "p/w" == os.environ["PGPASSWORD"]
+
+    monkeypatch.setattr(sys, "orig_argv", ["python", *clean])
+    sweep.hide_password()
+    assert 1 == len(started)
 
 
 @pytest.mark.parametrize(("number", "said"), [(3, True), (60, False)])

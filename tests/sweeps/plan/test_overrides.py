@@ -297,6 +297,7 @@ class TestWithoutPassword:
         [
             ("hydra.sweeper.storage=postgresql://u:p%2Fw@h:1/d", "postgresql://u@h:1/d"),
             ("++hydra.sweeper.storage='postgresql://u:p%2Fw@h/d'", "'postgresql://u@h/d'"),
+            ("hydra.sweeper.storage=postgresql+psycopg://:p/w@h/d", "postgresql+psycopg://@h/d"),
         ],
     )
     def test_it_is_handed_on_in_the_environment(
@@ -309,6 +310,14 @@ class TestWithoutPassword:
             without_password(["beta=1", typed])
         )
         assert "p/w" == os.environ["PGPASSWORD"]
+
+    def test_one_with_an_at_is_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It ends where the host begins."""
+        monkeypatch.setenv("PGPASSWORD", "old")
+        typed = ["hydra.sweeper.storage=postgresql://u:p@ss@h/d"]
+
+        assert ["hydra.sweeper.storage=postgresql://u@h/d"] == without_password(typed)
+        assert "p@ss" == os.environ["PGPASSWORD"]
 
     def test_nothing_else_is_touched(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A URL without one, and any other key."""

@@ -15,6 +15,7 @@ from bvae import checks, config
 from bvae.data import folder
 from bvae.exceptions import ConfigError
 from bvae.losses import BetaVAELoss
+from bvae.machine import Machine
 from sweeps import load_study
 from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan
@@ -112,6 +113,47 @@ class TestPlan:
         found = planned("beta=1", command=["-m", "beta=choice(1, 4)"])
 
         assert "bvae -m 'beta=choice(1, 4)'" == found.manifest.command
+
+
+class TestMachine:
+    """What this machine cannot do is told before anything starts, with all other mistakes."""
+
+    SMALL = Machine(processors=2, cpus=2, memory=8e9, torch="2.13.0+cpu")
+
+    def test_all_mistakes_at_once(self, planned: Planned) -> None:
+        """Of the machine, and of what is typed."""
+        asked = ("trainer.accelerator=gpu", "threads=64", "objective=migg")
+        settings = SweepSettings(trial="foo")
+
+        with pytest.raises(ConfigError) as raised:
+            planned(*GRID, *asked, settings=settings, machine=self.SMALL)
+
+        assert ["hydra.sweeper.trial=foo", "objective=migg", "trainer.accelerator=gpu"] == [
+            line.partition(":")[0] for line in str(raised.value).splitlines()[:3]
+        ]
+        assert str(raised.value).splitlines()[3].startswith("threads=64: expected at most 2")
+
+    @pytest.mark.parametrize("values", ["2,1000000000", "interval(2,1000000000)"])
+    def test_the_largest_model_must_fit(self, planned: Planned, values: str) -> None:
+        """Of a grid, and of what a search may choose."""
+        asked = ("beta=1,4", f"latent_dim={values}", "seed=0")
+        with pytest.raises(ConfigError, match=r"latent_dim=1000000000, .*has 8 GB; give smaller"):
+            planned(*asked, machine=self.SMALL)
+
+    def test_trials_that_run_elsewhere(self, planned: Planned) -> None:
+        """A login node needs no card."""
+        found = planned(*GRID, "trainer.accelerator=gpu", "threads=64", machine=None)
+
+        assert 64 == found.configs[0].threads
+
+    def test_a_study_of_a_larger_machine_goes_on(self, planned: Planned) -> None:
+        """More threads than processors are slow; a card that is not there is none."""
+        asked = (*GRID, "study=mine", "threads=64", "trainer.precision=16-mixed")
+        planned(*asked).write()
+
+        assert 64 == planned(*asked, machine=self.SMALL).configs[0].threads
+        with pytest.raises(ConfigError, match=r"^trainer.accelerator=gpu: torch 2.13.0\+cpu"):
+            planned(*asked, "trainer.accelerator=gpu", machine=self.SMALL)
 
 
 class TestInterpolations:

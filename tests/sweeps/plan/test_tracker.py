@@ -101,7 +101,7 @@ class TestCommit:
         """Its commit, and its address without a password; none if W&B is not to know."""
         git(tmp_path, "init", "--quiet")
         git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
-        git(tmp_path, "remote", "add", "origin", "https://me:secret@host:8443/lab/code.git")
+        git(tmp_path, "remote", "add", "origin", "https://me:secret@host:8443/lab/code.git?token=x")
         found = settings_of(tmp_path)
 
         assert git(tmp_path, "rev-parse", "HEAD") == found.git_commit

@@ -1,66 +1,40 @@
-import os
-from pathlib import Path
-
 import pytest
 
+from bvae.machine import Machine
 from sweeps.workers import devices
 
 
-def test_cores_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's share, not the machine's number."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7})
-
-    assert 3 == devices.cores()
-
-
-def test_cores_where_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All there are, and one at least."""
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-
-    assert 1 == devices.cores()
-
-
 @pytest.mark.parametrize(
-    ("listed", "expected"),
+    ("machine", "threads", "expected"),
     [
-        ("0,2", ["0", "2"]),
-        (" GPU-ab , 1", ["GPU-ab", "1"]),
-        ("MIG-5f0e/1/0,MIG-GPU-ab/2/0", ["MIG-5f0e/1/0", "MIG-GPU-ab/2/0"]),
-        ("", []),
-        ("-1", []),
-        ("0,-1,2", ["0"]),
-        ("NoDevFiles", []),
+        (Machine(8, 8, 64e9), 1, (8, "8 processors")),
+        (Machine(1, 1, 64e9), 1, (1, "1 processor")),
+        (Machine(8, 8, 64e9), 4, (2, "8 processors, threads=4")),
+        (Machine(2, 2, 64e9), 4, (1, "2 processors, threads=4")),
+        (Machine(8, 2.5, 64e9), 1, (2, "2.5 CPUs by the cgroup, of 8")),
+        (Machine(8, 0.5, 64e9), 1, (1, "0.5 CPUs by the cgroup, of 8")),
+        (
+            Machine(8, 8, 2.5e9, is_memory_limited=True),
+            1,
+            (2, "2.5 GB of memory by the cgroup, of which one may need 1.0 GB"),
+        ),
+        (Machine(8, 8, 4e9), 1, (4, "4.0 GB of memory here, of which one may need 1.0 GB")),
+        (Machine(8, 8, 0.5e9), 8, (1, "8 processors, threads=8")),
+        (Machine(8, 8, 64e9, cards=("0", "3")), 1, (4, "2 cards, 2 to each")),
     ],
 )
-def test_gpus_are_those_that_are_visible(
-    monkeypatch: pytest.MonkeyPatch, listed: str, expected: list[str]
-) -> None:
-    """What CUDA_VISIBLE_DEVICES says is read as CUDA reads it: up to a name of no device."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+def test_workers_of_a_machine(machine: Machine, threads: int, expected: tuple[int, str]) -> None:
+    """So many a card; without cards as many as processors, threads and memory allow, and why."""
+    found = devices.share(machine, per_device=2, threads=threads, worker_bytes=1e9)
 
-    assert expected == devices.gpus()
+    assert expected == found
 
 
-def test_gpus_are_counted_by_their_device_files(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """nvidia0, nvidia1 …; nvidiactl is none."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
+def test_a_worker_a_card() -> None:
+    """Unless more are asked for."""
+    machine = Machine(8, 8, 64e9, cards=("0",))
 
-    assert ["0", "1"] == devices.gpus(tmp_path)
-
-
-@pytest.mark.parametrize(("gpus", "per_device", "number"), [(["0", "3"], 2, 4), ([], 2, 8)])
-def test_workers_of_a_machine(
-    monkeypatch: pytest.MonkeyPatch, gpus: list[str], per_device: int, number: int
-) -> None:
-    """So many per card; one per processor where there is none."""
-    monkeypatch.setattr(devices, "cores", lambda: 8)
-
-    assert number == devices.workers(gpus, per_device=per_device)
+    assert (1, "1 card") == devices.share(machine, per_device=1, threads=1, worker_bytes=1e9)
 
 
 def test_workers_take_turns_at_the_cards() -> None:
