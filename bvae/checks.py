@@ -59,6 +59,7 @@ def derived_settings(config: Config) -> DerivedSettings:
     """Return what follows from a checked configuration."""
     data = described(config)
     labels = data.labels
+    left_out = f"{data.number} images are taken; left out: {data.left_out}"
     if labels is not None:
         labels = scored(labels, config.data.score_every).labels
     objective = config.objective or ("mig" if labels else UDR)
@@ -68,6 +69,7 @@ def derived_settings(config: Config) -> DerivedSettings:
         objective=objective,
         content=data.content,
         notes=(
+            *([left_out] if data.left_out else []),
             *(_table_notes(labels, data) if isinstance(labels, FactorTable) else ()),
             *_schedule_notes(config),
         ),
@@ -115,7 +117,7 @@ def _which(config: Config) -> dict[str, Any]:
     if data.source is not None:
         name, path = "npz", own.archive(data.source, content=data.content)
     sizes = {"resolution": data.resolution, "channels": data.channels, "bins": data.bins}
-    return {"name": name, "path": path, **sizes}
+    return {"name": name, "path": path, **sizes, "content": data.content}
 
 
 def _path(config: Config) -> Path | None:

@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
+from bvae.data import contrast
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview
@@ -310,6 +311,10 @@ def prepare(planned: Plan) -> None:
     }
     for one in wanted.values():
         dataset, share = checks.prepare(one), one.data.holdout
+        if dataset.content and (
+            note := contrast.note(dataset.store, one.data.path or "data.source")
+        ):
+            print(note, file=sys.stderr)
         if share and has_parts(one):
             from bvae import first_pass  # torch
 

@@ -208,7 +208,7 @@ class TestOwnImages:
         own = ("data=folder", "data.resolution=32", "trainer.batch_size=2")
 
         def typed(*arguments: str, path: str = "images") -> Plan:
-            folder.contents.cache_clear()
+            folder.forget()
             return planned("beta=1", *own, f"data.path={path}", *arguments)
 
         return typed
