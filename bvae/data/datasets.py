@@ -13,6 +13,7 @@ from bvae.config import nearest
 from bvae.data import cars3d, dsprites_npz, folder, images_npz, mpi3d, shapes3d, smallnorb, sprites
 from bvae.data.labels import Labels
 from bvae.data.lattice import FactorLattice
+from bvae.data.listing import Skipped
 from bvae.data.official import OfficialData
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
@@ -53,8 +54,8 @@ class Description:
     """What a data set holds, known without opening it.
 
     `number` of a folder is that of its image files, some of which may not be readable. `content`
-    is the SHA-256 of the user's own images, None where the name says it all; `left_out`, what of a
-    folder is not taken, and `n_skipped`, how many files that are.
+    is the SHA-256 of the user's own images, None where the name says it all; `told`, what of a
+    folder is taken and left out, and `n_skipped`, how many files are not used.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Description:
     image_shape: ImageShape
     labels: Labels | None
     content: str | None = None
-    left_out: str = ""
+    told: str = ""
     n_skipped: int = 0
 
 
@@ -247,7 +248,7 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
     if found.name == "npz":
         yield from _read_npz(images_npz.contents(path), found.image_shape)
         return
-    skipped: list[folder.Skipped] = []
+    skipped: list[Skipped] = []
     contents = folder.contents(path, found.content)
     yield from folder.read(contents, resolution=side, channels=channels, skipped=skipped)
     if skipped:  # before the store has its name: with it, the note is there

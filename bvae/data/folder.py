@@ -4,6 +4,7 @@ A folder is known by its content: the SHA-256 of the names and bytes of its imag
 is another data set, the same one elsewhere is the same.
 """
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -29,8 +30,9 @@ class FolderContents:
         root: the folder.
         names: of the image files, in order.
         n_skipped: how many other files were looked at.
-        told: one line on what is left out, empty if nothing is.
+        told: one line on links and what is left out, empty if there is nothing to say.
         sha256: of names and bytes.
+        may_differ_from_then: whether older studies may have had other images of it.
     """
 
     root: Path
@@ -38,6 +40,7 @@ class FolderContents:
     n_skipped: int
     told: str
     sha256: str
+    may_differ_from_then: bool = False
 
 
 def contents(root: Path, known: str | None = None) -> FolderContents:
@@ -45,31 +48,30 @@ def contents(root: Path, known: str | None = None) -> FolderContents:
 
     Args:
         root: the folder.
-        known: SHA-256 of the images a study was begun with. Where they are not those that are taken
-            today, but those that were taken before anything was left out, these are returned.
+        known: SHA-256 of the images a study was begun with. Where these are those that were taken
+            before anything was left out, they are returned.
 
     Raises:
         DataError: there is no such folder, it cannot be listed, holds no image file, or one that
             cannot be read.
     """
-    try:
-        found = _contents(root.absolute())
-        mistake = None
-    except DataError as error:
-        found, mistake = None, error
-    if known is not None and (found is None or found.sha256 != known):
-        then = _contents_then(root.absolute())
-        if then is not None and then.sha256 == known:
-            return then
-    if found is None:
-        raise mistake or DataError(f"no images in {root}")
-    return found
+    place = root.absolute()
+    if known is None:
+        return _contents(place)
+    with contextlib.suppress(DataError):  # none are taken today
+        if _contents(place).sha256 == known:
+            return _contents(place)
+    then = _contents_then(place)
+    return then if then is not None and then.sha256 == known else _contents(place)
 
 
 def content_then(root: Path) -> str | None:
-    """Return the SHA-256 that a folder had for studies begun before anything was left out."""
-    found = _contents_then(root.absolute())
-    return found.sha256 if found else None
+    """Return the SHA-256 of the images that were taken before anything was left out.
+
+    None where these are today's, or there were none.
+    """
+    then = _contents_then(root.absolute())
+    return then.sha256 if then else None
 
 
 def forget() -> None:
@@ -87,14 +89,18 @@ def _contents(root: Path) -> FolderContents:
     if not found.pictures:
         raise DataError(
             f"expected images in {root} ({' '.join(SUFFIXES)}), but got none"
-            + (f"; left out: {found.told}" if found.told else "")
+            + (f"; {found.told}" if found.told else "")
         )
     return _hashed(root, found)
 
 
 @functools.cache
 def _contents_then(root: Path) -> FolderContents | None:
-    found = listing.look_then(root)
+    """What was taken before anything was left out; None where that is today's, or nothing."""
+    with contextlib.suppress(DataError):  # none are taken today
+        if not _contents(root).may_differ_from_then:
+            return None
+    found = listing.look_then(root) if root.is_dir() else Listing()
     return _hashed(root, found) if found.pictures else None
 
 
@@ -103,7 +109,14 @@ def _hashed(root: Path, found: Listing) -> FolderContents:
     known: Mapping[str, str] = hashes.of_files(root, {name: found.pictures[name] for name in names})
     for name in names:
         digest.update(f"{name}\0{known[name]}\0".encode(errors="surrogateescape"))
-    return FolderContents(root, tuple(names), found.n_skipped, found.told, digest.hexdigest())
+    return FolderContents(
+        root,
+        tuple(names),
+        found.n_skipped,
+        found.told,
+        digest.hexdigest(),
+        found.may_differ_from_then,
+    )
 
 
 def read(

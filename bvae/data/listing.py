@@ -36,6 +36,7 @@ SYSTEM = frozenset(
 NOWHERE, ABOVE = "links that lead nowhere", "links to a folder above"
 AGAIN = "links to what is taken already"
 NO_FILE, CLOSED = "no files, but called so", "may not be read"
+OUT = "links out of the folder"
 """Why a picture or a link is not taken."""
 
 _ENDINGS_TOLD, _NAMES_TOLD = 5, 3
@@ -81,7 +82,22 @@ class Listing:
 
     @property
     def told(self) -> str:
-        """One line on all that is left out; empty if nothing is."""
+        """One line on links and all that is left out; empty if there is nothing to say."""
+        taken = f"{len(self.pictures):,} images are taken"
+        if self.links:
+            taken += f" ({self.links} links followed)"
+        left_out = self._left_out()
+        if not (self.links or left_out):
+            return ""
+        return f"{taken}; left out: {left_out}" if left_out else taken
+
+    @property
+    def may_differ_from_then(self) -> bool:
+        """Whether `look_then` may take other pictures."""
+        is_new = any(PurePosixPath(name).suffix.lower() in PACKAGES for name in self.pictures)
+        return bool(is_new or self.links or self.refused or self.hidden or self.studies)
+
+    def _left_out(self) -> str:
         parts = [*self._endings_told(), *self._refused_told()]
         parts += [_counted("hidden and system folders", self.hidden)] if self.hidden else []
         parts += [_counted("folders of studies", self.studies)] if self.studies else []
@@ -307,7 +323,9 @@ def look_then(root: Path) -> Listing:
             if name.startswith(".") or not name.lower().endswith(SUFFIXES):
                 continue
             target, relative = path.resolve(), path.relative_to(root).as_posix()
-            if target.is_relative_to(real) and target.is_file() and os.access(target, os.R_OK):
+            if not target.is_relative_to(real):
+                listing.refused.append(Skipped(relative, OUT))
+            elif target.is_file() and os.access(target, os.R_OK):
                 listing.pictures[relative] = target.stat()
             else:
                 listing.refused.append(Skipped(relative, CLOSED))
