@@ -5,6 +5,7 @@ program. Links are followed, each folder and each picture they lead to is taken 
 to a folder above: so a walk ends. Nothing is opened.
 """
 
+import errno
 import functools
 import importlib
 import os
@@ -39,6 +40,10 @@ NO_FILE, CLOSED = "no files, but called so", "may not be read"
 OUT = "links out of the folder"
 """Why a picture or a link is not taken."""
 
+_REASONS = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ELOOP), NOWHERE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), CLOSED),
+}
 _ENDINGS_TOLD, _NAMES_TOLD = 5, 3
 _LONGEST_ENDING = 12
 
@@ -178,10 +183,12 @@ class _Walk:
         self.listing = Listing()
         self._links: list[tuple[str, os.DirEntry[str]]] = []
         self._folders: set[tuple[int, int]] = set()
-        self._files: set[tuple[int, int]] | None = None
+        self._files: set[tuple[int, int]] | None = None  # once links are followed
         real = root.resolve()
         self._above = {_place(folder.stat()) for folder in real.parents}
         self._into("", str(root), root.stat())
+        if self._links:
+            self._files = {_place(one) for one in self.listing.pictures.values()}
         while self._links:
             links, self._links = sorted(self._links, key=lambda link: link[0].split("/")), []
             for name, entry in links:
@@ -225,7 +232,7 @@ class _Walk:
                 else:
                     self._file(name, entry)
 
-    def _file(self, name: str, entry: os.DirEntry[str], *, linked: bool = False) -> bool:
+    def _file(self, name: str, entry: os.DirEntry[str]) -> bool:
         """Take a file, if it is a picture; return whether it is."""
         if is_left_alone(entry.name):
             return False
@@ -234,12 +241,9 @@ class _Walk:
             ending = suffix if len(suffix) <= _LONGEST_ENDING else ""
             self.listing.endings[printable(ending) or "without an ending"] += 1
             return False
-        try:
-            found = entry.stat()
-        except OSError:  # it has gone since, or must not be asked about
-            self.listing.refused.append(Skipped(name, CLOSED))
+        if (found := self._asked(name, entry)) is None:
             return False
-        if reason := self._refusal(entry.path, found, linked=linked):
+        if reason := self._refusal(entry.path, found):
             self.listing.refused.append(Skipped(name, reason))
             return False
         self.listing.pictures[name] = found
@@ -247,24 +251,28 @@ class _Walk:
             self._files.add(_place(found))
         return True
 
-    def _refusal(self, path: str, found: os.stat_result, *, linked: bool) -> str:
+    def _asked(self, name: str, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """What the system says of an entry; None if it is refused."""
+        try:
+            return entry.stat()
+        except OSError as error:
+            if error.errno not in _REASONS:
+                raise DataError(f"cannot read {entry.path}: {error.strerror}") from error
+            self.listing.refused.append(Skipped(name, _REASONS[error.errno]))
+            return None
+
+    def _refusal(self, path: str, found: os.stat_result) -> str:
         if not stat.S_ISREG(found.st_mode):
             return NO_FILE
-        if linked:
-            if self._files is None:
-                self._files = {_place(one) for one in self.listing.pictures.values()}
-            if _place(found) in self._files:
-                return AGAIN
+        if self._files is not None and _place(found) in self._files:
+            return AGAIN
         return "" if os.access(path, os.R_OK) else CLOSED
 
     def _follow(self, name: str, entry: os.DirEntry[str]) -> None:
-        try:
-            found = entry.stat()
-        except OSError:  # of a link that leads to itself, too
-            self.listing.refused.append(Skipped(name, NOWHERE))
+        if (found := self._asked(name, entry)) is None:
             return
         if not stat.S_ISDIR(found.st_mode):
-            self.listing.links += self._file(name, entry, linked=True)
+            self.listing.links += self._file(name, entry)
         elif _place(found) in self._above or _place(found) in self._folders:
             reason = ABOVE if _place(found) in self._above else AGAIN
             self.listing.refused.append(Skipped(name, reason))
@@ -322,7 +330,12 @@ def look_then(root: Path) -> Listing:
             path = Path(folder, name)
             if name.startswith(".") or not name.lower().endswith(SUFFIXES):
                 continue
-            target, relative = path.resolve(), path.relative_to(root).as_posix()
+            relative = path.relative_to(root).as_posix()
+            try:
+                target = path.resolve()
+            except (OSError, RuntimeError):  # a link that leads to itself
+                listing.refused.append(Skipped(relative, NOWHERE))
+                continue
             if not target.is_relative_to(real):
                 listing.refused.append(Skipped(relative, OUT))
             elif target.is_file() and os.access(target, os.R_OK):
