@@ -7,6 +7,7 @@ is another data set, the same one elsewhere is the same.
 import contextlib
 import functools
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ def read(
     """
     n_read = 0
     paths = [contents.root / name for name in contents.names]
-    bits = functools.cache(lambda: pixels.bits_of(paths))
+    bits = functools.cache(lambda: _bits(paths))
     for name, path in zip(contents.names, paths, strict=True):
         try:
             image = pixels.read(path, resolution=resolution, channels=channels, bits=bits)
@@ -142,6 +143,17 @@ def read(
         yield image[None]
     if not n_read:
         raise DataError(f"no image in {contents.root} can be read\n{listed(skipped, most=_LISTED)}")
+
+
+def _bits(paths: list[Path]) -> int:
+    """How many bits files of 16 use; said where that is not all of them."""
+    bits = pixels.bits_of(paths)
+    if bits < pixels.WIDTHS[-1]:
+        print(
+            f"images of 16 bits a value: none is above {2**bits - 1}, which is taken for white",
+            file=sys.stderr,
+        )
+    return bits
 
 
 def listed(skipped: list[Skipped], *, most: int | None = None) -> str:
