@@ -24,7 +24,7 @@ def note(store: ImageStore, place: str) -> str:
     if store.white != BYTES:
         return ""
     every = math.ceil(store.packed.size / _LOOKED_AT)
-    counts = np.bincount(store.packed.reshape(-1)[::every], minlength=BYTES + 1)
+    counts = np.bincount(store.packed[::every].reshape(-1), minlength=BYTES + 1)
     if np.count_nonzero(counts) == 1 and store.packed.min() == store.packed.max():
         raise DataError(
             f"expected images in {place}, but each value in each of them is {store.packed[0, 0]} "
