@@ -8,12 +8,13 @@ to a folder above: so a walk ends. Nothing is opened.
 import errno
 import functools
 import importlib
+import io
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import features
@@ -99,7 +100,7 @@ class Listing:
     @property
     def may_differ_from_then(self) -> bool:
         """Whether `look_then` may take other pictures."""
-        is_new = any(PurePosixPath(name).suffix.lower() in PACKAGES for name in self.pictures)
+        is_new = any(name.lower().endswith((*PACKAGES,)) for name in self.pictures)
         return bool(is_new or self.links or self.refused or self.hidden or self.studies)
 
     def _left_out(self) -> str:
@@ -215,7 +216,7 @@ class _Walk:
                 continue
             self._folders.add(_place(found))
             entries = _entries(path)
-            if is_study(entry.name for entry in entries):
+            if is_study(entries):
                 self.listing.studies.append(below.rstrip("/") or ".")
                 continue
             for entry in entries:
@@ -236,10 +237,11 @@ class _Walk:
         """Take a file, if it is a picture; return whether it is."""
         if is_left_alone(entry.name):
             return False
-        suffix = PurePosixPath(entry.name).suffix.lower()
+        stem, dot, ending = entry.name.lower().rpartition(".")
+        suffix = dot + ending if stem else ""
         if not is_read(suffix):
-            ending = suffix if len(suffix) <= _LONGEST_ENDING else ""
-            self.listing.endings[printable(ending) or "without an ending"] += 1
+            told = suffix if 1 < len(suffix) <= _LONGEST_ENDING else ""
+            self.listing.endings[printable(told) or "without an ending"] += 1
             return False
         if (found := self._asked(name, entry)) is None:
             return False
@@ -290,14 +292,24 @@ def is_left_alone(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM
 
 
-def is_study(names: Iterable[str]) -> bool:
-    """Whether a folder of these names is a study, whose pictures are drawn.
+def is_study(entries: Iterable[os.DirEntry[str]]) -> bool:
+    """Whether a folder of these entries is a study, whose pictures are drawn.
 
-    >>> is_study(["manifest.json", "base.yaml"]), is_study(["manifest.json", "index.html"])
-    (True, False)
+    Its manifest.json says so, or, where that is damaged, what lies beside it; websites have one.
     """
-    held = {*names}
-    return "manifest.json" in held and bool(held & {"base.yaml", "study.journal", "trials"})
+    held = {entry.name: entry for entry in entries}
+    manifest = held.get("manifest.json")
+    if manifest is None:
+        return False
+    return bool(held.keys() & {"base.yaml", "study.journal"}) or _has_study_id(manifest)
+
+
+def _has_study_id(manifest: os.DirEntry[str]) -> bool:
+    try:
+        with Path(manifest.path).open("rb") if manifest.is_file() else io.BytesIO() as file:
+            return b'"study_id"' in file.read(4096)
+    except OSError:
+        return False
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:

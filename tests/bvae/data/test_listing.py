@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 def study(folder: Path) -> Path:
     """Make a folder that is a study with a picture; return it."""
     save(folder / "trials" / "x" / "media" / "reconstructions.png", folder / "top.png")
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text('{"study_id": "1"}')
     return folder
 
 
@@ -80,6 +80,22 @@ def test_studies_are_left_out(root: Path) -> None:
 
     assert ["a.png", "app/icon.png", "more/b.JPG"] == found.names
     assert "folders of studies: 1 (runs/one)" in found.told
+
+
+@pytest.mark.parametrize("beside", ["base.yaml", "study.journal"])
+def test_a_study_with_a_damaged_manifest_is_one(beside: str, root: Path) -> None:
+    """What lies beside it says so."""
+    (study(root / "one") / "manifest.json").write_text("")
+    (root / "one" / beside).touch()
+
+    assert ["one"] == look(root).studies
+
+
+def test_a_manifest_that_is_a_pipe_is_not_opened(root: Path) -> None:
+    """It would be waited for, for ever."""
+    os.mkfifo(root / "manifest.json")
+
+    assert ["a.png", "more/b.JPG"] == look(root).names
 
 
 def test_studies_beside_the_images_leave_them(root: Path) -> None:
