@@ -171,6 +171,17 @@ class TestLinks:
         assert ["1.png", "a.png", "more/b.JPG"] == found.names
         assert "links to what is taken already: 4 (0.png, 0more, 2.png, …)" in found.told
 
+    def test_a_folder_below_one_that_is_linked_later(self, root: Path, tmp_path: Path) -> None:
+        """It is taken under its own link, and not looked at again."""
+        save(tmp_path / "all" / "below" / "d.png", tmp_path / "all" / "e.png")
+        (root / "0").symlink_to(tmp_path / "all" / "below")
+        (root / "1").symlink_to(tmp_path / "all")
+
+        found = look(root)
+
+        assert ["0/d.png", "1/e.png", "a.png", "more/b.JPG"] == found.names
+        assert not found.n_skipped
+
     def test_loops_end(self, root: Path, tmp_path: Path) -> None:
         """Links back into the folder, to one above it, and to themselves are left out."""
         save(tmp_path / "all" / "c.png")
