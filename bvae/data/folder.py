@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from bvae.data import hashes, listing, pixels
 from bvae.data.listing import SUFFIXES, Listing, Skipped
-from bvae.data.progress import counted
 from bvae.exceptions import DataError
+from bvae.progress import counted
 
 _LISTED = 10
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bvae.data.progress import counted
 from bvae.data.store import cache_dir
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
+from bvae.progress import counted
 
 _TICK_NS = 2_000_000_000
 """The coarsest clock of a file system (FAT), which may hold the images."""

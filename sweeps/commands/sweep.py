@@ -24,8 +24,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bvae import checks, config
-from bvae.data import contrast
+from bvae import checks, config, contrast
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.part_sources import has_parts
 from sweeps.commands.dry_run import preview

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bvae.data import contrast
+from bvae import contrast
 from bvae.data.store import BYTES, ImageStore
 from bvae.exceptions import DataError
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bvae.data.progress import counted
+from bvae.progress import counted
 
 
 class Terminal(io.StringIO):
