@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeps.workers.worker import IDLE_S, LEASE_CHECK_S
+from sweeps.study.timeouts import TIMEOUTS
 
 TRIALS = Path(__file__).parents[1] / "docs" / "quick" / "trials.csv"
 POINTS = 5000
@@ -72,12 +72,12 @@ def simulate(times: list[float], n_workers: int, *, lock_s: float, start_s: floa
         elif waiting:
             trial = waiting.pop()
             held = lock_s * (
-                trial // LEASE_CHECK_S
+                trial // TIMEOUTS.lease_check
             )  # its checks of the lease wait for the lock, too
             free_at, used = free_at + held, used + held
             heapq.heappush(events, (free_at + trial, worker, True))
         else:
-            heapq.heappush(events, (free_at + IDLE_S, worker, False))
+            heapq.heappush(events, (free_at + TIMEOUTS.idle, worker, False))
     return Outcome(makespan, sum(times) / (n_workers * makespan), used / makespan)
 
 

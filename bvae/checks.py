@@ -321,6 +321,8 @@ def _pixel_mistakes(config: Config) -> Iterator[str]:
 
 
 def _tracker_mistakes(config: Config) -> Iterator[str]:
+    if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
+        yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"
     if config.tracker.name == "wandb" and config.tracker.mode == "online":
         try:
             tracking.check_login()

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae.exceptions import ConfigError
 from bvae.image_shape import CHANNELS
-from bvae.trial import COORDINATES
+from bvae.trial import COORDINATES, TrackerSettings
 
 Schema = TypeVar("Schema")
 
@@ -80,15 +80,6 @@ class CheckpointConfig:
     interval_s: float = MISSING
 
 
-@dataclass
-class TrackerConfig:
-    """Where a run is logged."""
-
-    name: str = MISSING
-    mode: str = MISSING
-    project: str = MISSING
-
-
 BETA_VAE: Part = {
     "name": "beta_vae",
     "_target_": "bvae.losses.BetaVAELoss",
@@ -126,7 +117,7 @@ class Config:
     scores: dict[str, Part] = field(default_factory=dict)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
 
 
 FREE = ("loss", "optimizer", "model.encoder", "model.decoder", "data.source", "scores")
@@ -222,7 +213,12 @@ RULES: Mapping[str, Rule] = {
     "checkpoint.keep": _one_of(["last", "best", "none"]),
     "checkpoint.interval_s": POSITIVE,
     "tracker.name": _one_of(["wandb", "none"]),
-    "tracker.mode": _one_of(["offline", "online"]),
+    "tracker.mode": _or_null(_one_of(["offline", "online", "disabled"])),
+    "tracker.tags": Rule(
+        "a list of texts of 1 to 64 characters, as in [pilot,lab]",
+        lambda value: all(1 <= len(tag) <= 64 for tag in value),
+    ),
+    "tracker.log_model": _one_of(["best", "none"]),
 }
 
 

@@ -9,6 +9,7 @@ own logs and staging in `.cache` and `.data` there. Nothing goes to the user's h
 """
 
 import http.client
+import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from bvae.environ import environ
 from bvae.exceptions import ConfigError
-from bvae.files import shortened
-from bvae.trial import RunIdentity, WandbFolder
+from bvae.files import shortened, write_atomically
+from bvae.trial import RunIdentity, TrackerSettings, WandbFolder
 
 if TYPE_CHECKING:
     import wandb
@@ -59,8 +60,8 @@ class Tracker:
         """Add a row of values, reached after `step` optimizer steps."""
         self._guarded(lambda run: run.log({STEP: step, **values}))
 
-    def log_image(self, key: str, path_to_png: Path, *, step: int) -> None:
-        """Add a copy of a PNG file.
+    def log_picture(self, key: str, path: Path, *, step: int) -> None:
+        """Add a copy of a PNG or GIF file.
 
         A file, since wandb >= 0.29 takes an array of floats in 0..1 for one of bytes: all black.
         """
@@ -68,7 +69,9 @@ class Tracker:
         def add(run: "wandb.Run") -> None:
             import wandb
 
-            run.log({STEP: step, key: wandb.Image(str(path_to_png))})
+            is_video = path.suffix == ".gif"
+            picture = wandb.Video(str(path), format="gif") if is_video else wandb.Image(str(path))
+            run.log({STEP: step, key: picture})
 
         self._guarded(add)
 
@@ -102,15 +105,33 @@ class Tracker:
 
         self._guarded(add)
 
-    def log_video(self, key: str, path_to_gif: Path, *, step: int) -> None:
-        """Add a copy of a GIF file."""
+    def log_model(
+        self, name: str, files: Sequence[Path], *, root: Path, metadata: Mapping[str, object]
+    ) -> None:
+        """Add the files of a model as an artifact; they are below `root`/trials/SLUG.
+
+        Offline their paths are noted relative to `root`, from which `sweeps sync` reads them: it
+        may have been moved by then. wandb would note where they are now.
+        """
 
         def add(run: "wandb.Run") -> None:
             import wandb
 
-            run.log({STEP: step, key: wandb.Video(str(path_to_gif), format="gif")})
+            artifact = wandb.Artifact(name, type="model", metadata=dict(metadata))
+            for path in files:
+                inside = path.relative_to(root)
+                entry = artifact.add_file(
+                    str(path), name="/".join(inside.parts[2:]), policy="immutable"
+                )
+                entry.local_path = str(inside if run.offline else path)
+            run.log_artifact(artifact, aliases=["best"])
 
         self._guarded(add)
+
+    def alert(self, title: str, text: str, *, is_failure: bool) -> None:
+        """Have W&B send a message to whom it may concern; of an offline run when it is uploaded."""
+        level = "ERROR" if is_failure else "INFO"
+        self._guarded(lambda run: run.alert(title[:63], text, level=level))
 
     def summarise(self, values: Mapping[str, float | str]) -> None:
         """Set values that belong to the whole run, such as its scores."""
@@ -147,17 +168,20 @@ def check_login() -> None:
         _entity()  # asks whose key it is; a second wandb.login would ask nothing
 
 
-def default_entity() -> str:
-    """Return the user or team that runs go to.
+def entity_of(folder: Path, settings: TrackerSettings) -> str:
+    """Return the user or team that the runs of a study go to; it is noted, and stays the same.
 
     Raises:
         ConfigError: there is no usable key, or the server does not say.
     """
-    with speaking():
-        return _entity()
+    note, typed = WandbFolder(folder).entity, os.environ.get("WANDB_ENTITY")
+    if settings.entity is None and not note.exists():
+        with speaking():
+            write_atomically(note, typed or _entity())
+    return settings.entity or note.read_text()
 
 
-def rows_uploaded(run_id: str, *, project: str) -> int:
+def rows_uploaded(run_id: str, *, entity: str, project: str | None) -> int:
     """Return how many rows of a run the server has; 0 if it has no such run.
 
     Raises:
@@ -168,7 +192,7 @@ def rows_uploaded(run_id: str, *, project: str) -> int:
     with speaking():
         _find_key()
         try:
-            return int(wandb.Api().run(f"{project}/{run_id}").lastHistoryStep) + 1
+            return int(wandb.Api().run(f"{entity}/{project}/{run_id}").lastHistoryStep) + 1
         except wandb.errors.CommError as error:
             if "Could not find run" in str(error):
                 return 0
@@ -233,10 +257,8 @@ def _require_server() -> None:
 
 
 def start(
+    settings: TrackerSettings,
     *,
-    kind: str,
-    mode: str,
-    project: str,
     folder: Path,
     identity: RunIdentity,
     config: Mapping[str, object],
@@ -246,14 +268,12 @@ def start(
     Trouble with wandb itself gives a tracker that is lost from the start, not an error.
 
     Args:
-        kind: "wandb", or "none" for a tracker that does nothing.
-        mode: "offline" or "online".
-        project: the W&B project.
+        settings: with the name "none", the tracker does nothing.
         folder: all files stay in its sub-folder `wandb`.
         identity: how the run is found again.
         config: plain values, to group and filter runs by; the user's home in them becomes `~`.
     """
-    if kind == "none":
+    if settings.name == "none":
         return Tracker()
 
     def started(*, online: bool, lost: str | None = None) -> Tracker:
@@ -261,7 +281,7 @@ def start(
         try:
             with environ(environment):
                 run = _open_run(
-                    online=online, project=project, folder=folder, identity=identity, config=config
+                    settings, online=online, folder=folder, identity=identity, config=config
                 )
         # As in _guarded; and what a server may answer, and a disk.
         except Exception as error:
@@ -269,7 +289,7 @@ def start(
             return Tracker(lost=_reason(error))
         return Tracker(run=run, environment=environment, lost=lost)
 
-    if mode == "offline":
+    if settings.mode != "online":
         return started(online=False)
     if not _unreached:
         tracker = started(online=True)
@@ -280,9 +300,9 @@ def start(
 
 
 def _open_run(
+    settings: TrackerSettings,
     *,
     online: bool,
-    project: str,
     folder: Path,
     identity: RunIdentity,
     config: Mapping[str, object],
@@ -295,33 +315,42 @@ def _open_run(
     folder.mkdir(parents=True, exist_ok=True)
     run = wandb.init(
         mode="online" if online else "offline",
-        project=project,
+        entity=settings.entity,
+        project=settings.project,
         dir=folder,
         config=shortened({**config, "study": identity.study}),
         group=identity.study,
         id=identity.run_id,
         name=identity.name,
-        tags=identity.tags,
+        tags=list(dict.fromkeys([*identity.tags, *settings.tags])),
+        notes=settings.notes,
         job_type=identity.job_type,
         # The default hands out the first run of the process again: trials would merge.
         reinit="create_new",
         # A second attempt continues the run of the first, also when both are uploaded later.
         resume="allow",
-        settings=_settings(),
+        settings=_of_wandb(settings),
     )
+    if online and settings.entity is None:
+        write_atomically(WandbFolder(folder).entity, run.entity)
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP)
     return run
 
 
-def _settings() -> "wandb.Settings":
-    """Only what belongs to the run: no console, machine statistics, code or requirements."""
+def _of_wandb(settings: TrackerSettings) -> "wandb.Settings":
+    """Only what belongs to the run: no console, machine statistics, code or requirements.
+
+    The commit was read once, when the study was planned: wandb would read it for every trial.
+    """
     import wandb
 
     return wandb.Settings(
         console="off",
         disable_code=True,
         disable_git=True,
+        git_commit=settings.git_commit,
+        git_remote_url=settings.git_remote,
         x_disable_machine_info=True,
         x_disable_meta=True,
         x_disable_stats=True,
@@ -345,6 +374,7 @@ def contained(folder: Path) -> dict[str, str | None]:
     return {
         "WANDB_CACHE_DIR": str(inside.cache),
         "WANDB_DATA_DIR": str(inside.data),
+        "WANDB_ENTITY": None,  # runs go where the study's do, not where a worker's shell says
         "WANDB_ERROR_REPORTING": "false",
         "WANDB_SERVICE": None,  # the service of a parent process would end with the parent
         "WANDB_SILENT": "true",

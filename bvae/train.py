@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
-from bvae import checks, evaluate, tracking
+from bvae import checks, evaluate, tracked_trial
 from bvae.assignment import Assignment
 from bvae.beta_norm import beta_norm
 from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
@@ -29,7 +29,7 @@ from bvae.config import BETA_VAE, Config, Part
 from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import ImageDataset
-from bvae.exceptions import DataError
+from bvae.exceptions import DataError, MachineFaultError, is_of_machine
 from bvae.files import write_atomically
 from bvae.history import History, columns, late_change
 from bvae.image_shape import ImageShape
@@ -38,9 +38,9 @@ from bvae.losses import least_nll
 from bvae.model import BetaVAE
 from bvae.part_sources import import_from
 from bvae.pictures import media
+from bvae.tracking import Tracker
 from bvae.trial import (
     Interrupted,
-    MediaFolder,
     Pruned,
     TrialFolder,
     TrialResult,
@@ -76,6 +76,7 @@ def run_trial(task: Assignment) -> TrialResult:
     Raises:
         Interrupted: the monitor asked to stop; the training state is in the trial's folder.
         ConfigError: the tracker cannot be started as configured.
+        Exception: `is_of_machine`; what was saved last is in the trial's folder.
     """
     start = time.perf_counter()
     torch.set_num_threads(task.config.threads)
@@ -98,9 +99,12 @@ def run_trial(task: Assignment) -> TrialResult:
         except Pruned as end:
             result = _pruned(result, task.config, step=end.step)
         except Exception as error:  # failure is data: whatever a trial raises is its result
+            if is_of_machine(error):
+                tracker.finish(exit_code=1)
+                raise
             log.exception("the trial failed")
             result = replace(result, error=described(error))
-    tracker.finish(exit_code=1 if result.state == "failed" else 0)
+    tracked_trial.finish(tracker, result, name=task.identity.name, alert=task.config.tracker.alert)
     # Lightning's trainer, the model and the data refer to each other: Python would free them, and
     # the data's mapping, many trials later
     gc.collect()
@@ -114,9 +118,12 @@ def _pruned(result: TrialResult, config: Config, *, step: int) -> TrialResult:
     return replace(result, state="pruned", steps=step, images_seen=images_seen)
 
 
-def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) -> TrialResult:
+def _complete(task: Assignment, tracker: Tracker, result: TrialResult) -> TrialResult:
     config, folder, watch = task.config, task.folder, Stopwatch()
-    dataset = checks.prepare(config)
+    try:
+        dataset = checks.prepare(config)
+    except DataError as error:  # here they are not as they were when the study was begun
+        raise MachineFaultError(str(error)) from error
     labels, rows = evaluate.scored_part(dataset, config.data.score_every)
     model = build_model(config, dataset.store.image_shape, n_images=len(dataset.trained_on))
     with watch.part("train_s"):
@@ -135,7 +142,14 @@ def _complete(task: Assignment, tracker: tracking.Tracker, result: TrialResult) 
         codes.write(folder.codes)
         media.draw(model, dataset, codes, folder=folder.media)
     with watch.part("track_s"):
-        _track_outcome(tracker, scored.values, codes, folder.media, step=trained.steps)
+        tracked_trial.log_outcome(
+            tracker,
+            scored.values,
+            kl_nats=codes.kl_nats.tolist(),
+            active_latents=codes.active_latents,
+            pictures=folder.media,
+            step=trained.steps,
+        )
     _drop_others(config.checkpoint.keep, folder)
     return replace(
         result,
@@ -242,9 +256,7 @@ class Trained:
         return self.trainer.global_step
 
 
-def fit(
-    task: Assignment, model: BetaVAE, dataset: ImageDataset, tracker: tracking.Tracker
-) -> Trained:
+def fit(task: Assignment, model: BetaVAE, dataset: ImageDataset, tracker: Tracker) -> Trained:
     """Train from the start, resume an interrupted attempt, or continue a shorter trial.
 
     Raises:
@@ -320,14 +332,14 @@ def _preview(
     task: Assignment,
     dataset: ImageDataset,
     validation: evaluate.Validation,
-    tracker: tracking.Tracker,
+    tracker: Tracker,
     model: BetaVAE,
     step: int,
 ) -> None:
     codes = evaluate.encode(model, dataset, rows=validation.rows, labels=None)
     folder = task.folder.preview(step)
     media.preview(model, dataset, codes, folder=folder)
-    media.track(folder, tracker, step=step)
+    tracked_trial.log_pictures(tracker, folder, step=step)
 
 
 def _furthest(folder: TrialFolder, model: BetaVAE) -> Path | None:
@@ -354,46 +366,16 @@ def _resumable(path: Path, model: BetaVAE) -> Path | None:
     return None
 
 
-def _start_tracker(task: Assignment) -> tracking.Tracker:
+def _start_tracker(task: Assignment) -> Tracker:
     config = task.config
-    return tracking.start(
-        kind=config.tracker.name,
-        mode=config.tracker.mode,
-        project=config.tracker.project,
-        folder=task.tracker_folder,
-        identity=task.identity,
-        config=_tracked_config(config),
-    )
-
-
-def _tracked_config(config: Config) -> dict[str, object]:
-    """Return the full configuration, with what dashboards group and filter by on top."""
-    plain = OmegaConf.to_container(OmegaConf.structured(config))
-    if not isinstance(plain, dict):  # OmegaConf's return type does not say so
-        raise TypeError(f"expected a mapping, but got {type(plain).__name__}")
     image_size = prod(checks.described(config).image_shape)
-    norm = beta_norm(config.beta, latent_dim=config.latent_dim, image_size=image_size)
-    return {str(key): value for key, value in plain.items()} | {
-        "beta_norm": norm,
-        "data": config.data.name,
-        "model": config.model.name,
-        "full": plain,
-    }
-
-
-def _track_outcome(
-    tracker: tracking.Tracker,
-    scores: Mapping[str, float],
-    codes: evaluate.Codes,
-    pictures: MediaFolder,
-    *,
-    step: int,
-) -> None:
-    values = {f"scores/{name}": value for name, value in scores.items()}
-    tracker.log(values, step=step)
-    tracker.log_bars("kl/per_latent", codes.kl_nats.tolist(), step=step)
-    media.track(pictures, tracker, step=step)
-    tracker.summarise(values | {"active_latents": codes.active_latents})
+    return tracked_trial.start(
+        config,
+        config.tracker,
+        beta_norm=beta_norm(config.beta, latent_dim=config.latent_dim, image_size=image_size),
+        identity=task.identity,
+        folder=task.tracker_folder,
+    )
 
 
 @contextlib.contextmanager

@@ -148,6 +148,36 @@ class WandbFolder:
         """Where it stages artifacts."""
         return self.root / ".data"
 
+    @property
+    def entity(self) -> Path:
+        """The user or team that runs went to, where none was given."""
+        return self.root / "entity"
+
+
+@dataclass
+class TrackerSettings:
+    """How the runs of a study are tracked; the keys below `tracker`.
+
+    Attributes:
+        name: "wandb" or "none".
+        mode: "offline" or "online".
+        tags: beside those of data, model and protocol.
+        log_model: "best" to keep the weights of the best trial as an artifact, or "none".
+        git_commit: of the folder the command was typed in, written when a study is planned.
+        git_remote: where that comes from.
+    """
+
+    name: str = "none"
+    mode: str | None = None
+    entity: str | None = None
+    project: str | None = None
+    tags: list[str] = field(default_factory=list)
+    notes: str | None = None
+    alert: bool = False
+    log_model: str = "none"
+    git_commit: str | None = None
+    git_remote: str | None = None
+
 
 @dataclass(frozen=True)
 class TrialResult:

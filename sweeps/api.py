@@ -39,22 +39,9 @@ class LoadedStudy(Study):
         """
         return table.histories(self)
 
-    def curve(self, *, protocol: str | None = None) -> pd.DataFrame:
-        """Return the table of curve.csv: mean, interval and seeds by configuration and score.
-
-        Args:
-            protocol: of curve-<protocol>.csv; the study's own by default.
-
-        Raises:
-            ConfigError: no result has scores of that protocol.
-        """
-        study = self if protocol is None else self.by(protocol)
-        if study.other_protocol and not any(result.scores for result in study.results.values()):
-            raise ConfigError(
-                f"{self.name}: no result has scores of protocol {protocol}; "
-                f"`sweeps rescore {self.folder.root} protocol={protocol}` adds them"
-            )
-        return curve(study.frame(), score_names=study.score_names, axes=self.manifest.axes)
+    def curve(self) -> pd.DataFrame:
+        """Return the table of curve.csv: mean, interval and seeds by configuration and score."""
+        return curve(self.frame(), score_names=self.score_names, axes=self.manifest.axes)
 
     def figure(self, name: str = "curve", *, score: str | None = None) -> "Chart":
         """Return a chart of the report, which a notebook shows; `save(path)` writes PNG or SVG.

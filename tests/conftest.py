@@ -12,6 +12,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Read once, when torch and NumPy are first imported: parallel test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+for _name in [name for name in os.environ if name.startswith("WANDB_")]:
+    del os.environ[_name]  # of whoever runs the tests
+
 
 def pytest_collection_finish() -> None:
     """Leave what is imported out of garbage collections: each would take a quarter of a second."""

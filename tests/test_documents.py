@@ -60,7 +60,7 @@ def test_configuration_keys() -> None:
     printed = "\n".join(script("keys").page()) + "\n"
     parts = ("data", "model", "trainer", "checkpoint", "tracker", "loss", "optimizer")
     inside = ("model.encoder", "model.decoder", "data.source", *(f"{part}.name" for part in parts))
-    written_by_planning = ("data.content",)
+    written_by_planning = ("data.content", "tracker.git_commit", "tracker.git_remote")
 
     assert printed == (DOCS / "configuration.md").read_text("utf-8")
     told = {key for key in keys() if f"| `{key}` |" in printed}

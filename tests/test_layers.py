@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 FENCES = {
     "wandb": {"bvae.tracking", "sweeps.tracking"},
-    "matplotlib": {"bvae.pictures", "sweeps.report"},
+    "matplotlib": set(),
+    "vl_convert": {"sweeps.report"},
     "wandb_workspaces": {"sweeps.tracking.workspace"},
     "optuna": {
         "sweeps.queue",
@@ -241,9 +242,9 @@ SLOW = ("omegaconf", "PIL", "rich", "scipy.stats")
 """What takes a tenth of a second or more to load, where a command should take one second."""
 
 READING = {
-    "status": ("torch", "optuna", "hydra", "matplotlib", "wandb", "pandas"),
+    "status": ("torch", "optuna", "hydra", "vl_convert", "wandb", "pandas"),
     "report": ("torch", "optuna", "hydra", "wandb", "pytorch_lightning"),
-    "best": ("torch", "optuna", "hydra", "matplotlib", "wandb", *SLOW),
+    "best": ("torch", "optuna", "hydra", "wandb", *SLOW),
     "compare": ("torch", "optuna", "hydra", "wandb", "pytorch_lightning"),
 }
 """Commands that only read, and what they do not load."""

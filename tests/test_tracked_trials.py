@@ -103,14 +103,16 @@ class TestRows:
 
 class TestRun:
     def test_configuration(self, tracked: Tracked) -> None:
-        """Keys to group and filter by on top, all of it below."""
+        """All of it, once, as the command had it; nothing of the tracker."""
         (run,) = wandb_files.of_type(tracked.records, "run")
         found: dict[str, Any] = run["config"]["update"]
-        expected = {"beta": 4, "latent_dim": 6, "seed": 0, "data": "dsprites32", "study": "quick"}
+        expected = {"beta": 4, "latent_dim": 6, "seed": 0, "study": "quick"}
 
         assert expected == {key: found[key] for key in expected}
         assert tracked.result.beta_norm == pytest.approx(found["beta_norm"])
-        assert 60 == found["full"]["trainer"]["max_steps"]
+        assert 60 == found["trainer"]["max_steps"]
+        assert ("dsprites32", "mlp") == (found["data"]["name"], found["model"]["name"])
+        assert not {"full", "tracker"} & found.keys()
         assert [0] == wandb_files.exit_codes(tracked.records)
 
     @pytest.mark.parametrize("name", ["reconstructions", "traversal", "factor_map"])

@@ -3,8 +3,6 @@
 Shapes: M latents, S steps of a traversal, [C, H, W] one image.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +11,6 @@ from bvae.data.datasets import ImageDataset
 from bvae.evaluate import Codes, decode, encode, images
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
-from bvae.tracking import Tracker
 from bvae.trial import MediaFolder
 
 RECONSTRUCTIONS = 24
@@ -23,16 +20,6 @@ TRAVERSAL_RANGE = 3.0
 """A traversal goes from -3 to 3: where the prior has 99.7 % of its mass."""
 
 TRAVERSAL_STEPS = 11
-
-
-def track(folder: MediaFolder, tracker: Tracker, *, step: int) -> None:
-    """Log every picture that is there."""
-    for name in ("reconstructions", "traversal", "factor_map"):
-        path: Path = getattr(folder, name)
-        if path.exists():
-            tracker.log_image(f"media/{name}", path, step=step)
-    if folder.traversal_gif.exists():
-        tracker.log_video("media/traversal_gif", folder.traversal_gif, step=step)
 
 
 def draw(model: BetaVAE, dataset: ImageDataset, codes: Codes, *, folder: MediaFolder) -> None:

@@ -1,7 +1,6 @@
 """Learning curves: what trials logged while they were trained, thinned for a chart."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,18 +25,21 @@ def learning_curves(study: Study) -> dict[str, dict[str, LearningCurve]]:
     """Return what each trial logged by slug and column; a running trial has what is on disk.
 
     Columns are `SERIES` and validation scores (`scores/…`), each with at most `MAX_POINTS` points:
-    every second, every third, …, the same in all trials, so that means over seeds can be taken.
+    every second, every third, … step that any trial logged, the last among them. They are the same
+    in all trials, so that means over seeds can be taken.
     """
     logged = {
         trial.slug: _columns(History(study.folder.trial(trial.slug).history, []).rows())
         for trial in study.trials
     }
-    lengths = Counter[str]()
+    steps: dict[str, set[int]] = {}
     for columns in logged.values():
-        lengths |= Counter({name: len(points) for name, points in columns.items()})
+        for name, points in columns.items():
+            steps.setdefault(name, set()).update(points)
+    kept = {name: _thinned(sorted(own)) for name, own in steps.items()}
     return {
         slug: {
-            name: _every(math.ceil(lengths[name] / MAX_POINTS), points)
+            name: _curve({step: points[step] for step in kept[name] if step in points})
             for name, points in columns.items()
             if points
         }
@@ -45,14 +47,18 @@ def learning_curves(study: Study) -> dict[str, dict[str, LearningCurve]]:
     }
 
 
-def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, list[tuple[int, float]]]:
+def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[int, float]]:
     scores = [name for name in (rows[0] if rows else ()) if name.startswith("scores/")]
-    return {name: list(_points(rows, name)) for name in (*SERIES, *scores)}
+    return {name: dict(_points(rows, name)) for name in (*SERIES, *scores)}
 
 
-def _every(stride: int, points: Sequence[tuple[int, float]]) -> LearningCurve:
-    kept = points[stride - 1 :: stride]
-    return LearningCurve([step for step, _ in kept], [value for _, value in kept])
+def _thinned(steps: Sequence[int]) -> Sequence[int]:
+    every = math.ceil(len(steps) / MAX_POINTS) or 1
+    return steps[::-every][::-1]
+
+
+def _curve(points: Mapping[int, float]) -> LearningCurve:
+    return LearningCurve(list(points), list(points.values()))
 
 
 def _points(rows: Sequence[Mapping[str, str]], name: str) -> Iterator[tuple[int, float]]:

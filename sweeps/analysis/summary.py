@@ -215,10 +215,10 @@ class Summary:
         best = best_of(with_best)
         return None if best is None else with_best[best]
 
-    def by_score(self) -> list["ByScore"]:
-        """Return what each charted score says, the objective first."""
+    def by_score(self, scores: Sequence[str] | None = None) -> list["ByScore"]:
+        """Return what each of these scores says, by default what each charted one does."""
         chosen = self.judged_best(self.objective)
-        found = [(score, self.judged_best(score)) for score in self.charted]
+        found = [(score, self.judged_best(score)) for score in scores or self.charted]
         return [
             ByScore(judged, self.latents(score), self._agrees(score, chosen))
             for score, judged in found

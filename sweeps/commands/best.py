@@ -50,7 +50,7 @@ def run(typed: argparse.Namespace) -> int:
     if score not in score_names(study) and not typed.json:
         print(best_line(study))
         return Exit.COMPLETE
-    found = best(study, score=score)
+    found = best(study, score=score, every=typed.json)
     print(json.dumps(plain(found)) if typed.json else "\n".join(in_lines(found)))
     return Exit.COMPLETE
 
@@ -89,9 +89,20 @@ class StudyAnswer:
     flags: tuple[Flag, ...]
 
 
-def best(study: Study, *, score: str) -> StudyAnswer:
-    """Return what a study, finished or not, says by one of its scores."""
+def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
+    """Return what a study, finished or not, says by one of its scores.
+
+    Args:
+        study: as it was opened.
+        score: the one to go by.
+        every: whether to judge scores on other representations as well; by default they are.
+    """
     read = summarize(study)
+    scores = [
+        name
+        for name in read.charted
+        if every or name == score or not name.endswith((SAMPLED, ACTIVE))
+    ]
     found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
@@ -99,7 +110,7 @@ def best(study: Study, *, score: str) -> StudyAnswer:
         left=study.left,
         lines=tuple(line_answers(read, score=score)),
         headline=headline(read, score),
-        scores=tuple(read.by_score()),
+        scores=tuple(read.by_score(scores)),
         budget=budget(read),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
         flags=found,
@@ -169,17 +180,10 @@ def _of_size(line: LineAnswer) -> Iterator[str]:
 
 
 def _of_scores(found: StudyAnswer) -> list[Sequence[str]]:
-    """Return a row for each score on the mean codes, and for that which was asked for."""
-    shown_ones = [one for one in found.scores if _is_shown(one, found.score)]
-    axes = [axis for axis, _ in shown_ones[0].judged.axes] if shown_ones else []
+    """Return a row for each score."""
+    axes = [axis for axis, _ in found.scores[0].judged.axes] if found.scores else []
     head = ["score", "best β", "latents", *axes, "mean", INTERVAL, "curve", "agrees"]
-    return [head, *([*_of_score(one)] for one in shown_ones)]
-
-
-def _is_shown(one: ByScore, score: str) -> bool:
-    """Whether a score has a row: those on other representations are in the report, and `--json`."""
-    name = one.judged.best.score if one.judged.best else ""
-    return name == score or not name.endswith((SAMPLED, ACTIVE))
+    return [head, *([*_of_score(one)] for one in found.scores)]
 
 
 def _of_score(one: ByScore) -> Iterator[str]:

@@ -38,9 +38,7 @@ def run(typed: argparse.Namespace) -> int:
         ConfigError: several studies are to be watched.
     """
     if typed.others and typed.watch:
-        raise ConfigError(
-            "--watch: expected one study, but got several; compare them when they end"
-        )
+        raise ConfigError("--watch: is of one study; give a single DIR")
     if typed.watch:
         return watch(typed.study, lambda: _write(typed))
     if typed.others:

@@ -134,7 +134,7 @@ def _add_scores(study: Study, protocol: str) -> Exit:
         else:
             _add(study, job, found, code=code)
     study = open_study(study.folder.root)
-    n_scored = sum(protocol in result.other_scores for result in study.results.values())
+    n_scored = sum(bool(one.other_scores.get(protocol)) for one in study.results.values())
     display.say(f"{n_scored} of {study.counts['expected']} trials have scores of {protocol}")
     for path, mistake in mistakes.items():
         display.say(f"  {shown(path)}: {mistake}")

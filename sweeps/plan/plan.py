@@ -24,6 +24,7 @@ from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
+from sweeps.plan import tracker
 from sweeps.plan.compose import (
     Compose,
     Composition,
@@ -174,9 +175,12 @@ def plan(
     notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
+        is_typed = {key: _is_typed(f"tracker.{key}", typed) for key in ("entity", "project")}
+        new = manifest = tracker.placed(known, manifest, typed=is_typed)
         manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps, images=facts.images)
         notes += changes
         check_sources(manifest, new.sources, Study(folder, manifest))
+    notes += tracker.notes(manifest.tracker)
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 
@@ -228,7 +232,8 @@ def _is_typed(key: str, typed: Overrides) -> bool:
 
 def _compositions(typed: Overrides, compose: Compose) -> list[Composition]:
     """Compose each choice of config groups once, and check it with its first values."""
-    composed = list(compositions_of(typed, compose))
+    commit = tracker.commit_of(Path.cwd())
+    composed = [tracker.filled_in(found, commit) for found in compositions_of(typed, compose)]
     if forget_changed([found.values for found in composed], str(Path.cwd())):
         own.forget()
     configs = [config.parse(found.first(typed)) for found in composed]

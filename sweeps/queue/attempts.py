@@ -7,7 +7,7 @@ Nothing here takes the study's lock; the `Queue` does, around every call.
 import heapq
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeps.queue.journal import DAMAGE, JournalStore
-from sweeps.study.heartbeat import WorkerRegistry
+from sweeps.queue.states import Attempt, End, State
 from sweeps.study.results import AttemptResult
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
@@ -74,7 +74,8 @@ class Attempts:
             load_if_exists=True,
         )
         self._study_id = self._storage.get_study_id_from_name(self._name)
-        self._last_leased: FrozenTrial | None = None
+        self._numbers: dict[str, list[int]] = {}
+        self._indexed = 0
         self._store.remember()
 
     @property
@@ -101,54 +102,68 @@ class Attempts:
         """Return the attempts in these states, or all of them if none is named."""
         return self._storage.get_all_trials(self._study_id, deepcopy=False, states=states or None)
 
-    def refreshed(self, attempt: FrozenTrial) -> FrozenTrial:
-        """Return an attempt as it is now."""
-        return self._storage.get_trial(self._key(attempt))
+    def of(self, slug: str) -> list[Attempt]:
+        """Return the attempts at one trial, oldest first."""
+        for attempt in self.since(self._indexed):
+            self._numbers.setdefault(slug_of(attempt), []).append(attempt.number)
+            self._indexed = attempt.number + 1
+        found = (self.numbered(number) for number in self._numbers.get(slug, ()))
+        return [recorded(attempt) for attempt in found if attempt is not None]
+
+    def by_slug(self) -> dict[str, list[Attempt]]:
+        """Return the attempts at each trial, oldest first."""
+        found: dict[str, list[Attempt]] = {}
+        for attempt in self.select():
+            found.setdefault(slug_of(attempt), []).append(recorded(attempt))
+        return found
 
     def numbered(self, number: int) -> FrozenTrial | None:
         """Return the attempt that was the `number`-th to be queued, from 0; None if none is yet."""
         try:
-            key = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+            return self._storage.get_trial(self._key(number))
         except KeyError:
             return None
-        return self._storage.get_trial(key)
 
-    def _key(self, attempt: FrozenTrial) -> int:
+    def _key(self, number: int) -> int:
         """Return the number by which the storage knows an attempt."""
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, attempt.number)
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def since(self, number: int) -> list[FrozenTrial]:
         """Return the attempts from this number on; cheap if there is none."""
         return [] if self.numbered(number) is None else self.select()[number:]
 
-    def leased(self, slug: str, worker: str) -> FrozenTrial | None:
-        """Return the attempt at a trial that is leased to a worker, if there is one.
-
-        Most often it is the one leased here last; only if not, all running attempts are searched.
-        """
-        if self._last_leased is not None and _is_leased(
-            last := self.refreshed(self._last_leased), slug, worker
-        ):
-            return last
-        running = self.select(TrialState.RUNNING)
-        return next((attempt for attempt in running if _is_leased(attempt, slug, worker)), None)
+    def leased(self, slug: str, worker: str) -> Attempt | None:
+        """Return the attempt at a trial that is leased to a worker, if there is one."""
+        return next(
+            (one for one in self.of(slug) if one.worker == worker and one.state is State.LEASED),
+            None,
+        )
 
     def enqueue(
-        self, trial: Trial, *, attempt_number: int, system_attrs: Mapping[str, Any] | None = None
+        self,
+        trial: Trial,
+        *,
+        attempt_number: int,
+        is_last: bool = False,
+        system_attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a waiting attempt, with the system attributes the sampler has set for it."""
         attrs: dict[str, Any] = {"slug": trial.slug, "attempt": attempt_number}
+        if is_last:
+            attrs["last"] = True
         if system_attrs:
             attrs[SYSTEM_ATTRS] = system_attrs
         self._optuna.add_trial(_attempt(trial, TrialState.WAITING, attrs=attrs))
 
-    def lease(self, attempt: FrozenTrial, worker: str) -> None:
-        """Lease a waiting attempt to a worker."""
-        self._storage.set_trial_state_values(self._key(attempt), state=TrialState.RUNNING)
-        self._storage.set_trial_user_attr(self._key(attempt), "worker", worker)
-        self._last_leased = attempt
+    def lease(self, slug: str, worker: str) -> None:
+        """Lease the waiting attempt at a trial to a worker."""
+        waiting = next(one for one in self.of(slug) if one.state is State.WAITING)
+        key = self._key(waiting.id)
+        # Under the lock no living worker is between setting the state and writing its name.
+        self._storage.set_trial_state_values(key, state=TrialState.RUNNING)
+        self._storage.set_trial_user_attr(key, "worker", worker)
 
-    def report(self, attempt: FrozenTrial, step: int, score: float) -> None:
+    def report(self, attempt: int, step: int, score: float) -> None:
         """Add an intermediate score."""
         self._storage.set_trial_intermediate_value(self._key(attempt), step, score)
 
@@ -165,17 +180,16 @@ class Attempts:
                 found.setdefault(slug_of(attempt), {}).update(attempt.intermediate_values)
         return found
 
-    def finish(self, attempt: FrozenTrial, result: AttemptResult) -> None:
+    def finish(self, attempt: int, result: AttemptResult) -> None:
         """End an attempt in the state of its result."""
         state = state_of(result)
         values = [_value(result)] if state is TrialState.COMPLETE else None
         self._storage.set_trial_state_values(self._key(attempt), state=state, values=values)
 
-    def end(self, attempt: FrozenTrial, reason: str, *, step: int | None = None) -> None:
-        """End an attempt that has no result; record the reason, and the step it had reached."""
-        if step is not None:
-            self._storage.set_trial_user_attr(self._key(attempt), "step", step)
-        self._storage.set_trial_user_attr(self._key(attempt), "end", reason)
+    def end(self, attempt: int, reason: str, **attrs: object) -> None:
+        """End an attempt that has no result; record the reason, and what else is known."""
+        for name, value in (attrs | {"end": str(reason)}).items():
+            self._storage.set_trial_user_attr(self._key(attempt), name, value)
         self._storage.set_trial_state_values(self._key(attempt), state=TrialState.FAIL)
 
     def add(self, trial: Trial, result: AttemptResult) -> None:
@@ -184,10 +198,10 @@ class Attempts:
         added = _attempt(trial, state_of(result), attrs=attrs, value=_value(result))
         self._optuna.add_trial(added)
 
-    def reset_attempts(self, trial: Trial) -> None:
+    def add_mark(self, slug: str) -> None:
         """Let deaths of workers at a trial before now no longer count."""
-        attrs = {"slug": trial.slug, "end": "retried"}
-        self._optuna.add_trial(_attempt(trial, TrialState.FAIL, attrs=attrs))
+        attrs = {"slug": slug, "end": str(End.RETRIED)}
+        self._optuna.add_trial(create_trial(state=TrialState.FAIL, user_attrs=attrs))
 
 
 class WaitingAttempts:
@@ -205,17 +219,17 @@ class WaitingAttempts:
     def __init__(self, attempts: Attempts, order: Iterable[str]) -> None:
         self._attempts = attempts
         self._rank = {slug: rank for rank, slug in enumerate(order)}
-        self._heap: list[tuple[int, int]] = []
+        self._heap: list[tuple[bool, int, int]] = []
         self._seen = 0
 
     def first(self, among: Collection[str]) -> FrozenTrial | None:
         """Return the next waiting attempt at one of these trials, by slug, if one waits."""
         self._add_new()
-        waiting: list[tuple[int, int]] = []
+        waiting: list[tuple[bool, int, int]] = []
         found = None
         while self._heap and found is None:
             entry = heapq.heappop(self._heap)
-            attempt = self._attempts.numbered(entry[1])
+            attempt = self._attempts.numbered(entry[-1])
             if attempt is not None and attempt.state is TrialState.WAITING:
                 waiting.append(entry)
                 found = attempt if slug_of(attempt) in among else None
@@ -228,40 +242,23 @@ class WaitingAttempts:
             self._seen = attempt.number + 1
             rank = self._rank.get(slug_of(attempt))
             if rank is not None and attempt.state is TrialState.WAITING:
-                heapq.heappush(self._heap, (rank, attempt.number))
+                is_last = attempt.user_attrs.get("last", False)
+                heapq.heappush(self._heap, (is_last, rank, attempt.number))
 
 
-def deaths_without_progress(attempts: Sequence[FrozenTrial]) -> int:
-    """Count how many workers have died at a trial since one that got further than all before.
-
-    Args:
-        attempts: the trial's, oldest first; only the last unbroken series of deaths counts.
-    """
-    count, furthest = 0, -1
-    for attempt in attempts:
-        if not attempt.state.is_finished():
-            continue
-        if attempt.user_attrs.get("end") != "death":
-            count, furthest = 0, -1
-            continue
-        step = attempt.user_attrs.get("step", 0)
-        count = 1 if step > furthest else count + 1
-        furthest = max(furthest, step)
-    return count
-
-
-def is_abandoned(attempt: FrozenTrial, registry: WorkerRegistry) -> bool:
-    """Whether an attempt is leased to a worker that is dead."""
-    if attempt.state is not TrialState.RUNNING:
-        return False
-    # Under the lock no living worker is between setting the state and writing its name.
-    worker = worker_of(attempt)
-    return worker is None or not registry.is_alive(worker)
-
-
-def _is_leased(attempt: FrozenTrial, slug: str, worker: str) -> bool:
-    is_running = attempt.state is TrialState.RUNNING
-    return is_running and slug_of(attempt) == slug and worker_of(attempt) == worker
+def recorded(attempt: FrozenTrial) -> Attempt:
+    """Return an attempt as the rules of the queue know it."""
+    attrs = attempt.user_attrs
+    return Attempt(
+        id=attempt.number,
+        number=attrs.get("attempt", 0),
+        state=_STATES[attempt.state],
+        worker=attrs.get("worker"),
+        end=attrs.get("end"),
+        step=attrs.get("step", 0),
+        cause=attrs.get("cause", ""),
+        n_complete=attrs.get("complete", 0),
+    )
 
 
 def slug_of(attempt: FrozenTrial) -> str:
@@ -269,16 +266,19 @@ def slug_of(attempt: FrozenTrial) -> str:
     return str(attempt.user_attrs.get("slug", ""))
 
 
-def worker_of(attempt: FrozenTrial) -> str | None:
-    """Return the name of the worker that the attempt was leased to, if it was."""
-    worker: str | None = attempt.user_attrs.get("worker")
-    return worker
-
-
 def state_of(result: AttemptResult) -> TrialState:
     """Return Optuna's state for an attempt with this result."""
     states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     return states.get(result.state, TrialState.FAIL)
+
+
+_STATES = {
+    TrialState.WAITING: State.WAITING,
+    TrialState.RUNNING: State.LEASED,
+    TrialState.COMPLETE: State.COMPLETE,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAILED,
+}
 
 
 def _attempt(

@@ -80,6 +80,9 @@ class DatabaseStore:
 
     Args:
         study: its manifest has the URL.
+
+    Attributes:
+        section: the connection that has the lock, while this process holds it; None otherwise.
     """
 
     def __init__(self, study: Study) -> None:
@@ -88,6 +91,7 @@ class DatabaseStore:
         self._mutex = threading.Lock()
         self._open: psycopg.Connection | None = None
         self._length: int | None = None
+        self.section: psycopg.Connection | None = None
         self._rows = Rows(self._connection, self._study)
 
     @property
@@ -103,7 +107,7 @@ class DatabaseStore:
             OSError: the database cannot be reached.
         """
         with self._mutex, _with_url(self._url):
-            connection = self._locked()
+            connection = self.section = self._locked()
             self._rows.locked_length = self._rows.length()
             try:
                 yield
@@ -111,6 +115,7 @@ class DatabaseStore:
                 self._length = None
                 raise
             finally:
+                self.section = None
                 self._rows.locked_length = None
                 self._finish(connection)
 
@@ -133,6 +138,8 @@ class DatabaseStore:
             raise
 
     def _connection(self) -> psycopg.Connection:
+        if self.section is not None:  # if it was lost, so is the lock: never over another one
+            return self.section
         if self._open is None or self._open.closed:
             self._open = _connected(self._url)
             weakref.finalize(self, self._open.close)

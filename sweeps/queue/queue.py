@@ -10,40 +10,29 @@ was lost or damaged is rebuilt from the results and the heartbeats of the living
 
 import contextlib
 import logging
-import shutil
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
-from bvae.files import remove_leftovers
-from bvae.trial import TrialResult, now
-from sweeps.queue.attempts import (
-    Attempts,
-    WaitingAttempts,
-    deaths_without_progress,
-    is_abandoned,
-    slug_of,
-    state_of,
-    store_of,
-    worker_of,
-)
+from bvae.trial import TrialResult
+from sweeps.queue import states
+from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of, store_of
+from sweeps.queue.states import LeaseLostError
+from sweeps.queue.store import StudyStore, execute
 from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
-from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
+from sweeps.study.heartbeat import WorkerRegistry, remove_stale
 from sweeps.study.ranking import Ending
-from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
+from sweeps.study.results import Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Configuration, Trial, configurations_of
 
+__all__ = ["Changes", "Lease", "LeaseLostError", "Queue"]
+
 log = logging.getLogger("sweeps")
-
-RECONCILE_S = 5.0
-"""How often an idle worker, and the command that runs a study, reconcile the queue."""
-
-
-class LeaseLostError(Exception):
-    """The trial was taken over by another worker; this attempt must not be committed."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,18 @@ class Changes:
     abandoned: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
+    def add(self, slug: str, actions: Collection[states.Action]) -> None:
+        """Add what was done to a trial."""
+        kinds = {type(action) for action in actions}
+        if states.Enqueue in kinds:
+            self.queued.append(slug)
+        if states.Write in kinds:
+            self.abandoned.append(slug)
+        if states.Tidy in kinds:
+            self.imported.append(slug)
+        elif kinds & {states.Finish, states.EndAttempt}:
+            self.died.append(slug)
+
 
 def _no_announcement(slug: str) -> None:
     del slug
@@ -73,8 +74,9 @@ def _no_announcement(slug: str) -> None:
 class Queue:
     """The queue of one study, shared by all its workers."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, *, timeouts: Timeouts = TIMEOUTS) -> None:
         self._folder = study.folder
+        self._timeouts = timeouts
         store = store_of(study)
         with store.exclusive():  # the study may have been extended since it was read
             self._attempts = Attempts(store, study_name=study.name)
@@ -102,26 +104,33 @@ class Queue:
         The slug is announced first: a worker killed at any moment is seen to have had the trial.
         """
         with self._exclusive():
-            attempt = self._next_waiting(among)
-            if attempt is None and among is None and self._search_next():
-                attempt = self._next_waiting(among)
-            if attempt is None:
+            slug = self._next_waiting(among)
+            if slug is None and among is None and self._search_next():
+                slug = self._next_waiting(among)
+            if slug is None:
                 return None
-            slug = slug_of(attempt)
             announce(slug)
-            self._attempts.lease(attempt, worker)
-            return Lease(self._trials[slug], attempt.user_attrs["attempt"], worker)
+            self._execute(slug, states.GrantLease(worker))
+            number = next_attempt(self._results.read(slug), self._study.manifest)
+            return Lease(self._trials[slug], number, worker)
 
-    def _next_waiting(self, among: Collection[str] | None) -> FrozenTrial | None:
-        """Return the next waiting attempt; those of what was pruned end without being run."""
+    def _execute(self, slug: str, event: states.Event) -> tuple[states.Action, ...]:
+        return execute(self._store, slug, event, now=time.monotonic(), timeouts=self._timeouts)
+
+    def _next_waiting(self, among: Collection[str] | None) -> str | None:
+        """Return what waits; those of what was pruned end without being run."""
         wanted = self._trials if among is None else among
         while (attempt := self._waiting.first(wanted)) is not None:
             slug = slug_of(attempt)
-            if self._results.is_complete(slug):  # of fewer steps: it is continued
-                return attempt
-            if not self._has_pruned_seed(self._trials[slug].configuration):
-                return attempt
-            self._prune(slug, attempt)
+            result = self._results.read(slug)
+            if result is not None and self._study.is_final(result):  # written by one killed then
+                self._execute(slug, states.Reconcile())
+            elif self._results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
+                self._trials[slug].configuration
+            ):
+                return slug
+            else:
+                self._execute(slug, states.PruneWaiting())
         return None
 
     def _search_next(self) -> bool:
@@ -171,7 +180,7 @@ class Queue:
             attempt = self._attempts.leased(lease.trial.slug, lease.worker)
             if attempt is None:  # taken over: its new worker asks
                 return False
-            self._attempts.report(attempt, step, score)
+            self._attempts.report(attempt.id, step, score)
             scores = {
                 self._trials[slug]: found
                 for slug, found in self._attempts.intermediate_scores().items()
@@ -191,13 +200,7 @@ class Queue:
             OSError: if the result cannot be written; the lease stands.
         """
         with self._exclusive():
-            attempt = self._leased_attempt(lease)
-            committed = self._results.write(lease.trial.slug, result)
-            self._tidy(lease.trial.slug, committed)
-            self._attempts.finish(attempt, committed)
-            if not self._study.is_final(committed):
-                number = next_attempt(committed, self._study.manifest)
-                self._attempts.enqueue(lease.trial, attempt_number=number)
+            self._execute(lease.trial.slug, states.Commit(lease.worker, result))
 
     def release(self, lease: Lease) -> None:
         """Requeue an unfinished trial; its next worker resumes from the checkpoint.
@@ -206,8 +209,24 @@ class Queue:
             LeaseLostError: if the trial was taken over meanwhile.
         """
         with self._exclusive():
-            self._attempts.end(self._leased_attempt(lease), "interrupted")
-            self._attempts.enqueue(lease.trial, attempt_number=lease.attempt_number)
+            self._execute(lease.trial.slug, states.Release(lease.worker))
+
+    def fault(self, lease: Lease, cause: str) -> bool:
+        """Requeue a trial that the machine has failed, behind all others.
+
+        Returns:
+            whether it has failed: it alone has had this fault again and again.
+
+        Raises:
+            LeaseLostError: if the trial was taken over meanwhile.
+        """
+        with self._exclusive():
+            n_complete = len(self._attempts.select(TrialState.COMPLETE))
+            fault = states.Fault(lease.worker, cause, n_complete)
+            return any(
+                isinstance(action, states.Write)
+                for action in self._execute(lease.trial.slug, fault)
+            )
 
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
@@ -218,12 +237,12 @@ class Queue:
         """Return the slugs of the trials that wait or are leased."""
         with self._exclusive():
             unfinished = self._attempts.select(TrialState.WAITING, TrialState.RUNNING)
-            return {slug_of(attempt) for attempt in unfinished}
+            return {slug for attempt in unfinished if (slug := slug_of(attempt)) in self._trials}
 
     def n_leases(self) -> int:
         """Return how many leases there have been."""
         with self._exclusive():
-            return sum(worker_of(attempt) is not None for attempt in self._attempts.select())
+            return sum("worker" in attempt.user_attrs for attempt in self._attempts.select())
 
     def reconcile(self, registry: WorkerRegistry) -> Changes:
         """Bring the queue in line with the result files and the living workers.
@@ -246,29 +265,29 @@ class Queue:
         with self._exclusive():
             failed = [slug for slug in slugs if self._has_failed(slug)]
             for slug in failed:
-                folder = self._folder.trial(slug)
-                self._attempts.reset_attempts(self._trials[slug])
-                shutil.rmtree(folder.checkpoints, ignore_errors=True)
-                folder.result.replace(folder.failed_result)
-                self._attempts.enqueue(self._trials[slug], attempt_number=1)
+                self._execute(slug, states.Retry())
         return failed
+
+    def drop(self, slugs: Iterable[str]) -> list[str]:
+        """Take trials out of the manifest; a worker that has one loses its lease.
+
+        Returns:
+            the slugs of those that were in it.
+        """
+        with self._exclusive():
+            dropped = [slug for slug in slugs if slug in self._trials]
+            left = [trial.values for slug, trial in self._trials.items() if slug not in dropped]
+            shorter = replace(self._study.manifest, trials=left)
+            shorter.write(self._folder.manifest)
+            self._reload(Study(self._folder, shorter))
+            for slug in dropped:
+                self._execute(slug, states.Drop())
+        return dropped
 
     def _has_pruned_seed(self, configuration: Configuration) -> bool:
         """Whether a seed of the configuration was pruned: then the others are, too."""
         results = (self._results.read(slug) for slug in self._configurations[configuration])
         return any(result is not None and result.state == "pruned" for result in results)
-
-    def _prune(self, slug: str, attempt: FrozenTrial) -> None:
-        """End a waiting attempt whose configuration was pruned, without running it."""
-        result = TrialResult(
-            point=self._trials[slug].values,
-            state="pruned",
-            attempt=attempt.user_attrs["attempt"],
-            threads=self._study.manifest.threads,
-            started_at=now(),
-            steps=0,
-        )
-        self._attempts.finish(attempt, self._results.write(slug, result))
 
     def _has_failed(self, slug: str) -> bool:
         result = self._results.read(slug)
@@ -277,14 +296,7 @@ class Queue:
     def tidy(self, slug: str) -> None:
         """Remove what an attempt whose lease was lost has left in a complete trial's folder."""
         with self._exclusive():
-            self._tidy(slug, self._results.read(slug))
-
-    def _tidy(self, slug: str, result: AttemptResult | None) -> None:
-        """Remove the training state of a trial that needs no further attempt; its weights stay."""
-        if result is not None and result.state != "failed" and self._study.is_final(result):
-            folder = self._folder.trial(slug)
-            folder.resume.unlink(missing_ok=True)
-            remove_leftovers(folder.root)
+            self._store.tidy(slug)
 
     def _reload(self, study: Study) -> None:
         self._study = study
@@ -292,6 +304,7 @@ class Queue:
         self._configurations = configurations_of(study.trials)
         self._waiting = WaitingAttempts(self._attempts, self._trials)
         self._results = Results(study.folder, objective=study.manifest.objective)
+        self._store = StudyStore(self._attempts, study, self._results)
         self._manifest_seen = stamp(study.folder.manifest)
 
     @contextlib.contextmanager
@@ -309,96 +322,14 @@ class Queue:
 
     def _reconcile_all(self, registry: WorkerRegistry) -> Changes:
         changes = Changes()
-        by_slug: dict[str, list[FrozenTrial]] = {slug: [] for slug in self._trials}
-        attempts = self._attempts.select()
-        for attempt in attempts:
-            by_slug.setdefault(slug_of(attempt), []).append(attempt)
-        working = registry.workers_by_slug()
-        for slug in self._trials:
-            result = self._results.read(slug)
-            if result is not None and self._study.is_final(result):
-                self._import_result(slug, result, by_slug[slug], changes)
-            else:
-                self._reconcile_unfinished(slug, result, by_slug[slug], registry, changes)
-            if changes.queued[-1:] == [slug] and slug in working:
-                self._return_to(working[slug], slug)
-        if changes.imported and not attempts and not self._attempts.messages:
+        look = states.Reconcile(registry.sightings())
+        with self._store.read_at_once() as known:
+            for slug in self._trials:
+                changes.add(slug, self._execute(slug, look))
+            for slug in known - self._trials.keys():  # killed while they were dropped
+                self._execute(slug, look)
+        if changes.imported and not known and not self._attempts.messages:
             self._attempts.warn(
                 f"{self._attempts.store.name} was lost; rebuilt from the result files"
             )
         return changes
-
-    def _reconcile_unfinished(
-        self,
-        slug: str,
-        result: AttemptResult | None,
-        attempts: list[FrozenTrial],
-        registry: WorkerRegistry,
-        changes: Changes,
-    ) -> None:
-        """Queue the trial of this slug, unless it waits or is leased to a living worker."""
-        unfinished = [attempt for attempt in attempts if not attempt.state.is_finished()]
-        dead = [attempt for attempt in unfinished if is_abandoned(attempt, registry)]
-        for attempt in dead:
-            self._mark_abandoned(attempt, result)
-            changes.died.append(slug)
-        if len(dead) < len(unfinished):
-            return
-        attempts = [self._attempts.refreshed(attempt) for attempt in attempts] if dead else attempts
-        if deaths_without_progress(attempts) >= self._study.manifest.max_deaths:
-            self._fail_abandoned(slug)
-            changes.abandoned.append(slug)
-            return
-        self._attempts.enqueue(
-            self._trials[slug], attempt_number=next_attempt(result, self._study.manifest)
-        )
-        changes.queued.append(slug)
-
-    def _mark_abandoned(self, attempt: FrozenTrial, result: AttemptResult | None) -> None:
-        """End the attempt of a dead worker, by its result if the worker had written one."""
-        following = next_attempt(result, self._study.manifest)
-        if result is not None and following > attempt.user_attrs["attempt"]:
-            self._attempts.finish(attempt, result)
-            return
-        last = read_heartbeat(self._folder.heartbeat(str(worker_of(attempt))))
-        step = last.step if last is not None and last.slug == slug_of(attempt) else 0
-        self._attempts.end(attempt, "death", step=step)
-
-    def _import_result(
-        self, slug: str, result: AttemptResult, attempts: list[FrozenTrial], changes: Changes
-    ) -> None:
-        """Make the attempts at a trial agree with its result file, which is final."""
-        unfinished = [attempt for attempt in attempts if not attempt.state.is_finished()]
-        for attempt in unfinished[1:]:
-            self._attempts.end(attempt, "superseded")
-        if unfinished:
-            self._attempts.finish(unfinished[0], result)
-        elif state_of(result) not in {attempt.state for attempt in attempts}:
-            self._attempts.add(self._trials[slug], result)
-        else:
-            return
-        self._tidy(slug, result)
-        changes.imported.append(slug)
-
-    def _return_to(self, worker: str, slug: str) -> None:
-        """Lease a trial just queued to the living worker that is training it already."""
-        for attempt in self._attempts.select(TrialState.WAITING):
-            if slug_of(attempt) == slug:
-                self._attempts.lease(attempt, worker)
-
-    def _fail_abandoned(self, slug: str) -> None:
-        manifest = self._study.manifest
-        TrialResult(
-            point=self._trials[slug].values,
-            state="failed",
-            attempt=manifest.max_attempts,
-            threads=manifest.threads,
-            started_at=now(),
-            error=f"{ABANDONED} {manifest.max_deaths} times without progress; see logs/",
-        ).write(self._folder.trial(slug).result)
-
-    def _leased_attempt(self, lease: Lease) -> FrozenTrial:
-        attempt = self._attempts.leased(lease.trial.slug, lease.worker)
-        if attempt is None:
-            raise LeaseLostError(lease.trial.slug)
-        return attempt

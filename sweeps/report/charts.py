@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from sweeps.report.vega import Spec
 
 COLOURS = tuple(f"var(--line-{i})" for i in range(6))
-SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
+SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+"""Five, so that no two of 30 lines share colour and shape."""
+
 AXES = {"beta": "β", "beta_norm": "β_norm = β · latents / input values"}
 OF_A_SCORE = ("title", "params", "datasets")
 """What differs between charts of two scores."""
@@ -262,6 +264,7 @@ def heat_map(
                     },
                     "stroke": {"value": "var(--background)"},
                     "tooltip": WORDS,
+                    "description": {"field": "words"},
                 },
             },
             *(written if len(betas) <= MAX_VALUES else []),
@@ -421,7 +424,7 @@ def score_limits(lines: Sequence[Trace]) -> tuple[float, float]:
     marks = [mark for line in lines for mark in line.marks]
     values = [mark.y for mark in marks] + [seed.y for line in lines for seed in line.seeds]
     values += [line.untrained for line in lines if math.isfinite(line.untrained)]
-    highest = max([*values, 1e-6])
+    highest = max([*values, 1e-3])
     longest = max([mark.high for mark in marks if math.isfinite(mark.high)], default=highest)
     return 1.05 * min([*values, 0]), 1.07 * min(max(highest, longest), 1.3 * highest)
 
@@ -475,7 +478,7 @@ def _row(record: Mark | Seed) -> Spec:
     """Return a record as a row, without what it has not; JSON has no NaN."""
     named: Spec = {**record._asdict(), "configuration": None}
     short = {name: _short(one) if isinstance(one, float) else one for name, one in named.items()}
-    return {name: value for name, value in short.items() if value not in (None, False, "")}
+    return {name: one for name, one in short.items() if one is not None and one is not False}
 
 
 def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
@@ -506,6 +509,7 @@ def _mark_layers(encoding: Spec, *, place: Sequence[Spec] = ()) -> list[Spec]:
                 "fill": COLOUR
                 | {"condition": {"test": "datum.hollow", "value": "var(--background)"}},
                 "tooltip": WORDS,
+                "description": {"field": "words"},
             },
         },
     ]
@@ -549,14 +553,19 @@ COLOUR: Spec = {"field": "line", "type": "ordinal", "scale": _in_turn(COLOURS), 
 
 def _labels(lines: Sequence[Trace], *, low: float, high: float) -> list[Spec]:
     """Return the lines' names at their right ends, moved apart where they would overlap."""
-    apart = LABEL_PX * (high - low) / HEIGHT_PX
+    apart = LABEL_PX * (high - low) / (HEIGHT_PX - 2 * TARGET_PX)
     ends = sorted((line.marks[-1].y, i, line.label) for i, line in enumerate(lines) if line.marks)
-    found, lowest = [], low
-    for end, i, label in ends:
-        at = max(end, lowest)
-        found.append({"line": i, "label": label, "y": _short(at)})
-        lowest = at + apart
-    return found
+    places: list[float] = []
+    for end, _, _ in ends:
+        places.append(max(end, places[-1] + apart if places else low))
+    ceiling = high
+    for k in reversed(range(len(places))):  # where there is no room above, those below make it
+        places[k] = min(places[k], ceiling)
+        ceiling = places[k] - apart
+    return [
+        {"line": i, "label": label, "y": _short(place)}
+        for place, (_, i, label) in zip(places, ends, strict=True)
+    ]
 
 
 def _number_axis(ticks: Sequence[float]) -> Spec:

@@ -198,7 +198,7 @@ def _curve(read: Summary, facet: str, *, score: str, x: str) -> Spec:
 def _lines(read: Summary, facet: str, *, score: str) -> list[Trace]:
     return [
         curve_line(read, configurations, label=label, score=score)
-        for label, configurations in _by_latent_dim(read.scored(facet, score))
+        for label, configurations in _by_latent_dim(read, read.scored(facet, score))
     ]
 
 
@@ -219,10 +219,13 @@ def _mark(read: Summary, configuration: ConfigurationEntry, *, score: str) -> Ma
 
 
 def _by_latent_dim(
-    configurations: Sequence[ConfigurationEntry],
+    read: Summary, configurations: Sequence[ConfigurationEntry]
 ) -> Iterator[tuple[str, list[ConfigurationEntry]]]:
-    """Group configurations into lines."""
-    for latent_dim in sorted({configuration.latent_dim for configuration in configurations}):
+    """Group configurations into lines, an empty one where a latent size of the study has none.
+
+    So each size has its colour in every chart.
+    """
+    for latent_dim in sorted({one.latent_dim for one in read.configurations}):
         own = [one for one in configurations if one.latent_dim == latent_dim]
         yield f"{latent_dim} latents", own
 
@@ -251,6 +254,6 @@ def _heat(read: Summary, facet: str, *, score: str) -> Spec:
 def _tradeoff(read: Summary, facet: str, *, score: str) -> Spec:
     lines = [
         curve_line(read, own, label=label, score=score)
-        for label, own in _by_latent_dim(read.scored(facet, score, "recon"))
+        for label, own in _by_latent_dim(read, read.scored(facet, score, "recon"))
     ]
     return charts.tradeoff(lines, title=f"{score_label(score)} against reconstruction")

@@ -13,6 +13,8 @@ from typing import Any
 
 import vl_convert
 
+from bvae.versions import digest
+
 Spec = dict[str, Any]
 """A Vega-Lite specification, plain JSON."""
 
@@ -22,7 +24,7 @@ LIGHT = {
     "text": "#1c2530",
     "muted": "#5b6775",
     "rule": "#dfe3e8",
-    "edge": "#8b95a1",
+    "edge": "#838d99",
     "accent": "#0b5f8a",
     "line-0": "#0062b0",
     "line-1": "#b8500b",
@@ -78,6 +80,7 @@ CONFIG: Spec = {
     "text": {"color": "var(--text)", "fontSize": 12},
 }
 _VARIABLE = re.compile(r"var\(--([\w-]+)\)")
+_CLIP = re.compile(r'(?<=\bid=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))')
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,12 @@ class Chart:
 
     def svg(self) -> str:
         """Return the chart as an `<svg>` element whose colours are those of the page around it."""
-        return vl_convert.vegalite_to_svg(_complete(self.spec))
+        return _drawn(_complete(self.spec))
 
     def save(self, path: Path) -> None:
         """Write the chart as PNG (two pixels for each CSS pixel) or SVG, by the path's suffix."""
         if path.suffix == ".svg":
-            path.write_text(vl_convert.vegalite_to_svg(self._light()), encoding="utf-8")
+            path.write_text(_drawn(self._light()), encoding="utf-8")
         else:
             path.write_bytes(self._repr_png_())
 
@@ -112,6 +115,14 @@ class Chart:
 def scripts() -> str:
     """Return the scripts that draw charts in a page: vegaEmbed(element, spec), vega; 0.9 MB."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+
+
+def _drawn(spec: Spec) -> str:
+    """Draw; Vega numbers clips by how many it drew before, here they are named by the chart."""
+    svg = vl_convert.vegalite_to_svg(spec)
+    chart = digest(json.dumps(spec).encode())
+    names = {name: f"clip-{chart}-{i}" for i, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
+    return _CLIP.sub(lambda found: names[found[0]], svg)
 
 
 def _complete(spec: Spec) -> Spec:

@@ -138,6 +138,11 @@ class StudyFolder:
         """Folders of attempts whose records cannot be read, and are not uploaded."""
         return self.wandb / "unreadable"
 
+    @property
+    def wandb_unfinished(self) -> Path:
+        """Where runs of trials that had none are made."""
+        return self.wandb / "unfinished"
+
     def workspace(self, ids: str) -> Path:
         """What is known of the workspace of some studies, by the first digits of their ids."""
         return self.wandb / f"workspace-{ids}.json"

@@ -2,8 +2,9 @@
 
 On the same machine the lock decides, at once and exactly: it is released when its holder dies. On
 another machine, where such a lock may not be seen, the heartbeat decides: a worker is dead when an
-observer has seen no new beat for `HEARTBEAT_TIMEOUT_S` by its own monotonic clock, so that clocks
-need not agree. A process that is stopped rather than dead counts as dead after that time, too.
+observer has seen no new beat for `Timeouts.heartbeat_lost` by its own monotonic clock, so that
+clocks need not agree. A process that is stopped rather than dead counts as dead after that time,
+too.
 """
 
 import contextlib
@@ -20,10 +21,7 @@ from types import TracebackType
 from bvae.exceptions import BvaeError
 from sweeps.study.folder import heartbeat_file, heartbeat_files
 from sweeps.study.locks import is_locked, open_file, try_lock
-
-HEARTBEAT_S = 5.0
-HEARTBEAT_TIMEOUT_S = 60.0
-"""A worker without a new heartbeat for so long, twelve beats, is dead."""
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 
 RECORD_BYTES = 1024
 """Records are padded to one size and written in one piece over the old one."""
@@ -97,10 +95,14 @@ class HeartbeatWriter:
         path: the heartbeat file.
         name: of the process.
         launched: whether the command that runs the study has started this process.
+        timeouts: how long it waits between beats.
     """
 
-    def __init__(self, path: Path, *, name: str, launched: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, name: str, launched: bool = False, timeouts: Timeouts = TIMEOUTS
+    ) -> None:
         self._path = path
+        self._every_s = timeouts.heartbeat
         self._record = Heartbeat(name=name, host=this_host(), pid=os.getpid(), launched=launched)
         self._mutex = threading.Lock()
         self._ending = threading.Event()
@@ -152,7 +154,7 @@ class HeartbeatWriter:
             os.pwrite(self._file, content.ljust(RECORD_BYTES), 0)
 
     def _keep_beating(self) -> None:
-        while not self._ending.wait(HEARTBEAT_S):
+        while not self._ending.wait(self._every_s):
             with contextlib.suppress(OSError):  # a full disk must not end the thread
                 self.beat()
 
@@ -210,7 +212,7 @@ def living_workers(folder: Path) -> list[Heartbeat]:
 
 def _is_recent(path: Path) -> bool:
     try:
-        return abs(time.time() - path.stat().st_mtime) < HEARTBEAT_TIMEOUT_S
+        return abs(time.time() - path.stat().st_mtime) < TIMEOUTS.heartbeat_lost
     except FileNotFoundError:
         return False
 
@@ -224,39 +226,67 @@ def remove_stale(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """What is known of a worker that has a heartbeat file.
+
+    Attributes:
+        since: when its beat was first seen, by the clock of the observer.
+        holds_lock: False if it ran on this machine and has ended.
+        slug: of the trial it trains, at `step`.
+    """
+
+    since: float
+    holds_lock: bool = True
+    slug: str | None = None
+    step: int = 0
+
+    def is_alive(self, now: float, timeouts: Timeouts) -> bool:
+        """Whether the worker is alive, as far as can be known now."""
+        return self.holds_lock and now - self.since < timeouts.heartbeat_lost
+
+
 @dataclass
 class WorkerRegistry:
-    """Decides which workers are alive, by the heartbeats this process has seen.
+    """Which workers there are, by the heartbeats this process has seen.
 
     A worker of this machine is dead when its lock is free; any worker is dead when its file is
     gone, or when there was no new beat for the timeout by this process's clock.
     """
 
     folder: Path
-    timeout_s: float = HEARTBEAT_TIMEOUT_S
+    timeouts: Timeouts = TIMEOUTS
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def workers_by_slug(self) -> dict[str, str]:
-        """Return the names of the living workers by the slug of the trial each is training."""
-        read = [read_heartbeat(path) for path in sorted(heartbeat_files(self.folder))]
-        return {one.slug: one.name for one in read if one and one.slug and self.is_alive(one.name)}
+    def sightings(self) -> dict[str, Sighting]:
+        """Return what is seen now of every worker, by name."""
+        paths = sorted(heartbeat_files(self.folder))
+        seen = {path.stem: self._sighting(path) for path in paths}
+        return {name: sighting for name, sighting in seen.items() if sighting is not None}
 
     def is_alive(self, name: str) -> bool:
         """Return whether the named worker is alive, as far as this process can know now."""
-        path = heartbeat_file(self.folder, name)
-        heartbeat = read_heartbeat(path)
-        if heartbeat is None:
-            return self._unchanged_for(name, -1) < self.timeout_s and path.exists()
-        if heartbeat.host == this_host() and not is_locked(path):
-            return False
-        return self._unchanged_for(name, heartbeat.beat) < self.timeout_s
+        sighting = self._sighting(heartbeat_file(self.folder, name))
+        return sighting is not None and sighting.is_alive(time.monotonic(), self.timeouts)
 
-    def _unchanged_for(self, name: str, beat: int) -> float:
+    def _sighting(self, path: Path) -> Sighting | None:
+        """Return what is seen of one worker; None if its file is gone."""
+        heartbeat = read_heartbeat(path)
+        if heartbeat is None:  # gone, or half-written
+            return Sighting(self._unchanged_since(path.stem, -1)) if path.exists() else None
+        return Sighting(
+            since=self._unchanged_since(path.stem, heartbeat.beat),
+            holds_lock=heartbeat.host != this_host() or is_locked(path),
+            slug=heartbeat.slug,
+            step=heartbeat.step,
+        )
+
+    def _unchanged_since(self, name: str, beat: int) -> float:
         last, since = self._seen.get(name, (None, 0.0))
         if last != beat:
             since = time.monotonic()
             self._seen[name] = (beat, since)
-        return time.monotonic() - since
+        return since
 
 
 def new_worker_name() -> str:

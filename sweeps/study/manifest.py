@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
-from bvae.trial import TrialResult
+from bvae.trial import TrackerSettings, TrialResult
 from bvae.versions import code_version, counts
 from sweeps.study.trials import Trial
 
@@ -42,15 +42,6 @@ NAMES = {"trials": "points", "compositions": "configurations"}
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
-
-
-@dataclass(frozen=True)
-class TrackerSettings:
-    """How a study is tracked: by what, online or offline, and in which project."""
-
-    name: str
-    mode: str
-    project: str
 
 
 @dataclass(frozen=True)

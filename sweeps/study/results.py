@@ -4,10 +4,10 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bvae.trial import State, TrialResult
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import Manifest
 from sweeps.study.ranking import Ending
 
 ABANDONED = "its worker died"
@@ -42,23 +42,42 @@ class AttemptResult:
         return self.cause is not None and self.cause.startswith(ABANDONED)
 
 
-def is_final(result: TrialResult | AttemptResult, manifest: Manifest) -> bool:
+Outcome = TrialResult | AttemptResult
+
+
+class Limits(Protocol):
+    """How many failures, deaths without progress and steps a trial may have: a manifest."""
+
+    @property
+    def max_attempts(self) -> int:
+        """Failures."""
+
+    @property
+    def max_deaths(self) -> int:
+        """Deaths of workers."""
+
+    @property
+    def steps(self) -> float | None:
+        """Steps; None where trials differ in them."""
+
+
+def is_final(result: Outcome, limits: Limits) -> bool:
     """Whether the trial needs no further attempt."""
     if result.state == "failed":
-        return result.attempt >= manifest.max_attempts
-    return not is_short(result, manifest)
+        return result.attempt >= limits.max_attempts
+    return not is_short(result, limits)
 
 
-def is_short(result: TrialResult | AttemptResult, manifest: Manifest) -> bool:
+def is_short(result: Outcome, limits: Limits) -> bool:
     """Whether the trial is complete with fewer steps than the study has now: it is continued."""
-    if result.state != "complete" or result.steps is None or manifest.steps is None:
+    if result.state != "complete" or result.steps is None or limits.steps is None:
         return False
-    return bool(result.steps < manifest.steps)
+    return bool(result.steps < limits.steps)
 
 
-def next_attempt(last: TrialResult | AttemptResult | None, manifest: Manifest) -> int:
+def next_attempt(last: Outcome | None, limits: Limits) -> int:
     """Return the number of the attempt that follows; it is 1 again where a trial is continued."""
-    return 1 if last is None or is_short(last, manifest) else last.attempt + 1
+    return 1 if last is None or is_short(last, limits) else last.attempt + 1
 
 
 def stamp(path: Path) -> tuple[int, int]:

@@ -31,9 +31,19 @@ class Study:
     other_protocol: str | None = None
 
     def by(self, protocol: str) -> Self:
-        """Return the study with its scores by a protocol: its own, or one it was rescored by."""
+        """Return the study with its scores by a protocol: its own, or one it was rescored by.
+
+        Raises:
+            ConfigError: no result has scores of that protocol.
+        """
         other = None if protocol == self.manifest.protocol else protocol
-        return replace(self, other_protocol=other)
+        found = replace(self, other_protocol=other)
+        if other and not any(result.scores for result in found.results.values()):
+            raise ConfigError(
+                f"{self.name}: no result has scores of protocol {protocol}; "
+                f"`sweeps rescore {self.folder.root} protocol={protocol}` adds them"
+            )
+        return found
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """The study as a run of its own beside those of its trials: table, charts, best β, verdict."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from bvae import tracking
 from bvae.files import with_tilde
+from bvae.trial import TrackerSettings
 from sweeps.analysis.curve import COLUMNS
 from sweeps.analysis.summary import Summary
 from sweeps.analysis.table import score_names
@@ -21,32 +23,48 @@ from sweeps.tracking.offline_files import fragments
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+FAILURES_TOLD = 10
+"""Lines on failed trials in a message."""
 
-def track_report(read: Summary, page: Path) -> str | None:
+
+def track_report(
+    read: Summary, page: Path, *, settings: TrackerSettings | None = None
+) -> str | None:
     """Log how a study stands, unless it has been since its last result; a lone trial has no run.
 
     Args:
         read: the study as it stands on disk.
         page: its report, which the run tells the path of.
+        settings: how it is tracked; as its trials are unless given.
 
     Returns:
         Why it could not be, or not online; None if all is well.
     """
     study = read.study
+    settings = settings or study.manifest.tracker
     done = study.counts["complete"]
-    if not done or len(study.trials) < 2:
+    if settings.name == "none" or len(study.trials) < 2 or not (done or settings.alert):
         return None
-    settings = study.manifest.tracker
-    if settings.name == "none" or not _has_news(study):
+    if not _has_news(study):
         return None
     tracker = tracking.start(
-        kind=settings.name,
-        mode=settings.mode,
-        project=settings.project,
+        settings,
         folder=study.folder.root,
         identity=report_identity(study.manifest),
         config=_config(study.manifest),
     )
+    if done:
+        _log_report(tracker, read, page)
+    if settings.log_model == "best":
+        _log_model(tracker, read)
+    if settings.alert:
+        tracker.alert(*_alert(study), is_failure=bool(study.counts["failed"]))
+    tracker.finish()
+    return tracker.lost
+
+
+def _log_report(tracker: tracking.Tracker, read: Summary, page: Path) -> None:
+    study, done = read.study, read.study.counts["complete"]
     is_scored = read.objective in score_names(study)
     table = read.curve if is_scored else read.curve[read.curve["score"] != read.objective]
     tracker.log_table("curve", list(table.columns), list(_rows(table)), step=done)
@@ -54,12 +72,34 @@ def track_report(read: Summary, page: Path) -> str | None:
     lines = table[table["score"] == study.manifest.objective]
     tracker.log_table("objective_curve", columns, list(_lines(lines, columns)), step=done)
     for key, picture in (_charts(read) if is_scored else {}).items():
-        tracker.log_image(key, picture, step=done)
+        tracker.log_picture(key, picture, step=done)
     answers = dict(_answers(read)) if is_scored else {}
     counts = {f"trials/{name}": number for name, number in study.counts.items()}
     tracker.summarise(answers | counts | {"report": with_tilde(str(page))})
-    tracker.finish()
-    return tracker.lost
+
+
+def _log_model(tracker: tracking.Tracker, read: Summary) -> None:
+    """Keep the weights of the best trial, which nothing changes any more, and what they are of."""
+    best = None if read.overall is None else read.best_trial(read.overall)
+    folder = None if best is None else read.study.folder.trial(best.slug)
+    if best is None or folder is None or folder.weights is None:
+        return
+    tracker.log_model(
+        re.sub(r"[^\w.-]", "-", f"{read.study.name}-model"),
+        [folder.weights, folder.config],
+        root=read.study.folder.root,
+        metadata={**read.study.trial(best.slug).values, "trial": best.slug},
+    )
+
+
+def _alert(study: Study) -> tuple[str, str]:
+    """Return the title and the text of the message on how a study has ended."""
+    counts = study.counts
+    said = [f"{counts['complete']} of {counts['expected']} trials complete"]
+    said += [f"{counts[state]} {state}" for state in ("failed", "pruned") if counts[state]]
+    said += [f"{study.left} left"] if study.left else []
+    how = "with failures" if counts["failed"] else "stopped" if study.left else "complete"
+    return f"{study.name}: {how}", "\n".join([", ".join(said), *study.failures[:FAILURES_TOLD]])
 
 
 def _has_news(study: Study) -> bool:
@@ -72,8 +112,10 @@ def _has_news(study: Study) -> bool:
 
 
 def _config(manifest: Manifest) -> dict[str, Any]:
-    names = ("data", "model", "protocol", "objective", "lattice", "image_size", "command", "axes")
-    return {name: getattr(manifest, name) for name in names} | {"trials": len(manifest.trials)}
+    names = ("protocol", "objective", "lattice", "image_size", "command", "axes")
+    named = {name: {"name": getattr(manifest, name)} for name in ("data", "model")}
+    own = {name: getattr(manifest, name) for name in names}
+    return named | own | {"trials": len(manifest.trials)}
 
 
 def _rows(table: "DataFrame") -> Iterator[list[object]]:

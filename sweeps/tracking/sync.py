@@ -84,7 +84,9 @@ def summary(handled: Sequence[Handled], *, already: int) -> str:
     counts = [(sum(done.outcome is kind for done in handled), kind.value) for kind in Outcome]
     counts.append((already, "there already"))
     said = [f"{number} {words}" for number, words in counts if number]
-    return ", ".join(said) or "no runs to upload: nothing was tracked with tracker=wandb"
+    return (
+        ", ".join(said) or "no runs to upload; with --all those of trials that have none are made"
+    )
 
 
 def names_of(study: Study) -> dict[str, str]:
@@ -103,6 +105,13 @@ def _being_written(study: Study) -> set[str]:
     if is_locked(study.folder.orchestrator):
         busy.add(report_identity(study.manifest).run_id)
     return busy
+
+
+def rows_uploaded(run_id: str, study: Study) -> int:
+    """Return how many rows of a run are where those of the study go."""
+    settings = study.manifest.tracker
+    entity = tracking.entity_of(study.folder.root, settings)
+    return tracking.rows_uploaded(run_id, entity=entity, project=settings.project)
 
 
 class _Prepared(NamedTuple):
@@ -139,7 +148,7 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
     begun = fragment.starting_step()
     rest = content
     if begun is not None:
-        rest = content.without_rows(_rows_uploaded(fragment, study) - begun)
+        rest = content.without_rows(rows_uploaded(fragment.run_id, study) - begun)
     fragment.note_starting_step()
     fragment.remove_rest()  # of an upload that was killed
     path = fragment.path
@@ -147,11 +156,6 @@ def _prepare(fragment: Fragment, study: Study) -> _Prepared | Handled:
         path = fragment.rest
         write_atomically(path, offline_files.written(data[:HEADER_BYTES], rest.records))
     return _Prepared(fragment, path, is_torn=not content.is_whole)
-
-
-def _rows_uploaded(fragment: Fragment, study: Study) -> int:
-    project = study.manifest.tracker.project
-    return tracking.rows_uploaded(fragment.run_id, project=project)
 
 
 def _set_aside(fragment: Fragment, study: Study, *, is_empty: bool) -> Handled:
@@ -176,14 +180,21 @@ def _ended(one: _Prepared, error: str | None) -> Handled:
 
 def _wandb_sync(paths: Sequence[Path], study: Study) -> dict[Path, str]:
     """Run wandb's own command on some files; return what went wrong with which."""
-    command = [sys.executable, "-m", "wandb", "sync", "--include-online", *map(str, paths)]
+    settings, root = study.manifest.tracker, study.folder.root
+    place = ["--entity", tracking.entity_of(root, settings), "--project", str(settings.project)]
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", *place, *map(str, paths)]
     logs = study.folder.wandb_logs  # else the command writes them where it is typed
     logs.mkdir(exist_ok=True)
     told = {"WANDB_DIR": str(logs), "WANDB_MODE": None, "WANDB_SILENT": None}
-    with environ(tracking.contained(study.folder.root) | told):
+    with environ(tracking.contained(root) | told):
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=UPLOAD_WITHIN_S
+            done = subprocess.run(  # in the folder that the files of artifacts are noted from
+                command,
+                cwd=root,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=UPLOAD_WITHIN_S,
             )
         except subprocess.TimeoutExpired:
             return dict.fromkeys(paths, f"not done within {UPLOAD_WITHIN_S:g} s")

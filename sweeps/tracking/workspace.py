@@ -5,6 +5,7 @@ one changes the same workspace.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,16 +18,26 @@ from wandb_workspaces.workspaces import internal
 from bvae import tracking
 from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
+from bvae.metrics.scores import score_named
 from sweeps.analysis.table import score_names
+from sweeps.labels import counted
 from sweeps.study.study import Study
 
 MAX_RUNS = 100
 """Lines in a panel: what W&B draws at most; its default would leave out most of a study."""
 
-MAX_SCORES = 6
-"""Scores that have a panel and a column; the objective is the first."""
-
 LATENTS_SHOWN = 16
+
+KINDS = {
+    "CustomChart": "curve",
+    "LinePlot": "line plot",
+    "MediaBrowser": "media panel",
+    "ParallelCoordinatesPlot": "parallel-coordinates plot",
+    "ParameterImportancePlot": "parameter-importance plot",
+    "RunComparer": "run comparer",
+    "ScatterPlot": "scatter plot",
+}
+"""What people call the panels that are used here, by their class."""
 
 Panels = list[panels.PanelTypes]
 
@@ -42,12 +53,14 @@ class Pushed:
 
 
 def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
-    """Return the workspace of one study or two.
+    """Return the workspace of one study or two; its runs are grouped by configuration.
+
+    So a line is the mean over seeds, in a band from the lowest to the highest.
 
     Raises:
         ConfigError: the studies are tracked in different projects.
     """
-    projects = {study.manifest.tracker.project for study in studies}
+    projects = {str(study.manifest.tracker.project) for study in studies}
     if len(projects) > 1:
         raise ConfigError(
             f"expected studies of one W&B project, but got {', '.join(sorted(projects))}"
@@ -58,15 +71,21 @@ def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
         project=projects.pop(),
         name=" and ".join(names),
         sections=[
-            _section("Which beta", _curve_panels(studies), rows=3),
-            _section("KL of each latent", _kl_panels(studies), rows=2),
-            _section("Pictures", _picture_panels(), rows=2),
-            _section("Compare runs", [panels.RunComparer(diff_only="split")], rows=1),
+            _section("Which beta", _curve_panels(studies)),
+            _section("Each score", _score_panels(studies)),
+            _section("Over the steps", _step_panels(studies)),
+            _section("KL of each latent", _kl_panels(studies)),
+            _section("Pictures", _picture_panels()),
+            _section("Compare runs", [panels.RunComparer(diff_only="split")]),
         ],
         settings=ws.WorkspaceSettings(x_axis=tracking.STEP, max_runs=MAX_RUNS),
         runset_settings=ws.RunsetSettings(
             filters=_filters(names),
-            pinned_columns=["config:beta.value", "config:latent_dim.value", "config:seed.value"],
+            groupby=[expr.Config(key) for key in _configuration(studies)],
+            pinned_columns=[
+                *(f"config:{key}.value" for key in ("latent_dim", "beta", "seed")),
+                f"summary:scores/{studies[0].manifest.objective}",
+            ],
         ),
     )
     _check(found)
@@ -74,10 +93,10 @@ def build(studies: Sequence[Study], *, entity: str = "") -> ws.Workspace:
 
 
 def outline(workspace: ws.Workspace) -> Iterator[str]:
-    """Yield a line for each section: what is in it."""
+    """Yield a line for each section: what kinds of panels are in it, and how many of each."""
     for section in workspace.sections:
-        kinds = [type(panel).__name__ for panel in section.panels]
-        yield f"{section.name}: {', '.join(kinds)}"
+        kinds = Counter(KINDS[type(panel).__name__] for panel in section.panels)
+        yield f"{section.name}: {', '.join(counted(n, kind) for kind, n in kinds.items())}"
 
 
 def push(studies: Sequence[Study]) -> str:
@@ -87,7 +106,9 @@ def push(studies: Sequence[Study]) -> str:
         ConfigError: there is no usable key, or the server does not answer or refuses.
     """
     tracking.check_login()
-    workspace = build(studies, entity=tracking.default_entity())
+    first = studies[0]
+    entity = tracking.entity_of(first.folder.root, first.manifest.tracker)
+    workspace = build(studies, entity=entity)
     note = _note(studies)
     before = _pushed(note)
     if before is not None and (before.entity, before.project) == (
@@ -110,13 +131,13 @@ def _filters(names: Sequence[str]) -> expr.Or:
     return expr.Or(*(expr.Metric("Group") == name for name in names))
 
 
-def _section(name: str, shown: Panels, *, rows: int) -> ws.Section:
-    layout = ws.SectionLayoutSettings(columns=2, rows=rows)
+def _section(name: str, shown: Panels) -> ws.Section:
+    layout = ws.SectionLayoutSettings(columns=2, rows=(len(shown) + 1) // 2)
     return ws.Section(name=name, panels=shown, is_open=True, layout_settings=layout)
 
 
 def _curve_panels(studies: Sequence[Study]) -> Panels:
-    """The curve as the report has it, each run as a trial, and all axes side by side."""
+    """The curve as the report has it, all axes side by side, and which of them matters."""
     scores = _scores(studies)
     curve = panels.CustomChart(
         query={"summaryTable": {"tableKey": "objective_curve"}},
@@ -127,25 +148,30 @@ def _curve_panels(studies: Sequence[Study]) -> Panels:
     charts = panels.MediaBrowser(
         title="Curve and heat map", media_keys=["charts/curve", "charts/heat_map"], num_columns=1
     )
-    trials = [
+    importance = panels.ParameterImportancePlot(with_respect_to=f"scores/{scores[0]}")
+    return [curve, charts, _coordinates(studies, scores), importance]
+
+
+def _score_panels(studies: Sequence[Study]) -> Panels:
+    """Each score against β, by latent size."""
+    return [
         panels.ScatterPlot(
-            title=f"{score} against beta, coloured by latent size",
+            title=f"{score_named(score).label} against beta, coloured by latent size",
             x=panels.Config("beta"),
             y=panels.SummaryMetric(f"scores/{score}"),
             z=panels.Config("latent_dim"),
             log_x=True,
         )
-        for score in scores
+        for score in _scores(studies)
     ]
-    return [curve, charts, _coordinates(studies, scores), *trials]
 
 
 def _coordinates(studies: Sequence[Study], scores: Sequence[str]) -> panels.ParallelCoordinatesPlot:
-    axes = dict.fromkeys(axis for study in studies for axis in study.manifest.axes)
-    keys = [*(["study"] if len(studies) > 1 else []), "latent_dim", "beta_norm", *axes]
     columns = [
-        panels.ParallelCoordinatesPlotColumn(panels.Config("beta"), log=True),
-        *(panels.ParallelCoordinatesPlotColumn(panels.Config(key)) for key in keys),
+        *(
+            panels.ParallelCoordinatesPlotColumn(panels.Config(key), log=key == "beta" or None)
+            for key in [*_configuration(studies), "beta_norm"]
+        ),
         *(
             panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric(f"scores/{score}"))
             for score in scores
@@ -154,17 +180,35 @@ def _coordinates(studies: Sequence[Study], scores: Sequence[str]) -> panels.Para
     return panels.ParallelCoordinatesPlot(title="beta, latents, scores", columns=columns)
 
 
+def _configuration(studies: Sequence[Study]) -> list[str]:
+    """Return the keys of the runs' config that tell configurations apart, whatever the seed."""
+    axes = dict.fromkeys(axis for study in studies for axis in study.manifest.axes)
+    groups = {group for study in studies for group in study.manifest.groups}
+    named = [f"{axis}.name" if axis in groups else axis for axis in axes]
+    return [*(["study"] if len(studies) > 1 else []), "latent_dim", "beta", *named]
+
+
+def _step_panels(studies: Sequence[Study]) -> Panels:
+    """The validation score, the losses and the KL over training, a line for each configuration."""
+    keys = ("scores/mig", "val/loss", "val/recon", "val/kl", "kl/active_units")
+    has_factors = any(study.manifest.lattice is not None for study in studies)
+    return [
+        panels.LinePlot(
+            title=f"{key}: mean and range of the seeds",
+            x=tracking.STEP,
+            y=[key],
+            aggregate=True,
+            groupby_aggfunc="mean",
+            groupby_rangefunc="minmax",
+        )
+        for key in keys[0 if has_factors else 1 :]
+    ]
+
+
 def _kl_panels(studies: Sequence[Study]) -> Panels:
-    """Active units and KL by β over training; the KL of single latents; of two studies, each."""
     most = max(int(str(trial.values["latent_dim"])) for study in studies for trial in study.trials)
     latents = [panels.Metric(f"kl/z{m:02d}") for m in range(min(most, LATENTS_SHOWN))]
-    by = "study" if len(studies) > 1 else "beta"
-    grouped = [
-        panels.LinePlot(title=f"{key} by {by}", x=tracking.STEP, y=[key], groupby=panels.Config(by))
-        for key in ("kl/active_units", "train/kl", "train/recon")
-    ]
-    single = panels.LinePlot(title="KL of each latent, nats", x=tracking.STEP, y=[*latents])
-    return [*grouped, single]
+    return [panels.LinePlot(title="KL of each latent, nats", x=tracking.STEP, y=[*latents])]
 
 
 def _picture_panels() -> Panels:
@@ -173,10 +217,11 @@ def _picture_panels() -> Panels:
 
 
 def _scores(studies: Sequence[Study]) -> list[str]:
-    """Return the names of the first scores, objectives in front."""
+    """Return the names of the scores, objectives in front, without variants of one another."""
     objectives = [study.manifest.objective for study in studies]
-    names = [*objectives, *(name for study in studies for name in score_names(study))]
-    return list(dict.fromkeys(names))[:MAX_SCORES]
+    names = [name for study in studies for name in score_names(study)]
+    means = [name for name in names if score_named(name).representation == "mean"]
+    return list(dict.fromkeys([*objectives, *means]))
 
 
 def _note(studies: Sequence[Study]) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TaskProgressColumn,
@@ -14,18 +15,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bvae.exceptions import MachineFaultError
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
-from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
-from sweeps.workers.worker import Worker
+from sweeps.workers.stopping import StopRequest, stopping_on
+from sweeps.workers.worker import Worker, of_machine
 
 
-def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit:
+def run_here(
+    study: Study, trials: Sequence[Trial], *, display: Display, timeouts: Timeouts = TIMEOUTS
+) -> Exit:
     """Run these trials one after another; Ctrl-C saves the running one and stops.
 
     Use inside `running`, like an orchestrator.
@@ -35,9 +40,12 @@ def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit
     folder.stop.unlink(missing_ok=True)
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
-    stop_request = StopRequest(folder)
-    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
-        _train(study, slugs, stop_request)
+    stop_request = StopRequest(folder, timeouts)
+    with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=timeouts.exit_within):
+        try:
+            _train(study, slugs, stop_request, timeouts)
+        except MachineFaultError as fault:
+            display.say(f"stopping: {of_machine(fault)}")
     current = open_study(folder.root).states
     states = {current[slug] for slug in slugs}
     if stop_request.is_signalled:
@@ -47,25 +55,35 @@ def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit
     return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
 
 
-def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> None:
+def _train(
+    study: Study, slugs: Sequence[str], stop_request: StopRequest, timeouts: Timeouts
+) -> None:
     name = new_worker_name()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("step {task.completed:.0f} of {task.total:.0f}"),
+        MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
+    waiting = bar.add_task("importing torch, preparing the trial", total=None)
     tasks: dict[str, TaskID] = {}
 
     def on_step(trial: Trial, step: int, total: int) -> None:
+        bar.update(waiting, visible=False)
         if trial.slug not in tasks:
             tasks[trial.slug] = bar.add_task(trial.slug, total=total)
         bar.update(tasks[trial.slug], completed=step)
 
     with bar, log_to(study.folder.worker_log(name)):
         Worker(
-            study, name=name, detached=True, stop_request=stop_request, among=slugs, on_step=on_step
+            study,
+            name=name,
+            detached=True,
+            stop_request=stop_request,
+            among=slugs,
+            on_step=on_step,
+            timeouts=timeouts,
         ).work()

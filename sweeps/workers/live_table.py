@@ -100,6 +100,8 @@ def panel(snapshot: Snapshot) -> Group:
         f"{clock(snapshot.eta_s)} left",
     )
     parts: list[Table | Text] = [head, _counts(counts), _workers(snapshot)]
+    if snapshot.starting:
+        parts.append(Text(f"{counted(snapshot.starting, 'worker')} starting…", style="dim"))
     if snapshot.best is not None:
         best = snapshot.best
         parts.append(
@@ -136,10 +138,12 @@ def _of_seeds(best: BestConfiguration) -> str:
 def _workers(snapshot: Snapshot) -> Table:
     """Draw a row for each worker: what it trains and how far, or what it waits for."""
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(snapshot.workers))
-    table.add_column("trial", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(
+        "trial", min_width=20
+    )  # which makes way: of all columns it alone may wrap, and does not
     table.add_column("worker", no_wrap=True)
-    table.add_column("steps", width=14)
-    table.add_column("", justify="right", width=4)
+    table.add_column("steps", min_width=10, no_wrap=True)
+    table.add_column("", justify="right", min_width=4, no_wrap=True)
     table.add_column("loss", justify="right", no_wrap=True)
     has_score = any(logged.score is not None for logged in snapshot.logged.values())
     if has_score:
@@ -148,16 +152,20 @@ def _workers(snapshot: Snapshot) -> Table:
         logged = snapshot.logged.get(worker.slug or "", Logged())
         values = [number(logged.loss, digits=4), *([score_text(logged.score)] * has_score)]
         table.add_row(
-            Text(worker.slug)
-            if worker.slug
-            else Text(worker.doing or "waiting for a trial", "dim"),
+            _trial(worker),
             Text(_place(worker), style="dim"),
             *_steps(worker),
             *(values if worker.step else []),
         )
-    if snapshot.starting:
-        table.add_row(Text(f"{counted(snapshot.starting, 'worker')} starting…", style="dim"))
     return table
+
+
+def _trial(worker: Heartbeat) -> Text:
+    """Name what a worker trains, shortened where there is no room; or say what it waits for."""
+    said, style = (
+        (worker.slug, "") if worker.slug else (worker.doing or "waiting for a trial", "dim")
+    )
+    return Text(said, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _place(worker: Heartbeat) -> str:
@@ -173,4 +181,4 @@ def _steps(worker: Heartbeat) -> tuple[ProgressBar | Text, str]:
     if worker.step >= worker.total:
         return Text("scoring", style="dim"), ""
     share = worker.step / worker.total
-    return ProgressBar(total=1.0, completed=share, width=14), f"{share:4.0%}"
+    return ProgressBar(total=1.0, completed=share, width=10), f"{share:4.0%}"

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, MachineFaultError
 from bvae.files import TEMPORARY
 from sweeps.labels import shown
-from sweeps.queue.queue import RECONCILE_S, Queue
+from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import (
     AlreadyRunningError,
@@ -23,27 +23,18 @@ from sweeps.study.heartbeat import (
     this_host,
 )
 from sweeps.study.study import Study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.logs import log_to
 from sweeps.workers.processes import descendants, handling, is_resource_tracker, kill
 from sweeps.workers.progress import Progress
+from sweeps.workers.worker import of_machine
 
 log = logging.getLogger("sweeps")
 
-POLL_S = 0.5
-
-STOP_WITHIN_S = 6.0
-"""How long workers may take after Ctrl-C to save and exit; then they are killed."""
-
-LINGER_S = 10.0
-"""How long launchers may take to notice that their workers have exited."""
-
 MAX_IDLE_STARTS = 6
 """Workers that may end in a row without a lease before the sweep fails."""
-
-DATABASE_TIMEOUT_S = 60.0
-"""How long a database may be unreachable before the sweep fails."""
 
 MAX_SAME_CAUSE = 5
 """Different trials that may fail in a row with the same cause before the sweep fails."""
@@ -112,6 +103,7 @@ class Orchestrator:
         settings: how many workers, for how long.
         display: shows the progress.
         at: hears, every half second, how many trials have ended.
+        timeouts: how long it waits for what.
     """
 
     def __init__(
@@ -122,23 +114,26 @@ class Orchestrator:
         settings: Settings,
         display: Display,
         at: Callable[[int], None] = _ignore,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
+        self._timeouts = timeouts
         self._study = study
         self._folder = study.folder
         self._launch = launch
         self._settings = settings
         self._display = display
         self._at = at
-        self._queue = Queue(study)
-        self._registry = WorkerRegistry(study.folder.workers)
+        self._queue = Queue(study, timeouts=timeouts)
+        self._registry = WorkerRegistry(study.folder.workers, timeouts)
         self._progress = Progress(study, self._queue.results)
         self._stopping = threading.Event()
+        self._mutex = threading.Lock()  # of what the threads write that keep workers:
+        self._idle_starts = 0
+        self._last_death = self._fault = "no reason given"
         self._ending: StopReason | None = None
         self._interrupted_at: float | None = None
         self._idle_since = time.monotonic()
         self._unreachable_since: float | None = None
-        self._idle_starts = 0
-        self._last_death = "no reason given"
         self._deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
 
     def run(self) -> Exit:
@@ -180,13 +175,13 @@ class Orchestrator:
         """Show the progress and reconcile while workers are kept."""
         reconciled_at = time.monotonic()
         while kept := [slot for slot in slots if slot.is_alive()]:
-            kept[0].join(POLL_S)
+            kept[0].join(self._timeouts.poll)
             self._progress.refresh()
             launched = 0 if self._stopping.is_set() or not self._progress.left else len(kept)
             snapshot = self._progress.snapshot(launched=launched)
             self._display.show(snapshot)
             self._at(snapshot.ended)
-            if time.monotonic() - reconciled_at > RECONCILE_S:
+            if time.monotonic() - reconciled_at > self._timeouts.reconcile:
                 self._reconcile()
                 reconciled_at = time.monotonic()
             self._check_for_end()
@@ -195,8 +190,10 @@ class Orchestrator:
             if self._is_overdue():
                 _kill_workers(self._study)
                 for slot in kept:
-                    slot.join(POLL_S / len(kept))
+                    slot.join(self._timeouts.poll / len(kept))
                 return
+        if self._progress.left and not self._stopping.is_set():  # every slot was given up
+            self._end(StopReason(of_machine(self._fault)))
 
     def _check_for_end(self) -> None:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
@@ -236,21 +233,32 @@ class Orchestrator:
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
         """Keep one worker running, until no trial is left or the sweep is ending."""
-        while any(self._registry.is_alive(name) for name in old):
-            time.sleep(POLL_S)
+        registry = WorkerRegistry(self._folder.workers, self._timeouts)
+        while any(registry.is_alive(name) for name in old):
+            time.sleep(self._timeouts.poll)
         while self._progress.left and not self._stopping.is_set():
-            leases = self._n_leases()
+            leases, left = self._n_leases(), self._progress.left
+            death: str | None = None
+            fault: str | None = None
             try:
                 self._launch(index)
             # Whatever a launcher raises, even KeyboardInterrupt, means that its worker has died.
             except (Exception, KeyboardInterrupt, SystemExit) as error:
                 log.warning("worker %d ended: %s", index, error)
-                self._last_death = _error_line(error)
+                death = _error_line(error)
+                fault = _fault_of_machine(error)
             self._progress.refresh()
-            self._idle_starts = 0 if self._n_leases() > leases else self._idle_starts + 1
-            self._reconcile()
+            was_idle = self._n_leases() <= leases
+            with self._mutex:
+                if death is not None:
+                    self._last_death = death
+                self._idle_starts = self._idle_starts + 1 if was_idle else 0
+                pause_s = min(0.1 * 2**self._idle_starts, 10.0)
+                if fault is not None and self._progress.left >= left:
+                    self._fault = fault  # another worker would fare no better
+                    return
             if self._progress.left:
-                self._stopping.wait(min(0.1 * 2**self._idle_starts, 10.0))
+                self._stopping.wait(pause_s)
 
     def _n_leases(self) -> int:
         """Return how many leases there have been; 0 where the queue cannot be read."""
@@ -278,8 +286,8 @@ class Orchestrator:
         """Fail once it was unreachable for long; workers continue training meanwhile."""
         if self._unreachable_since is None:
             self._unreachable_since = time.monotonic()
-            self._display.say(f"{error}; trying again for {DATABASE_TIMEOUT_S:g} s")
-        elif time.monotonic() - self._unreachable_since > DATABASE_TIMEOUT_S:
+            self._display.say(f"{error}; trying again for {self._timeouts.database:g} s")
+        elif time.monotonic() - self._unreachable_since > self._timeouts.database:
             self._end(StopReason(f"the database cannot be reached: {error}", is_failure=True))
 
     def _interrupt(self, *_: object) -> None:
@@ -293,7 +301,7 @@ class Orchestrator:
 
     def _is_overdue(self) -> bool:
         since = self._interrupted_at
-        return since is not None and time.monotonic() - since > STOP_WITHIN_S
+        return since is not None and time.monotonic() - since > self._timeouts.stop_within
 
     def _is_over(self) -> bool:
         """Whether only launchers are waited for, whose jobs have not started or were lost.
@@ -303,7 +311,7 @@ class Orchestrator:
         is_ended = self._stopping.is_set() or not self._progress.left
         if not is_ended or living_workers(self._folder.workers):
             self._idle_since = time.monotonic()
-        return time.monotonic() - self._idle_since > LINGER_S
+        return time.monotonic() - self._idle_since > self._timeouts.linger
 
     def _exit_code(self) -> Exit:
         counts = self._progress.snapshot().counts
@@ -319,6 +327,14 @@ def _error_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
     return named[-1] if named else next(iter(lines), type(error).__name__)
+
+
+def _fault_of_machine(error: BaseException) -> str | None:
+    """Return what a worker has said that the machine has failed; None if it ended otherwise."""
+    if isinstance(error, MachineFaultError):
+        return str(error)
+    named = re.search(rf"{MachineFaultError.__name__}: (.*)", str(error))  # wrapped by submitit
+    return named and named[1]
 
 
 def _kill_workers(study: Study) -> None:

@@ -8,20 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from sweeps.study.folder import StudyFolder
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.processes import handling
 
 SIGNAL_CHECK_S = 0.1
 """How often a waiting worker checks whether it got a signal."""
-
-STOP_CHECK_S = 0.5
-"""How often a worker in training checks for the study's stop file."""
-
-EXIT_WITHIN_S = 8.0
-"""How long a process may take after Ctrl-C to save what it trains and to exit."""
-
-REQUEUE_WAIT_S = 600.0
-"""How long a job that got SIGTERM waits, having saved, until SLURM requeues or ends it."""
 
 
 class RateLimited:
@@ -44,10 +36,10 @@ class RateLimited:
 class StopRequest:
     """Whether a worker is to stop: it got a signal, or the study has a stop file."""
 
-    def __init__(self, folder: StudyFolder) -> None:
+    def __init__(self, folder: StudyFolder, timeouts: Timeouts = TIMEOUTS) -> None:
         # Not a threading.Event: a handler that sets one may wait for the lock it has interrupted.
         self._is_signalled = False
-        self._has_file = RateLimited(folder.stop.exists, every_s=STOP_CHECK_S)
+        self._has_file = RateLimited(folder.stop.exists, every_s=timeouts.stop_check)
 
     @property
     def is_signalled(self) -> bool:
@@ -116,6 +108,6 @@ def in_a_job(stop_request: StopRequest) -> Iterator[None]:
     with handling(handle, signal.SIGUSR2, signal.SIGTERM):
         yield
         if signal.SIGTERM in received and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
-            time.sleep(REQUEUE_WAIT_S)
+            time.sleep(TIMEOUTS.requeue)
     if signal.SIGUSR2 in received:
         requeue(signal.SIGUSR2, None)

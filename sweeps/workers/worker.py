@@ -1,6 +1,7 @@
 """A worker: trains one trial of a study after another, until none is left or it is stopped."""
 
 import functools
+import gc
 import importlib
 import logging
 import os
@@ -15,16 +16,17 @@ from threadpoolctl import threadpool_limits
 
 from bvae import config
 from bvae.assignment import Assignment
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, MachineFaultError, is_of_machine
 from bvae.part_sources import all_sources, import_from
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
-from sweeps.queue.queue import RECONCILE_S, Lease, LeaseLostError, Queue
+from sweeps.queue.queue import Lease, LeaseLostError, Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, new_worker_name
 from sweeps.study.locks import is_locked
 from sweeps.study.run_names import identity
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from sweeps.study.trials import Trial
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.logs import log_to
@@ -33,14 +35,11 @@ from sweeps.workers.stopping import RateLimited, StopRequest, in_a_job
 
 log = logging.getLogger("sweeps")
 
-IDLE_S = 0.5
-"""How often an idle worker checks for a waiting trial."""
-
-LEASE_CHECK_S = 10.0
-"""How often a worker in training checks that it still has its lease."""
-
 COMMIT_TRIES = 5
-"""How often writing a result is tried if the disk is full; pauses double from half a second."""
+"""How often writing a result is tried if the disk is full."""
+
+MAX_FAULTS = 3
+"""Trials in a row that the machine may fail before the worker ends."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,7 @@ class Worker:
         stop_request: whether to stop; checked at every step.
         among: the slugs of the trials to train; all if None.
         on_step: called with trial, step and total at every step.
+        timeouts: how often it looks for what.
 
     Raises:
         ConfigError: the sources of `bvae/` are not those of the study.
@@ -109,6 +109,7 @@ class Worker:
         stop_request: StopRequest | None = None,
         among: Collection[str] | None = None,
         on_step: Callable[[Trial, int, int], None] | None = None,
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         manifest = study.manifest
         import_from(manifest.parts_folder)
@@ -122,16 +123,22 @@ class Worker:
         self._detached = detached
         self._among = among
         self._on_step = on_step
-        self._queue = Queue(study)
-        self._registry = WorkerRegistry(study.folder.workers)
-        self._stop_request = stop_request or StopRequest(study.folder)
-        self._reconciled_at = -RECONCILE_S
+        self._timeouts = timeouts
+        self._queue = Queue(study, timeouts=timeouts)
+        self._registry = WorkerRegistry(study.folder.workers, timeouts)
+        self._stop_request = stop_request or StopRequest(study.folder, timeouts)
+        self._faults = 0
+        self._reconciled_at = -timeouts.reconcile
         self._heartbeat = HeartbeatWriter(
-            study.folder.heartbeat(name), name=name, launched=launched
+            study.folder.heartbeat(name), name=name, launched=launched, timeouts=timeouts
         )
 
     def work(self) -> None:
-        """Train trials until none waits or is leased, or until it is stopped."""
+        """Train trials until none waits or is leased, or until it is stopped.
+
+        Raises:
+            MachineFaultError: the machine fails one trial after another; they stay queued.
+        """
         manifest = self._queue.study.manifest
         with self._heartbeat:
             if self._should_stop():
@@ -140,7 +147,12 @@ class Worker:
             self._train = _function(manifest.trial)
             self._heartbeat.say("")
             with threadpool_limits(manifest.threads):  # of the libraries that are loaded by now
-                self._train_trials()
+                try:
+                    self._train_trials()
+                except ConnectionError:  # to the database: another worker is started in its place
+                    raise
+                except OSError as error:
+                    raise MachineFaultError(f"the study cannot be written: {error}") from error
         log.info("asked to stop" if self._stop_request() else "no trial is left")
 
     def _train_trials(self) -> None:
@@ -159,9 +171,9 @@ class Worker:
 
     def _wait_for_more(self) -> bool:
         """Wait while other workers have leases, which may be requeued; False if none has."""
-        is_due = time.monotonic() - self._reconciled_at > RECONCILE_S
+        is_due = time.monotonic() - self._reconciled_at > self._timeouts.reconcile
         if not is_due and self._wanted(self._queue.open_slugs()):
-            self._stop_request.wait(IDLE_S)
+            self._stop_request.wait(self._timeouts.idle)
             return True
         self._reconciled_at = time.monotonic()
         self._queue.reconcile(self._registry)
@@ -185,19 +197,39 @@ class Worker:
         """Run the attempt, and commit its result or requeue the trial."""
         try:
             result = self._result(lease)
+            self._commit(lease, self._queue.study.manifest.with_sources(result, self._code))
         except Interrupted as interruption:
             log.info("interrupted %s", interruption)
             self._queue.release(lease)
             return
-        self._commit(lease, self._queue.study.manifest.with_sources(result, self._code))
+        except MachineFaultError as fault:
+            self._record(fault, lease)
+            return
+        self._faults = 0
         log.info("%s: %s", lease.trial.slug, result.state)
+
+    def _record(self, fault: MachineFaultError, lease: Lease) -> None:
+        """Requeue a trial that the machine has failed; wait before the next, or end."""
+        log.error("%s: the machine has failed, not the trial: %s", lease.trial.slug, fault)
+        if self._queue.fault(lease, str(fault)):
+            log.error(
+                "%s: the same %d times while others end: failed", lease.trial.slug, MAX_FAULTS
+            )
+            return
+        gc.collect()  # of the model that did not fit
+        self._faults += 1
+        if self._faults >= MAX_FAULTS:
+            raise MachineFaultError(f"{fault} ({MAX_FAULTS} times in a row)")
+        self._stop_request.wait(self._timeouts.fault * 2 ** (self._faults - 1))
 
     def _result(self, lease: Lease) -> TrialResult:
         try:
             return self._train(self._assignment(lease))
         except Interrupted:
             raise
-        except (Exception, SystemExit) as error:  # whatever was raised is the result: failed
+        except (Exception, SystemExit) as error:  # whatever else was raised is the result: failed
+            if is_of_machine(error) or isinstance(error, ConfigError):  # nobody is logged in here
+                raise MachineFaultError(described(error).partition("\n")[0]) from error
             return TrialResult(
                 point=lease.trial.values,
                 state="failed",
@@ -215,10 +247,15 @@ class Worker:
                 self._queue.commit(lease, result)
             except OSError as error:
                 log.error("%s: the result cannot be written (%s)", lease.trial.slug, error)
-                self._stop_request.wait(0.25 * 2**tries)
+                self._stop_request.wait(self._timeouts.commit * 2 ** (tries - 1))
             else:
                 return
-        self._queue.commit(lease, result)
+        try:
+            self._queue.commit(lease, result)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            raise MachineFaultError(f"the result cannot be written: {error}") from error
 
     def _assignment(self, lease: Lease) -> Assignment:
         manifest = self._queue.study.manifest
@@ -237,7 +274,7 @@ class Worker:
         )
 
     def _stopping(self, lease: Lease) -> Callable[[], bool]:
-        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=LEASE_CHECK_S)
+        lost = RateLimited(lambda: self._is_lease_lost(lease), every_s=self._timeouts.lease_check)
         return lambda: self._stop_request() or lost()
 
     def _is_lease_lost(self, lease: Lease) -> bool:
@@ -268,6 +305,14 @@ class Worker:
                 self._on_step(trial, step, total)
 
         return report
+
+
+def of_machine(fault: MachineFaultError | str) -> str:
+    """Return what a user is told who has to mend the machine."""
+    return (
+        f"the machine has failed, not the trials, which stay queued: {fault}; "
+        "mend it, then type the same command again"
+    )
 
 
 def _function(dotted: str) -> Callable[[Assignment], TrialResult]:

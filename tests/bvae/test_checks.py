@@ -337,6 +337,14 @@ class TestMistakes:
         """Scores on samples and on active latents only are scores, too."""
         assert [] == checks.mistakes(configured(objective=f"mig{suffix}"))
 
+    def test_a_model_without_weights(self) -> None:
+        """None can be kept of the best trial."""
+        wanted = configured(tracker={"log_model": "best"}, checkpoint={"keep": "none"})
+        (found,) = checks.mistakes(wanted)
+
+        assert found.startswith("tracker.log_model=best: there are no weights to keep")
+        assert [] == checks.mistakes(configured(tracker={"log_model": "best"}))
+
     def test_a_tracker_that_cannot_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A missing key for W&B is no surprise after hours of training."""
 

@@ -25,16 +25,19 @@ PRELUDE = """
 import os, sys
 from pathlib import Path
 from bvae import tracking
-from bvae.trial import RunIdentity
+from bvae.trial import RunIdentity, TrackerSettings
 from sweeps.workers.processes import command_line, descendants
 
-def start(run_id, *, kind="wandb", mode="offline", **config):
+def start(run_id, *, kind="wandb", mode="offline", entity=None, **config):
     identity = RunIdentity(
         study="quick", run_id=run_id, name="b4-m10-" + run_id, tags=("dsprites32", "mlp")
     )
-    return tracking.start(
-        kind=kind, mode=mode, project="beta", folder=Path("study"), identity=identity, config=config
+    settings = TrackerSettings(
+        name=kind, mode=mode, entity=entity, project="beta",
+        tags=["pilot", "mlp"], notes="first try",
+        git_commit="c" * 40, git_remote="https://host/code.git",
     )
+    return tracking.start(settings, folder=Path("study"), identity=identity, config=config)
 
 def service_pids():
     return [pid for pid in descendants(os.getpid()) if "wandb-core" in command_line(pid)]
@@ -99,8 +102,8 @@ paths = [str(Path.home() / "data.npz"), str(Path.home()) + "stead/data.npz"]
 first = start("one", beta=4.0, latent_dim=10, model={"network": "mlp", "paths": paths})
 for step in (10, 20, 30):
     first.log({"train/loss": 100.0 / step, "kl/z00": 0.5}, step=step)
-first.log_image("media/traversal", Path("grid.png"), step=30)
-first.log_video("media/traversal_gif", Path("film.gif"), step=30)
+first.log_picture("media/traversal", Path("grid.png"), step=30)
+first.log_picture("media/traversal_gif", Path("film.gif"), step=30)
 first.log_bars("kl/per_latent", [1.5, 0.25, 3.0], step=30)
 first.summarise({"scores/mig": 0.25})
 first.finish()
@@ -144,15 +147,18 @@ class TestOfflineRun:
         assert here == {"study", "grid.png", "film.gif"}
 
     def test_identity(self, first_run: list[dict[str, Any]]) -> None:
-        """The run has its group, job type, name, tags, project and id."""
+        """The run has its group, job type, name, tags, notes, project, commit and id."""
         (run,) = of_type(first_run, "run")
-        keys = ("run_group", "job_type", "display_name", "tags", "project", "run_id", "resume")
+        keys = ("run_group", "job_type", "display_name", "tags", "notes", "project", "git")
+        keys += ("run_id", "resume")
         assert [run[key] for key in keys] == [
             "quick",
             "train",
             "b4-m10-one",
-            ["dsprites32", "mlp"],
+            ["dsprites32", "mlp", "pilot"],
+            "first try",
             "beta",
+            {"commit": "c" * 40, "remote_url": "https://host/code.git"},
             "one",
             True,
         ]
@@ -260,7 +266,7 @@ os.kill(pid, signal.SIGKILL)
 os.waitpid(pid, 0)
 for step in range(2, 50):
     first.log({"x": 2.0}, step=step)
-first.log_image("media/x", Path("missing.png"), step=50)
+first.log_picture("media/x", Path("missing.png"), step=50)
 first.summarise({"scores/mig": 0.5})
 first.finish()
 second = start("two")
@@ -451,7 +457,22 @@ class TestOnline:
         assert 4 == run.config["beta"]
         assert [{"trainer/global_step": s, "x": s} for s in range(5)] == run.rows
         assert (0.25, [0]) == (run.summary["scores/mig"], run.exit_codes)
+        assert wandb_server.ENTITY == (done.study / "wandb" / "entity").read_text()
         assert not secrets(done)
+
+    @pytest.mark.parametrize(
+        ("entity", "expected"), [("team", "team"), (None, wandb_server.ENTITY)]
+    )
+    def test_it_goes_to_the_entity_of_its_study(
+        self, entity: str | None, expected: str, tmp_path: Path
+    ) -> None:
+        """Whatever the shell of a worker says."""
+        with wandb_server.serving() as server:
+            script = ONLINE.replace('mode="online"', f'mode="online", entity={entity!r}')
+            run_script(tmp_path, script, WANDB_ENTITY="others", **server.environ())
+        sent = server.runs["one"].sent
+
+        assert (expected, "beta") == (sent["entity"], sent["project"])
 
     def test_unreachable_server(self, tmp_path: Path) -> None:
         """It costs one wait, not one for each run; the runs are kept for `sweeps sync`."""
@@ -485,13 +506,12 @@ def secrets(done: Finished) -> list[Path]:
 
 class TestNone:
     def test_never_imports_wandb(self, tmp_path: Path) -> None:
-        """With `kind` none wandb may be missing: every call does nothing, and nothing is lost."""
+        """With the name none wandb may be missing: no call does anything, and nothing is lost."""
         script = """
 sys.modules["wandb"] = None
 tracker = start("one", kind="none", mode="online")
 tracker.log({"x": 1.0}, step=1)
-tracker.log_image("media/x", Path("missing.png"), step=1)
-tracker.log_video("media/x", Path("missing.gif"), step=1)
+tracker.log_picture("media/x", Path("missing.png"), step=1)
 tracker.summarise({"x": 1.0})
 tracker.finish(1)
 print(tracker.lost, os.listdir())
@@ -527,8 +547,9 @@ class BrokenRun:
 
 CALLS: dict[str, Callable[[Tracker, Path], None]] = {
     "log": lambda tracker, _: tracker.log({"x": 1.0}, step=1),
-    "log_image": lambda tracker, png: tracker.log_image("x", png, step=1),
-    "log_video": lambda tracker, png: tracker.log_video("x", png.with_suffix(".gif"), step=1),
+    "log_picture": lambda tracker, png: tracker.log_picture("x", png, step=1),
+    "log_film": lambda tracker, png: tracker.log_picture("x", png.with_suffix(".gif"), step=1),
+    "alert": lambda tracker, _: tracker.alert("x", "y", is_failure=True),
     "summarise": lambda tracker, _: tracker.summarise({"x": 1.0}),
     "finish": lambda tracker, _: tracker.finish(),
 }
@@ -562,7 +583,7 @@ class TestGuard:
                 pass
 
         tracker = Tracker(run=Patient())  # type: ignore[arg-type]
-        tracker.log_image("x", tmp_path / "missing.png", step=1)
+        tracker.log_picture("x", tmp_path / "missing.png", step=1)
         assert tracker.lost is not None
         assert "missing.png" in tracker.lost
 

@@ -522,7 +522,7 @@ class TestFailure:
     ) -> None:
         """A tracker that gives up is said in the result; the trial is complete."""
 
-        def lossy(**_: object) -> tracking.Tracker:
+        def lossy(*_: object, **__: object) -> tracking.Tracker:
             return tracking.Tracker(lost="ConnectionResetError: service died")
 
         monkeypatch.setattr(tracking, "start", lossy)

@@ -7,8 +7,10 @@ from unittest import mock
 
 from bvae.__main__ import main
 from sweeps.commands import conclude
-from sweeps.workers import orchestrator
+from sweeps.study.timeouts import Timeouts
+from sweeps.workers.orchestrator import Orchestrator
 
 if __name__ == "__main__":
-    with mock.patch.object(conclude, "conclude"), mock.patch.object(orchestrator, "LINGER_S", 1.0):
+    hasty = mock.patch.dict(Orchestrator.__init__.__kwdefaults__, timeouts=Timeouts(linger=1.0))
+    with mock.patch.object(conclude, "conclude"), hasty:
         main()

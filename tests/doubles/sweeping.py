@@ -25,7 +25,6 @@ from sweeps.report import page
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers, new_worker_name, read_heartbeat
 from sweeps.study.manifest import Manifest
-from sweeps.workers import orchestrator
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
 from sweeps.workers.worker import Worker
@@ -102,24 +101,6 @@ def killed_orchestrator(
     """Run a study so, its command killed at the `number`-th boundary; its worker lives on."""
     with armed(number, log, only=only):
         command(root, asked, max_minutes)
-
-
-def run_alone(root: Path) -> None:
-    """Run a study as under the basic launcher: its worker is a thread of the command's process."""
-    with mock.patch.object(orchestrator, "POLL_S", 0.02), running(StudyFolder(root)):
-        study = load_study(root)
-        display = Display(Console(file=io.StringIO()))
-        settings = Settings(n_workers=1)
-        code = Orchestrator(
-            study, launch=lambda index: work(root), settings=settings, display=display
-        ).run()
-    os._exit(code)
-
-
-def killed_command(root: Path, number: int, log: Path) -> None:
-    """Run a study so, the whole of it killed at the `number`-th boundary."""
-    with armed(number, log):
-        run_alone(root)
 
 
 class Command:

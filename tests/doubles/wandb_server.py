@@ -48,6 +48,8 @@ class Server:
     Attributes:
         operations: the GraphQL operations asked for, in order.
         views: saved workspaces, by their id.
+        models: the artifacts of models, committed ones with their files.
+        alerts: titles of the messages asked for, by run.
         room: how many rows of a run are taken, where they are not all.
     """
 
@@ -56,6 +58,8 @@ class Server:
         self.runs: dict[str, RemoteRun] = {}
         self.operations: list[str] = []
         self.views: dict[str, dict[str, Any]] = {}
+        self.models: dict[str, dict[str, Any]] = {}
+        self.alerts: list[tuple[str, str]] = []
         self.room: dict[str, int] = {}
         self.authorization = "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()
         self._lock = threading.Lock()
@@ -119,7 +123,11 @@ class Server:
             "config": given.get("config") or "{}",
             "sweepName": None,
             "historyLineCount": len(run.lines),
-            "project": {"id": "p", "name": run.project, "entity": {"id": "e", "name": ENTITY}},
+            "project": {
+                "id": "p",
+                "name": run.project,
+                "entity": {"id": "e", "name": given.get("entity") or ENTITY},
+            },
         }
         return {"upsertBucket": {"bucket": bucket, "inserted": not known}}
 
@@ -149,11 +157,62 @@ class Server:
         urls = [{"name": f, "uploadUrl": f"{self.url}/upload/{name}/{f}"} for f in given["files"]]
         return {"createRunFiles": {"runID": f"b-{name}", "uploadHeaders": [], "files": urls}}
 
-    def _answer_createartifact(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Say that the artifact is known: its content, a table, is a file of the run too."""
+    def _answer_notifyscriptablerunalert(self, given: dict[str, Any]) -> dict[str, Any]:
+        self.alerts.append((given["runName"], given["title"]))
+        return {"notifyScriptableRunAlert": {"success": True}}
+
+    def _answer_artifacttype(self, given: dict[str, Any]) -> dict[str, Any]:
         del given
-        artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": None}}
+        return {"project": None}
+
+    def _answer_createartifact(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Say that a table is known: it is a file of the run too; of a model, ask for its files."""
+        asked = given["input"]
+        is_model = asked["artifactTypeName"] == "model"
+        name = asked["artifactCollectionName"] if is_model else "a"
+        is_new = is_model and name not in self.models
+        if is_new:
+            self.models[name] = asked | {"committed": False}
+        state = "PENDING" if is_new else "COMMITTED"
+        artifact = {"id": name, "state": state, "artifactSequence": {"latestArtifact": None}}
         return {"createArtifact": {"artifact": artifact}}
+
+    def _answer_createartifactmanifest(self, given: dict[str, Any]) -> dict[str, Any]:
+        del given
+        return {"createArtifactManifest": self._manifest()}
+
+    def _answer_updateartifactmanifest(self, given: dict[str, Any]) -> dict[str, Any]:
+        del given
+        return {"updateArtifactManifest": self._manifest()}
+
+    def _manifest(self) -> dict[str, Any]:
+        address = f"{self.url}/artifact/manifest/m"
+        named = {"id": "f", "name": "m", "displayName": "m"}
+        file = named | {"uploadUrl": address, "uploadHeaders": []}
+        return {"artifactManifest": {"id": "m", "file": file}}
+
+    def _answer_createartifactfiles(self, given: dict[str, Any]) -> dict[str, Any]:
+        nodes = [
+            {
+                "id": one["name"],
+                "name": one["name"],
+                "displayName": one["name"],
+                "storagePath": one["name"],
+                "uploadUrl": f"{self.url}/artifact/{one['artifactID']}/{one['name']}",
+                "uploadHeaders": [],
+                "uploadMultipartUrls": None,
+                "artifact": {"id": one["artifactID"]},
+            }
+            for one in given["input"]["artifactFiles"]
+        ]
+        files = {"edges": [{"node": node} for node in nodes]}
+        return {"createArtifactFiles": {"files": files}}
+
+    def _answer_commitartifact(self, given: dict[str, Any]) -> dict[str, Any]:
+        name = given["artifactID"]
+        self.models[name]["committed"] = True
+        digest = self.models[name]["digest"]
+        return {"commitArtifact": {"artifact": {"id": name, "digest": digest}}}
 
     def _answer_upsertview2(self, given: dict[str, Any]) -> dict[str, Any]:
         """Keep a workspace; one with the id of another takes its place."""
@@ -180,10 +239,13 @@ class Server:
                 run.exit_codes.append(content["exitcode"])
         return 200
 
-    def keep(self, name: str, path: str, body: bytes) -> None:
-        """Take a file of a run."""
+    def keep(self, kind: str, name: str, path: str, body: bytes) -> None:
+        """Take a file of a run, or of an artifact."""
         with self._lock:
-            self.runs[name].files[unquote(path)] = body
+            if kind == "upload":
+                self.runs[name].files[unquote(path)] = body
+            elif name in self.models:
+                self.models[name].setdefault("files", {})[unquote(path)] = body
 
 
 class _Requests(BaseHTTPRequestHandler):
@@ -204,8 +266,8 @@ class _Requests(BaseHTTPRequestHandler):
         self._reply({})
 
     def do_PUT(self) -> None:
-        _, _, name, path = self.path.split("/", 3)
-        self.server.double.keep(name, path, self._body())
+        _, kind, name, path = self.path.split("/", 3)
+        self.server.double.keep(kind, name, path, self._body())
         self._reply({})
 
     def do_POST(self) -> None:

@@ -14,12 +14,13 @@ from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.locks import locked
 from sweeps.study.study import Study
+from sweeps.study.timeouts import Timeouts
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import Worker
 from tests.doubles import faults
 from tests.doubles.processes import end, start, wait_for
 from tests.doubles.studies import make_study, manifest, trials
-from tests.doubles.sweeping import command, killed_command, killed_orchestrator, of_steps, run_alone
+from tests.doubles.sweeping import command, killed_orchestrator, of_steps
 
 
 def work(root: Path) -> None:
@@ -81,7 +82,8 @@ def test_a_stopped_worker_comes_too_late(tmp_path: Path) -> None:
     wait_for(lambda: runs.exists() and runs.read_text())
     with locked(folder.guard):  # so that it is not stopped while it holds this lock
         os.kill(slow.pid or 0, signal.SIGSTOP)
-    queue, registry = Queue(study), WorkerRegistry(folder.workers, timeout_s=0.2)
+    hasty = Timeouts(heartbeat=0.1, heartbeat_lost=0.2)
+    queue, registry = Queue(study, timeouts=hasty), WorkerRegistry(folder.workers)
     wait_for(lambda: queue.reconcile(registry).queued)
     work(folder.root)
     committed = folder.trial(trial.slug).result.stat().st_ino
@@ -118,24 +120,6 @@ def test_a_worker_killed_at_each_boundary(tmp_path: Path) -> None:
         "before JournalStorage.set_trial_state_values",
         "after JournalStorage.set_trial_state_values",
     } <= reached
-
-
-@pytest.mark.slow
-def test_a_command_killed_at_every_fifth_boundary(tmp_path: Path) -> None:
-    """Command and worker die together, whichever of them comes to the boundary."""
-    log = tmp_path / "log"
-    for number in range(1, 1000, 5):
-        root = tmp_path / f"{number}" / "tested"
-        study = make_study(root, trials(seed=[0]), trial="tests.doubles.fakes.failing_once")
-        code = end(start(killed_command, root, number, log))
-
-        assert Exit.COMPLETE == end(start(run_alone, root))
-        assert expected(study) == accounts(study), log.read_text().splitlines()[-1:]
-        if code != -9:
-            break
-
-    assert 0 == code
-    assert len(log.read_text().splitlines()) > 30
 
 
 def kill_the_orchestrator(

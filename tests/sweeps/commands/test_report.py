@@ -7,6 +7,7 @@ import pytest
 from bvae.exceptions import ConfigError
 from sweeps.analysis.summary import Summary
 from sweeps.study.study import Study
+from sweeps.workers.exit_codes import Exit
 from tests.doubles.studies import make_study
 
 Type = Callable[..., str]
@@ -63,3 +64,17 @@ def test_a_study_is_not_compared_with_itself(study: Study, typed: Type) -> None:
     root = study.folder.root
     with pytest.raises(ConfigError, match="tested: given twice"):
         typed("report", root, root.parent / "." / root.name)
+
+
+def test_a_page_is_written_until_nobody_runs_the_study(study: Study, typed: Type) -> None:
+    """`--watch`; here nobody does, and two trials are left, which the exit code says."""
+    printed = typed("report", study.folder.root, "--watch", code=Exit.LEFT)
+
+    assert printed == f"{study.folder.page}: 2 trials left\n"
+    assert study.folder.page.exists()
+
+
+def test_two_studies_are_not_watched(study: Study, typed: Type) -> None:
+    """They need not run at the same time."""
+    with pytest.raises(ConfigError, match="--watch: is of one study"):
+        typed("report", study.folder.root, study.folder.root, "--watch")

@@ -30,7 +30,7 @@ from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.manifest import Manifest
 from sweeps.study.study import Study
 from sweeps.workers.orchestrator import running
-from sweeps.workers.processes import descendants
+from sweeps.workers.processes import descendants, kill
 from tests.doubles.processes import wait_for
 from tests.doubles.shells import alive
 from tests.doubles.studies import (
@@ -165,14 +165,14 @@ class TestOtherProtocol:
         assert "_sampled" not in said.out
 
     def test_their_curve_is_a_file_of_its_own(self, study: Study) -> None:
-        """It has the columns of curve.csv, and is what `Study.curve` returns."""
+        """It has the columns of curve.csv, and is that of the study by the other protocol."""
         run(study, "protocol=kim2018")
         kept = pd.read_csv(study.folder.curve_by("kim2018"))
 
         assert [*COLUMNS] == [*kept.columns]
         assert {"kim2018"} == {*kept["protocol"]}
         again = load_study(study.folder.root)
-        pd.testing.assert_frame_equal(kept, again.curve(protocol="kim2018"), check_dtype=False)
+        pd.testing.assert_frame_equal(kept, again.by("kim2018").curve(), check_dtype=False)
         assert {"fast"} == {*again.curve()["protocol"]}
         assert not study.folder.page.exists()
 
@@ -234,15 +234,15 @@ class TestOtherProtocol:
             assert 0 == run(study, "protocol=kim2018")
         assert 4 == len(counted)
 
-    @pytest.mark.usefixtures("counted")
     def test_a_result_that_comes_meanwhile(
-        self, study: Study, monkeypatch: pytest.MonkeyPatch
+        self, study: Study, counted: list[Job], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is of other codes: the scores of the earlier ones are not written into it."""
         compute = rescoring.compute
 
         def committed(job: Job) -> Computed:
-            write_result(study, study.trials[0], scores={"mig": 0.75}, steps=2000)
+            if not counted:
+                write_result(study, study.trials[0], scores={"mig": 0.75}, steps=2000)
             return compute(job)
 
         monkeypatch.setattr(rescoring, "compute", committed)
@@ -307,8 +307,11 @@ class TestOtherProtocol:
         started = descendants(command.pid)
         os.killpg(command.pid, number) if number is signal.SIGINT else command.send_signal(number)
 
-        assert expected == command.wait(timeout=60)
-        wait_for(lambda: not alive(started), seconds=60)
+        try:
+            assert expected == command.wait(timeout=60)
+            wait_for(lambda: not alive(started), seconds=60)
+        finally:
+            kill(alive([command.pid, *started]))
 
 
 class TestOwnProtocol:

@@ -2,19 +2,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
-from sweeps.queue.attempts import (
-    Attempts,
-    WaitingAttempts,
-    deaths_without_progress,
-    is_abandoned,
-    slug_of,
-    worker_of,
-)
+from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of
 from sweeps.queue.journal import JournalStore
+from sweeps.queue.states import Attempt, End, State
 from sweeps.study.folder import StudyFolder
-from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from tests.doubles.studies import trials
 
 
@@ -37,11 +30,11 @@ class TestAttempts:
 
     def test_an_attempt_is_leased_to_one_worker(self, attempts: Attempts) -> None:
         """No other worker has it, and this one has no other trial."""
-        attempts.lease(attempts.select()[0], "w")
+        attempts.lease(trials()[0].slug, "w")
 
         held = attempts.leased(trials()[0].slug, "w")
         assert held is not None
-        assert "w" == worker_of(held)
+        assert "w" == held.worker
         assert attempts.leased(trials()[0].slug, "other") is None
         assert attempts.leased(trials()[1].slug, "w") is None
 
@@ -54,27 +47,26 @@ class TestAttempts:
 
     def test_an_ended_attempt_says_why_and_where(self, attempts: Attempts) -> None:
         """It is no longer leased; reason and step are kept."""
-        (attempt,) = attempts.select()
-        attempts.lease(attempt, "w")
-        attempts.end(attempt, "death", step=7)
+        attempts.lease(trials()[0].slug, "w")
+        attempts.end(0, End.DEATH, step=7)
 
-        again = attempts.refreshed(attempt)
-        assert TrialState.FAIL is again.state
-        assert ("death", 7) == (again.user_attrs["end"], again.user_attrs["step"])
+        assert [Attempt(0, 2, State.FAILED, worker="w", end="death", step=7)] == (
+            attempts.of(trials()[0].slug)
+        )
+        assert TrialState.FAIL is attempts.select()[0].state
         assert attempts.leased(trials()[0].slug, "w") is None
 
     def test_what_another_process_leased_is_found_too(
         self, attempts: Attempts, tmp_path: Path
     ) -> None:
-        """Not only the attempt that was leased here last."""
+        """Not only what was leased here."""
         attempts.enqueue(trials()[1], attempt_number=1)
-        first, second = attempts.select()
         other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
-        other.lease(second, "w")
-        attempts.lease(first, "w")
+        other.lease(trials()[1].slug, "w")
+        attempts.lease(trials()[0].slug, "w")
 
         held = [attempts.leased(trial.slug, "w") for trial in trials()[:2]]
-        assert [0, 1] == [attempt.number for attempt in held if attempt is not None]
+        assert [0, 1] == [attempt.id for attempt in held if attempt is not None]
 
     def test_numbers_are_the_order_of_queueing(self, attempts: Attempts, tmp_path: Path) -> None:
         """Whichever process queued them; there is none beyond the last."""
@@ -156,7 +148,7 @@ class TestWaitingAttempts:
         slugs = [trial.slug for trial in trials()]
         assert waiting.first(slugs) is not None
         other = Attempts(JournalStore(StudyFolder(tmp_path)), study_name="tested")
-        other.lease(other.select()[0], "w")
+        other.lease(trials()[0].slug, "w")
         assert waiting.first(slugs) is None
         other.enqueue(trials()[2], attempt_number=1)
 
@@ -173,57 +165,10 @@ class TestWaitingAttempts:
         attempt = waiting.first(among)
         if attempt is None:
             return None
-        attempts.lease(attempt, "w")
+        attempts.lease(slug_of(attempt), "w")
         return slug_of(attempt)
-
-
-class TestIsAbandoned:
-    def running(self, **attrs: object) -> FrozenTrial:
-        """Return a running attempt."""
-        return create_trial(state=TrialState.RUNNING, user_attrs=attrs)
-
-    def test_it_is_when_its_worker_is_dead(self, tmp_path: Path) -> None:
-        """A worker without a heartbeat file is dead."""
-        attempt = self.running(worker="w")
-        assert is_abandoned(attempt, WorkerRegistry(tmp_path))
-        with HeartbeatWriter(tmp_path / "w.json", name="w"):
-            assert not is_abandoned(attempt, WorkerRegistry(tmp_path))
-
-    def test_an_attempt_without_a_worker_is(self, tmp_path: Path) -> None:
-        """Its worker died between setting the state and writing its name."""
-        assert is_abandoned(self.running(), WorkerRegistry(tmp_path))
-
-    def test_a_waiting_attempt_is_not(self, tmp_path: Path) -> None:
-        """It is leased to no worker."""
-        assert not is_abandoned(create_trial(state=TrialState.WAITING), WorkerRegistry(tmp_path))
 
 
 def test_a_foreign_trial_has_no_trial() -> None:
     """Other programs may add trials to the journal."""
     assert "" == slug_of(create_trial(state=TrialState.WAITING))
-
-
-class TestDeaths:
-    @staticmethod
-    def ended(*ends: tuple[str, int]) -> Sequence[FrozenTrial]:
-        """Return finished attempts that ended so, at these steps."""
-        return [
-            create_trial(state=TrialState.FAIL, user_attrs={"end": end, "step": step})
-            for end, step in ends
-        ]
-
-    @pytest.mark.parametrize(
-        ("ends", "expected"),
-        [
-            ([], 0),
-            ([("death", 0)], 1),
-            ([("death", 0)] * 4, 4),
-            ([("death", 10), ("death", 20), ("death", 30)], 1),
-            ([("death", 10), ("death", 20), ("death", 20), ("death", 5)], 3),
-            ([("death", 0), ("death", 0), ("retried", 0), ("death", 0)], 1),
-            ([("death", 0), ("death", 0), ("interrupted", 0)], 0),
-        ],
-    )
-    def test_progress_resets_the_count(self, ends: list[tuple[str, int]], expected: int) -> None:
-        """Deaths count from the last one that got further than all before it."""
-        assert expected == deaths_without_progress(self.ended(*ends))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from sweeps import load_study
-from sweeps.queue.postgres import Rows, check
+from sweeps.queue.postgres import DatabaseStore, Rows, check
 from sweeps.queue.queue import LeaseLostError, Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.study import Study
@@ -189,3 +189,23 @@ def test_a_password_is_nowhere_in_the_study(short_folder: Path, repository: Path
     files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     assert not [content for content in [*files, done.stderr.encode()] if b"s3cret" in content]
     assert url == load_study(folder / "runs" / "guarded").manifest.storage
+
+
+def test_a_lost_connection_takes_its_lock_along(study: Study) -> None:
+    """What was decided under the lock is not written over a connection that does not have it."""
+    queue = Queue(study)
+    queue.reconcile(WorkerRegistry(study.folder.workers))
+
+    def lose(slug: str) -> None:
+        store = queue._attempts.store
+        assert isinstance(store, DatabaseStore)
+        assert store.section is not None
+        store.section.close()
+
+    with pytest.raises(ConnectionError, match="closed"):
+        queue.lease("w", announce=lose)
+
+    lease = queue.lease("w")
+    assert lease is not None
+    assert study.trials[0] == lease.trial
+    assert 1 == queue.n_leases()  # of one that was not written, nobody has died

@@ -9,9 +9,9 @@ from sweeps.analysis.summary import summarize
 from sweeps.report.answer import (
     BestAnswer,
     ScoreAnswer,
+    all_scores,
     best_answer,
     best_model,
-    gallery,
     headline,
     line_answers,
     score_answers,
@@ -65,7 +65,7 @@ def test_best_configuration_has_the_answer_of_its_latent_size(
     assert isinstance(found, BestAnswer)
     assert found.headlines[0].configuration == read.overall
     assert found.headlines[0].score == read.objective
-    assert [one.judged.score for one in found.scores] == read.charted
+    assert [one.score for one in found.headlines] == read.charted
 
     late = {trial.slug: None for trial in trials_of()}
     waiting = summarize(make_study(trials_of(), folder="waiting", results=late))
@@ -125,12 +125,37 @@ def test_answer_so_far_is_about_the_best_so_far(make_study: Any, trials_of: Any)
     assert (found.low, found.high) == (4, 4)
 
 
-def test_gallery_shows_the_best_of_each_size(make_study: Any) -> None:
-    """Pictures of one model for each latent size."""
-    entries = gallery(summarize(make_study(pictures=True)))
-    assert isinstance(entries, list)
-    assert [entry.configuration.latent_dim for entry in entries] == [5, 10]
-    assert all(set(e.pictures) >= {"reconstructions", "traversal"} for e in entries)
+def test_finished_study_says_what_to_type_next(make_study: Any, trials_of: Any) -> None:
+    """A finer grid where the curve is known, nothing while trials are to come."""
+    trials = trials_of(betas=(0.25, 4, 64), seeds=(0, 1))
+    found = headline(summarize(make_study(trials)), "mig")
+    assert found is not None
+    assert found.next_step is not None
+    assert found.next_step.why == (
+        "the curve is known, and only a finer grid says more; try β = 16 next"
+    )
+    assert found.next_step.command == "bvae -m experiment=quick beta=16 latent_dim=5 seed=0,1"
+
+    late = {trial.slug: None for trial in trials if trial.values["seed"] == 1}
+    so_far = headline(summarize(make_study(trials, folder="late", results=late)), "mig")
+    assert so_far is not None
+    assert so_far.next_step is None
+
+
+def test_scores_of_other_representations_stand_apart(
+    make_study: Any, trials_of: Any, result_of: Any
+) -> None:
+    """Most readers want the scores of means; those of samples and active latents fold."""
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    scores = {"mig": 0.5, "mig_sampled": 0.3, "beta_vae": 0.8, "mig_active": 0.5}
+    results = {trial.slug: result_of(trial, scores=scores) for trial in trials}
+    found = all_scores(summarize(make_study(trials, results=results)))
+    assert found is not None
+    assert [one.judged.score for one in found.by_score] == ["mig", "beta_vae"]
+    assert [one.judged.score for one in found.of_representations] == ["mig_active", "mig_sampled"]
+
+    waiting = make_study(trials, folder="waiting", results={trial.slug: None for trial in trials})
+    assert all_scores(summarize(waiting)) is None
 
 
 def test_every_score_has_its_own_answer(make_study: Any, trials_of: Any, result_of: Any) -> None:
@@ -176,5 +201,5 @@ def test_untrained_baseline_stands_with_the_answer(make_study: Any) -> None:
 
     assert five.untrained == Level(0.012, 0.003)
     assert ten.untrained is None
-    page = sections_of_page(study, "verdicts", "answer")
-    assert "Untrained encoders score 0.012 ± 0.003" in page
+    page = sections_of_page(study, "verdicts")
+    assert "<td>0.012</td>" in page

@@ -29,11 +29,23 @@ def test_latents_are_claimed_of_once(make_study: Any, trials_of: Any) -> None:
     assert not found.of_latents
 
 
+def test_folded_claims_are_counted(make_study: Any, trials_of: Any) -> None:
+    """How many have which answer, by the score shown first, stands on what unfolds them."""
+    study = make_study(trials_of())
+    found = paper_claims(summarize(study))
+    assert found is not None
+    answers = [str(claim.answer) for claim in found.by_score["mig"]]
+    counts = dict(part.split(" ", 1)[::-1] for part in found.summary.split(", "))
+
+    assert counts == {answer: str(answers.count(answer)) for answer in answers}
+    assert f"<summary>{found.summary}</summary>" in sections_of_page(study, "claims")
+
+
 def test_facets_are_named(make_study: Any, trials_of: Any) -> None:
     """A claim is about one value of each further axis."""
     trials = trials_of(betas=(1, 4), latent_dims=(5,), model=("mlp", "conv"))
     page = sections_of_page(make_study(trials), "claims")
-    claims = page[page.index('id="claims"') :]
+    claims = page[page.index('<section id="claims"') :]
 
     for about in ("model=conv", "model=mlp", "model=conv, 5 latents", "model=mlp, 5 latents"):
         assert f" ({about})</strong>" in claims

@@ -1,4 +1,4 @@
-"""The head of the report."""
+"""How far a study is, in the head of its page, and what it was made with, at the foot."""
 
 import re
 from typing import Any
@@ -12,10 +12,17 @@ from tests.doubles.reported import sections_of_page
 
 
 def facts(study: Any) -> dict[str, str]:
-    """Return the facts of a study by name, as the page has them."""
-    page = sections_of_page(study, "header")
-    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.partition("<main>")[0])
+    """Return the facts of a study by name, as the foot of the page has them."""
+    page = sections_of_page(study, "about")
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
     return {name: re.sub(r"<.*?>", "", value) for name, value in found}
+
+
+def state(study: Any) -> str:
+    """Return what the head of the page says of a study."""
+    page = sections_of_page(study, "state")
+    head = page[page.index("<header>") : page.index("</header>")]
+    return " ".join(re.sub(r"<.*?>", " ", head).split())
 
 
 def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
@@ -29,6 +36,38 @@ def test_states_are_counted(make_study: Any, trials_of: Any) -> None:
 def test_finished_study_has_nothing_missing(make_study: Any) -> None:
     """No word about an unfinished study where there is none."""
     assert header(summarize(make_study())).missing == []
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"), [((0, 1), "2 trials, all complete"), ((0,), "1 trial, complete")]
+)
+def test_finished_study_takes_one_line(
+    make_study: Any, trials_of: Any, seeds: Any, said: str
+) -> None:
+    """Its name, its data and model, and how many trials it has."""
+    study = make_study(trials_of(betas=(4,), latent_dims=(5,), seeds=seeds))
+    assert state(study) == f"quick dsprites32 · mlp · {said}"
+
+
+def test_unfinished_study_says_what_to_do(make_study: Any, trials_of: Any, result_of: Any) -> None:
+    """How many trials are in each state, and that the same command trains the missing ones."""
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0, 1))
+    failed = result_of(trials[1], state="failed", scores={}, attempt=3)
+    said = state(make_study(trials, results={trials[0].slug: None, trials[1].slug: failed}))
+    assert "2 complete 1 failed 1 pending of 4 trials" in said
+    assert "Unfinished. 2 of 4 trials are complete." in said
+    assert "Type the study’s command again" in said
+
+
+def test_study_whose_trials_failed_changes_no_more(
+    make_study: Any, trials_of: Any, result_of: Any
+) -> None:
+    """Nothing is to come: the page does not promise it."""
+    trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,))
+    failed = result_of(trials[1], state="failed", scores={}, attempt=3)
+    study = make_study(trials, results={trials[1].slug: failed})
+    assert state(study).endswith("Unfinished. 1 of 2 trials are complete.")
+    assert 'id="top">' in sections_of_page(study, "state")  # it does not load itself again
 
 
 def test_facts_say_what_it_was_made_with(make_study: Any) -> None:
@@ -62,7 +101,7 @@ def test_a_search_is_named(make_study: Any) -> None:
     assert "search" not in facts(make_study())
     search = SearchSettings({}, [0, 1, 2], {"_target_": "optuna.samplers.GPSampler"}, n_trials=16)
     found = facts(make_study(search=search))["search"]
-    assert found == "16 trials, 3 seed(s) for the incumbent, GPSampler"
+    assert found == "16 trials, 3 seeds for the incumbent, GPSampler"
 
 
 def test_scores_of_a_table_are_explained(make_study: Any, trials_of: Any, result_of: Any) -> None:
@@ -87,7 +126,9 @@ def test_scores_of_a_table_are_explained(make_study: Any, trials_of: Any, result
 def test_swept_model_is_not_named(make_study: Any, trials_of: Any) -> None:
     """With two models, the base configuration's would mislead."""
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0,), model=("mlp", "conv"))
-    assert facts(make_study(trials))["model"] == "swept"
+    study = make_study(trials)
+    assert facts(study)["model"] == "swept"
+    assert "dsprites32 · model swept ·" in state(study)
 
 
 def test_work_and_elapsed_time_are_told_apart(

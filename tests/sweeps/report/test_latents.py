@@ -9,6 +9,7 @@ import pytest
 from sweeps.analysis.summary import summarize
 from sweeps.report.claims import paper_claims
 from sweeps.report.latents import factor_map, latent_table, latent_views
+from tests.doubles.reported import sections_of_page
 
 SIZES = (3, 4, 1)
 
@@ -47,7 +48,7 @@ def test_data_without_factors_have_no_map(tmp_path: Path) -> None:
 
 
 def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
-    """The map has a row for each active latent, that of the highest KL first."""
+    """A row for each, that of the highest KL first, with its shares; the inactive are named."""
     study = make_study()
     read = summarize(study)
     trial = read.best_trial(read.best[0])
@@ -55,11 +56,25 @@ def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     write_codes(study.trial_folder(trial.slug) / "codes.npz", mu)
     views = latent_views(read)
     assert views is not None
-    view = views[0]
+    view, other = views
     result = study.result(trial.slug)
-    by_kl = np.argsort(result.kl_per_latent)[::-1][: result.active_latents]
-    assert list(view.shares) == by_kl.tolist()
-    assert "KL, nats" in view.kl
+    by_kl = np.argsort(result.kl_per_latent)[::-1].tolist()
+    assert [row.latent for row in view.rows] == by_kl[: result.active_latents]
+    assert [row.kl_nats for row in view.rows] == sorted(result.kl_per_latent)[:-5:-1]
+    assert (view.title, view.seed, view.rows[0].bar) == ("β 4, 5 latents", trial.seed, 100)
+    assert (view.inactive, view.inactive_names) == (1, f"z{by_kl[-1]}")
+    assert {len(row.shares) for row in view.rows} == {len(view.factors)} == {2}
+    assert (other.factors, [row.shares for row in other.rows]) == ([], [[]] * len(other.rows))
+
+
+def test_collapsed_model_has_no_row(make_study: Any, trials_of: Any, result_of: Any) -> None:
+    """All its latents are named as inactive; where no KL is known there is no section."""
+    (trial,) = trials_of(betas=(4,), latent_dims=(5,), seeds=(0,))
+    collapsed = result_of(trial, active_latents=0, kl_per_latent=[0.0] * 5)
+    page = sections_of_page(make_study([trial], results={trial.slug: collapsed}), "latents")
+    assert "5 inactive: z0, z1, z2, z3, z4" in page
+    unknown = result_of(trial, kl_per_latent=[])
+    assert latent_views(summarize(make_study([trial], results={trial.slug: unknown}))) is None
 
 
 def test_swept_lists_are_axes_of_latents(make_study: Any, trials_of: Any) -> None:

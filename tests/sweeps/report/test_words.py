@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.analysis.best import BetaRange
-from sweeps.report.words import beta_range
+from sweeps.report.words import beta_range, tried_beta
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,13 @@ def test_confidence_is_that_of_the_betas_tried(ends: tuple[bool, bool], beyond: 
     """Both scales stand before it; what may lie beyond the grid stands behind."""
     found = BetaRange(1, 16, 0.01, 0.16, *ends)
     assert beta_range(found) == f"1 to 16 (β_norm 0.01 to 0.16; 95 % confidence){beyond}"
+
+
+@pytest.mark.parametrize(
+    ("ends", "beyond"),
+    [((False, False), ""), ((False, True), ", or above"), ((True, True), ", or outside")],
+)
+def test_range_in_a_table_is_short(ends: tuple[bool, bool], beyond: str) -> None:
+    """The head of its column says the rest."""
+    assert tried_beta(BetaRange(1, 16, 0.01, 0.16, *ends)) == f"1 to 16{beyond}"
+    assert tried_beta(BetaRange(4, 4, 0.01, 0.01, *ends)) == f"4{beyond}"

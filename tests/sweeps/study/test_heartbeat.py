@@ -11,6 +11,7 @@ from sweeps.study.heartbeat import (
     AlreadyRunningError,
     Heartbeat,
     HeartbeatWriter,
+    Sighting,
     WorkerRegistry,
     living_workers,
     new_worker_name,
@@ -19,6 +20,7 @@ from sweeps.study.heartbeat import (
     this_host,
 )
 from sweeps.study.locks import is_locked
+from sweeps.study.timeouts import TIMEOUTS, Timeouts
 from tests.doubles.processes import end, held, hold_heartbeat, start, wait_for
 
 ELSEWHERE = Heartbeat(name="worker-far", host="far/boot/pid:[1]", pid=7, beat=3, slug="beta=1")
@@ -119,7 +121,6 @@ class TestHeartbeatWriter:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """One failed write does not end the thread."""
-        monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
         path = tmp_path / "w.json"
         pwrite, refused = os.pwrite, []
 
@@ -130,7 +131,7 @@ class TestHeartbeatWriter:
             return pwrite(file, content, offset)
 
         monkeypatch.setattr(os, "pwrite", failing_once)
-        with HeartbeatWriter(path, name="w"):
+        with HeartbeatWriter(path, name="w", timeouts=Timeouts(heartbeat=0.01)):
             wait_for(lambda: (heartbeat := read_heartbeat(path)) and heartbeat.beat > 3)
         assert 1 == len(refused)
 
@@ -161,7 +162,7 @@ class TestLivingWorkers:
         path = write(tmp_path, ELSEWHERE)
         assert ["worker-far"] == [heartbeat.name for heartbeat in living_workers(tmp_path)]
 
-        old = time.time() - module.HEARTBEAT_TIMEOUT_S - 1
+        old = time.time() - TIMEOUTS.heartbeat_lost - 1
         os.utime(path, (old, old))
         assert [] == living_workers(tmp_path)
 
@@ -186,7 +187,7 @@ class TestWorkerRegistry:
     ) -> None:
         """The observer's own clock counts, from when it first saw the beat."""
         write(tmp_path, ELSEWHERE)
-        registry = WorkerRegistry(tmp_path, timeout_s=60)
+        registry = WorkerRegistry(tmp_path)
 
         assert registry.is_alive("worker-far")
         clock.append(1059.9)
@@ -198,7 +199,7 @@ class TestWorkerRegistry:
         self, tmp_path: Path, clock: list[float]
     ) -> None:
         """Each new beat restarts the timeout."""
-        registry = WorkerRegistry(tmp_path, timeout_s=60)
+        registry = WorkerRegistry(tmp_path)
         for beat in range(5):
             write(tmp_path, replace(ELSEWHERE, beat=beat))
             assert registry.is_alive("worker-far")
@@ -211,7 +212,7 @@ class TestWorkerRegistry:
         """A clock off by an hour neither kills a living worker nor keeps a dead one alive."""
         path = write(tmp_path, ELSEWHERE)
         os.utime(path, (time.time() + offset_s,) * 2)
-        registry = WorkerRegistry(tmp_path, timeout_s=60)
+        registry = WorkerRegistry(tmp_path)
 
         assert registry.is_alive("worker-far")
         clock.append(1061.0)
@@ -229,7 +230,7 @@ class TestWorkerRegistry:
     ) -> None:
         """A worker that holds its lock but writes no beat for the timeout is dead."""
         path = write(tmp_path, replace(ELSEWHERE, host=this_host()))
-        registry = WorkerRegistry(tmp_path, timeout_s=60)
+        registry = WorkerRegistry(tmp_path)
         with held(path):
             assert registry.is_alive("worker-far")
             clock.append(1061.0)
@@ -242,19 +243,23 @@ class TestWorkerRegistry:
     def test_a_half_written_file_gets_the_timeout(self, tmp_path: Path, clock: list[float]) -> None:
         """A process that has just begun to write may be alive."""
         (tmp_path / "worker-new.json").touch()
-        registry = WorkerRegistry(tmp_path, timeout_s=60)
+        registry = WorkerRegistry(tmp_path)
 
         assert registry.is_alive("worker-new")
         clock.append(1061.0)
         assert not registry.is_alive("worker-new")
 
-    def test_only_living_workers_with_a_trial_have_a_slug(self, tmp_path: Path) -> None:
-        """Dead and idle workers are left out."""
+    def test_all_that_is_seen(self, tmp_path: Path, clock: list[float]) -> None:
+        """What each trains and since when, and whether it has ended."""
         write(tmp_path, ELSEWHERE)
         write(tmp_path, replace(ELSEWHERE, name="worker-idle", slug=None))
         write(tmp_path, replace(ELSEWHERE, name="worker-dead", host=this_host(), slug="beta=4"))
 
-        assert {"beta=1": "worker-far"} == WorkerRegistry(tmp_path).workers_by_slug()
+        assert WorkerRegistry(tmp_path).sightings() == {
+            "worker-far": Sighting(1000.0, slug="beta=1", step=ELSEWHERE.step),
+            "worker-idle": Sighting(1000.0, step=ELSEWHERE.step),
+            "worker-dead": Sighting(1000.0, holds_lock=False, slug="beta=4", step=ELSEWHERE.step),
+        }
 
 
 class TestRemoveStale:
@@ -276,7 +281,7 @@ class TestRemoveStale:
         """A worker killed before its first beat leaves an empty file."""
         path = tmp_path / "worker-never.json"
         path.touch()
-        old = time.time() - module.HEARTBEAT_TIMEOUT_S - 1
+        old = time.time() - TIMEOUTS.heartbeat_lost - 1
         os.utime(path, (old, old))
 
         remove_stale(tmp_path)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bvae.exceptions import DataError
+from bvae.exceptions import ConfigError, DataError
 from sweeps import load_study
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.study import Study
@@ -107,3 +107,27 @@ def test_trials_are_those_of_the_manifest(tmp_path: Path) -> None:
     assert (Trial.of({"beta": 4, "latent_dim": 5, "seed": 0}),) == load_study(
         made.folder.root
     ).trials
+
+
+class TestBy:
+    def test_scores_are_those_of_the_protocol(self, study: Study) -> None:
+        """Where a trial has none of it, it has no score; all else is the study's."""
+        first = study.trials[0]
+        added = {"kim2018": {"mig": 0.75}}
+        write_result(study, first, other_scores=added, other_scoring={"kim2018": {"code": "a"}})
+        found = load_study(study.folder.root).by("kim2018")
+
+        assert {"mig": 0.75} == found.results[first.slug].scores
+        assert {"code": "a", "protocol": "kim2018"} == found.results[first.slug].scoring
+        assert {"kim2018"} == {*found.frame()["protocol"]}
+        assert 1 == found.frame()["mig"].count()
+        assert study.states == found.states
+
+    def test_the_studys_own_protocol(self, study: Study) -> None:
+        """Its scores are where they were."""
+        assert study.results == study.by(study.manifest.protocol).results
+
+    def test_a_protocol_nothing_is_scored_by(self, study: Study) -> None:
+        """The command that adds its scores is named."""
+        with pytest.raises(ConfigError, match=r"`sweeps rescore .*tested protocol=kim2018` adds"):
+            study.by("kim2018")

@@ -22,10 +22,10 @@ from tests.doubles.studies import CONFIGURATION, make_study, trials, write_resul
 pytestmark = pytest.mark.slow
 
 
-def study_with(root: Path, tracker: str, beta: list[float]) -> Study:
+def study_with(root: Path, tracker: str, beta: list[float], **settings: object) -> Study:
     """A complete study whose score is highest at β = 4."""
     configuration = copy.deepcopy(CONFIGURATION)
-    configuration["tracker"]["name"] = tracker
+    configuration["tracker"] |= {"name": tracker} | settings
     made = make_study(root, trials(beta=beta), compositions={"": configuration})
     for trial in made.trials:
         at, seed = float(str(trial.values["beta"])), int(str(trial.values["seed"]))
@@ -106,6 +106,65 @@ class TestTheRun:
         assert "~/runs/tested/report/index.html" == found["report"]
 
 
+class TestAlert:
+    @pytest.mark.parametrize(
+        ("failed", "level", "title", "text"),
+        [
+            (0, "INFO", "complete", "4 of 4 trials complete"),
+            (1, "ERROR", "with failures", "3 of 4 trials complete, 1 failed\nfailed beta=1,"),
+            (4, "ERROR", "with failures", "0 of 4 trials complete, 4 failed\nfailed beta=1,"),
+        ],
+    )
+    def test_at_the_end(
+        self, failed: int, level: str, title: str, text: str, tmp_path: Path
+    ) -> None:
+        """How many trials are complete, how many failed, and why; also if none is complete."""
+        study = study_with(tmp_path / "ended", "wandb", [1, 4], alert=True)
+        for trial in study.trials[:failed]:
+            write_result(study, trial, state="failed", attempt=3, error="ValueError: no", scores={})
+        study = load_study(study.folder.root)
+        assert track_report(summarize(study), study.folder.page) is None
+        (path,) = reports(study)
+        (alert,) = wandb_files.of_type(wandb_files.records(path), "alert")
+
+        assert (level, f"{study.name}: {title}") == (alert["level"], alert["title"])
+        assert alert["text"].startswith(text)
+
+
+class TestModel:
+    def test_of_the_best_trial(self, tmp_path: Path) -> None:
+        """Its weights and configuration, noted by where they are in the study's folder."""
+        study = study_with(tmp_path / "kept", "wandb", [1, 4, 16], log_model="best")
+        best = study.folder.trial("beta=4,latent_dim=5,seed=1")
+        for path in (best.last, best.config):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("of the best")
+        assert track_report(summarize(study), study.folder.page) is None
+        (path,) = reports(study)
+        artifacts = wandb_files.of_type(wandb_files.records(path), "artifact")
+        (model,) = (one for one in artifacts if one["type"] == "model")
+
+        assert f"{study.name}-model" == model["name"]
+        assert {"latest", "best"} == {*model["aliases"]}
+        assert "beta=4,latent_dim=5,seed=1" == json.loads(model["metadata"])["trial"]
+        files = {one["path"]: one["local_path"] for one in model["manifest"]["contents"]}
+        where = f"trials/{best.root.name}"
+        assert files == {
+            "checkpoints/last.ckpt": f"{where}/checkpoints/last.ckpt",
+            "config.yaml": f"{where}/config.yaml",
+        }
+
+    def test_without_weights(self, tmp_path: Path) -> None:
+        """There is none, and nothing else is lost."""
+        study = study_with(tmp_path / "kept", "wandb", [1, 4], log_model="best")
+        assert track_report(summarize(study), study.folder.page) is None
+        (path,) = reports(study)
+
+        assert "model" not in {
+            one["type"] for one in wandb_files.of_type(wandb_files.records(path), "artifact")
+        }
+
+
 def test_answer_so_far(home: Path) -> None:
     """Of a study in progress it goes by the seeds there are, as the report does."""
     study = study_with(home / "runs" / "going", "wandb", [1, 4, 16])
@@ -148,7 +207,7 @@ class TestUpdates:
     def test_a_tracker_that_fails(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is told, and costs nothing."""
 
-        def broken(**_: object) -> object:
+        def broken(*_: object, **__: object) -> object:
             raise ConnectionResetError("gone")
 
         monkeypatch.setattr(tracking, "_open_run", broken)

@@ -11,6 +11,7 @@ import pytest
 import wandb
 from PIL import Image
 
+from bvae import tracking
 from bvae.exceptions import ConfigError
 from sweeps import __main__ as entry
 from sweeps import load_study
@@ -21,7 +22,7 @@ from sweeps.tracking.offline_files import fragments, read, written
 from tests.doubles import wandb_server
 from tests.doubles.studies import make_study, trials
 from tests.doubles.wandb_files import of_type, records
-from tests.doubles.wandb_server import KEY, Server
+from tests.doubles.wandb_server import ENTITY, KEY, Server
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +32,16 @@ OFFLINE = """
 import sys
 from pathlib import Path
 from bvae import tracking
+from bvae.trial import TrackerSettings
 from sweeps.study.run_names import identity
 from sweeps import load_study
 
 study = load_study(sys.argv[1])
 
 def start(number):
+    settings = TrackerSettings(name="wandb", mode="offline", project="tests")
     return tracking.start(
-        kind="wandb", mode="offline", project="tests", folder=study.folder.root,
+        settings, folder=study.folder.root,
         identity=identity(study.manifest, study.trials[number]), config={"beta": 4.0},
     )
 
@@ -48,7 +51,7 @@ def log(tracker, first, last):
 
 one = start(0)
 log(one, 0, 5)
-one.log_image("media/traversal", Path(sys.argv[2]), step=5)
+one.log_picture("media/traversal", Path(sys.argv[2]), step=5)
 one.summarise({"scores/mig": 0.25})
 one.finish()
 for first, last, code in ((0, 20, 130), (20, 30, 0)):
@@ -64,13 +67,14 @@ three.finish(1)
 ONLINE = """
 import sys
 from bvae import tracking
+from bvae.trial import TrackerSettings
 from sweeps.study.run_names import identity
 from sweeps import load_study
 
 tracking.FINISH_TIMEOUT_S = 5
 study = load_study(sys.argv[1])
 run = tracking.start(
-    kind="wandb", mode="online", project="tests", folder=study.folder.root,
+    TrackerSettings(name="wandb", mode="online", project="tests"), folder=study.folder.root,
     identity=identity(study.manifest, study.trials[0]), config={"beta": 4.0},
 )
 for step in range(10):
@@ -197,6 +201,19 @@ class TestSync:
         assert (0, ["4 there already"]) == sync()
         assert operations == server.operations
 
+    def test_it_goes_where_the_study_does(
+        self, study: Study, server: Server, sync: Sync, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To the entity that was first asked for, and stays that of the study."""
+        keep_only(study, 0)
+        monkeypatch.setenv("WANDB_ENTITY", "team")
+        sync()
+        sent = server.runs[run_id(study, 0)].sent
+        assert ("team", "tests") == (sent["entity"], sent["project"])
+
+        monkeypatch.setenv("WANDB_ENTITY", "others")
+        assert "team" == tracking.entity_of(study.folder.root, study.manifest.tracker)
+
     @pytest.mark.slow
     def test_resumed_fragments_in_order(self, study: Study, server: Server, sync: Sync) -> None:
         """The rows of the second attempt come after those of the first, each once."""
@@ -213,7 +230,8 @@ class TestSync:
         shutil.rmtree(study.folder.wandb)
         code, said = sync()
 
-        assert (0, "no runs to upload: nothing was tracked with tracker=wandb") == (code, said[-1])
+        told = "no runs to upload; with --all those of trials that have none are made"
+        assert (0, told) == (code, said[-1])
 
     def test_no_server(self, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is said at once."""
@@ -299,7 +317,7 @@ class TestFailedUploads:
 
         assert 1 == code
         assert "1 failed" in said[-1] or "2 failed" in said[-1]
-        assert any("failed: [tests/" in line for line in said)
+        assert any(f"failed: [{ENTITY}/tests/" in line for line in said)
         assert room == len(server.runs[run_id(study, 1)].rows)
 
         server.room.clear()

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from bvae.exceptions import ConfigError
+from bvae.files import write_atomically
+from bvae.trial import WandbFolder
 from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.study.study import Study
+from sweeps.study.trials import grid
 from sweeps.tracking.workspace import build, push, sent
 from tests.doubles import wandb_server
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
@@ -74,8 +77,34 @@ class TestBuild:
         assert ({"section": "run", "name": "group"}, "one") == (filter_["key"], filter_["value"])
         assert 100 == section["settings"]["maxRuns"]
 
+    def test_seeds_are_replicates(self, tmp_path: Path) -> None:
+        """Runs are grouped by all that is swept but the seed; lines have mean and range."""
+        swept = {"beta": [1, 4], "latent_dim": [5], "seed": [0, 1]}
+        study = make_study(
+            tmp_path / "swept",
+            grid({**swept, "model": ["mlp"], "optimizer.lr": [1e-3, 1e-4]})[0],
+            axes=["model", "optimizer.lr"],
+            groups=["model"],
+            compositions={"model=mlp": CONFIGURATION},
+        )
+        section = section_of(study)
+        keys = [one["name"] for one in section["runSets"][0]["grouping"]]
+        lines = panels(section, "Run History Line Plot")
+
+        assert ["latent_dim.value", "beta.value", "model.value.name", "optimizer.value.lr"] == keys
+        (validation,) = (one for one in lines if one["metrics"] == ["scores/mig"])
+        assert ("trainer/global_step", True) == (validation["xAxis"], validation["aggregate"])
+        assert ("mean", "minmax") == (validation["groupAgg"], validation["groupArea"])
+
+    def test_importance(self, study: Study) -> None:
+        """Which key the objective depends on most."""
+        (found,) = panels(section_of(study), "Parameter Importance")
+        assert "scores/mig" == found["targetKey"]
+
     def test_scores_against_beta(self, study: Study) -> None:
-        """Objective first, on a log axis, latent sizes told apart."""
+        """Objective first, on a log axis, latent sizes told apart; no variants of a score."""
+        write_result(study, study.trials[0], scores={"beta_vae": 0.9, "mig": 0.2, "mig_active": 1})
+        study = load_study(study.folder.root)
         found = panels(section_of(study), "Scatter Plot")
 
         assert ["summary:scores/mig", "summary:scores/beta_vae"] == [one["yAxis"] for one in found]
@@ -122,8 +151,7 @@ class TestBuild:
         assert ["one", "two"] == [one["value"] for one in filters]
         assert "OR" == filters[1]["connector"]
         assert {"accessor": "config:study.value"} in coordinates["columns"]
-        grouped = {one.get("groupBy") for one in panels(section, "Run History Line Plot")}
-        assert {"study.value", None} == grouped
+        assert "study.value" == section["runSets"][0]["grouping"][0]["name"]
 
     def test_studies_of_two_projects(self, study: Study, tmp_path: Path) -> None:
         """A workspace is one project's."""
@@ -144,12 +172,24 @@ class TestPush:
 
         assert address == again
         assert f"/{ENTITY}/tests?nw=" in address
+        assert ENTITY == WandbFolder(study.folder.root).entity.read_text()
         assert (ENTITY, "tests", "one") == tuple(
             second[key] for key in ("entityName", "projectName", "displayName")
         )
         assert first["name"] == second["name"]
         assert "scores/sap" not in json.dumps(first["spec"])
         assert "scores/sap" in json.dumps(second["spec"])
+
+    def test_where_the_runs_are(
+        self, study: Study, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of the entity that is noted, whatever the shell says by now."""
+        write_atomically(WandbFolder(study.folder.root).entity, "team")
+        monkeypatch.setenv("WANDB_ENTITY", "others")
+        push([study])
+        (view,) = server.views.values()
+
+        assert ("team", "tests") == (view["entityName"], view["projectName"])
 
     @pytest.mark.slow
     def test_two_studies_have_their_own(self, study: Study, other: Study, server: Server) -> None:
@@ -173,7 +213,7 @@ def test_command(study: Study, server: Server, capsys: pytest.CaptureFixture[str
     assert 0 == typed.run(typed)
     said = capsys.readouterr().out
 
-    assert "Which beta: CustomChart, MediaBrowser, ParallelCoordinatesPlot, ScatterPlot" in said
+    assert "ParallelCoordinatesPlot, ParameterImportancePlot\nEach score: ScatterPlot, " in said
     assert "--push" in said
     assert {} == server.views
 

@@ -1,9 +1,11 @@
 import io
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -13,7 +15,8 @@ from bvae.assignment import Assignment
 from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.study.study import Study
-from sweeps.workers import stopping, worker
+from sweeps.study.timeouts import Timeouts
+from sweeps.workers import worker
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
@@ -21,12 +24,12 @@ from sweeps.workers.orchestrator import running
 from tests.doubles.studies import CONFIGURATION, make_study, slugs, trials
 
 
-def run(study: Study, *slugs: str) -> tuple[Exit, str]:
+def run(study: Study, *slugs: str, **options: Any) -> tuple[Exit, str]:
     """Run these trials, or all, in this process; returns exit code and what is said."""
     out = io.StringIO()
     asked = [trial for trial in study.trials if not slugs or trial.slug in slugs]
     with running(study.folder):
-        code = run_here(study, asked, display=Display(Console(file=out)))
+        code = run_here(study, asked, display=Display(Console(file=out)), **options)
     return code, out.getvalue()
 
 
@@ -50,6 +53,23 @@ def test_a_failure_has_an_exit_code(tmp_path: Path) -> None:
     assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
     assert Exit.FAILED is run(study, "beta=4,latent_dim=5,seed=0")[0]
     assert Exit.COMPLETE is run(study, "beta=1,latent_dim=5,seed=0")[0]
+
+
+def test_in_a_terminal_something_is_seen_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step the bar says what there is to wait for."""
+    study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    run(study)
+
+    said = terminal.getvalue()
+    assert "importing torch" in said
+    assert said.index("importing torch") < said.index(slugs(study)[0])
 
 
 @pytest.fixture
@@ -151,14 +171,27 @@ def test_no_sigterm_is_a_failed_attempt(
 def test_stopped_from_outside_something_is_left(
     tmp_path: Path,
     at_the_first_step: Callable[[Callable[[], object]], None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`sweeps stop` ends a single run with code 3."""
-    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
     study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
     at_the_first_step(study.folder.stop.touch)
 
-    assert Exit.LEFT is run(study)[0]
+    assert Exit.LEFT is run(study, timeouts=Timeouts(stop_check=0))[0]
+
+
+def test_a_fault_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial is left, nothing has failed, and a line says what to mend; code 3."""
+
+    def broken(task: Assignment) -> TrialResult:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(worker, "_function", lambda _: broken)
+    study = make_study(tmp_path / "tested", trials([1], [0]))
+
+    code, said = run(study, timeouts=Timeouts(fault=0))
+
+    assert (Exit.LEFT, ["pending"]) == (code, states(study))
+    assert "which stay queued: MemoryError: no room (3 times in a row); mend it" in said
 
 
 def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:

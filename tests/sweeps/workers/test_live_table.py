@@ -24,9 +24,9 @@ SNAPSHOT = Snapshot(
 )
 
 
-def drawn(snapshot: Snapshot) -> str:
+def drawn(snapshot: Snapshot, *, width: int = 100) -> str:
     """Return the panel as text."""
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=width)
     console.print(panel(snapshot))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -116,6 +116,18 @@ class TestPanel:
         here = replace(worker, host=this_host())
         assert " 7 " in drawn(replace(with_loss, workers=(here,)))
         assert ":7" not in drawn(replace(with_loss, workers=(here,)))
+
+    def test_a_long_name_makes_way(self) -> None:
+        """In a narrow terminal it is shortened: how far a trial is and its loss stay in sight."""
+        (worker,) = SNAPSHOT.workers
+        slug = "beta=4,latent_dim=10,seed=0,model=higgins,optimizer.lr=0.0005,loss=beta_tcvae"
+        known = {slug: Logged(98.7654, 0.25)}
+        shown = replace(SNAPSHOT, workers=(replace(worker, slug=slug),), logged=known)
+        (row,) = [line for line in drawn(shown, width=72).splitlines() if "beta=4,l" in line]
+
+        assert row.startswith("beta=4,latent_dim=10,seed=")
+        assert row.rstrip().endswith(" 50%  98.77     0.250")
+        assert len(row) <= 72
 
     def test_a_worker_that_scores(self) -> None:
         """After the last step there is no bar left to wait for."""

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import signal
@@ -10,14 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bvae.exceptions import ConfigError
+from bvae.assignment import Assignment
+from bvae.exceptions import ConfigError, MachineFaultError
+from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import Heartbeat, HeartbeatWriter, new_worker_name, this_host
 from sweeps.study.study import Study
+from sweeps.study.timeouts import Timeouts
 from sweeps.workers import orchestrator as module
-from sweeps.workers import stopping
+from sweeps.workers import worker as worker_module
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
@@ -30,12 +34,8 @@ LONG = {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps":
 """20 seconds a trial."""
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for nothing longer than a test may take."""
-    monkeypatch.setattr(module, "POLL_S", 0.02)
-    monkeypatch.setattr(module, "RECONCILE_S", 0.1)
-    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
+QUICK = Timeouts(poll=0.02, reconcile=0.1, stop_check=0, fault=0.01)
+"""To wait for nothing longer than a test may take."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def worker(study: Study) -> Launch:
 
     def launch(index: int) -> None:
         del index
-        Worker(study, name=new_worker_name(), detached=False, launched=True).work()
+        Worker(study, name=new_worker_name(), detached=False, launched=True, timeouts=QUICK).work()
 
     return launch
 
@@ -69,7 +69,9 @@ def one_by_one(study: Study) -> Launch:
         states = load_study(study.folder.root).states
         first = next(slug for slug, state in states.items() if state == "pending")
         name = new_worker_name()
-        Worker(study, name=name, detached=False, launched=True, among=[first]).work()
+        Worker(
+            study, name=name, detached=False, launched=True, among=[first], timeouts=QUICK
+        ).work()
 
     return launch
 
@@ -96,7 +98,14 @@ def begun(study: Study) -> Callable[[], bool]:
 class Run:
     """Runs a study in this process; keeps its exit code and what was said."""
 
-    def __init__(self, study: Study, launch: Launch | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        study: Study,
+        launch: Launch | None = None,
+        *,
+        timeouts: Timeouts = QUICK,
+        **settings: Any,
+    ) -> None:
         out = io.StringIO()
         wanted = replace(Settings(n_workers=1), **settings)
         with running(study.folder):
@@ -105,6 +114,7 @@ class Run:
                 launch=launch or worker(study),
                 settings=wanted,
                 display=Display(Console(file=out)),
+                timeouts=timeouts,
             ).run()
         self.said = out.getvalue()
         self.counts = load_study(study.folder.root).counts
@@ -118,6 +128,31 @@ class TestEndings:
         assert (Exit.COMPLETE, 4) == (run.code, run.counts["complete"])
         assert [] == list(study.folder.workers.glob("*.json"))
         assert "tested: 4/4 complete" in run.said
+
+    @pytest.mark.parametrize("is_wrapped", [False, True], ids=["as raised", "by submitit"])
+    def test_the_machine_fails(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch, is_wrapped: bool
+    ) -> None:
+        """Trials are left, none has failed, and what to mend is said; code 3."""
+
+        def full(task: Assignment) -> TrialResult:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def launch(index: int) -> None:
+            try:
+                worker(study)(index)
+            except MachineFaultError as error:
+                if not is_wrapped:
+                    raise
+                trace = f"Job failed:\nbvae.exceptions.MachineFaultError: {error}\n"
+                raise RuntimeError(trace) from None
+
+        monkeypatch.setattr(worker_module, "_function", lambda _: full)
+        run = Run(study, launch, n_workers=2)
+
+        assert (Exit.LEFT, 4) == (run.code, run.counts["pending"])
+        assert "stopping: the machine has failed, not the trials, which stay queued" in run.said
+        assert "No space left on device (3 times in a row); mend it, then type" in run.said
 
     def test_who_wants_to_hear_how_far_it_is(self, study: Study) -> None:
         """The command that writes the report is told how many trials have ended."""
@@ -192,11 +227,8 @@ class TestEndings:
 
 
 class TestJobsThatAreLate:
-    def test_nobody_waits_for_them_when_all_is_done(
-        self, study: Study, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_nobody_waits_for_them_when_all_is_done(self, study: Study) -> None:
         """A job in a cluster's queue, or one that was lost, does not keep the command."""
-        monkeypatch.setattr(module, "LINGER_S", 0.1)
         forever, returned = threading.Event(), threading.Event()
         work = worker(study)
 
@@ -207,7 +239,7 @@ class TestJobsThatAreLate:
                 forever.wait(30)
                 returned.set()
 
-        run = Run(study, launch, n_workers=2)
+        run = Run(study, launch, n_workers=2, timeouts=replace(QUICK, linger=0.1))
         was_late = not returned.is_set()
         forever.set()
 
@@ -307,13 +339,10 @@ class TestDatabaseAway:
         assert Exit.COMPLETE is run.code, run.said
         assert 1 == run.said.count("db: the server is starting up; trying again for 60 s")
 
-    def test_for_good(
-        self, study: Study, restart: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_for_good(self, study: Study, restart: Callable[[int], None]) -> None:
         """The sweep ends with code 1."""
-        monkeypatch.setattr(module, "DATABASE_TIMEOUT_S", 0.2)
         restart(10**9)
-        run = Run(study)
+        run = Run(study, timeouts=replace(QUICK, database=0.2))
 
         assert Exit.FAILED is run.code
         assert "the database cannot be reached: db: the server is starting up" in run.said
@@ -379,7 +408,6 @@ class TestInterruption:
     ) -> None:
         """Workers that ignore the request do not delay the exit for long."""
         killed = threading.Event()
-        monkeypatch.setattr(module, "STOP_WITHIN_S", 0.1)
         monkeypatch.setattr(module, "_kill_workers", lambda _: killed.set())
 
         def stubborn(index: int) -> None:
@@ -387,7 +415,9 @@ class TestInterruption:
             os.kill(os.getpid(), signal.SIGINT)
             killed.wait(20)
 
-        assert Exit.INTERRUPTED is Run(study, stubborn).code
+        assert (
+            Exit.INTERRUPTED is Run(study, stubborn, timeouts=replace(QUICK, stop_within=0.1)).code
+        )
         assert killed.is_set()
 
 

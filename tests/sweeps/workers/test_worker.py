@@ -14,15 +14,15 @@ from optuna.trial import TrialState
 
 from bvae import files
 from bvae.assignment import Assignment
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, MachineFaultError
 from bvae.trial import Interrupted, TrialResult
 from sweeps import load_study
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
 from sweeps.study.study import Study
+from sweeps.study.timeouts import Timeouts
 from sweeps.study.trials import Trial
-from sweeps.workers import stopping
 from sweeps.workers import worker as module
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.stopping import StopRequest
@@ -37,14 +37,8 @@ def study(tmp_path: Path) -> Study:
     return make_study(tmp_path / "tested")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for nothing longer than a test may take."""
-    monkeypatch.setattr(module, "IDLE_S", 0.01)
-    monkeypatch.setattr(module, "RECONCILE_S", 0.05)
-    monkeypatch.setattr(stopping, "STOP_CHECK_S", 0.0)
-    monkeypatch.setattr(module, "LEASE_CHECK_S", 0.0)
-
+QUICK = Timeouts(idle=0.01, reconcile=0.05, stop_check=0, lease_check=0, commit=0.01, fault=0.01)
+"""To wait for nothing longer than a test may take."""
 
 Trains = Callable[[Callable[[Assignment], TrialResult]], None]
 
@@ -61,6 +55,7 @@ def trains(monkeypatch: pytest.MonkeyPatch) -> Trains:
 
 def work(study: Study, **options: Any) -> None:
     """Work on a study in this process until nothing is left."""
+    options = {"timeouts": QUICK} | options
     Worker(study, name=new_worker_name(), detached=True, **options).work()
 
 
@@ -156,7 +151,7 @@ class TestWork:
         assert failed.error.startswith("ValueError: no luck at beta=4\nsecond line\nTraceback")
         assert ["raised"] * 3 == runs(study, "beta=4,latent_dim=5,seed=0")
 
-    @pytest.mark.parametrize("error", [SystemExit(1), MemoryError("no memory")])
+    @pytest.mark.parametrize("error", [SystemExit(1), RuntimeError("no luck")])
     def test_whatever_a_trial_raises_fails_it(
         self, study: Study, trains: Trains, error: BaseException
     ) -> None:
@@ -279,13 +274,13 @@ class TestStopping:
                 return fakes.instant(task)
 
             trains(lonely)
-            Worker(study, name="w", detached=False).work()
+            Worker(study, name="w", detached=False, timeouts=QUICK).work()
 
         assert {"complete": 1, "pending": 3} == counts(study)
 
     def test_without_an_orchestrator_it_does_not_begin(self, study: Study) -> None:
         """It was killed while its worker was starting."""
-        Worker(study, name="w", detached=False).work()
+        Worker(study, name="w", detached=False, timeouts=QUICK).work()
 
         assert {"pending": 4} == counts(study)
 
@@ -407,15 +402,89 @@ class TestFullDisk:
         assert module.COMMIT_TRIES + 3 == len(tried)
         assert ["ran"] == runs(study, slugs(study)[0])
 
-    def test_after_all_tries_the_worker_fails(
+    def test_after_all_tries_the_trial_is_queued_again(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The trial is run again by the next worker."""
+        """Behind the others; it is no failure, and no death."""
         self.fill(monkeypatch, times=module.COMMIT_TRIES)
-        with pytest.raises(OSError, match="No space left"):
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        assert ["ran", "ran"] == runs(study, slugs(study)[0])
+        first = load_study(study.folder.root).result(slugs(study)[0])
+        assert first is not None
+        assert 1 == first.attempt
+
+    def test_a_disk_that_stays_full_ends_the_worker(
+        self, study: Study, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing has failed; once there is room, all is trained."""
+        self.fill(monkeypatch, times=module.COMMIT_TRIES * module.MAX_FAULTS)
+        with pytest.raises(MachineFaultError, match=r"No space left on device .3 times in a row"):
             work(study)
 
         assert {"pending": 4} == counts(study)
+        work(study)
+        assert {"complete": 4} == counts(study)
+
+
+class TestFaultsOfTheMachine:
+    def faulty(
+        self, study: Study, error: Exception, *, times: int
+    ) -> Callable[[Assignment], TrialResult]:
+        """Return a training that so often raises the error at the study's first trial."""
+        raised: list[int] = []
+
+        def run(task: Assignment) -> TrialResult:
+            if task.point == study.trials[0].values and len(raised) < times:
+                raised.append(task.attempt)
+                raise error
+            return fakes.instant(task)
+
+        return run
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            PermissionError(errno.EACCES, "Permission denied", "images/0.png"),  # root reads all
+            MemoryError("no memory"),
+            ConfigError("tracker.mode=online: nobody is logged in"),
+        ],
+    )
+    def test_the_trial_is_trained_later(
+        self, study: Study, trains: Trains, error: Exception
+    ) -> None:
+        """After the others, in its first attempt."""
+        trains(self.faulty(study, error, times=1))
+        work(study)
+
+        assert {"complete": 4} == counts(study)
+        done = load_study(study.folder.root).results
+        assert {1} == {result.attempt for result in done.values()}
+
+    def test_what_only_one_trial_has_is_its_own(self, study: Study, trains: Trains) -> None:
+        """The same three times, while all others pass: it fails, with the cause."""
+        trains(self.faulty(study, MemoryError("no room for 3 GiB"), times=10))
+        work(study)
+
+        assert {"complete": 3, "failed": 1} == counts(study)
+        first = load_study(study.folder.root).result(slugs(study)[0])
+        assert first is not None
+        assert "MemoryError: no room for 3 GiB" == first.cause
+
+    def test_what_all_have_ends_the_worker(self, study: Study, trains: Trains) -> None:
+        """With a sentence; all stay queued, and are trained when the machine is well."""
+
+        def full(task: Assignment) -> TrialResult:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        trains(full)
+        with pytest.raises(MachineFaultError, match=r"OSError: .*No space left.*3 times in a row"):
+            work(study)
+        assert {"pending": 4} == counts(study)
+
+        trains(fakes.instant)
         work(study)
         assert {"complete": 4} == counts(study)
 
