@@ -8,7 +8,7 @@ from typing import Any
 
 from bvae import needs, tracking
 from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, groups, nearest
-from bvae.data import holdout, own
+from bvae.data import folder, holdout, own
 from bvae.data.datasets import (
     DRAWN,
     FOLDERS,
@@ -46,13 +46,15 @@ class DerivedSettings:
         lattice: name of the scored lattice or table, None for images without factors.
         objective: the score that is maximised.
         content: SHA-256 of the user's own images, None for a data set known by its name.
-        notes: what a user should know of labels that are no full lattice, and of schedules.
+        images: what of a folder is taken and left out, empty if there is nothing to say.
+        notes: what a user should know of images, of labels that are no full lattice, of schedules.
     """
 
     image_size: int
     lattice: str | None
     objective: str
     content: str | None
+    images: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -68,7 +70,9 @@ def derived_settings(config: Config) -> DerivedSettings:
         lattice=labels.name if labels else None,
         objective=objective,
         content=data.content,
+        images=f"{config.data.path}: {data.told}" if data.told else "",
         notes=(
+            *([f"{config.data.path}: {data.told}"] if data.told else []),
             *(_table_notes(labels, data) if isinstance(labels, FactorTable) else ()),
             *_schedule_notes(config),
         ),
@@ -109,6 +113,12 @@ def described(config: Config) -> Description:
     return replace(found, name=config.data.name)
 
 
+def content_then(config: Config) -> str | None:
+    """Return the content that a folder had for studies begun before any of it was left out."""
+    path = _path(config)
+    return folder.content_then(path) if config.data.name == "folder" and path else None
+
+
 def _which(config: Config) -> dict[str, Any]:
     """Return which images are meant, as `bvae.data.datasets` takes it."""
     data, path = config.data, _path(config)
@@ -116,7 +126,7 @@ def _which(config: Config) -> dict[str, Any]:
     if data.source is not None:
         name, path = "npz", own.archive(data.source, content=data.content)
     sizes = {"resolution": data.resolution, "channels": data.channels, "bins": data.bins}
-    return {"name": name, "path": path, **sizes}
+    return {"name": name, "path": path, **sizes, "content": data.content}
 
 
 def _path(config: Config) -> Path | None:
@@ -286,8 +296,12 @@ def _data_mistakes(config: Config, data: Description) -> Iterator[str]:
         place = "data.source" if config.data.path is None else f"data.path: {config.data.path}"
         yield (
             f"{place} does not hold the images the study was begun with; put them back, or begin "
-            "another study"
+            f"another study{_told(data)}"
         )
+
+
+def _told(data: Description) -> str:
+    return f" (now {data.told})" if data.told else ""
 
 
 def _lattice_mistakes(lattice: FactorLattice, every: list[int] | None) -> Iterator[str]:
@@ -352,10 +366,14 @@ def prepare(config: Config) -> ImageDataset:
         DataError: if the data are not what they should be, or the cache cannot be written.
     """
     data = config.data
-    dataset = replace(open_dataset(**_which(config)), name=data.name)
-    if data.content not in (None, dataset.content):
+    found = described(config)  # before a store is built of other images
+    if data.content not in (None, found.content):
         place = data.path or "data.source"
-        raise DataError(f"the images in {place} have changed since the study was begun")
+        raise DataError(
+            f"the images in {place} have changed since the study was begun; put them back, or "
+            f"begin another study{_told(found)}"
+        )
+    dataset = replace(open_dataset(**_which(config)), name=data.name)
     held_out = holdout.held_out(dataset.store, data.holdout)
     number = len(dataset) - len(held_out)
     if number < config.trainer.batch_size:

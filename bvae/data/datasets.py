@@ -13,6 +13,7 @@ from bvae.config import nearest
 from bvae.data import cars3d, dsprites_npz, folder, images_npz, mpi3d, shapes3d, smallnorb, sprites
 from bvae.data.labels import Labels
 from bvae.data.lattice import FactorLattice
+from bvae.data.listing import Skipped
 from bvae.data.official import OfficialData
 from bvae.data.store import BYTES, ImageStore, cache_dir, open_store
 from bvae.exceptions import ConfigError, DataError
@@ -24,7 +25,7 @@ DSPRITES = dsprites_npz.DATA.lattice
 
 _POSITION_STRIDES = {"dsprites": 1, "dsprites32": 2}
 _OFFICIAL_VERSION = 1  # of the conversion of official files, in the names of their stores
-_OWN_VERSION = 1  # the same, for the user's images
+_OWN_VERSIONS = {"folder": 2, "npz": 1}  # the same, for the user's images
 _CHUNK = 4096  # images drawn between two movements of the progress bar
 
 DRAWN = tuple(_POSITION_STRIDES)
@@ -53,7 +54,8 @@ class Description:
     """What a data set holds, known without opening it.
 
     `number` of a folder is that of its image files, some of which may not be readable. `content`
-    is the SHA-256 of the user's own images, None where the name says it all.
+    is the SHA-256 of the user's own images, None where the name says it all; `told`, what of a
+    folder is taken and left out, and `n_skipped`, how many files are not used.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Description:
     image_shape: ImageShape
     labels: Labels | None
     content: str | None = None
+    told: str = ""
+    n_skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def describe(
     resolution: int | None = None,
     channels: int | None = None,
     bins: int | None = None,
+    content: str | None = None,
 ) -> Description:
     """Return what the named data set holds; arguments as for `open_dataset`.
 
@@ -103,7 +108,7 @@ def describe(
     """
     _check_name(name)
     if name == "folder":
-        return _describe_folder(_given(name, path), resolution or 64, channels or 3)
+        return _describe_folder(_given(name, path), resolution or 64, channels or 3, content)
     if name == "npz":
         return _describe_npz(_given(name, path), resolution, channels, bins or images_npz.N_BINS)
     if name in OFFICIAL:
@@ -128,10 +133,19 @@ def _given(name: str, path: Path | None) -> Path:
     return path
 
 
-def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
-    contents = folder.contents(path)
-    shape = (channels, resolution, resolution)
-    return Description("folder", len(contents.names), shape, None, contents.sha256)
+def _describe_folder(
+    path: Path, resolution: int, channels: int, content: str | None
+) -> Description:
+    found = folder.contents(path, content)
+    return Description(
+        "folder",
+        len(found.names),
+        (channels, resolution, resolution),
+        None,
+        found.sha256,
+        found.told,
+        found.n_skipped,
+    )
 
 
 def _describe_npz(
@@ -156,6 +170,7 @@ def open_dataset(
     resolution: int | None = None,
     channels: int | None = None,
     bins: int | None = None,
+    content: str | None = None,
 ) -> ImageDataset:
     """Open a data set, whose store is built in the cache at the first time.
 
@@ -167,6 +182,8 @@ def open_dataset(
             images for an npz.
         channels: 1 for grey, 3 for colour. None: 3 for a folder, those of the images for an npz.
         bins: classes of the measurements among the factors of an npz. None: 10.
+        content: SHA-256 of a folder's images as a study was begun with, if it was
+            (`bvae.data.folder.contents`).
 
     Raises:
         ConfigError: there is no such data set, or the path is missing or not wanted.
@@ -179,7 +196,9 @@ def open_dataset(
         return _open_sprites(describe(name))
     if name in OFFICIAL:
         return open_official(OFFICIAL[name], _given(name, path))
-    found = describe(name, path=path, resolution=resolution, channels=channels, bins=bins)
+    found = describe(
+        name, path=path, resolution=resolution, channels=channels, bins=bins, content=content
+    )
     return _open_own(found, _given(name, path))
 
 
@@ -202,10 +221,13 @@ def open_official(data: OfficialData, path: Path) -> ImageDataset:
 
 
 def _open_own(found: Description, path: Path) -> ImageDataset:
-    """Open the user's own images; a note beside the store lists the files that were skipped."""
+    """Open the user's own images; a note beside the store lists those that could not be decoded.
+
+    It belongs to the content, as the store does; what else of a folder is left out does not.
+    """
     channels, height, width = found.image_shape
     size = f"{height}x{channels}" if height == width else f"{height}x{width}x{channels}"
-    name = f"{found.name}-{(found.content or '')[:16]}-{size}-v{_OWN_VERSION}.npy"
+    name = f"{found.name}-{(found.content or '')[:16]}-{size}-v{_OWN_VERSIONS[found.name]}.npy"
     place = cache_dir() / name
     note = place.with_suffix(".skipped.txt")
     store = open_store(
@@ -216,8 +238,9 @@ def _open_own(found: Description, path: Path) -> ImageDataset:
         white=BYTES,
         may_lack=found.name == "folder",
     )
-    skipped = note.read_text("utf-8").splitlines() if note.exists() else []
-    return ImageDataset(found.name, store, found.labels, found.content, len(skipped))
+    damaged = len(note.read_text("utf-8").splitlines()) if note.exists() else 0
+    skipped = damaged + found.n_skipped
+    return ImageDataset(found.name, store, found.labels, found.content, skipped)
 
 
 def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np.uint8]]:
@@ -225,10 +248,9 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
     if found.name == "npz":
         yield from _read_npz(images_npz.contents(path), found.image_shape)
         return
-    skipped: list[folder.Skipped] = []
-    yield from folder.read(
-        folder.contents(path), resolution=side, channels=channels, skipped=skipped
-    )
+    skipped: list[Skipped] = []
+    contents = folder.contents(path, found.content)
+    yield from folder.read(contents, resolution=side, channels=channels, skipped=skipped)
     if skipped:  # before the store has its name: with it, the note is there
         write_atomically(note, folder.listed(skipped) + "\n")
         first = folder.listed(skipped, most=10)

@@ -4,108 +4,119 @@ A folder is known by its content: the SHA-256 of the names and bytes of its imag
 is another data set, the same one elsewhere is the same.
 """
 
+import contextlib
 import functools
 import hashlib
-import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import pixels
+from bvae.data import hashes, listing, pixels
+from bvae.data.listing import SUFFIXES, Listing, Skipped
 from bvae.exceptions import DataError
+from bvae.progress import counted
 
-SUFFIXES = (
-    *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp"),
-)
-"""Endings of the files that are taken for images; all others are left alone."""
-
-
-class Skipped(NamedTuple):
-    """A file, by its name in the folder, and why it is not used."""
-
-    name: str
-    reason: str
+_LISTED = 10
 
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What a folder holds: names of image files in order, files refused unread, the content."""
+    """What a folder holds.
+
+    Attributes:
+        root: the folder.
+        names: of the image files, in order.
+        n_skipped: how many other files were looked at.
+        told: one line on links and what is left out, empty if there is nothing to say.
+        sha256: of names and bytes.
+        may_differ_from_then: whether older studies may have had other images of it.
+    """
 
     root: Path
     names: tuple[str, ...]
-    refused: tuple[Skipped, ...]
+    n_skipped: int
+    told: str
     sha256: str
+    may_differ_from_then: bool = False
 
 
-@functools.cache
-def contents(root: Path) -> FolderContents:
+def contents(root: Path, known: str | None = None) -> FolderContents:
     """Return what a folder holds, below it too; a process sees it as it was when it was first read.
+
+    Args:
+        root: the folder.
+        known: SHA-256 of the images a study was begun with. Where these are those that were taken
+            before anything was left out, they are returned.
 
     Raises:
         DataError: there is no such folder, it cannot be listed, holds no image file, or one that
             cannot be read.
     """
+    place = root.absolute()
+    if known is None:
+        return _contents(place)
+    with contextlib.suppress(DataError):  # none are taken today
+        if _contents(place).sha256 == known:
+            return _contents(place)
+    then = _contents_then(place)
+    return then if then is not None and then.sha256 == known else _contents(place)
+
+
+def content_then(root: Path) -> str | None:
+    """Return the SHA-256 of the images that were taken before anything was left out.
+
+    None where these are today's, or there were none.
+    """
+    then = _contents_then(root.absolute())
+    return then.sha256 if then else None
+
+
+def forget() -> None:
+    """Look at every folder anew when it is next asked for."""
+    _contents.cache_clear()
+    _contents_then.cache_clear()
+
+
+@functools.cache
+def _contents(root: Path) -> FolderContents:
     if not root.is_dir():
         raise DataError(f"expected a folder of images, but {root} is none")
-    names, refused = [], []
-    real = root.resolve()  # once: this takes as long as all else that is asked of a file
-    for name in _image_names(root):
-        reason = _refusal(root / name, real)
-        names += [] if reason else [name]
-        refused += [Skipped(name, reason)] if reason else []
-    if not names:
+    with counted(f"Looking at {root}") as tick:
+        found = listing.look(root, tick)
+    if not found.pictures:
         raise DataError(
             f"expected images in {root} ({' '.join(SUFFIXES)}), but got none"
-            + "".join("\n" + listed([one]) for one in refused)
+            + (f"; {found.told}" if found.told else "")
         )
-    return FolderContents(root, tuple(names), tuple(refused), _digest(root, names))
+    return _hashed(root, found)
 
 
-def _image_names(root: Path) -> list[str]:
-    """Paths below the root, as text, in the order of their parts."""
-
-    def fail(error: OSError) -> None:
-        raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
-
-    found = []
-    for folder, _, names in os.walk(root, onerror=fail):  # links to folders are not followed
-        images = [Path(folder, name) for name in names if name.lower().endswith(SUFFIXES)]
-        found += [path.relative_to(root) for path in images if not path.name.startswith(".")]
-    return [path.as_posix() for path in sorted(found)]
+@functools.cache
+def _contents_then(root: Path) -> FolderContents | None:
+    """What was taken before anything was left out; None where that is today's, or nothing."""
+    with contextlib.suppress(DataError):  # none are taken today
+        if not _contents(root).may_differ_from_then:
+            return None
+    found = listing.look_then(root) if root.is_dir() else Listing()
+    return _hashed(root, found) if found.pictures else None
 
 
-def _refusal(path: Path, root: Path) -> str:
-    """Say why a file must not or cannot be opened; empty if it may."""
-    target = path.resolve()
-    if not target.is_relative_to(root):
-        return "a link that leaves the folder"
-    if not target.is_file():
-        return "no file"
-    return "" if os.access(target, os.R_OK) else "may not be read"
-
-
-def _digest(root: Path, names: list[str]) -> str:
-    digest = hashlib.sha256()
+def _hashed(root: Path, found: Listing) -> FolderContents:
+    names, digest = found.names, hashlib.sha256()
+    known: Mapping[str, str] = hashes.of_files(root, {name: found.pictures[name] for name in names})
     for name in names:
-        try:
-            with (root / name).open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise _unread(root / name, error) from error
-        digest.update(f"{name}\0{content}\0".encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _unread(path: Path, error: OSError) -> DataError:
-    """A failure of the disk, which must not leave an image out for good: the store is kept."""
-    return DataError(
-        f"cannot read {path}: {error.strerror}; nothing is known of the image: try again, "
-        "or take it out of the folder"
+        digest.update(f"{name}\0{known[name]}\0".encode(errors="surrogateescape"))
+    return FolderContents(
+        root,
+        tuple(names),
+        found.n_skipped,
+        found.told,
+        digest.hexdigest(),
+        found.may_differ_from_then,
     )
 
 
@@ -117,29 +128,36 @@ def read(
     Raises:
         DataError: none can be read, or the disk failed at one.
     """
-    skipped += contents.refused
     n_read = 0
-    for name in contents.names:
+    paths = [contents.root / name for name in contents.names]
+    bits = functools.cache(lambda: _bits(paths))
+    for name, path in zip(contents.names, paths, strict=True):
         try:
-            image = pixels.read(contents.root / name, resolution=resolution, channels=channels)
+            image = pixels.read(path, resolution=resolution, channels=channels, bits=bits)
         except DataError as error:
             skipped.append(Skipped(name, str(error)))
             continue
         except OSError as error:
-            raise _unread(contents.root / name, error) from error
+            raise hashes.unread(path, error) from error
         n_read += 1
         yield image[None]
     if not n_read:
-        raise DataError(f"no image in {contents.root} can be read\n{listed(skipped)}")
+        raise DataError(f"no image in {contents.root} can be read\n{listed(skipped, most=_LISTED)}")
+
+
+def _bits(paths: list[Path]) -> int:
+    """How many bits files of 16 use; said where that is not all of them."""
+    bits = pixels.bits_of(paths)
+    if bits < pixels.WIDTHS[-1]:
+        print(
+            f"images of 16 bits a value: none is above {2**bits - 1}, which is taken for white",
+            file=sys.stderr,
+        )
+    return bits
 
 
 def listed(skipped: list[Skipped], *, most: int | None = None) -> str:
     """Return a line for each file skipped, the first ones if there are more than `most`."""
-    lines = [f"  {_printable(name)}: {reason}" for name, reason in skipped[:most]]
+    lines = [f"  {listing.printable(name)}: {reason}" for name, reason in skipped[:most]]
     more = len(skipped) - len(lines)
     return "\n".join([*lines, f"  and {more} more"] if more else lines)
-
-
-def _printable(name: str) -> str:
-    """A file name on one line, whatever its bytes are."""
-    return name.encode(errors="backslashreplace").decode().replace("\n", "\\n")

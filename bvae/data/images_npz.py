@@ -14,8 +14,8 @@ Shapes: n images, b images of a chunk, K factors, [C, R, R] one image as it is s
 """
 
 import functools
-import hashlib
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data import npz, pixels
+from bvae.data import hashes, npz, pixels
 from bvae.data.labels import FactorTable
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import DataError
@@ -94,13 +94,7 @@ def _contents(path: Path, bins: int) -> NpzContents:
             pass
     number, height, width, channels = (*shape, 1)[:4]
     factors = _factors(path, held, number, bins) if "factors" in held else Factors()
-    return NpzContents(path, number, (channels, height, width), factors, _sha256(path))
-
-
-@functools.cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return NpzContents(path, number, (channels, height, width), factors, hashes.of_file(path))
 
 
 def _images_mistake(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
@@ -209,6 +203,8 @@ def read(contents: NpzContents, image_shape: ImageShape) -> Iterator[NDArray[np.
     """
     try:
         white = 255 if _is_binary(contents) else 1
+        if white == 255:
+            print("images: no value is above 1, so 1 is taken for white", file=sys.stderr)
         for chunk in _in_order(contents):
             yield _shaped(chunk * np.uint8(white), image_shape)
     except npz.ERRORS as error:

@@ -1,15 +1,22 @@
 """From an image of any kind to a square of bytes: the form in which a model is given it.
 
 The shorter side is scaled to the resolution, the middle of the longer one is kept. What is
-transparent becomes white, a file's own rotation is applied, 16 bits a value become 8.
+transparent becomes white, a file's own rotation is applied, 16 bits a value become 8. Whatever else
+is written beside the pixels is left alone: only pixels that cannot be decoded are damage.
+
+Cameras and microscopes write 10, 12 or 14 bits into files of 16, and nothing in the file says so.
+The largest value in all the files of a data set decides for all of them.
 
 Shapes: R rows and columns, C channels (1 grey, 3 colour).
 """
 
 import errno
+import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +28,28 @@ from bvae.exceptions import DataError
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read; its other readers are never tried."""
 
+_MORE_FORMATS = {".avif": "AVIF", **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")}
+"""Those of endings that are read where Pillow can (`bvae.data.listing`)."""
+
+WIDTHS = (8, 10, 12, 14, 16)
+"""Bits a value that sensors have."""
+
 MIN_SIDE_PX = 8  # fewer are blown up to a blur that says nothing
 
 _MODES = {1: "L", 3: "RGB"}
+_ORIENTATION = 0x0112  # of EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_OF_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
+"""Parts of a PNG that say what its pixels are."""
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
     *(TypeError, LookupError, AttributeError, ArithmeticError),
@@ -37,21 +63,37 @@ All others come of the disk or the process, and say nothing about the image.
 """
 
 
-def read(path: Path, *, resolution: int, channels: int) -> NDArray[np.uint8]:
+def read(
+    path: Path, *, resolution: int, channels: int, bits: Callable[[], int] = lambda: 16
+) -> NDArray[np.uint8]:
     """Read an image file as bytes [C, R, R].
+
+    Args:
+        path: of the file.
+        resolution: R.
+        channels: C.
+        bits: returns how many bits are used of values of 16; asked where there are such.
 
     Raises:
         DataError: says in a few words why this file is no image to learn from; it is not named.
         OSError: the file cannot be read, whatever is in it.
     """
+    formats = _formats(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on files it reads all the same
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                return _of_file(image, resolution=resolution, channels=channels)
+            try:
+                with Image.open(path, formats=formats) as image:
+                    return _of_file(image, resolution=resolution, channels=channels, bits=bits)
+            except (ValueError, SyntaxError):  # UnidentifiedImageError is none of these
+                bare = _without_text(path)
+                if bare is None:
+                    raise
+                with Image.open(bare, formats=formats) as image:
+                    return _of_file(image, resolution=resolution, channels=channels, bits=bits)
         except UnidentifiedImageError as error:
-            raise DataError(f"not an image of {', '.join(FORMATS)}") from error
+            raise DataError(f"not an image of {', '.join(formats)}{_hint(path)}") from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             most = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
             raise DataError(f"more than {most} pixels; make it smaller first") from error
@@ -71,13 +113,55 @@ def square(pixels: NDArray[np.uint8], *, resolution: int, channels: int) -> NDAr
     return _squared(Image.fromarray(flat), resolution=resolution, channels=channels)
 
 
-def _of_file(image: Image.Image, *, resolution: int, channels: int) -> NDArray[np.uint8]:
+def bits_of(paths: Iterable[Path]) -> int:
+    """Return how many bits the values of the files with 16 of them use, as sensors have them."""
+    most = 0
+    for path in paths:
+        with warnings.catch_warnings(), suppress(*_UNREADABLE):  # told when it is read
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_formats(path)) as image:
+                if image.mode.startswith("I;16"):
+                    most = max(most, int(np.asarray(image).max()))
+    return next(bits for bits in WIDTHS if most < 2**bits)
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    more = _MORE_FORMATS.get(path.suffix.lower())
+    return (*FORMATS, more) if more else FORMATS
+
+
+def _hint(path: Path) -> str:
+    with path.open("rb") as file:
+        kind = file.read(12)[4:]
+    if kind.startswith(b"ftyp"):
+        return ", but maybe HEIC or AVIF; give it that ending"
+    return ""
+
+
+def _without_text(path: Path) -> io.BytesIO | None:
+    """A PNG without the texts and profiles beside its pixels, which may be too large for Pillow."""
+    content = path.read_bytes()
+    if not content.startswith(_PNG):
+        return None
+    kept, at = [_PNG], len(_PNG)
+    while at < len(content):
+        (length,) = struct.unpack(">I", content[at : at + 4].rjust(4, b"\0"))
+        name, end = content[at + 4 : at + 8], at + 12 + length
+        if name in _OF_PIXELS:
+            kept.append(content[at:end])
+        at = end
+    return io.BytesIO(b"".join(kept))
+
+
+def _of_file(
+    image: Image.Image, *, resolution: int, channels: int, bits: Callable[[], int]
+) -> NDArray[np.uint8]:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a phone's JPEG: the further ones are previews
         raise DataError(f"{frames} pictures in one file; save each as a file of its own")
     _check_side(image)  # before the pixels are decoded
-    upright = ImageOps.exif_transpose(image)
-    plain = _of_bytes(upright, kind=image.format)
+    plain = _of_bytes(_upright(image), kind=image.format, bits=bits)
     return _squared(_opaque(plain), resolution=resolution, channels=channels)
 
 
@@ -87,11 +171,22 @@ def _check_side(image: Image.Image) -> None:
         raise DataError(f"{width}x{height} pixels; expected at least {MIN_SIDE_PX} a side")
 
 
-def _of_bytes(image: Image.Image, *, kind: str | None) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; `ImageOps.exif_transpose` would write that anew, too."""
+    image.load()
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except _UNREADABLE:  # whatever is in there
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _of_bytes(image: Image.Image, *, kind: str | None, bits: Callable[[], int]) -> Image.Image:
     """The image with values of 8 bits; Pillow's own conversion would cut 16 bits off at 255."""
-    is_pgm = image.mode == "I" and kind == "PPM"  # 16 bits, in a mode of 32
-    if image.mode.startswith("I;16") or is_pgm:
+    if image.mode == "I" and kind == "PPM":  # 16 bits in a mode of 32; its white is in the file
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> (bits() - 8)).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise DataError("values of 32 bits, whose white is not known; save it with 8 or 16 bits")
     return image.convert("RGB") if image.mode == "LAB" else image  # Pillow has no LAB to grey

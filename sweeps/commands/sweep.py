@@ -25,7 +25,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bvae import checks, config
+from bvae import checks, config, contrast
 from bvae.exceptions import ConfigError
 from bvae.machine import Machine, this_machine
 from bvae.part_sources import has_parts
@@ -372,6 +372,10 @@ def prepare(planned: Plan) -> None:
     }
     for one in wanted.values():
         dataset, share = checks.prepare(one), one.data.holdout
+        if dataset.content and (
+            note := contrast.note(dataset.store, one.data.path or "data.source")
+        ):
+            print(note, file=sys.stderr)
         if share and has_parts(one):
             from bvae import first_pass  # torch
 

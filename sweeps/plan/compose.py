@@ -209,6 +209,13 @@ def without_content(found: Composition) -> Composition:
     return replace(found, values=found.values | {"data": data})
 
 
+def with_content(found: Composition, content: str) -> Composition:
+    """Return the composition of images with this hash."""
+    return replace(
+        found, values=found.values | {"data": found.values["data"] | {"content": content}}
+    )
+
+
 def without(found: Composition, keys: Collection[str]) -> Composition:
     """Return the composition without these dotted keys, which a study was begun without."""
     values = copy.deepcopy(found.values)

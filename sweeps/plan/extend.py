@@ -14,9 +14,14 @@ from sweeps.study.trials import Trial, in_order
 SWEEPING = ("arguments", "pruner", "max_attempts", "max_deaths", "search", "until")
 """What a manifest says of how its study is swept."""
 
+OTHER_IMAGES = (
+    "data.content: the images are others than those the study was begun with: some were added, "
+    "removed, renamed or changed"
+)
+
 
 def extended(
-    known: Manifest, new: Manifest, *, longer: bool = False, sweeps: bool = True
+    known: Manifest, new: Manifest, *, longer: bool = False, sweeps: bool = True, images: str = ""
 ) -> Manifest:
     """Return the study on disk with the trials of both; a smaller grid never shrinks it.
 
@@ -27,6 +32,7 @@ def extended(
         new: as typed now.
         longer: whether more steps are taken by training on, not as another study.
         sweeps: whether the new one says how the study is swept, or only adds trials to it.
+        images: what of a folder is taken and left out now.
 
     Raises:
         ConfigError: if the two do not share their base configuration.
@@ -45,6 +51,7 @@ def extended(
         raise ConfigError(
             f"the study {known.name} was made with another configuration:\n"
             + "\n".join(f"  {line}" for line in different)
+            + (f"\nimages now, in {images}" if images and OTHER_IMAGES in different else "")
             + "\ngive the new one a name of its own (study=…), or type the old values"
             + (", or train its models on (extend=true)" if _trains_longer(known, new) else "")
         )
@@ -113,7 +120,7 @@ def _different(
         if key != "data.content":
             yield f"{key}: {old} in the study, {now_} now"
         elif old and now_:
-            yield f"{key}: the images are others than those the study was begun with"
+            yield OTHER_IMAGES
 
 
 def check_sources(known: Manifest, now: Mapping[str, str], study: Study) -> None:

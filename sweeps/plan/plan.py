@@ -34,6 +34,7 @@ from sweeps.plan.compose import (
     compositions_of,
     settled,
     sweeps_images,
+    with_content,
     without,
     without_content,
 )
@@ -52,6 +53,10 @@ OWN = ("folder", "npz")
 
 LONGEST_NAME, LONGEST_PATH = 200, 3500
 """Bytes of a study's name, which others are made of, and of its folder's path."""
+
+_TAKEN_THEN = (
+    "hidden folders, studies and links are taken as when {} was begun, before they were left out"
+)
 
 LONGEST = 40
 """Characters of the data's name in that of a study."""
@@ -147,6 +152,10 @@ def plan(
     parsed = config.parse(first.first(typed))
     folder, known = _known(parsed, typed, first)
     older, told = ([], []) if known is None else _older(known, typed, first)
+    if known is not None and (begun := [_as_begun(found, known, typed) for found in compositions]):
+        told += [_TAKEN_THEN.format(known.name)] if begun != compositions else []
+        compositions, first = begun, begun[0]
+        parsed = config.parse(first.first(typed))
     if older:
         compositions = [without(found, older) for found in compositions]
         first = compositions[0]
@@ -188,7 +197,7 @@ def plan(
     if known is not None:
         is_typed = {key: _is_typed(f"tracker.{key}", typed) for key in ("entity", "project")}
         new = manifest = tracker.placed(known, manifest, typed=is_typed)
-        manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
+        manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps, images=facts.images)
         notes += changes
         check_sources(manifest, new.sources, Study(folder, manifest))
     notes += tracker.notes(manifest.tracker)
@@ -201,15 +210,28 @@ def _known(
 ) -> tuple[StudyFolder, Manifest | None]:
     """Return the study's folder, and the study if it is there.
 
-    It may have been named before a key existed that has another default today.
+    It may have been named before a key existed that has another default today, or before hidden
+    folders were left out.
     """
-    then = without(first, [key for key in VALUES_THEN if not _is_typed(key, typed)])
-    for named in (then, first):
-        folder = _folder(parsed, typed, named)
-        known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
-        if known is not None and (named is first or known.values_then):
-            return folder, known
-    return folder, None
+    content = checks.content_then(parsed) if "content" in first.values["data"] else None
+    for found in [first] if content is None else [first, with_content(first, content)]:
+        then = without(found, [key for key in VALUES_THEN if not _is_typed(key, typed)])
+        for named in (then, found):
+            folder = _folder(parsed, typed, named)
+            known = Manifest.read(folder.manifest) if folder.manifest.exists() else None
+            if known is not None and (named is found or known.values_then):
+                return folder, known
+    return _folder(parsed, typed, first), None
+
+
+def _as_begun(found: Composition, known: Manifest, typed: Overrides) -> Composition:
+    """Return the composition with the images that a study begun before had of its folder."""
+    content = found.values["data"].get("content")
+    begun = {one["data"].get("content") for one in known.compositions.values()} - {None}
+    if content is None or content in begun:
+        return found
+    then = checks.content_then(config.parse(found.first(typed)))
+    return with_content(found, then) if then in begun and then else found
 
 
 def _older(known: Manifest, typed: Overrides, first: Composition) -> tuple[list[str], list[str]]:
@@ -250,11 +272,11 @@ def _left_out(compositions: Sequence[Composition], typed: Overrides) -> Iterator
 
 
 def _continued(
-    known: Manifest, new: Manifest, parsed: Config, *, sweeps: bool
+    known: Manifest, new: Manifest, parsed: Config, *, sweeps: bool, images: str
 ) -> tuple[Manifest, list[str]]:
     """Return the manifest of a study that is there, with what is new, and what has changed."""
     notes = []
-    manifest = extended(known, new, longer=parsed.extend, sweeps=sweeps)
+    manifest = extended(known, new, longer=parsed.extend, sweeps=sweeps, images=images)
     if parsed.accept_sources and not known.accepts(new.code_version):
         manifest = replace(manifest, accepted=[*manifest.accepted, new.code_version])
         notes.append(f"sources have changed since {known.name} was begun; accepted")

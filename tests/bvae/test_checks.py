@@ -161,7 +161,7 @@ class TestOwnImages:
         begun = own(data={"content": checks.derived_settings(own()).content})
         assert 3 == len(checks.prepare(begun))
         Image.new("L", (32, 32), 40).save(tmp_path / "40.png")
-        folder.contents.cache_clear()
+        folder.forget()
 
         with pytest.raises(DataError, match="have changed since the study was begun"):
             checks.prepare(begun)

@@ -3,13 +3,14 @@
 import errno
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bvae.data import folder
+from bvae.data import folder, hashes
 from bvae.data.datasets import describe, open_dataset
 from bvae.exceptions import DataError
 
@@ -44,7 +45,7 @@ def greys(root: Path) -> list[int]:
 
 def again(root: Path) -> folder.FolderContents:
     """Look at a folder as another process would."""
-    folder.contents.cache_clear()
+    folder.forget()
     return folder.contents(root)
 
 
@@ -69,31 +70,6 @@ class TestLook:
         with pytest.raises(DataError, match=r"expected a folder of images, but .*a\.png is none"):
             folder.contents(images / "a.png")
 
-    def test_links_that_leave_are_refused(self, images: Path, tmp_path: Path) -> None:
-        """A link to a file elsewhere is not followed, one inside is; nor is one to a folder."""
-        save(tmp_path / "secret.png", 99)
-        (images / "in.png").symlink_to(images / "a.png")
-        (images / "out.png").symlink_to(tmp_path / "secret.png")
-        (images / "gone.png").symlink_to(images / "nothing.png")
-        (images / "up").symlink_to(tmp_path)
-
-        found = folder.contents(images)
-
-        assert ("a.png", "b.JPG", "c.bmp", "in.png", "more/d.png") == found.names
-        assert (("gone.png", "no file"), ("out.png", "a link that leaves the folder")) == (
-            found.refused
-        )
-        assert 99 not in greys(images)
-
-    def test_the_root_is_resolved_once(self, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Not for each file: that is a third of the time of a look."""
-        resolve, seen = Path.resolve, []
-        monkeypatch.setattr(Path, "resolve", lambda path: (seen.append(path), resolve(path))[1])
-
-        folder.contents(images)
-
-        assert [images] == [path for path in seen if path == images]
-
     def test_a_file_that_cannot_be_read(
         self, images: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -106,12 +82,6 @@ class TestLook:
 
         with pytest.raises(DataError, match=r"cannot read .*a\.png: Input/output error"):
             folder.contents(images)
-
-    def test_what_is_no_file_is_never_opened(self, images: Path) -> None:
-        """A pipe would be waited for, for ever."""
-        os.mkfifo(images / "pipe.png")
-
-        assert (("pipe.png", "no file"),) == folder.contents(images).refused
 
 
 class TestContent:
@@ -183,7 +153,7 @@ class TestOpening:
 
         with pytest.raises(DataError, match=r"cannot read .*b\.JPG: No such file.*try again"):
             greys(images)
-        assert ["build.lock"] == [path.name for path in cache.iterdir()]
+        assert not [*cache.glob("folder-*")]
         (images / "elsewhere").rename(images / "b.JPG")
         assert [10, 20, 30, 40] == greys(images)
 
@@ -194,7 +164,7 @@ class TestOpening:
 
         with pytest.raises(DataError, match=r"no image in .*(?s:.)*more/d\.png: not an image"):
             open_dataset("folder", path=images, resolution=32, channels=1)
-        assert ["build.lock"] == [path.name for path in cache.iterdir()]
+        assert not [*cache.glob("folder-*")]
 
     def test_mixed_sizes_make_one(self, images: Path) -> None:
         """Every image is brought to the same size."""
@@ -207,6 +177,66 @@ class TestOpening:
         (Path(os.fsdecode(os.fsencode(images) + b"/\xff\n.png"))).write_text("no image")
 
         assert 1 == open_dataset("folder", path=images, resolution=32, channels=1).n_skipped
+
+    def test_what_is_skipped_does_not_hang_on_the_store(self, images: Path) -> None:
+        """It is counted anew at each opening, with what cannot be decoded."""
+        (images / "b.JPG").write_text("no image")
+        (images / "notes.txt").touch()
+        (images / "gone.png").symlink_to("nothing")
+        numbers = []
+        for change in (lambda: None, lambda: None, (images / "gone.png").unlink):
+            change()
+            folder.forget()
+            opened = open_dataset("folder", path=images, resolution=32, channels=1)
+            numbers.append((len(opened), opened.n_skipped))
+
+        assert [(3, 3), (3, 3), (3, 2)] == numbers
+
+    def test_12_bits_in_files_of_16(self, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The largest value of all images is taken for white, in steps of a sensor's bits."""
+        for name, value in (("a", 0), ("b", 2048), ("c", 4000)):
+            Image.new("I;16", (32, 32), value).save(images / f"e{name}.png")
+
+        assert [10, 20, 30, 0, 128, 250, 40] == greys(images)
+        assert "none is above 4095, which is taken for white" in capsys.readouterr().err
+
+    def test_a_second_process_opens_no_image(
+        self, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nor does the same one under another name of the folder."""
+        now = time.time_ns()
+        monkeypatch.setattr(time, "time_ns", lambda: now + 10**10)
+        known = greys(images)
+        opened: list[Path] = []
+        monkeypatch.setattr(hashes, "_hashed", opened.append)
+        monkeypatch.chdir(images.parent)
+
+        folder.forget()
+        assert known == greys(images) == greys(Path("images"))
+        assert not opened
+
+    def test_the_images_a_study_was_begun_with(
+        self, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are opened where their content is known, hidden ones too."""
+        save(images / ".git" / "e.png", 50)
+        then = folder.content_then(images)
+
+        opened = open_dataset("folder", path=images, resolution=32, channels=1, content=then)
+
+        assert (5, then) == (len(opened), opened.content)
+        for other in (None, "0" * 64, folder.contents(images).sha256):
+            assert 4 == len(folder.contents(images, other).names)
+
+    def test_hidden_images_alone(self, images: Path, tmp_path: Path) -> None:
+        """They were a data set once; today nothing is taken, and what is left out is told."""
+        (tmp_path / "x").mkdir()
+        images.rename(tmp_path / "x" / ".images")
+        then = folder.content_then(tmp_path / "x")
+
+        assert 4 == len(folder.contents(tmp_path / "x", then).names)
+        with pytest.raises(DataError, match=r"got none; .*hidden and system folders: 1 \(\.images"):
+            folder.contents(tmp_path / "x")
 
     def test_sizes_and_channels(self, images: Path) -> None:
         """64 pixels and three channels unless told otherwise."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin, features
 
 from bvae.data import pixels
 from bvae.exceptions import DataError
@@ -289,3 +289,113 @@ def test_grey_of_colour(path: Path) -> None:
     image = read(path, encoded(Image.new("RGB", (32, 32), (255, 0, 0))), channels=1)
 
     assert {76} == set(image.ravel().tolist())
+
+
+EXIF_VALUES = {
+    "text": (2, 5, b"wide\0"),
+    "a number": (4, 1, struct.pack("<I", 99999)),
+    "a fraction of nothing": (5, 1, struct.pack("<II", 1, 0)),
+    "bytes": (7, 4, b"\0\1\2\3"),
+    "a float": (11, 1, struct.pack("<f", 1.5)),
+}
+
+
+def exif(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """Return EXIF whose entries have any type: Pillow would write the right one."""
+    at, fields, values = 8 + 2 + 12 * len(entries) + 4, b"", b""
+    for tag, kind, number, value in sorted(entries):
+        place = struct.pack("<I", at + len(values)) if len(value) > 4 else value.ljust(4, b"\0")
+        values += value if len(value) > 4 else b""
+        fields += struct.pack("<HHI", tag, kind, number) + place
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    return head + fields + struct.pack("<I", 0) + values
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("tag", [0x0100, 0x011A, 0x0128, 0x0131, 0x0103, 0x8769])
+@pytest.mark.parametrize("value", EXIF_VALUES)
+def test_an_odd_entry_of_exif_is_no_damage(value: str, tag: int, kind: str, path: Path) -> None:
+    """A rotated picture is turned upright whatever else a camera has written beside it."""
+    left = np.zeros((32, 32), np.uint8)
+    left[:, :16] = 255
+    entries = exif((0x0112, 3, 1, struct.pack("<H", 6)), (tag, *EXIF_VALUES[value]))
+
+    image = read(path, encoded(Image.fromarray(left), kind, exif=entries), channels=1)
+
+    assert (image[0, :14].min(), image[0, 18:].max()) == pytest.approx((255, 0), abs=12)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_is_none_is_no_damage(kind: str, path: Path) -> None:
+    """Without an orientation that can be read a picture is taken as it is."""
+    image = read(path, encoded(Image.new("RGB", (32, 32), "red"), kind, exif=b"Exif\0\0not a tiff"))
+
+    assert np.abs(image[:, 5, 5].astype(int) - [255, 0, 0]).max() < 5
+
+
+@pytest.mark.parametrize("what", ["text", "profile"])
+def test_a_png_with_a_lot_beside_its_pixels(what: str, path: Path) -> None:
+    """More than Pillow reads of it: the workflow of an image generator, say."""
+    long = b"x" * 2**21
+    options: dict[str, object] = {"icc_profile": long}
+    if what == "text":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_text("workflow", "x" * 2**21, zip=True)  # type: ignore[attr-defined]
+
+    image = read(path, encoded(Image.fromarray(NOISE), **options))
+
+    np.testing.assert_array_equal(read(path, noise()), image)
+
+
+def test_a_cut_png_with_a_lot_beside_its_pixels_is_damage(path: Path) -> None:
+    """Only the pixels decide."""
+    content = encoded(Image.fromarray(NOISE), icc_profile=b"x" * 2**21)
+
+    with pytest.raises(DataError, match="damaged"):
+        read(path, content[:-2000])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("most", "bits"),
+    [(0, 8), (200, 8), (256, 10), (4095, 12), (4096, 14), (30_000, 16), (65_535, 16)],
+)
+def test_bits_are_those_of_a_sensor(most: int, bits: int, kind: str, tmp_path: Path) -> None:
+    """The largest value of all files says how many of 16 bits are used."""
+    for name, value in (("a", most // 2), ("b", most)):
+        (tmp_path / name).write_bytes(encoded(Image.new("I;16", (32, 32), value), kind))
+    (tmp_path / "c").write_bytes(noise())
+    (tmp_path / "d").write_text("no image")
+
+    assert bits == pixels.bits_of(sorted(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_12_bits_in_a_file_of_16_are_not_black(kind: str, path: Path) -> None:
+    """Their white is 4095, as the files of a microscope have it."""
+    ramp = np.linspace(0, 4095, 32 * 32).reshape(32, 32).astype(np.uint16)
+    path.write_bytes(encoded(Image.fromarray(ramp), kind))
+
+    image = pixels.read(path, resolution=32, channels=1, bits=lambda: 12)
+
+    np.testing.assert_array_equal((ramp >> 4).astype(np.uint8), image[0])
+
+
+def test_the_white_of_a_pgm_is_in_the_file(path: Path) -> None:
+    """A dark one stays dark, whatever other files are."""
+    path.write_bytes(b"P5 32 32 4095\n" + np.full((32, 32), 400, ">u2").tobytes())
+
+    image = pixels.read(path, resolution=32, channels=1, bits=lambda: 8)
+
+    assert {25} == set(image.ravel().tolist())
+
+
+def test_avif_is_read_where_pillow_can(tmp_path: Path) -> None:
+    """By its ending; under another, the message says what to do."""
+    if not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    content = encoded(Image.new("RGB", (32, 32), "red"), "AVIF")
+
+    assert 240 < read(tmp_path / "x.avif", content)[0].min()
+    with pytest.raises(DataError, match="but maybe HEIC or AVIF; give it that ending"):
+        read(tmp_path / "x.jpg", content)

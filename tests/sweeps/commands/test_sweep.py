@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from bvae import config
 from bvae.__main__ import main
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, DataError
 from bvae.machine import Machine
 from sweeps import load_study
 from sweeps.commands import sweep
@@ -205,6 +205,46 @@ def test_a_typed_password_is_not_in_the_list_of_processes(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "orig_argv", ["python", *clean])
     sweep.hide_password()
     assert 1 == len(started)
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [(15, "hardly use their range: 99.8 % of their values are in 0..14"), (255, "")],
+)
+def test_images_of_little_contrast_are_told(
+    most: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before anything is trained, with the key that mends it."""
+    monkeypatch.setenv("BVAE_CACHE", str(tmp_path / "cache"))
+    ramp = np.linspace(0, most, 3 * 32 * 32).reshape(3, 32, 32)
+    np.savez(tmp_path / "own.npz", images=ramp.astype(np.uint8))
+    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None}
+    own = {"data": data, "objective": None}
+    own["trainer"] = CONFIGURATION["trainer"] | {"batch_size": 2}
+
+    sweep.prepare(SimpleNamespace(configs=[config.parse(CONFIGURATION | own)]))  # type: ignore[arg-type]
+
+    told = capsys.readouterr().err
+    assert said in told
+    assert bool(said) == ("data.variance" in told)
+
+
+def test_images_without_any_contrast_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All zeros are no images."""
+    monkeypatch.setenv("BVAE_CACHE", str(tmp_path / "cache"))
+    np.savez(tmp_path / "own.npz", images=np.zeros((3, 32, 32), np.uint8))
+    data = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None}
+    own = {"data": data, "objective": None}
+    own["trainer"] = CONFIGURATION["trainer"] | {"batch_size": 2}
+
+    with pytest.raises(DataError, match="nothing to learn"):
+        sweep.prepare(SimpleNamespace(configs=[config.parse(CONFIGURATION | own)]))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("number", "said"), [(3, True), (60, False)])

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bvae import checks, config
-from bvae.data import folder
+from bvae.data import folder, listing
 from bvae.exceptions import ConfigError
 from bvae.losses import BetaVAELoss
 from bvae.machine import Machine
@@ -250,7 +250,7 @@ class TestOwnImages:
         own = ("data=folder", "data.resolution=32", "trainer.batch_size=2")
 
         def typed(*arguments: str, path: str = "images") -> Plan:
-            folder.contents.cache_clear()
+            folder.forget()
             return planned("beta=1", *own, f"data.path={path}", *arguments)
 
         return typed
@@ -318,6 +318,61 @@ class TestOwnImages:
         assert name != typed().folder.name
         with pytest.raises(ConfigError, match=r"data\.content: the images are others"):
             typed("study=mine")
+
+    @pytest.mark.parametrize("study", [(), ("study=mine",)], ids=["found by its name", "named"])
+    def test_a_study_begun_before_keeps_hidden_images(
+        self,
+        study: tuple[str, ...],
+        typed: Planned,
+        images: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Its images are those it was begun with, which is said; a new one leaves them out."""
+        (images / ".ipynb_checkpoints").mkdir()
+        shutil.copy(images / "10.png", images / ".ipynb_checkpoints")
+        with monkeypatch.context() as then:
+            then.setattr(listing, "look", lambda root, _: listing.look_then(root))
+            begun = typed(*study).write()
+
+        again = typed("seed=0,1", *study)
+
+        assert begun.folder.root == again.folder.root
+        assert begun.manifest.base["data.content"] == again.manifest.base["data.content"]
+        assert 3 == checks.described(again.configs[0]).number
+        line = f"are taken as when {begun.name} was begun, before they were left out"
+        assert any(line in note for note in again.notes)
+        new = typed("study=new")
+        assert 2 == checks.described(new.configs[0]).number
+        (note,) = (note for note in new.notes if "taken" in note)
+        assert note.endswith(
+            "2 images are taken; left out: hidden and system folders: 1 (.ipynb_checkpoints)"
+        )
+
+    def test_a_study_begun_before_whose_hidden_images_are_others(
+        self, typed: Planned, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is refused, and what is taken now and left out is said."""
+        (images / ".git").mkdir()
+        shutil.copy(images / "10.png", images / ".git")
+        with monkeypatch.context() as then:
+            then.setattr(listing, "look", lambda root, _: listing.look_then(root))
+            typed("study=mine").write()
+        shutil.copy(images / "20.png", images / ".git")
+
+        with pytest.raises(ConfigError, match=r"some were added.*\n.*left out: hidden .*\(\.git\)"):
+            typed("study=mine")
+
+    def test_a_study_among_its_images_goes_on(
+        self, typed: Planned, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As with `cd my_images; bvae data=folder path=.`: its own pictures are none of them."""
+        place = f"runs_dir={images / 'runs'}"
+        begun = typed(place).write()
+        media = begun.folder.trials / "beta=1" / "media"
+        media.mkdir(parents=True)
+        shutil.copy(images / "10.png", media)
+
+        assert begun.folder.root == typed(place, "seed=0,1").folder.root
 
     def test_folders_may_be_swept(self, typed: Planned, images: Path) -> None:
         """Then a trial's path says which; the study goes by none."""
