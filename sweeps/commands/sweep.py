@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,13 +36,15 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.folder import StudyFolder
+from sweeps.study.heartbeat import AlreadyRunningError, read_heartbeat
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
-from sweeps.workers.orchestrator import Orchestrator, Settings, running
+from sweeps.workers.orchestrator import POLL_S, Orchestrator, Settings, running
 from sweeps.workers.worker import WorkerLoop
 
 
@@ -109,16 +111,17 @@ class Sweep:
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
-        with running(planned.folder):
-            study = begin(planned, display)
+
+        def work(study: Study) -> tuple[Exit, Study]:
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
             if study.left:
                 display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
             with LiveReport(study.folder) as report:
-                code, study = self._run_study(study, display, settings, gpus, report)
-            _conclude(study, display, code)
-        return Ended(code, planned.folder.root)
+                return self._run_study(study, display, settings, gpus, report)
+
+        joins = self._launcher in launchers.LOCAL and settings.max_minutes is None
+        return _run(planned, display, work, joins=joins)
 
     def _run_study(
         self,
@@ -289,11 +292,63 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         return Ended(Exit.COMPLETE)
     _reach(conf.storage)
     prepare(planned)
-    with running(planned.folder):
-        study = begin(planned, display)
-        code = run_here(study, planned.asked, display=display)
-        _conclude(study, display, code)
-    return Ended(code, planned.folder.root)
+
+    def work(study: Study) -> tuple[Exit, Study]:
+        return run_here(study, planned.asked, display=display), study
+
+    return _run(planned, display, work)
+
+
+def _run(
+    planned: Plan,
+    display: Display,
+    work: Callable[[Study], tuple[Exit, Study]],
+    *,
+    joins: bool = True,
+) -> Ended:
+    """Run a study as the one command that does, or add trials to what another command runs.
+
+    Args:
+        planned: the study.
+        display: shows what is done.
+        work: runs the study's trials where no other command does; returns the exit code, and the
+            study as it was opened last.
+        joins: whether else to work along with the other command, or to leave all to it.
+    """
+    folder = planned.folder
+    try:
+        with running(folder):
+            study = begin(planned, display)
+            code, study = work(study)
+            _conclude(study, display, code)
+        return Ended(code, folder.root)
+    except AlreadyRunningError as error:
+        other = read_heartbeat(folder.orchestrator)
+        if other is not None and other.doing:  # what has no room for more trials
+            raise
+        display.say(str(error))
+    study = begin(planned, display)
+    if not joins:
+        display.say(f"{counted(study.left, 'trial')} left to it")
+        return Ended(Exit.LEFT if study.left else Exit.COMPLETE, folder.root)
+    display.say("this command works along as one more worker")
+    is_search = planned.sweeps and planned.manifest.search is not None
+    code = run_here(study, None if is_search else planned.asked, display=display, joins=True)
+    _conclude_last(folder, display, code)
+    return Ended(code, folder.root)
+
+
+def _conclude_last(folder: StudyFolder, display: Display, code: Exit) -> None:
+    """Write the report, unless the command that was joined has trials left, and writes it then."""
+    while True:
+        try:
+            with running(folder):
+                return _conclude(open_study(folder.root), display, code)
+        except AlreadyRunningError:
+            left = open_study(folder.root).left
+            if left or code is Exit.INTERRUPTED:
+                return display.say(f"{counted(left, 'trial')} left to the other command")
+        time.sleep(POLL_S)  # it is concluding: what it writes may lack this command's last trial
 
 
 def as_mapping(composed: object) -> DictConfig:

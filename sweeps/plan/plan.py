@@ -40,6 +40,7 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
+from sweeps.study.locks import locked
 from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
@@ -69,7 +70,7 @@ class Plan:
     sweeps: bool = True
 
     def write(self) -> Study:
-        """Put the study on disk; call while no other command can.
+        """Put the study on disk, or add to it what another command may run at the moment.
 
         Raises:
             ConfigError: if its folder cannot be written, or the study was begun otherwise since.
@@ -94,10 +95,15 @@ class Plan:
 
 @contextlib.contextmanager
 def _one_writer(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study that exists: workers of a search add trials to its manifest."""
+    """Hold the study's lock: workers of a search, and other commands, add to its manifest.
+
+    Of several that are begun at once one makes the study; the others wait, and add to it.
+    """
     if not folder.manifest.exists():
-        yield
-        return
+        with locked(folder.guard):
+            if not folder.manifest.exists():
+                yield
+                return
     from sweeps.queue.attempts import store_of  # Optuna, which a new study's plan need not load
 
     with store_of(open_study(folder.root)).exclusive():

@@ -25,21 +25,24 @@ from sweeps.workers.stopping import EXIT_WITHIN_S, StopRequest, stopping_on
 from sweeps.workers.worker import Worker
 
 
-def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit:
-    """Run these trials one after another; Ctrl-C saves the running one and stops.
+def run_here(
+    study: Study, trials: Sequence[Trial] | None, *, display: Display, joins: bool = False
+) -> Exit:
+    """Run these trials, or all, one after another; Ctrl-C saves the running one and stops.
 
-    Use inside `running`, like an orchestrator.
+    Use inside `running`, like an orchestrator, unless the command that does so is joined.
     """
     folder = study.folder
-    slugs = [trial.slug for trial in trials]
-    folder.stop.unlink(missing_ok=True)
+    slugs = None if trials is None else [trial.slug for trial in trials]
+    if not joins:
+        folder.stop.unlink(missing_ok=True)
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
     stop_request = StopRequest(folder)
     with stopping_on(stop_request, signal.SIGINT, signal.SIGTERM, within_s=EXIT_WITHIN_S):
         _train(study, slugs, stop_request)
     current = open_study(folder.root).states
-    states = {current[slug] for slug in slugs}
+    states = {state for slug, state in current.items() if slugs is None or slug in slugs}
     if stop_request.is_signalled:
         return Exit.INTERRUPTED
     if "failed" in states:
@@ -47,7 +50,7 @@ def run_here(study: Study, trials: Sequence[Trial], *, display: Display) -> Exit
     return Exit.LEFT if states & {"running", "pending"} else Exit.COMPLETE
 
 
-def _train(study: Study, slugs: Sequence[str], stop_request: StopRequest) -> None:
+def _train(study: Study, slugs: Sequence[str] | None, stop_request: StopRequest) -> None:
     name = new_worker_name()
     bar = Progress(
         TextColumn("{task.description}"),
