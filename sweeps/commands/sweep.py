@@ -91,10 +91,10 @@ class Sweep:
         self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
-    def run(self, groups: Groups) -> Ended:
+    def run(self, groups: Groups, resumed: Plan | None = None) -> Ended:
         """Run the study; `groups` are the names of every config group."""
         self._settings.check()
-        planned = plan(
+        planned = resumed or plan(
             self._arguments,
             command=_typed(),
             params=overrides.of_params(self._settings.params),
@@ -187,14 +187,14 @@ class Sweep:
             _ = returned.return_value  # raises what the worker raised
 
 
-def run(arguments: Sequence[str]) -> Exit:
-    """Do what `bvae` does with these command-line arguments.
+def run(arguments: Sequence[str], resumed: Plan | None = None) -> Exit:
+    """Do what `bvae` does with these command-line arguments, or finish a study with them.
 
     Returns:
         its exit code; mistakes are printed, a line each.
     """
     try:
-        return carry_out(arguments).code
+        return carry_out(arguments, resumed).code
     except BvaeError as error:
         lines = [line for line in str(error).splitlines() if line]
         print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
@@ -203,8 +203,11 @@ def run(arguments: Sequence[str]) -> Exit:
         return Exit.INTERRUPTED
 
 
-def carry_out(arguments: Sequence[str]) -> Ended:
+def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
     """Do what `bvae` does with these command-line arguments; return how it ended, and which study.
+
+    A study that is resumed is finished as it is on disk: the arguments say with which launcher,
+    how many workers, and the like.
 
     Raises:
         BvaeError: it cannot be done.
@@ -222,7 +225,11 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
         nonlocal outcome
         try:
-            outcome = asked.run(groups) if isinstance(asked, Sweep) else run_one(asked, groups)
+            outcome = (
+                asked.run(groups, resumed)
+                if isinstance(asked, Sweep)
+                else run_one(asked, groups, resumed)
+            )
         except BvaeError as error:  # here, since Hydra would first print words of its own
             outcome = error
 
@@ -269,7 +276,7 @@ def conf_of(node: DictConfig) -> SweepSettings:
     return replace(conf, params=params)  # as they would be typed
 
 
-def run_one(composed: DictConfig, groups: Groups) -> Ended:
+def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -> Ended:
     """Run a study of one trial in this process; `groups` are the names of every config group."""
     settings = HydraConfig.get()
     conf = conf_of(settings.sweeper)
@@ -277,7 +284,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
     conf = replace(conf, sampler=None, n_trials=None)
-    planned = plan(
+    planned = resumed or plan(
         typed,
         command=_typed(),
         params={},

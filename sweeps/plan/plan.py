@@ -178,6 +178,25 @@ def plan(
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 
 
+def unfinished(study: Study) -> Plan:
+    """Plan to finish a study as it is on disk, after checking that it still can be.
+
+    Raises:
+        ConfigError: its sources have changed, or it cannot be trained here.
+    """
+    manifest = study.manifest
+    import_from(manifest.parts_folder)
+    check_sources(manifest, all_sources(manifest.compositions, manifest.parts_folder), study)
+    ended = ("complete", "failed", "pruned")
+    left = [trial for trial in study.trials if study.states[trial.slug] not in ended]
+    keys = manifest.axes
+    choices = {tuple(one.values[key] for key in keys): one for one in left or study.trials[:1]}
+    configs = tuple(config.parse(manifest.config_of(trial)) for trial in choices.values())
+    if left:
+        _refuse(configs)
+    return Plan(study.folder, manifest, configs, study.trials, (), sweeps=False)
+
+
 def _known(
     parsed: Config, typed: Overrides, first: Composition
 ) -> tuple[StudyFolder, Manifest | None]:

@@ -11,11 +11,13 @@ was lost or damaged is rebuilt from the results and the heartbeats of the living
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
+from bvae.exceptions import ConfigError
 from bvae.files import remove_leftovers
 from bvae.trial import TrialResult, now
 from sweeps.queue.attempts import (
@@ -30,6 +32,7 @@ from sweeps.queue.attempts import (
 )
 from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
+from sweeps.study import command
 from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
 from sweeps.study.ranking import Ending
 from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
@@ -252,6 +255,51 @@ class Queue:
                 folder.result.replace(folder.failed_result)
                 self._attempts.enqueue(self._trials[slug], attempt_number=1)
         return failed
+
+    def drop(self, slugs: Iterable[str], registry: WorkerRegistry) -> list[Path]:
+        """Take these trials out of the study; what is there of them goes to its trash.
+
+        Folders go first: what a killed command has left can be dropped again.
+
+        Returns:
+            the folders in the trash.
+
+        Raises:
+            ConfigError: a worker runs one of them, or no trial would be left; nothing is changed.
+        """
+        with self._exclusive():
+            dropped = {slug: self._trials[slug] for slug in slugs if slug in self._trials}
+            self._check_dropped(dropped, registry)
+            moved = [
+                self._folder.discard(slug)
+                for slug in dropped
+                if self._folder.trial(slug).root.exists()
+            ]
+            shorter = self._study.manifest.without(dropped.values())
+            shorter.write(self._folder.manifest)
+            for attempt in self._attempts.select(TrialState.WAITING, TrialState.RUNNING):
+                if slug_of(attempt) in dropped:
+                    self._attempts.end(attempt, "dropped")
+            self._reload(Study(self._folder, shorter))
+        return moved
+
+    def _check_dropped(self, dropped: Mapping[str, Trial], registry: WorkerRegistry) -> None:
+        leased = {
+            slug_of(attempt)
+            for attempt in self._attempts.select(TrialState.RUNNING)
+            if not is_abandoned(attempt, registry)
+        }
+        busy = sorted(dropped.keys() & (leased | registry.workers_by_slug().keys()))
+        if busy:
+            raise ConfigError(
+                f"{busy[0]}: a worker runs it{f', and {len(busy) - 1} more' if busy[1:] else ''}; "
+                f"stop the study first: {command.sweeps('stop', self._folder.root)}"
+            )
+        if dropped.keys() == self._trials.keys():
+            raise ConfigError(
+                f"{self._study.name}: no trial would be left; remove the folder instead, "
+                f"{self._folder.root}"
+            )
 
     def _has_pruned_seed(self, configuration: Configuration) -> bool:
         """Whether a seed of the configuration was pruned: then the others are, too."""

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -200,6 +200,16 @@ class Manifest:
     def unfound(self) -> int:
         """How many trials a search has yet to find."""
         return max(0, self.search.n_trials - len(self.trials)) if self.search else 0
+
+    def without(self, dropped: Collection[Trial]) -> "Manifest":
+        """Return the manifest without these trials; a search does not look for others instead."""
+        gone = {trial.slug for trial in dropped}
+        left = [values for values in self.trials if Trial.of(values).slug not in gone]
+        number = len(self.trials) - len(left)
+        search = self.search and dataclasses.replace(
+            self.search, n_trials=self.search.n_trials - number
+        )
+        return dataclasses.replace(self, trials=left, search=search)
 
     def accepts(self, sources: str) -> bool:
         """Whether the study may be continued with sources of this hash."""

@@ -1,4 +1,4 @@
-"""Several commands for one study at once: in a loop with `&`, a SLURM array, a value added later."""
+"""Several commands for one study at once: a loop with `&`, an array job, a value added later."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
 
 
 def test_three_single_runs_begun_in_one_second(shell: Shell) -> None:
-    """One makes the study, the others add to it; every trial is run once, and each command ends 0."""
+    """One makes the study, the others add to it; every trial is run once, each command ends 0."""
     options = (*FAKE, "study=swept", "trainer.max_steps=100")
     commands = [shell.type("bvae", "beta=4", f"seed={seed}", *options) for seed in range(3)]
     codes = [ended(command, within_s=60) for command in commands]
