@@ -14,10 +14,10 @@ def test_failed_trials_are_queued_again(study: Study, typed: Type) -> None:
     said = typed("retry", study.folder.root)
 
     assert said.startswith("1 failed")
-    assert said.endswith(f": {study.manifest.command}\n")
+    assert said.endswith(f": sweeps resume {study.folder.root}\n")
     again = typed("retry", study.folder.root)
     assert again.startswith("0 failed")
-    assert study.manifest.command not in again
+    assert "resume" not in again
     assert "pending" == load_study(study.folder.root).states["beta=16,latent_dim=5,seed=1"]
 
 
