@@ -48,6 +48,15 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a text may be, or be a part of, the name of a file: no path that leads elsewhere.
+
+    >>> is_file_name("kim2018"), is_file_name("../x"), is_file_name("")
+    (True, False, False)
+    """
+    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
+
+
 def with_tilde(text: str) -> str:
     """Return a text with the user's home folder written as `~`.
 

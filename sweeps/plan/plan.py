@@ -8,6 +8,7 @@ import json
 import os
 import re
 import uuid
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
+from sweeps.labels import counted
 from sweeps.plan.compose import (
     Compose,
     Composition,
@@ -42,6 +44,7 @@ from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
 from sweeps.study.locks import locked
 from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
+from sweeps.study.results import is_short
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
@@ -171,7 +174,7 @@ def plan(
     notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
     if known is not None:
-        manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps)
+        manifest, changes = _continued(known, manifest, parsed, folder, sweeps=sweeps)
         notes += changes
         check_sources(manifest, new.sources, Study(folder, manifest))
     _check_writable(folder.root)
@@ -248,7 +251,7 @@ def _left_out(compositions: Sequence[Composition], typed: Overrides) -> Iterator
 
 
 def _continued(
-    known: Manifest, new: Manifest, parsed: Config, *, sweeps: bool
+    known: Manifest, new: Manifest, parsed: Config, folder: StudyFolder, *, sweeps: bool
 ) -> tuple[Manifest, list[str]]:
     """Return the manifest of a study that is there, with what is new, and what has changed."""
     notes = []
@@ -258,7 +261,19 @@ def _continued(
         notes.append(f"sources have changed since {known.name} was begun; accepted")
     if known.base.get(STEPS) != manifest.base.get(STEPS):
         notes.append(f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}")
+        notes += _begun_anew(Study(folder, manifest))
     return manifest, notes
+
+
+def _begun_anew(study: Study) -> Iterator[str]:
+    """Say how many trials cannot be continued: a checkpoint is a zip file, unless it was cut."""
+    short = [slug for slug, result in study.results.items() if is_short(result, study.manifest)]
+    lost = [slug for slug in short if not zipfile.is_zipfile(study.folder.trial(slug).last)]
+    if lost:
+        yield (
+            f"{counted(len(lost), 'trial')} of them, {lost[0]} say, are trained from the start: "
+            "checkpoints/last.ckpt is not there, or damaged"
+        )
 
 
 def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:

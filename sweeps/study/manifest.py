@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
+from bvae.files import is_file_name, write_atomically
+from bvae.records import expected, fits, in_words, mistake
 from bvae.trial import TrialResult
 from bvae.versions import code_version, counts
 from sweeps.study.trials import Trial
@@ -239,6 +240,8 @@ class Manifest:
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
             if "command" in content:  # as text, until its words were kept
+                if not isinstance(content["command"], str):
+                    raise TypeError(f"command: {expected('a text', content['command'])}")
                 content["arguments"] = _words_after_program(content["command"])
             for name, written in NAMES.items():
                 content[name] = content.pop(written, None)
@@ -250,18 +253,42 @@ class Manifest:
                 }
                 content["code_version"] = code_version(content["sources"])
             if content.get("search") is not None:
+                wrong = mistake(SearchSettings, content["search"])
+                if wrong is not None:
+                    raise TypeError(f"search: {wrong}")
                 content["search"] = _record(SearchSettings, content["search"])
+            wrong = mistake(cls, content) or _contradiction(content)
+            if wrong is not None:
+                name, colon, rest = wrong.partition(":")
+                raise TypeError(NAMES.get(name, name) + colon + rest)
             return _record(cls, content)
         except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
                 f"{path.parent}: not a study (no manifest.json); "
                 "give the folder of a study, for example runs/quick"
             ) from None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
-                f"{path}: not a manifest this version can read ({error}); put back the file as it "
+                f"{path}: not a manifest this version can read ({why}); put back the file as it "
                 "was written, or give the study another name with study=…"
             ) from None
+
+
+def _contradiction(content: Mapping[str, Any]) -> str | None:
+    """Return what a manifest whose types are right still says that cannot be, if anything."""
+    for name in ("name", "study_id", "protocol", "objective"):  # parts of the names of files
+        if name in content and not is_file_name(content[name]):
+            return f"{name}: {expected('a name without /', content[name])}"
+    for name in ("trials", "compositions"):
+        if name in content and not content[name]:
+            return f"{name}: {expected('one at least', content[name])}"
+    kinds = {"beta": float, "latent_dim": int, "seed": int} | dict.fromkeys(content["axes"], Any)
+    for values in content.get("trials", ()):
+        for key, kind in kinds.items():
+            if key not in values or not fits(values[key], kind):
+                return f"trials: {expected(f'{key} as {in_words(kind)}', values.get(key))}"
+    return None
 
 
 def _record(kind: type[Record], content: Mapping[str, Any]) -> Record:
