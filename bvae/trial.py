@@ -82,6 +82,11 @@ class TrialFolder:
         """The weights that were kept of a complete trial, those it was scored with."""
         return next((path for path in (self.last, self.best) if path.exists()), None)
 
+    def remove_weights(self) -> None:
+        """Remove the weights that were kept."""
+        for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
+
     @property
     def resume(self) -> Path:
         """Full training state of an unfinished trial; gone once it is complete."""

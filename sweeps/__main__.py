@@ -21,6 +21,7 @@ COMMANDS = {
     "worker": "Run trials of a study, as one more worker, until none is left.",
     "retry": "Queue failed trials again.",
     "drop": "Take trials out of a study; their folders go to its trash.",
+    "clean": "Remove weights, old pictures, and W&B files that are uploaded.",
     "rescore": "Add scores of another protocol, from the stored codes.",
     "traverse": "Draw one latent of a trial's model over its range.",
     "sync": "Upload to W&B what it does not have yet.",

@@ -7,6 +7,7 @@ worker.
 
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -121,7 +122,7 @@ class Sweep:
                 return self._run_study(study, display, settings, gpus, report)
 
         joins = self._launcher in launchers.LOCAL and settings.max_minutes is None
-        return _run(planned, display, work, joins=joins)
+        return _run(planned, display, work, joins=joins, on_end=self._settings.on_end)
 
     def _run_study(
         self,
@@ -303,7 +304,7 @@ def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -
     def work(study: Study) -> tuple[Exit, Study]:
         return run_here(study, planned.asked, display=display), study
 
-    return _run(planned, display, work)
+    return _run(planned, display, work, on_end=conf.on_end)
 
 
 def _run(
@@ -312,6 +313,29 @@ def _run(
     work: Callable[[Study], tuple[Exit, Study]],
     *,
     joins: bool = True,
+    on_end: str | None = None,
+) -> Ended:
+    """Run a study, or join a command that does, and run `on_end` then; see `_run_or_join`."""
+    ended = _run_or_join(planned, display, work, joins=joins)
+    if on_end is not None:
+        _run_at_end(on_end, ended, display)
+    return ended
+
+
+def _run_at_end(command: str, ended: Ended, display: Display) -> None:
+    """Let a shell run a command; that it fails is said, and changes nothing."""
+    told = {"BVAE_STUDY": str(ended.root), "BVAE_EXIT": str(int(ended.code))}
+    failed = subprocess.run(command, shell=True, env=os.environ | told, check=False).returncode
+    if failed:
+        display.say(f"hydra.sweeper.on_end: {command} failed with exit code {failed}")
+
+
+def _run_or_join(
+    planned: Plan,
+    display: Display,
+    work: Callable[[Study], tuple[Exit, Study]],
+    *,
+    joins: bool,
 ) -> Ended:
     """Run a study as the one command that does, or add trials to what another command runs.
 

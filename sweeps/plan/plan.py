@@ -156,7 +156,7 @@ def plan(
     search = _search(typed, values, settings)
     trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
-    _check_together(settings, search, facts, data=parsed.data.name)
+    _check_together(settings, search, facts, parsed)
     manifest = new = _manifest(
         folder.name,
         parsed,
@@ -381,13 +381,14 @@ def _search(
 
 
 def _check_together(
-    settings: SweepSettings, search: Search | None, facts: checks.DerivedSettings, *, data: str
+    settings: SweepSettings, search: Search | None, facts: checks.DerivedSettings, parsed: Config
 ) -> None:
     """Check that what finds and prunes trials has a score to go by."""
     mistakes = []
     if settings.pruner and facts.lattice is None:
         mistakes.append(
-            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {data} has none; "
+            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {parsed.data.name} has "
+            "none; "
             "leave it out"
         )
     if settings.pruner and search is not None:
@@ -399,6 +400,11 @@ def _check_together(
         mistakes.append(
             f"hydra.sweeper.until: objective={facts.objective} compares pairs of seeds, which "
             "depend on each other; choose the number of seeds, as in seed=range(6)"
+        )
+    if parsed.checkpoint.keep_trials and facts.objective in UDR_NAMES:
+        mistakes.append(
+            f"checkpoint.keep_trials: objective={facts.objective} is of pairs of seeds, so no "
+            "trial is better than another; leave it out, and use `sweeps clean`"
         )
     if search is not None and facts.objective in UDR_NAMES:
         mistakes.append(

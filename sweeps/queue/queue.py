@@ -34,7 +34,7 @@ from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
 from sweeps.study import command
 from sweeps.study.heartbeat import WorkerRegistry, read_heartbeat, remove_stale
-from sweeps.study.ranking import Ending
+from sweeps.study.ranking import Ending, best_first
 from sweeps.study.results import ABANDONED, AttemptResult, Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Configuration, Trial, configurations_of
@@ -198,6 +198,7 @@ class Queue:
             committed = self._results.write(lease.trial.slug, result)
             self._tidy(lease.trial.slug, committed)
             self._attempts.finish(attempt, committed)
+            self._remove_weights()
             if not self._study.is_final(committed):
                 number = next_attempt(committed, self._study.manifest)
                 self._attempts.enqueue(lease.trial, attempt_number=number)
@@ -236,6 +237,7 @@ class Queue:
         """
         with self._exclusive():
             changes = self._reconcile_all(registry)
+            self._remove_weights()
             remove_stale(self._folder.workers)
             changes.messages, self._attempts.messages = self._attempts.messages, []
         return changes
@@ -333,6 +335,20 @@ class Queue:
             folder = self._folder.trial(slug)
             folder.resume.unlink(missing_ok=True)
             remove_leftovers(folder.root)
+
+    def _remove_weights(self) -> None:
+        """Remove the weights of complete trials that are not among the best so many."""
+        number = self._study.manifest.keep_trials
+        if number is None:
+            return
+        results = [(trial, self._results.read(slug)) for slug, trial in self._trials.items()]
+        ended = [
+            (trial, result.ending)
+            for trial, result in results
+            if result and result.state == "complete" and self._study.is_final(result)
+        ]
+        for trial in best_first(ended)[number:]:
+            self._folder.trial(trial.slug).remove_weights()
 
     def _reload(self, study: Study) -> None:
         self._study = study

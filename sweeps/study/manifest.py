@@ -193,6 +193,13 @@ class Manifest:
         return None if is_unresolved(steps) else steps
 
     @property
+    def keep_trials(self) -> int | None:
+        """How many trials keep their weights, the best ones; None: all."""
+        composed = next(iter(self.compositions.values()))
+        found: int | None = composed.get("checkpoint", {}).get("keep_trials")
+        return found
+
+    @property
     def tracker(self) -> TrackerSettings:
         """How the study is tracked: as its first trial."""
         return _record(TrackerSettings, self.config_of(Trial.of(self.trials[0]))["tracker"])

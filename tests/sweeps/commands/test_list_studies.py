@@ -13,8 +13,10 @@ def test_a_row_for_each_study(study: Study, typed: Type) -> None:
     """Counts and when it was begun."""
     lines = typed("list", study.folder.root.parent).splitlines()
 
-    assert ["study", "complete", "failed", "left", "created"] == lines[0].split()
-    assert ["tested", "3/6", "1", "2", "2026-01-01T00:00:00+00:00"] == lines[1].split()
+    assert ["study", "complete", "failed", "left", "size", "created"] == lines[0].split()
+    *counts, _, unit, begun = lines[1].split()
+    assert ["tested", "3/6", "1", "2"] == counts
+    assert ("kB", "2026-01-01T00:00:00+00:00") == (unit, begun)
 
 
 def test_one_that_cannot_be_read_hides_no_other(study: Study, typed: Type) -> None:

@@ -296,6 +296,25 @@ class TestTogether:
         assert 4 == len(load_study(folder.root).trials)
 
 
+class TestOnEnd:
+    TELL = "hydra.sweeper.on_end='echo $BVAE_STUDY $BVAE_EXIT > told'"
+
+    @pytest.mark.parametrize("sweeps", [True, False])
+    def test_a_shell_is_told(self, typed: Typed, tmp_path: Path, *, sweeps: bool) -> None:
+        """Which study has ended, and how."""
+        values = GRID if sweeps else ("beta=4", "latent_dim=2", "seed=0")
+        typed("hydra/launcher=basic", *values, self.TELL, sweeps=sweeps)
+
+        assert f"{swept(tmp_path).folder.root} 0\n" == (tmp_path / "told").read_text()
+
+    def test_its_failure_is_said(self, typed: Typed) -> None:
+        """And is not the sweep's."""
+        code, said = typed("hydra/launcher=basic", *GRID, "hydra.sweeper.on_end='exit 7'")
+
+        assert Exit.COMPLETE == code
+        assert "hydra.sweeper.on_end: exit 7 failed with exit code 7" in said
+
+
 class TestResume:
     def test_from_any_folder(
         self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,6 +23,7 @@ from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from tests.doubles.studies import (
+    CONFIGURATION,
     SEARCH,
     make_search,
     make_study,
@@ -587,6 +588,64 @@ class TestLostJournal:
         changes = Queue(moved).reconcile(registry(moved))
 
         assert [] == changes.queued == changes.imported
+
+
+class TestKeepTrials:
+    @pytest.fixture
+    def study(self, tmp_path: Path) -> Study:
+        """Four trials, of which one keeps its weights."""
+        checkpoint = CONFIGURATION["checkpoint"] | {"keep_trials": 1}
+        return make_study(
+            tmp_path / "tested", compositions={"": CONFIGURATION | {"checkpoint": checkpoint}}
+        )
+
+    def with_weights(self, study: Study) -> list[str]:
+        """Return the slugs of the trials that have weights."""
+        return [slug for slug in slugs(study) if study.folder.trial(slug).last.exists()]
+
+    def save(self, study: Study) -> None:
+        """Give every trial weights, as if each were trained."""
+        for slug in slugs(study):
+            folder = study.folder.trial(slug)
+            folder.checkpoints.mkdir(parents=True, exist_ok=True)
+            folder.last.touch()
+
+    def test_the_best_keeps_its_weights(self, study: Study) -> None:
+        """Decided whenever a result is committed; one that is to be trained is left alone."""
+        self.save(study)
+        queue = Queue(study)
+        queue.reconcile(registry(study))
+        for score in (0.3, 0.5, 0.4):
+            leased = lease(queue)
+            queue.commit(leased, result(leased.trial, scores={"mig": score}, active_latents=3))
+            ended = load_study(study.folder.root).results
+            best = max(ended, key=lambda slug: ended[slug].scores["mig"])
+            left = [slug for slug in slugs(study) if slug not in ended]
+            assert {best, *left} == {*self.with_weights(study)}
+
+    def test_a_finished_study(self, study: Study) -> None:
+        """Typed again with fewer, the others lose theirs; one that has collapsed is not best."""
+        for trial, (score, active) in zip(
+            study.trials, [(0.9, 1), (0.2, 3), (0.4, 3), (0.3, 3)], strict=True
+        ):
+            write_result(study, trial, scores={"mig": score}, active_latents=active)
+        self.save(study)
+
+        Queue(study).reconcile(registry(study))
+
+        assert [slugs(study)[2]] == self.with_weights(study)
+
+    def test_a_trial_to_be_continued(self, study: Study) -> None:
+        """Its weights are where it goes on from."""
+        longer = replace(study.manifest, base=STEPS_20)
+        longer.write(study.folder.manifest)
+        for trial in study.trials:
+            write_result(study, trial, steps=10)
+        self.save(study)
+
+        Queue(study).reconcile(registry(study))
+
+        assert slugs(study) == self.with_weights(study)
 
 
 class TestDrop:
