@@ -53,4 +53,4 @@ def _row(study: Study) -> list[str]:
     complete = f"{counts['complete']}/{counts['expected']}"
     on_disk = size(bytes_in(study.folder.root))
     begun = study.manifest.created_at
-    return [study.name, complete, str(counts["failed"]), str(study.left), on_disk, begun]
+    return [study.folder.name, complete, str(counts["failed"]), str(study.left), on_disk, begun]
