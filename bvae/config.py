@@ -78,6 +78,7 @@ class CheckpointConfig:
 
     keep: str = MISSING
     interval_s: float = MISSING
+    keep_trials: int | None = None
 
 
 BETA_VAE: Part = {
@@ -138,6 +139,7 @@ NOT_IDENTITY = (
     "data.path",  # the content of what is there counts
     "tracker",
     "checkpoint.interval_s",
+    "checkpoint.keep_trials",
     "trainer.accelerator",
     "trainer.log_every_n_steps",
 )
@@ -212,6 +214,7 @@ RULES: Mapping[str, Rule] = {
     "trainer.val_every_n_steps": _at_least(1),
     "checkpoint.keep": _one_of(["last", "best", "none"]),
     "checkpoint.interval_s": POSITIVE,
+    "checkpoint.keep_trials": _or_null(_at_least(1)),
     "tracker.name": _one_of(["wandb", "none"]),
     "tracker.mode": _or_null(_one_of(["offline", "online", "disabled"])),
     "tracker.tags": Rule(
@@ -226,7 +229,7 @@ def keys(schema: type = Config, *, prefix: str = "") -> list[str]:
     """Return every key of the configuration, dotted, leaves and the parts that hold them.
 
     >>> [key for key in keys() if key.startswith("checkpoint")]
-    ['checkpoint', 'checkpoint.keep', 'checkpoint.interval_s']
+    ['checkpoint', 'checkpoint.keep', 'checkpoint.interval_s', 'checkpoint.keep_trials']
     """
     found: list[str] = []
     hints = get_type_hints(schema)

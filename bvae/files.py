@@ -1,10 +1,12 @@
 """Files that are either whole or absent, whatever is killed, or loses power, in mid-write."""
 
+import contextlib
 import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
@@ -46,6 +48,26 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(".*"):
         if TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def bytes_in(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder; links are not followed."""
+    files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    found = 0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # a running study replaces its files
+            stat = file.lstat()
+            found += stat.st_size if S_ISREG(stat.st_mode) else 0
+    return found
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text may be, or be a part of, the name of a file: no path that leads elsewhere.
+
+    >>> is_file_name("kim2018"), is_file_name("../x"), is_file_name("")
+    (True, False, False)
+    """
+    return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
 
 
 def with_tilde(text: str) -> str:

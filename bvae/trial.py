@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from bvae import records
 from bvae.exceptions import DataError
-from bvae.files import with_tilde, write_atomically
+from bvae.files import is_file_name, with_tilde, write_atomically
 
 SCHEMA = 1
 """Version of `result.json`; readers refuse a newer one."""
@@ -80,6 +81,11 @@ class TrialFolder:
     def weights(self) -> Path | None:
         """The weights that were kept of a complete trial, those it was scored with."""
         return next((path for path in (self.last, self.best) if path.exists()), None)
+
+    def remove_weights(self) -> None:
+        """Remove the weights that were kept."""
+        for path in (self.last, self.best):
+            path.unlink(missing_ok=True)
 
     @property
     def resume(self) -> Path:
@@ -251,6 +257,18 @@ class TrialResult:
         Raises:
             DataError: it was written by a newer version.
         """
+        found = cls._parsed(path)
+        return None if isinstance(found, str) else found
+
+    @classmethod
+    def mistake(cls, path: Path) -> str | None:
+        """Return why a record cannot be read, None if it can be or there is none."""
+        found = cls._parsed(path) if path.exists() else None
+        return found if isinstance(found, str) else None
+
+    @classmethod
+    def _parsed(cls, path: Path) -> "TrialResult | str":
+        """Return the record, or why it cannot be read."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("schema", 0) > SCHEMA:
@@ -258,9 +276,14 @@ class TrialResult:
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
             names = {entry.name for entry in dataclasses.fields(cls)}
-            return cls(**{key: value for key, value in content.items() if key in names})
-        except (OSError, ValueError, TypeError, AttributeError):
-            return None
+            known = {key: value for key, value in content.items() if key in names}
+            wrong = records.mistake(cls, known)
+            paths = [name for name in known.get("other_scores", {}) if not is_file_name(name)]
+            if wrong or paths:
+                return wrong or f"other_scores: {records.expected('names of protocols', paths)}"
+            return cls(**known)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            return str(error)
 
 
 class Interrupted(Exception):  # noqa: N818 - an event, not an error

@@ -149,6 +149,17 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def size(n_bytes: float) -> str:
+    """Write the size of files.
+
+    >>> size(0), size(1536), size(8_432_000)
+    ('0 B', '1.54 kB', '8.43 MB')
+    """
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = next((place for place in range(len(units)) if n_bytes < 999.5 * 1000**place), 4)
+    return f"{number(n_bytes / 1000**power)} {units[power]}"
+
+
 def clock(seconds: float | None) -> str:
     """Write a duration in hours, minutes and seconds, as short as a live table needs it.
 

@@ -39,7 +39,7 @@ FENCES = {
 }
 """The modules and packages that may import each of these, anywhere in their code."""
 
-RECORDS = {"exceptions", "files", "trial", "versions", "logs"}
+RECORDS = {"exceptions", "files", "records", "trial", "versions", "logs"}
 """The modules of `bvae` that are records and files only."""
 
 ANY = None

@@ -66,7 +66,7 @@ class ImageBatches(pl.LightningDataModule):
             return [self.batch(step) for step in steps]
         rows = np.concatenate([self.batch_indices(step) for step in steps])
         found = images.images(torch.from_numpy(rows))
-        return list(found.unflatten(0, (len(steps), self.batch_size)))
+        return list(found.view(len(steps), self.batch_size, *found.shape[1:]))
 
     def batch(self, step: int) -> Tensor:
         """Batch number step: float32 [B, C, H, W] in 0..1, or 2B images with a second batch."""

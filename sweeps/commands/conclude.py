@@ -22,6 +22,7 @@ from sweeps.report.answer import Headline, headline
 from sweeps.report.words import beta_range, verdict
 from sweeps.scoring.udr import refresh
 from sweeps.statistics.inverted_u import Verdict
+from sweeps.study.command import sweeps
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
 from sweeps.workers.exit_codes import INTERRUPTIONS, Exit
@@ -51,7 +52,7 @@ def conclude(study: Study, display: "Display", code: Exit) -> None:
     for line in [*study.failures, *untracked(study)]:
         display.say(f"  {line}")
     if study.left:
-        display.say(f"{study.left} left: type the same command again to continue")
+        display.say(f"{study.left} left; continue with: {sweeps('resume', study.folder.root)}")
     if read is None:
         return
     for line in _answer(read):

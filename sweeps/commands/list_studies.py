@@ -1,4 +1,4 @@
-"""`sweeps list`: the studies of a folder, with their counts."""
+"""`sweeps list`: the studies of a folder, with their counts and sizes."""
 
 import argparse
 from pathlib import Path
@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
+from bvae.files import bytes_in
+from sweeps.labels import size
 from sweeps.study.folder import studies_in
-from sweeps.study.study import open_study
+from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 
 
@@ -30,19 +32,25 @@ def run(typed: argparse.Namespace) -> int:
         print(f"no study in {typed.runs}")
         return Exit.COMPLETE
     table = Table(box=None, pad_edge=False)
-    for heading in ("study", "complete", "failed", "left", "created"):
+    for heading in ("study", "complete", "failed", "left", "size", "created"):
         table.add_column(heading, justify="left" if heading in ("study", "created") else "right")
+    damaged = []
     for folder in folders:
-        table.add_row(*_row(folder.root))
-    Console(highlight=False).print(table, markup=False)
+        try:
+            table.add_row(*_row(open_study(folder.root)))
+        except (BvaeError, OSError) as error:
+            reason = str(error).partition("; ")[0].replace(f"{folder.root.resolve()}/", "")
+            damaged.append(f"{folder.name}: {reason}")
+    console = Console(highlight=False)
+    console.print(table, markup=False)
+    for line in damaged:
+        console.print(line, markup=False, soft_wrap=True)
     return Exit.COMPLETE
 
 
-def _row(folder: Path) -> list[str]:
-    try:
-        study = open_study(folder)
-        counts = study.counts
-    except BvaeError as error:
-        return [folder.name, "", "", "", str(error)]
+def _row(study: Study) -> list[str]:
+    counts = study.counts
     complete = f"{counts['complete']}/{counts['expected']}"
-    return [study.name, complete, str(counts["failed"]), str(study.left), study.manifest.created_at]
+    on_disk = size(bytes_in(study.folder.root))
+    begun = study.manifest.created_at
+    return [study.folder.name, complete, str(counts["failed"]), str(study.left), on_disk, begun]

@@ -247,7 +247,7 @@ def _rescore(folder: StudyFolder, wanted: Request) -> Exit:
     from sweeps.commands.conclude import conclude
     from sweeps.workers.orchestrator import running
 
-    with running(folder):
+    with running(folder, doing="rescoring"):
         study = open_study(folder.root)
         changes = rescore(study, wanted)
     display = Display()

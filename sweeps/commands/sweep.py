@@ -8,10 +8,11 @@ worker.
 import math
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,11 +39,14 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.folder import StudyFolder
+from sweeps.study.heartbeat import AlreadyRunningError, read_heartbeat
 from sweeps.study.manifest import command_line
 from sweeps.study.study import Study, open_study
+from sweeps.study.timeouts import TIMEOUTS
 from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
-from sweeps.workers.exit_codes import Exit
+from sweeps.workers.exit_codes import INTERRUPTIONS, Exit
 from sweeps.workers.in_process import run_here
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import Orchestrator, Settings, running
@@ -101,11 +105,11 @@ class Sweep:
         self._launcher = launchers.name(config.hydra.launcher)
         self._launching = threading.Lock()
 
-    def run(self, groups: Groups) -> Ended:
+    def run(self, groups: Groups, resumed: Plan | None = None) -> Ended:
         """Run the study; `groups` are the names of every config group."""
         self._settings.check()
         machine = this_machine()
-        planned = plan(
+        planned = resumed or plan(
             self._arguments,
             command=_typed(),
             params=overrides.of_params(self._settings.params),
@@ -130,16 +134,17 @@ class Sweep:
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
-        with running(planned.folder):
-            study = begin(planned, display)
+
+        def work(study: Study) -> tuple[Exit, Study]:
             with open_dict(self._config):
                 self._config.hydra.sweep.dir = str(study.folder.root)
             if study.left:
                 display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
             with LiveReport(study.folder) as report:
-                code, study = self._run_study(study, display, settings, gpus, report)
-            _conclude(study, display, code)
-        return Ended(code, planned.folder.root)
+                return self._run_study(study, display, settings, gpus, report)
+
+        joins = self._launcher in launchers.LOCAL and settings.max_minutes is None
+        return _run(planned, display, work, joins=joins, on_end=self._settings.on_end)
 
     def _run_study(
         self,
@@ -219,17 +224,20 @@ def hide_password() -> None:
         os.execv(sys.executable, [sys.executable, *words])
 
 
-def run(arguments: Sequence[str]) -> Exit:
-    """Do what `bvae` does with these command-line arguments.
+def run(arguments: Sequence[str], resumed: Plan | None = None) -> Exit:
+    """Do what `bvae` does with these command-line arguments, or finish a study with them.
 
     Raises:
         BvaeError: it cannot be done.
     """
-    return carry_out(arguments).code
+    return carry_out(arguments, resumed).code
 
 
-def carry_out(arguments: Sequence[str]) -> Ended:
+def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
     """Do what `bvae` does with these command-line arguments; return how it ended, and which study.
+
+    A study that is resumed is finished as it is on disk: the arguments say with which launcher,
+    how many workers, and the like.
 
     Raises:
         BvaeError: it cannot be done.
@@ -247,7 +255,11 @@ def carry_out(arguments: Sequence[str]) -> Ended:
         """Run a sweep, or a study of one trial; Hydra drops what a task returns."""
         nonlocal outcome
         try:
-            outcome = asked.run(groups) if isinstance(asked, Sweep) else run_one(asked, groups)
+            outcome = (
+                asked.run(groups, resumed)
+                if isinstance(asked, Sweep)
+                else run_one(asked, groups, resumed)
+            )
         except Exception as error:  # here, since Hydra would first print words of its own
             outcome = error
 
@@ -304,7 +316,7 @@ def conf_of(node: DictConfig) -> SweepSettings:
     return replace(conf, params=params)  # as they would be typed
 
 
-def run_one(composed: DictConfig, groups: Groups) -> Ended:
+def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -> Ended:
     """Run a study of one trial in this process; `groups` are the names of every config group."""
     settings = HydraConfig.get()
     conf = conf_of(settings.sweeper)
@@ -315,7 +327,7 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
     of_sweep = sorted({*overrides.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
     machine = this_machine()
-    planned = plan(
+    planned = resumed or plan(
         typed,
         command=_typed(),
         params={},
@@ -337,11 +349,87 @@ def run_one(composed: DictConfig, groups: Groups) -> Ended:
         return Ended(Exit.COMPLETE)
     _reach(conf.storage)
     prepare(planned)
-    with running(planned.folder):
-        study = begin(planned, display)
-        code = run_here(study, planned.asked, display=display)
-        _conclude(study, display, code)
-    return Ended(code, planned.folder.root)
+
+    def work(study: Study) -> tuple[Exit, Study]:
+        return run_here(study, planned.asked, display=display), study
+
+    return _run(planned, display, work, on_end=conf.on_end)
+
+
+def _run(
+    planned: Plan,
+    display: Display,
+    work: Callable[[Study], tuple[Exit, Study]],
+    *,
+    joins: bool = True,
+    on_end: str | None = None,
+) -> Ended:
+    """Run a study, or join a command that does, and run `on_end` then; see `_run_or_join`."""
+    ended = _run_or_join(planned, display, work, joins=joins)
+    if on_end is not None:
+        _run_at_end(on_end, ended, display)
+    return ended
+
+
+def _run_at_end(command: str, ended: Ended, display: Display) -> None:
+    """Let a shell run a command; that it fails is said, and changes nothing."""
+    told = {"BVAE_STUDY": str(ended.root), "BVAE_EXIT": str(int(ended.code))}
+    failed = subprocess.run(command, shell=True, env=os.environ | told, check=False).returncode
+    if failed:
+        display.say(f"hydra.sweeper.on_end: {command} failed with exit code {failed}")
+
+
+def _run_or_join(
+    planned: Plan,
+    display: Display,
+    work: Callable[[Study], tuple[Exit, Study]],
+    *,
+    joins: bool,
+) -> Ended:
+    """Run a study as the one command that does, or add trials to what another command runs.
+
+    Args:
+        planned: the study.
+        display: shows what is done.
+        work: runs the study's trials where no other command does; returns the exit code, and the
+            study as it was opened last.
+        joins: whether else to work along with the other command, or to leave all to it.
+    """
+    folder = planned.folder
+    try:
+        with running(folder):
+            study = begin(planned, display)
+            code, study = work(study)
+            _conclude(study, display, code)
+        return Ended(code, folder.root)
+    except AlreadyRunningError as error:
+        other = read_heartbeat(folder.orchestrator)
+        if other is not None and other.doing:  # what has no room for more trials
+            raise
+        display.say(str(error))
+    study = begin(planned, display)
+    if not joins:
+        display.say(f"{counted(study.left, 'trial')} left to it")
+        return Ended(Exit.LEFT if study.left else Exit.COMPLETE, folder.root)
+    display.say("this command works along as one more worker")
+    is_search = planned.sweeps and planned.manifest.search is not None
+    code = run_here(study, None if is_search else planned.asked, display=display, joins=True)
+    _conclude_last(folder, display, code)
+    return Ended(code, folder.root)
+
+
+def _conclude_last(folder: StudyFolder, display: Display, code: Exit) -> None:
+    """Write the report, unless the command that was joined has trials left, and writes it then."""
+    while True:
+        try:
+            with running(folder):
+                return _conclude(open_study(folder.root), display, code)
+        except AlreadyRunningError:
+            left = open_study(folder.root).left
+            if left or code in INTERRUPTIONS:
+                return display.say(f"{counted(left, 'trial')} left to the other command")
+        # it is concluding: what it writes may lack this command's last trial
+        time.sleep(TIMEOUTS.poll)
 
 
 def _refuse_of_sweeps(typed: Sequence[str]) -> None:

@@ -3,9 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, DataError
 from sweeps.commands.arguments import add_study, add_trial
 from sweeps.labels import shown
+from sweeps.scoring.rescoring import read_codes
 from sweeps.study.study import Study, open_study
 from sweeps.workers.exit_codes import Exit
 
@@ -33,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(typed: argparse.Namespace) -> int:
     """Draw one latent of a trial's model, and print where the pictures are."""
     # torch takes seconds to load, which a mistake in the arguments need not wait for
-    from bvae.evaluate import Codes
     from bvae.part_sources import import_from
     from bvae.pictures.traversal import draw, starts
     from bvae.train import load
@@ -47,7 +47,7 @@ def run(typed: argparse.Namespace) -> int:
     drawn = draw(
         load(folder.root),
         dataset,
-        Codes.read(folder.codes),
+        read_codes(folder.codes),
         latent=typed.latent,
         begun=starts(dataset.labels, len(dataset), typed.image),
         steps=typed.steps,
@@ -76,5 +76,12 @@ def _dataset(folder: "TrialFolder") -> "ImageDataset":
 
     from bvae import checks, config
 
-    composed: Any = OmegaConf.load(folder.config)
+    try:
+        composed: Any = OmegaConf.load(folder.config)
+    except Exception as error:  # whatever YAML's parser raises
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{folder.config}: cannot be read ({reason}); remove the trial's result.json, and it "
+            "is trained again"
+        ) from error
     return checks.prepare(config.parse(composed))

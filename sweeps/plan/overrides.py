@@ -33,7 +33,14 @@ from sweeps.study.trials import as_typed, canonical, text
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?[\w+]+://[^:@/]*):(.*)(@[^@]*)")
 
-NEVER_SWEPT = ("study", "runs_dir", "experiment", "extend", "accept_sources")
+NEVER_SWEPT = (
+    "study",
+    "runs_dir",
+    "experiment",
+    "extend",
+    "accept_sources",
+    "checkpoint.keep_trials",
+)
 
 OWN = "own"
 """The choice of a group that needs a `_target_`; `glob(*)` leaves it out."""

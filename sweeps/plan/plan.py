@@ -9,6 +9,7 @@ import math
 import os
 import re
 import uuid
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
 from bvae.versions import code_version, versions
+from sweeps.labels import counted
 from sweeps.plan import tracker
 from sweeps.plan.compose import (
     Compose,
@@ -44,7 +46,9 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
+from sweeps.study.locks import locked
 from sweeps.study.manifest import RUN_TRIAL, STEPS, VALUES_THEN, Manifest, is_unresolved
+from sweeps.study.results import is_short
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import NAME_MAX, Trial, grid
 
@@ -82,7 +86,7 @@ class Plan:
     largest: tuple[Config, ...] = ()
 
     def write(self) -> Study:
-        """Put the study on disk; call while no other command can.
+        """Put the study on disk, or add to it what another command may run at the moment.
 
         Raises:
             ConfigError: if its folder cannot be written, or the study was begun otherwise since.
@@ -107,10 +111,15 @@ class Plan:
 
 @contextlib.contextmanager
 def _one_writer(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study that exists: workers of a search add trials to its manifest."""
+    """Hold the study's lock: workers of a search, and other commands, add to its manifest.
+
+    Of several that are begun at once one makes the study; the others wait, and add to it.
+    """
     if not folder.manifest.exists():
-        yield
-        return
+        with locked(folder.guard):
+            if not folder.manifest.exists():
+                yield
+                return
     from sweeps.queue.attempts import store_of  # Optuna, which a new study's plan need not load
 
     with store_of(open_study(folder.root)).exclusive():
@@ -171,7 +180,7 @@ def plan(
         )
     trials, repeated = grid(values) if search is None else (search.start(), [])
     facts = checks.derived_settings(parsed)
-    _check_together(settings, search, facts, data=parsed.data.name)
+    _check_together(settings, search, facts, parsed)
     manifest = new = _manifest(
         folder.name,
         parsed,
@@ -197,12 +206,33 @@ def plan(
     if known is not None:
         is_typed = {key: _is_typed(f"tracker.{key}", typed) for key in ("entity", "project")}
         new = manifest = tracker.placed(known, manifest, typed=is_typed)
-        manifest, changes = _continued(known, manifest, parsed, sweeps=sweeps, images=facts.images)
+        manifest, changes = _continued(
+            known, manifest, parsed, folder, sweeps=sweeps, images=facts.images
+        )
         notes += changes
         check_sources(manifest, new.sources, Study(folder, manifest))
     notes += tracker.notes(manifest.tracker)
     _check_writable(folder.root)
     return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps, largest)
+
+
+def unfinished(study: Study) -> Plan:
+    """Plan to finish a study as it is on disk, after checking that it still can be.
+
+    Raises:
+        ConfigError: its sources have changed, or it cannot be trained here.
+    """
+    manifest = study.manifest
+    import_from(manifest.parts_folder)
+    check_sources(manifest, all_sources(manifest.compositions, manifest.parts_folder), study)
+    ended = ("complete", "failed", "pruned")
+    left = [trial for trial in study.trials if study.states[trial.slug] not in ended]
+    keys = manifest.axes
+    choices = {tuple(one.values[key] for key in keys): one for one in left or study.trials[:1]}
+    configs = tuple(config.parse(manifest.config_of(trial)) for trial in choices.values())
+    if left:
+        _refuse(configs)
+    return Plan(study.folder, manifest, configs, study.trials, (), sweeps=False)
 
 
 def _known(
@@ -272,7 +302,13 @@ def _left_out(compositions: Sequence[Composition], typed: Overrides) -> Iterator
 
 
 def _continued(
-    known: Manifest, new: Manifest, parsed: Config, *, sweeps: bool, images: str
+    known: Manifest,
+    new: Manifest,
+    parsed: Config,
+    folder: StudyFolder,
+    *,
+    sweeps: bool,
+    images: str,
 ) -> tuple[Manifest, list[str]]:
     """Return the manifest of a study that is there, with what is new, and what has changed."""
     notes = []
@@ -282,7 +318,19 @@ def _continued(
         notes.append(f"sources have changed since {known.name} was begun; accepted")
     if known.base.get(STEPS) != manifest.base.get(STEPS):
         notes.append(f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}")
+        notes += _begun_anew(Study(folder, manifest))
     return manifest, notes
+
+
+def _begun_anew(study: Study) -> Iterator[str]:
+    """Say how many trials cannot be continued: a checkpoint is a zip file, unless it was cut."""
+    short = [slug for slug, result in study.results.items() if is_short(result, study.manifest)]
+    lost = [slug for slug in short if not zipfile.is_zipfile(study.folder.trial(slug).last)]
+    if lost:
+        yield (
+            f"{counted(len(lost), 'trial')} of them, {lost[0]} say, are trained from the start: "
+            "checkpoints/last.ckpt is not there, or damaged"
+        )
 
 
 def _hints(manifest: Manifest, search: Search | None) -> Iterator[str]:
@@ -412,13 +460,14 @@ def _search(
 
 
 def _check_together(
-    settings: SweepSettings, search: Search | None, facts: checks.DerivedSettings, *, data: str
+    settings: SweepSettings, search: Search | None, facts: checks.DerivedSettings, parsed: Config
 ) -> None:
     """Check that what finds and prunes trials has a score to go by."""
     mistakes = []
     if settings.pruner and facts.lattice is None:
         mistakes.append(
-            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {data} has none; "
+            f"hydra.sweeper.pruner: judges by MIG, which needs factors, and {parsed.data.name} has "
+            "none; "
             "leave it out"
         )
     if settings.pruner and search is not None:
@@ -430,6 +479,11 @@ def _check_together(
         mistakes.append(
             f"hydra.sweeper.until: objective={facts.objective} compares pairs of seeds, which "
             "depend on each other; choose the number of seeds, as in seed=range(6)"
+        )
+    if parsed.checkpoint.keep_trials and facts.objective in UDR_NAMES:
+        mistakes.append(
+            f"checkpoint.keep_trials: objective={facts.objective} is of pairs of seeds, so no "
+            "trial is better than another; leave it out, and use `sweeps clean`"
         )
     if search is not None and facts.objective in UDR_NAMES:
         mistakes.append(

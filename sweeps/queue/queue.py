@@ -11,11 +11,13 @@ was lost or damaged is rebuilt from the results and the heartbeats of the living
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from optuna.trial import TrialState
 
+from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
 from sweeps.queue import states
 from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of, store_of
@@ -23,8 +25,9 @@ from sweeps.queue.states import LeaseLostError
 from sweeps.queue.store import StudyStore, execute
 from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
+from sweeps.study import command
 from sweeps.study.heartbeat import WorkerRegistry, remove_stale
-from sweeps.study.ranking import Ending
+from sweeps.study.ranking import Ending, best_first
 from sweeps.study.results import Results, next_attempt, stamp
 from sweeps.study.study import Study, open_study
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
@@ -201,6 +204,7 @@ class Queue:
         """
         with self._exclusive():
             self._execute(lease.trial.slug, states.Commit(lease.worker, result))
+            self._remove_weights()
 
     def release(self, lease: Lease) -> None:
         """Requeue an unfinished trial; its next worker resumes from the checkpoint.
@@ -252,6 +256,7 @@ class Queue:
         """
         with self._exclusive():
             changes = self._reconcile_all(registry)
+            self._remove_weights()
             remove_stale(self._folder.workers)
             changes.messages, self._attempts.messages = self._attempts.messages, []
         return changes
@@ -268,21 +273,51 @@ class Queue:
                 self._execute(slug, states.Retry())
         return failed
 
-    def drop(self, slugs: Iterable[str]) -> list[str]:
-        """Take trials out of the manifest; a worker that has one loses its lease.
+    def drop(self, slugs: Iterable[str], registry: WorkerRegistry) -> list[Path]:
+        """Take these trials out of the study; what is there of them goes to its trash.
+
+        Folders go first: what a killed command has left can be dropped again.
 
         Returns:
-            the slugs of those that were in it.
+            the folders in the trash.
+
+        Raises:
+            ConfigError: a worker runs one of them, or no trial would be left; nothing is changed.
         """
         with self._exclusive():
-            dropped = [slug for slug in slugs if slug in self._trials]
-            left = [trial.values for slug, trial in self._trials.items() if slug not in dropped]
-            shorter = replace(self._study.manifest, trials=left)
+            dropped = {slug: self._trials[slug] for slug in slugs if slug in self._trials}
+            self._check_dropped(dropped, registry)
+            moved = [
+                self._folder.discard(slug)
+                for slug in dropped
+                if self._folder.trial(slug).root.exists()
+            ]
+            shorter = self._study.manifest.without(dropped.values())
             shorter.write(self._folder.manifest)
             self._reload(Study(self._folder, shorter))
             for slug in dropped:
                 self._execute(slug, states.Drop())
-        return dropped
+        return moved
+
+    def _check_dropped(self, dropped: Mapping[str, Trial], registry: WorkerRegistry) -> None:
+        now, seen = time.monotonic(), registry.sightings()
+        alive = {name for name, one in seen.items() if one.is_alive(now, self._timeouts)}
+        running = {seen[name].slug for name in alive} | {
+            slug_of(attempt)
+            for attempt in self._attempts.select(TrialState.RUNNING)
+            if attempt.user_attrs.get("worker") in alive
+        }
+        busy = sorted(dropped.keys() & running)
+        if busy:
+            raise ConfigError(
+                f"{busy[0]}: a worker runs it{f', and {len(busy) - 1} more' if busy[1:] else ''}; "
+                f"stop the study first: {command.sweeps('stop', self._folder.root)}"
+            )
+        if dropped.keys() == self._trials.keys():
+            raise ConfigError(
+                f"{self._study.name}: no trial would be left; remove the folder instead, "
+                f"{self._folder.root}"
+            )
 
     def _has_pruned_seed(self, configuration: Configuration) -> bool:
         """Whether a seed of the configuration was pruned: then the others are, too."""
@@ -297,6 +332,20 @@ class Queue:
         """Remove what an attempt whose lease was lost has left in a complete trial's folder."""
         with self._exclusive():
             self._store.tidy(slug)
+
+    def _remove_weights(self) -> None:
+        """Remove the weights of complete trials that are not among the best so many."""
+        number = self._study.manifest.keep_trials
+        if number is None:
+            return
+        results = [(trial, self._results.read(slug)) for slug, trial in self._trials.items()]
+        ended = [
+            (trial, result.ending)
+            for trial, result in results
+            if result and result.state == "complete" and self._study.is_final(result)
+        ]
+        for trial in best_first(ended)[number:]:
+            self._folder.trial(trial.slug).remove_weights()
 
     def _reload(self, study: Study) -> None:
         self._study = study

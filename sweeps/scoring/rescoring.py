@@ -4,17 +4,22 @@ import multiprocessing
 import os
 import signal
 import threading
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bvae.exceptions import BvaeError
+from bvae.exceptions import BvaeError, DataError
 from bvae.part_sources import import_from
 from sweeps.study.study import Study
+
+if TYPE_CHECKING:
+    from bvae.evaluate import Codes
 
 
 @dataclass(frozen=True)
@@ -65,15 +70,33 @@ def jobs_of(study: Study, *, protocol: str) -> list[Job]:
     ]
 
 
+def read_codes(path: Path) -> "Codes":
+    """Return the codes of a trial.
+
+    Raises:
+        DataError: there are none that can be read.
+    """
+    from bvae.evaluate import Codes
+
+    try:
+        if not zipfile.is_zipfile(path):  # of which NumPy would leave the file open
+            raise EOFError("there is none" if not path.exists() else "it is damaged")
+        return Codes.read(path)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected the codes of a complete trial, but they cannot be read ({error}); "
+            "remove the trial's result.json, and it is trained again"
+        ) from error
+
+
 def compute(job: Job) -> Computed:
     """Score the codes of one trial."""
     from bvae import evaluate  # scikit-learn, LightGBM and torch: seconds
 
     try:
-        codes = evaluate.Codes.read(job.codes)
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        why = f"expected the codes of a complete trial, but they cannot be read ({error})"
-        return Computed({}, {}, why)
+        codes = read_codes(job.codes)
+    except (OSError, DataError) as error:
+        return Computed({}, {}, str(error).removeprefix(f"{job.codes}: "))
     if codes.labels is None:
         why = "codes of images without factors, which have no scores; look at UDR instead"
         return Computed({}, {}, why)

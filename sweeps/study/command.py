@@ -21,6 +21,9 @@ ONCE = (
 )
 """How the trials of a study were chosen, and what holds for one command only."""
 
+HOW = ("hydra.", "hydra/", "experiment")
+"""Keys that say with which launcher, how many workers, and the like."""
+
 PRUNER = "hydra.sweeper.pruner"
 UNTIL = "hydra.sweeper.until"
 
@@ -50,6 +53,16 @@ def sweep(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> list[str]:
     return _multirun(manifest, {**_then(manifest), **values}, dropped=(*ONCE, PRUNER, UNTIL))
 
 
+def resuming(manifest: Manifest) -> list[str]:
+    """Return of what was typed after `bvae` what says how trials are run, not which."""
+    typed = [(word, word.lstrip("+~").partition("=")[0]) for word in manifest.arguments]
+    return [
+        word
+        for word, key in typed
+        if key not in ONCE and (word.startswith("-") or key.startswith(HOW))
+    ]
+
+
 def quoted(study: Path) -> str:
     """Return a study's folder as it is typed where studies are kept, quoted for a POSIX shell.
 
@@ -57,6 +70,15 @@ def quoted(study: Path) -> str:
     "'runs/my study'"
     """
     return shlex.quote(f"{study.parent.name}/{study.name}")
+
+
+def sweeps(name: str, *folders: Path) -> str:
+    """Return a command of `sweeps` about these studies' folders, as it is typed in any folder.
+
+    >>> sweeps("report", Path("/home/me/runs/my study"))
+    "sweeps report '/home/me/runs/my study'"
+    """
+    return shlex.join(["sweeps", name, *map(str, folders)])
 
 
 def _then(manifest: Manifest) -> dict[str, list[str]]:

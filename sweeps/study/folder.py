@@ -1,5 +1,6 @@
 """Where everything of a study is on disk."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,18 @@ class StudyFolder:
     def trials(self) -> Path:
         """A folder per trial that was begun."""
         return self.root / "trials"
+
+    @property
+    def trash(self) -> Path:
+        """The folders of trials that were dropped."""
+        return self.root / "trash"
+
+    def discard(self, slug: str) -> Path:
+        """Move a trial's folder to the trash, beside those of that name; return where it is."""
+        self.trash.mkdir(exist_ok=True)
+        names = itertools.chain([slug], (f"{slug}.{number}" for number in itertools.count(2)))
+        place = next(path for name in names if not (path := self.trash / name).exists())
+        return self.trial(slug).root.replace(place)
 
     def trial(self, slug: str) -> TrialFolder:
         """The folder of one trial."""

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
-from bvae.exceptions import BvaeError
+from bvae.exceptions import ConfigError
 from sweeps.study.folder import heartbeat_file, heartbeat_files
 from sweeps.study.locks import is_locked, open_file, try_lock
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
@@ -37,7 +37,7 @@ def this_host() -> str:
     return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
-class AlreadyRunningError(BvaeError):
+class AlreadyRunningError(ConfigError):
     """Another living process holds the heartbeat file."""
 
 
@@ -95,15 +95,24 @@ class HeartbeatWriter:
         path: the heartbeat file.
         name: of the process.
         launched: whether the command that runs the study has started this process.
+        doing: what the process does before it takes a trial.
         timeouts: how long it waits between beats.
     """
 
     def __init__(
-        self, path: Path, *, name: str, launched: bool = False, timeouts: Timeouts = TIMEOUTS
+        self,
+        path: Path,
+        *,
+        name: str,
+        launched: bool = False,
+        doing: str = "",
+        timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._path = path
         self._every_s = timeouts.heartbeat
-        self._record = Heartbeat(name=name, host=this_host(), pid=os.getpid(), launched=launched)
+        self._record = Heartbeat(
+            name=name, host=this_host(), pid=os.getpid(), launched=launched, doing=doing
+        )
         self._mutex = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
@@ -192,7 +201,10 @@ def read_heartbeat(path: Path) -> Heartbeat | None:
 
 def _holder(path: Path) -> str:
     heartbeat = read_heartbeat(path)
-    return f"{heartbeat.pid} on {heartbeat.host.partition('/')[0]}" if heartbeat else "unknown"
+    if heartbeat is None:
+        return "unknown"
+    doing = f" ({heartbeat.doing})" if heartbeat.doing else ""
+    return f"{heartbeat.pid} on {heartbeat.host.partition('/')[0]}{doing}"
 
 
 def living_workers(folder: Path) -> list[Heartbeat]:

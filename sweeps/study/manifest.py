@@ -4,13 +4,14 @@ import copy
 import dataclasses
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
+from bvae.files import is_file_name, write_atomically
+from bvae.records import expected, fits, in_words, mistake
 from bvae.trial import TrackerSettings, TrialResult
 from bvae.versions import code_version, counts
 from sweeps.study.trials import Trial
@@ -183,6 +184,13 @@ class Manifest:
         return None if is_unresolved(steps) else steps
 
     @property
+    def keep_trials(self) -> int | None:
+        """How many trials keep their weights, the best ones; None: all."""
+        composed = next(iter(self.compositions.values()))
+        found: int | None = composed.get("checkpoint", {}).get("keep_trials")
+        return found
+
+    @property
     def tracker(self) -> TrackerSettings:
         """How the study is tracked: as its first trial."""
         return _record(TrackerSettings, self.config_of(Trial.of(self.trials[0]))["tracker"])
@@ -191,6 +199,16 @@ class Manifest:
     def unfound(self) -> int:
         """How many trials a search has yet to find."""
         return max(0, self.search.n_trials - len(self.trials)) if self.search else 0
+
+    def without(self, dropped: Collection[Trial]) -> "Manifest":
+        """Return the manifest without these trials; a search does not look for others instead."""
+        gone = {trial.slug for trial in dropped}
+        left = [values for values in self.trials if Trial.of(values).slug not in gone]
+        number = len(self.trials) - len(left)
+        search = self.search and dataclasses.replace(
+            self.search, n_trials=self.search.n_trials - number
+        )
+        return dataclasses.replace(self, trials=left, search=search)
 
     def accepts(self, sources: str) -> bool:
         """Whether the study may be continued with sources of this hash."""
@@ -220,6 +238,8 @@ class Manifest:
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
                 )
             if "command" in content:  # as text, until its words were kept
+                if not isinstance(content["command"], str):
+                    raise TypeError(f"command: {expected('a text', content['command'])}")
                 content["arguments"] = _words_after_program(content["command"])
             for name, written in NAMES.items():
                 content[name] = content.pop(written, None)
@@ -231,18 +251,42 @@ class Manifest:
                 }
                 content["code_version"] = code_version(content["sources"])
             if content.get("search") is not None:
+                wrong = mistake(SearchSettings, content["search"])
+                if wrong is not None:
+                    raise TypeError(f"search: {wrong}")
                 content["search"] = _record(SearchSettings, content["search"])
+            wrong = mistake(cls, content) or _contradiction(content)
+            if wrong is not None:
+                name, colon, rest = wrong.partition(":")
+                raise TypeError(NAMES.get(name, name) + colon + rest)
             return _record(cls, content)
         except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
                 f"{path.parent}: not a study (no manifest.json); "
                 "give the folder of a study, for example runs/quick"
             ) from None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
-                f"{path}: not a manifest this version can read ({error}); put back the file as it "
+                f"{path}: not a manifest this version can read ({why}); put back the file as it "
                 "was written, or give the study another name with study=…"
             ) from None
+
+
+def _contradiction(content: Mapping[str, Any]) -> str | None:
+    """Return what a manifest whose types are right still says that cannot be, if anything."""
+    for name in ("name", "study_id", "protocol", "objective"):  # parts of the names of files
+        if name in content and not is_file_name(content[name]):
+            return f"{name}: {expected('a name without /', content[name])}"
+    for name in ("trials", "compositions"):
+        if name in content and not content[name]:
+            return f"{name}: {expected('one at least', content[name])}"
+    kinds = {"beta": float, "latent_dim": int, "seed": int} | dict.fromkeys(content["axes"], Any)
+    for values in content.get("trials", ()):
+        for key, kind in kinds.items():
+            if key not in values or not fits(values[key], kind):
+                return f"trials: {expected(f'{key} as {in_words(kind)}', values.get(key))}"
+    return None
 
 
 def _record(kind: type[Record], content: Mapping[str, Any]) -> Record:

@@ -78,6 +78,18 @@ def _ranked(
     )
 
 
+def best_first(ended: Iterable[tuple[Trial, Ending]]) -> list[Trial]:
+    """Return those single trials that have a score, in the order by which `best` would choose."""
+
+    def place(one: tuple[Trial, Ending]) -> tuple[bool, float, float, float]:
+        found = _ranked(one[0].configuration, [one[1]], 1)
+        return found.collapsed, -found.mean, found.beta, found.latent_dim
+
+    return [
+        trial for trial, _ in sorted((one for one in ended if one[1].score is not None), key=place)
+    ]
+
+
 def best(configurations: Iterable[Ranked[Key]]) -> Ranked[Key] | None:
     """Return the best configuration, None if none is eligible; the first of equal ones."""
     eligible = [one for one in configurations if one.eligible]

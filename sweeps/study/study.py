@@ -113,6 +113,11 @@ class Study:
                 lines.append(f"failed {slug}: {reason}")
             elif result.state == "failed":
                 lines.append(f"attempt {result.attempt} of {most} at {slug}: {reason}")
+        for trial in self.trials:
+            path = self.folder.trial(trial.slug).result
+            wrong = None if trial.slug in self.results else TrialResult.mistake(path)
+            if wrong is not None:
+                lines.append(f"{trial.slug}/{path.name} cannot be read, and is replaced: {wrong}")
         return lines
 
     def trial(self, slug: str) -> Trial:

@@ -55,7 +55,7 @@ WAITING = (Outcome.FAILED, "waits for what came before it in its run")
 
 def upload_all(study: Study, left: Sequence[Fragment]) -> Iterator[Handled]:
     """Upload files; those of one run in the order they were begun, up to the first that fails."""
-    busy = _being_written(study)
+    busy = being_written(study)
     stopped: set[str] = set()
     for batch in batches(left, AT_ONCE):
         waiting = [one for one in batch if one.run_id in busy | stopped]
@@ -95,7 +95,7 @@ def names_of(study: Study) -> dict[str, str]:
     return {one.run_id: one.name for one in [*known, report_identity(study.manifest)]}
 
 
-def _being_written(study: Study) -> set[str]:
+def being_written(study: Study) -> set[str]:
     """Return the ids of runs that somebody may be writing to now."""
     busy = {
         identity(study.manifest, trial).run_id

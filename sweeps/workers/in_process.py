@@ -29,15 +29,21 @@ from sweeps.workers.worker import Worker, of_machine
 
 
 def run_here(
-    study: Study, trials: Sequence[Trial], *, display: Display, timeouts: Timeouts = TIMEOUTS
+    study: Study,
+    trials: Sequence[Trial] | None,
+    *,
+    display: Display,
+    joins: bool = False,
+    timeouts: Timeouts = TIMEOUTS,
 ) -> Exit:
-    """Run these trials one after another; Ctrl-C saves the running one and stops.
+    """Run these trials, or all, one after another; Ctrl-C saves the running one and stops.
 
-    Use inside `running`, like an orchestrator.
+    Use inside `running`, like an orchestrator, unless the command that does so is joined.
     """
     folder = study.folder
-    slugs = [trial.slug for trial in trials]
-    folder.stop.unlink(missing_ok=True)
+    slugs = None if trials is None else [trial.slug for trial in trials]
+    if not joins:
+        folder.stop.unlink(missing_ok=True)
     for message in Queue(study).reconcile(WorkerRegistry(folder.workers)).messages:
         display.say(message)
     stop_request = StopRequest(folder, timeouts)
@@ -47,7 +53,7 @@ def run_here(
         except MachineFaultError as fault:
             display.say(f"stopping: {of_machine(fault)}")
     current = open_study(folder.root).states
-    states = {current[slug] for slug in slugs}
+    states = {state for slug, state in current.items() if slugs is None or slug in slugs}
     if stop_request.exit_code is not None:
         return stop_request.exit_code
     if "failed" in states:
@@ -56,7 +62,7 @@ def run_here(
 
 
 def _train(
-    study: Study, slugs: Sequence[str], stop_request: StopRequest, timeouts: Timeouts
+    study: Study, slugs: Sequence[str] | None, stop_request: StopRequest, timeouts: Timeouts
 ) -> None:
     name = new_worker_name()
     bar = Progress(

@@ -70,17 +70,23 @@ class StopReason:
 
 
 @contextlib.contextmanager
-def running(folder: StudyFolder) -> Iterator[None]:
+def running(folder: StudyFolder, *, doing: str = "") -> Iterator[None]:
     """Be the one command that runs a study.
 
+    Args:
+        folder: of the study.
+        doing: what is done, if not trials are run: no other command may add any meanwhile.
+
     Raises:
-        ConfigError: if another command runs it, or its folder cannot be written.
+        AlreadyRunningError: if another command runs it.
+        ConfigError: if its folder cannot be written.
     """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(HeartbeatWriter(folder.orchestrator, name="orchestrator"))
+            beating = HeartbeatWriter(folder.orchestrator, name="orchestrator", doing=doing)
+            stack.enter_context(beating)
         except AlreadyRunningError as error:
-            raise ConfigError(
+            raise AlreadyRunningError(
                 f"{folder.name} is being run already by process {error}; "
                 "`sweeps status` shows it, `sweeps stop` ends it"
             ) from error
@@ -160,32 +166,35 @@ class Orchestrator:
                 hang_up = {signal.SIGHUP} if self._settings.outlive else set()
                 endings = [number for number in ENDINGS if number not in hang_up]
                 with handling(self._interrupt, *endings), self._display:
-                    self._supervise(self._start())
+                    self._supervise()
                 self._reconcile()
                 self._progress.refresh()
         return self._exit_code()
 
-    def _start(self) -> list[threading.Thread]:
+    def _start(self, *, kept: int = 0) -> list[threading.Thread]:
         """Start a thread for each worker to keep, counting those of a command that was killed.
 
+        Where some are kept already, trials were added since, and so many more are started.
         A terminal's signals are blocked in what is started: only the orchestrator reacts to Ctrl-C.
         submitit's own controller would kill its worker one second after it.
         """
         number = min(self._settings.n_workers, self._progress.left)
-        old = [one.name for one in living_workers(self._folder.workers) if one.launched]
+        living = () if kept else living_workers(self._folder.workers)
+        old = [one.name for one in living if one.launched]
         slots = [
             threading.Thread(
                 target=self._keep_worker, args=(index, old[index::number]), daemon=True
             )
-            for index in range(number)
+            for index in range(kept, number)
         ]
         with blocked(*OF_TERMINALS):
             for slot in slots:
                 slot.start()
         return slots
 
-    def _supervise(self, slots: Sequence[threading.Thread]) -> None:
+    def _supervise(self) -> None:
         """Show the progress and reconcile while workers are kept."""
+        slots = self._start()
         reconciled_at = time.monotonic()
         while kept := [slot for slot in slots if slot.is_alive()]:
             kept[0].join(self._timeouts.poll)
@@ -198,6 +207,8 @@ class Orchestrator:
                 self._reconcile()
                 reconciled_at = time.monotonic()
             self._check_for_end()
+            if not self._stopping.is_set():
+                slots += self._start(kept=len(kept))
             if self._is_over():
                 return
             if self._is_overdue():

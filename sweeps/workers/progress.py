@@ -76,7 +76,7 @@ class Progress:
     def refresh(self) -> None:
         """Read the results that were written, or set aside for a retry, since the last call."""
         with self._mutex:
-            self._extend()
+            self._read_manifest()
             failed = {slug for slug, result in self._final.items() if result.state == "failed"}
             for slug in self._begun() & (self._open | failed):
                 result = self._results.read(slug)
@@ -86,16 +86,23 @@ class Progress:
                 self._is_refreshed = True
                 self._ended.clear()
 
-    def _extend(self) -> None:
-        """Add the trials that a search has found since the last call."""
-        if not self._study.manifest.unfound:
+    def _read_manifest(self) -> None:
+        """Take in what a search, or another command, has added or dropped since the last call."""
+        try:
+            written = stamp(self._study.folder.manifest)
+        except FileNotFoundError:  # with all of the study: the queue says so
             return
-        written = stamp(self._study.folder.manifest)
         if written == self._manifest_stamp:
             return
         self._manifest_stamp = written
         self._study = open_study(self._study.folder.root)
-        self._open |= {trial.slug for trial in self._study.trials} - self._final.keys()
+        slugs = {trial.slug for trial in self._study.trials}
+        self._final = {
+            slug: result
+            for slug, result in self._final.items()
+            if slug in slugs and self._study.is_final(result)
+        }
+        self._open = slugs - self._final.keys()
 
     def _begun(self) -> set[str]:
         """Return the names of the folders in `trials/`, in which a result may be."""

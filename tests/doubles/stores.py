@@ -36,7 +36,7 @@ class OnDisk:
         return make_study(
             self._root,
             [TRIALS[slug] for slug in limits.slugs],
-            study_id=str(self._root),
+            study_id=self._root.name,
             storage=self._storage,
             max_attempts=limits.max_attempts,
             max_deaths=limits.max_deaths,

@@ -54,7 +54,7 @@ def test_ctrl_c(shell: Shell, trial: str, launcher: str) -> None:
 
     assert Exit.INTERRUPTED == code, said
     wait_for(lambda: not alive(shell.started), seconds=2)
-    assert "type the same command again to continue" in said
+    assert "left; continue with: sweeps resume /" in said
     assert "Traceback" not in said
     assert 4 == shell.study.counts["pending"]
     saved = [shell.study.folder.trial(slug).resume.exists() for slug in shell.study.states]

@@ -85,7 +85,7 @@ class TestConclude:
         counts = said.splitlines()[0].split(", ")
         assert ["1 of 4 trials complete", "1 failed", "1 pruned"] == counts
         assert f"failed {one.slug}: ValueError: no\n" in said
-        assert "\n1 left: " in said
+        assert f"\n1 left; continue with: sweeps resume {study.folder.root}\n" in said
 
     def test_runs_that_are_not_on_the_server(
         self, study: Study, concluded: Callable[..., str]

@@ -229,7 +229,7 @@ class TestRequested:
     def test_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is said what to do."""
         made = make_study(tmp_path / "a")
-        with pytest.raises(ConfigError, match=r" mig .*: bvae -m beta"):
+        with pytest.raises(ConfigError, match=rf" mig .*: sweeps resume {made.folder.root}"):
             requested(made)
         write_result(made, made.trials[0])
         for trial in made.trials:

@@ -13,19 +13,24 @@ def test_a_row_for_each_study(study: Study, typed: Type) -> None:
     """Counts and when it was begun."""
     lines = typed("list", study.folder.root.parent).splitlines()
 
-    assert ["study", "complete", "failed", "left", "created"] == lines[0].split()
-    assert ["tested", "3/6", "1", "2", "2026-01-01T00:00:00+00:00"] == lines[1].split()
+    assert ["study", "complete", "failed", "left", "size", "created"] == lines[0].split()
+    *counts, _, unit, begun = lines[1].split()
+    assert ["tested", "3/6", "1", "2"] == counts
+    assert ("kB", "2026-01-01T00:00:00+00:00") == (unit, begun)
 
 
 def test_one_that_cannot_be_read_hides_no_other(study: Study, typed: Type) -> None:
-    """It says so in its row."""
-    (study.folder.root.parent / "broken").mkdir()
-    (study.folder.root.parent / "broken" / "manifest.json").write_text("{")
+    """It says why in one short line."""
+    for name, content in (("broken", "{"), ("typed", '{"points": null}')):
+        (study.folder.root.parent / name).mkdir()
+        (study.folder.root.parent / name / "manifest.json").write_text(content)
+    (study.folder.root.parent / "folder" / "manifest.json").mkdir(parents=True)
 
-    said = typed("list", study.folder.root.parent)
+    said = typed("list", study.folder.root.parent).splitlines()
 
-    assert "broken" in said
-    assert "3/6" in said
+    assert "3/6" in said[1]
+    assert 5 == len(said)
+    assert all(": manifest.json: not a manifest this version can read (" in one for one in said[2:])
 
 
 def test_none(tmp_path: Path, typed: Type) -> None:

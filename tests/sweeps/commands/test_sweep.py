@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import subprocess
@@ -19,11 +20,15 @@ from bvae.__main__ import main
 from bvae.exceptions import ConfigError, DataError
 from bvae.machine import Machine
 from sweeps import load_study
-from sweeps.commands import sweep
+from sweeps.commands import resume, sweep
 from sweeps.commands.sweep import Sweep, conf_of
 from sweeps.plan.settings import SweepSettings
+from sweeps.queue.queue import Queue
+from sweeps.study.folder import StudyFolder
+from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
+from sweeps.workers.orchestrator import running
 from sweeps.workers.worker import WorkerLoop
 from tests.doubles.studies import CONFIGURATION, make_study, slugs
 
@@ -301,6 +306,113 @@ def typed(
 def swept(tmp_path: Path) -> Study:
     """Return the study that was swept."""
     return load_study(tmp_path / "runs" / "swept")
+
+
+class TestTogether:
+    NEW = ("hydra/launcher=basic", "beta=16", "latent_dim=2", "seed=0")
+
+    @pytest.fixture
+    def folder(self, typed: Typed, tmp_path: Path) -> StudyFolder:
+        """The folder of a study of which one trial is to be run by another command."""
+        typed("hydra/launcher=basic", *GRID)
+        study = swept(tmp_path)
+        study.folder.trial(slugs(study)[0]).result.unlink()
+        return study.folder
+
+    @pytest.mark.parametrize("sweeps", [True, False])
+    def test_a_second_command_works_along(
+        self, typed: Typed, folder: StudyFolder, *, sweeps: bool
+    ) -> None:
+        """It adds its trials and runs them; the other command's are left to that."""
+        with running(folder):
+            code, said = typed(*self.NEW, sweeps=sweeps)
+
+        assert Exit.COMPLETE == code, said
+        assert f"run already by process {os.getpid()} on" in said
+        assert "this command works along as one more worker" in said
+        assert "1 trial left to the other command" in said
+        states = load_study(folder.root).states
+        assert ("pending", "complete") == (
+            states["beta=1,latent_dim=2,seed=0"],
+            states["beta=16,latent_dim=2,seed=0"],
+        )
+
+    def test_with_a_limit_of_its_own_it_hands_its_trials_over(
+        self, typed: Typed, folder: StudyFolder
+    ) -> None:
+        """Code 3; they are in the study."""
+        with running(folder):
+            code, said = typed(*self.NEW, "hydra.sweeper.max_minutes=1")
+
+        assert (Exit.LEFT, 2) == (code, load_study(folder.root).counts["pending"]), said
+        assert "2 trials left to it" in said
+
+    def test_none_is_added_while_a_study_is_rescored(
+        self, typed: Typed, folder: StudyFolder
+    ) -> None:
+        """Its results would be of the old protocol."""
+        with running(folder, doing="rescoring"):
+            code, said = typed(*self.NEW)
+
+        assert Exit.USAGE == code
+        assert "(rescoring)" in said
+        assert 4 == len(load_study(folder.root).trials)
+
+
+class TestOnEnd:
+    TELL = "hydra.sweeper.on_end='echo $BVAE_STUDY $BVAE_EXIT > told'"
+
+    @pytest.mark.parametrize("sweeps", [True, False])
+    def test_a_shell_is_told(self, typed: Typed, tmp_path: Path, *, sweeps: bool) -> None:
+        """Which study has ended, and how."""
+        values = GRID if sweeps else ("beta=4", "latent_dim=2", "seed=0")
+        typed("hydra/launcher=basic", *values, self.TELL, sweeps=sweeps)
+
+        assert f"{swept(tmp_path).folder.root} 0\n" == (tmp_path / "told").read_text()
+
+    def test_its_failure_is_said(self, typed: Typed) -> None:
+        """And is not the sweep's."""
+        code, said = typed("hydra/launcher=basic", *GRID, "hydra.sweeper.on_end='exit 7'")
+
+        assert Exit.COMPLETE == code
+        assert "hydra.sweeper.on_end: exit 7 failed with exit code 7" in said
+
+
+class TestResume:
+    def test_from_any_folder(
+        self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is unfinished is run, what was dropped stays away; again, nothing is run."""
+        typed("hydra/launcher=basic", *GRID, "hydra.sweeper.max_minutes=5")
+        study = swept(tmp_path)
+        Queue(study).drop(slugs(study)[:1], WorkerRegistry(study.folder.workers))
+        study.folder.trial(slugs(study)[1]).result.unlink()
+        monkeypatch.chdir("/")
+
+        for _ in range(2):
+            GlobalHydra.instance().clear()
+            assert Exit.COMPLETE == resume.run(argparse.Namespace(study=study.folder.root))
+            assert [*slugs(study)[1:]] == slugs(swept(tmp_path))
+            assert 3 == swept(tmp_path).counts["complete"]
+
+    def test_single_runs(self, typed: Typed, tmp_path: Path) -> None:
+        """All that single runs have left is run in this process."""
+        for seed in (0, 1):
+            typed("beta=4", "latent_dim=2", f"seed={seed}", sweeps=False)
+        study = swept(tmp_path)
+        for slug in slugs(study):
+            study.folder.trial(slug).result.unlink()
+
+        GlobalHydra.instance().clear()
+        assert Exit.COMPLETE == resume.run(argparse.Namespace(study=study.folder.root))
+        assert 2 == swept(tmp_path).counts["complete"]
+
+    def test_other_sources(self, tmp_path: Path) -> None:
+        """They are named, and what to do."""
+        study = make_study(tmp_path / "tested", code_version="x", sources={"bvae/train.py": "x"})
+
+        with pytest.raises(ConfigError, match=r"bvae/train.py: changed"):
+            resume.run(argparse.Namespace(study=study.folder.root))
 
 
 class TestSweep:

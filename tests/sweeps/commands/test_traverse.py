@@ -10,7 +10,7 @@ from PIL import Image
 from bvae.data.datasets import ImageDataset
 from bvae.data.store import ImageStore
 from bvae.evaluate import Codes
-from bvae.exceptions import ConfigError
+from bvae.exceptions import ConfigError, DataError
 from bvae.model import BetaVAE
 from sweeps import load_study
 from sweeps.commands import traverse
@@ -105,3 +105,13 @@ def test_a_part_that_only_one_trial_has(study: Study) -> None:
     """Enough of a slug to be the only one names it."""
     assert study.trials[0].slug == traverse.complete_trial(study, "beta=1,latent_dim=5,seed=0")
     assert "beta=1,latent_dim=5,seed=0" == traverse.complete_trial(study, "1,latent_dim=5,seed=0")
+
+
+@pytest.mark.parametrize("name", ["config", "codes"])
+def test_a_damaged_file_is_named(study: Study, name: str) -> None:
+    """With what to do, and no traceback of what reads it."""
+    path = getattr(study.folder.trial(study.trials[0].slug), name)
+    path.write_bytes(b"beta: [1, {" if name == "config" else path.read_bytes()[:200])
+
+    with pytest.raises(DataError, match=rf"{name}\.\w+: .*cannot be read .*trained? .*again"):
+        traverse.run(typed(study, study.trials[0].slug, "--latent", "0"))

@@ -1,3 +1,4 @@
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,24 @@ class TestExtension:
         with pytest.raises(ConfigError, match=r"train its models on \(extend=true\)"):
             planned("beta=1", "study=one", "trainer.max_steps=3000")
 
+    @pytest.mark.parametrize(("kept", "is_said"), [(1.0, False), (0.5, True), (0.0, True)])
+    def test_a_checkpoint_that_was_cut(
+        self, planned: Planned, study: Study, kept: float, *, is_said: bool
+    ) -> None:
+        """A trial without one is trained from the start: it is said before anything is."""
+        for trial in study.trials:
+            write_result(study, trial, steps=2000)
+            folder = study.folder.trial(trial.slug)
+            folder.checkpoints.mkdir()
+            with zipfile.ZipFile(folder.last, "w") as file:
+                file.writestr("data", bytes(1000))
+            whole = folder.last.read_bytes()
+            folder.last.write_bytes(whole[: int(kept * len(whole))])
+
+        found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
+
+        assert is_said == any("are trained from the start" in note for note in found.notes)
+
     def test_more_steps_with_extend(self, planned: Planned, study: Study) -> None:
         """The study goes on with more steps for all its trials; what is shorter is to be run."""
         for trial in study.trials:
@@ -176,7 +195,9 @@ class TestExtension:
         found = planned("beta=1", "study=one", "trainer.max_steps=3000", "extend=true")
         longer = found.write()
 
-        assert ("trials of 2000 steps are continued to 3000",) == found.notes
+        continued, anew = found.notes
+        assert "trials of 2000 steps are continued to 3000" == continued
+        assert anew.startswith(f"2 trials of them, {study.trials[0].slug} say, are trained from")
         assert study.manifest.study_id == longer.manifest.study_id
         assert {"pending": 2, "complete": 0}.items() <= longer.counts.items()
         assert [3000, 3000] == [

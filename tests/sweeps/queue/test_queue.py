@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from bvae import files
+from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.queue.attempts import Attempts, recorded
@@ -23,6 +24,7 @@ from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
 from tests.doubles.studies import (
+    CONFIGURATION,
     SEARCH,
     make_search,
     make_study,
@@ -588,6 +590,126 @@ class TestLostJournal:
         changes = Queue(moved).reconcile(registry(moved))
 
         assert [] == changes.queued == changes.imported
+
+
+class TestKeepTrials:
+    @pytest.fixture
+    def study(self, tmp_path: Path) -> Study:
+        """Four trials, of which one keeps its weights."""
+        checkpoint = CONFIGURATION["checkpoint"] | {"keep_trials": 1}
+        return make_study(
+            tmp_path / "tested", compositions={"": CONFIGURATION | {"checkpoint": checkpoint}}
+        )
+
+    def with_weights(self, study: Study) -> list[str]:
+        """Return the slugs of the trials that have weights."""
+        return [slug for slug in slugs(study) if study.folder.trial(slug).last.exists()]
+
+    def save(self, study: Study) -> None:
+        """Give every trial weights, as if each were trained."""
+        for slug in slugs(study):
+            folder = study.folder.trial(slug)
+            folder.checkpoints.mkdir(parents=True, exist_ok=True)
+            folder.last.touch()
+
+    def test_the_best_keeps_its_weights(self, study: Study) -> None:
+        """Decided whenever a result is committed; one that is to be trained is left alone."""
+        self.save(study)
+        queue = Queue(study)
+        queue.reconcile(registry(study))
+        for score in (0.3, 0.5, 0.4):
+            leased = lease(queue)
+            queue.commit(leased, result(leased.trial, scores={"mig": score}, active_latents=3))
+            ended = load_study(study.folder.root).results
+            best = max(ended, key=lambda slug: ended[slug].scores["mig"])
+            left = [slug for slug in slugs(study) if slug not in ended]
+            assert {best, *left} == {*self.with_weights(study)}
+
+    def test_a_finished_study(self, study: Study) -> None:
+        """Typed again with fewer, the others lose theirs; one that has collapsed is not best."""
+        for trial, (score, active) in zip(
+            study.trials, [(0.9, 1), (0.2, 3), (0.4, 3), (0.3, 3)], strict=True
+        ):
+            write_result(study, trial, scores={"mig": score}, active_latents=active)
+        self.save(study)
+
+        Queue(study).reconcile(registry(study))
+
+        assert [slugs(study)[2]] == self.with_weights(study)
+
+    def test_a_trial_to_be_continued(self, study: Study) -> None:
+        """Its weights are where it goes on from."""
+        longer = replace(study.manifest, base=STEPS_20)
+        longer.write(study.folder.manifest)
+        for trial in study.trials:
+            write_result(study, trial, steps=10)
+        self.save(study)
+
+        Queue(study).reconcile(registry(study))
+
+        assert slugs(study) == self.with_weights(study)
+
+
+class TestDrop:
+    def drop(self, study: Study, *dropped: Trial) -> list[Path]:
+        """Drop these trials as another process does."""
+        return Queue(study).drop([trial.slug for trial in dropped], registry(study))
+
+    def test_they_leave_and_their_folders_stay(self, study: Study) -> None:
+        """Manifest and queue of a process at work lose them; the result lies in the trash."""
+        first, second, *others = study.trials
+        write_result(study, first)
+        at_work = Queue(study)
+        at_work.reconcile(registry(study))
+
+        moved = self.drop(study, first, second)
+        at_work.reconcile(registry(study))
+
+        assert others == [*load_study(study.folder.root).trials]
+        assert {trial.slug for trial in others} == at_work.open_slugs()
+        assert [study.folder.trash / first.slug / "result.json"] == [*moved[0].iterdir()]
+        assert not study.folder.trial(first.slug).root.exists()
+
+    def test_a_trial_comes_back_and_goes_again(self, study: Study) -> None:
+        """Added once more it is trained anew; both folders are kept."""
+        first = study.trials[0]
+        for _ in range(2):
+            write_result(study, first)
+            self.drop(study, first)
+            study.manifest.write(study.folder.manifest)
+
+        assert "pending" == load_study(study.folder.root).states[first.slug]
+        assert {first.slug, f"{first.slug}.2"} == {one.name for one in study.folder.trash.iterdir()}
+
+    def test_none_that_a_worker_runs(self, study: Study) -> None:
+        """Nothing is changed; what is to be done is said."""
+        with HeartbeatWriter(study.folder.heartbeat("w"), name="w") as worker:
+            queue = Queue(study)
+            queue.reconcile(registry(study))
+            leased = queue.lease("w", announce=worker.report)
+            assert leased is not None
+            with pytest.raises(ConfigError, match=r"a worker runs it; stop .*: sweeps stop /"):
+                self.drop(study, *study.trials[:2])
+        assert study.manifest == load_study(study.folder.root).manifest
+
+        self.drop(study, leased.trial)  # whose worker has died
+        assert leased.trial not in load_study(study.folder.root).trials
+
+    def test_not_all(self, study: Study) -> None:
+        """A study without a trial is none."""
+        with pytest.raises(ConfigError, match="no trial would be left; remove the folder"):
+            self.drop(study, *study.trials)
+
+    def test_a_search_finds_no_others_instead(self, tmp_path: Path) -> None:
+        """It ends after as many trainings fewer."""
+        study = make_search(tmp_path / "tested", n_trials=6)
+        before = len(study.trials)
+
+        self.drop(study, study.trials[0])
+
+        found = load_study(study.folder.root).manifest
+        assert (before - 1, 5) == (len(found.trials), found.search.n_trials)  # type: ignore[union-attr]
+        assert study.manifest.unfound == found.unfound
 
 
 class TestRetry:

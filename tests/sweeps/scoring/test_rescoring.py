@@ -11,6 +11,7 @@ from bvae.data.lattice import FactorLattice
 from bvae.exceptions import BvaeError
 from bvae.metrics.protocols import protocol_named
 from sweeps.scoring.rescoring import Job, compute, computed, jobs_of
+from sweeps.study.trials import Trial
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 
 LATTICE = FactorLattice(("scale", "x", "y"), (4, 4, 5))
@@ -64,7 +65,8 @@ class TestJobs:
 
     def test_swept_data_have_lattices_of_their_own(self, tmp_path: Path) -> None:
         """The manifest has that of the first."""
-        made = make_study(tmp_path / "tested", axes=["data"])
+        swept = {"beta": 1, "latent_dim": 5, "seed": 0, "data": "dsprites32"}
+        made = make_study(tmp_path / "tested", [Trial.of(swept)], axes=["data"])
         write_result(made, made.trials[0])
         assert [None] == [job.lattice for job in jobs_of(made, protocol="fast")]
 
@@ -84,7 +86,7 @@ class TestCompute:
         parts = [compute(replace(job, only=(name,))) for name in protocol_named("fast").scores]
         assert found == {name: value for part in parts for name, value in part.scores.items()}
 
-    @pytest.mark.parametrize("content", [b"", b"no codes", None])
+    @pytest.mark.parametrize("content", [b"", b"no codes", b"PK\x03\x04cut", None])
     def test_damaged_codes(self, job: Job, content: bytes | None) -> None:
         """They are a mistake that is said, and no traceback from NumPy."""
         job.codes.unlink() if content is None else job.codes.write_bytes(content)

@@ -14,7 +14,7 @@ from tests.doubles.studies import CONFIGURATION, SEARCH, manifest, trials
 class TestManifest:
     def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
         """Nothing is lost on the way to disk and back."""
-        made = manifest(trials(), axes=["optimizer.lr"], versions={"torch": "2"})
+        made = manifest(trials(), groups=["model"], versions={"torch": "2"})
         made.write(tmp_path / "manifest.json")
 
         assert made == Manifest.read(tmp_path / "manifest.json")
@@ -33,6 +33,47 @@ class TestManifest:
         (tmp_path / "manifest.json").write_text(content)
 
         with pytest.raises(ConfigError, match="not a manifest this version can read"):
+            load_study(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "reason"),
+        [
+            ("points", None, "points: expected a list of objects, but got null"),
+            ("points", [], r"points: expected one at least, but got \[\]"),
+            ("points", [{"beta": 1}], "points: expected latent_dim as an integer, but got null"),
+            ("points", [{"beta": "x"}], 'points: expected beta as a number, but got "x"'),
+            ("base", None, "base: expected an object, but got null"),
+            ("configurations", {}, "configurations: expected one at least"),
+            ("axes", None, "axes: expected a list of texts, but got null"),
+            ("axes", ["model"], "points: expected model as a value, but got null"),
+            ("objective", None, "objective: expected a text, but got null"),
+            ("command", None, "command: expected a text, but got null"),
+            ("created_at", None, "created_at: expected a text, but got null"),
+            ("max_attempts", "3", 'max_attempts: expected an integer, but got "3"'),
+            ("sources", {"a": 1}, "sources: expected an object of texts, but got"),
+            ("search", {"space": {}, "seeds": [0]}, "n_trials"),
+            ("search", {"space": 1}, "space"),
+            ("name", "../x", 'name: expected a name without /, but got "../x"'),
+            ("study_id", "a/b", "study_id: expected a name without /"),
+            ("protocol", "../../x", "protocol: expected a name without /"),
+        ],
+    )
+    def test_a_wrong_value_is_told(
+        self, tmp_path: Path, key: str, value: object, reason: str
+    ) -> None:
+        """With the file, the key as it is written there, and what to do."""
+        path = tmp_path / "manifest.json"
+        manifest(trials()).write(path)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+        with pytest.raises(ConfigError, match=rf"manifest.json: .*{reason}.*; put back the file"):
+            load_study(tmp_path)
+
+    def test_a_folder_of_that_name(self, tmp_path: Path) -> None:
+        """It is no manifest."""
+        (tmp_path / "manifest.json").mkdir()
+
+        with pytest.raises(ConfigError, match=r"manifest.json: not a manifest .*Is a directory"):
             load_study(tmp_path)
 
     def test_a_newer_schema_is_told(self, tmp_path: Path) -> None:

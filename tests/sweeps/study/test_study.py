@@ -131,3 +131,37 @@ class TestBy:
         """The command that adds its scores is named."""
         with pytest.raises(ConfigError, match=r"`sweeps rescore .*tested protocol=kim2018` adds"):
             study.by("kim2018")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("scores", None, "scores: expected an object of numbers, but got null"),
+        ("scores", {"mig": "0.3"}, "scores: expected an object of numbers"),
+        ("steps", "20", 'steps: expected an integer or null, but got "20"'),
+        ("data", [1], "data: expected an object"),
+        ("state", "done", "state: expected one of complete, failed, pruned"),
+        ("other_scores", {"../../x": {}}, "other_scores: expected names of protocols"),
+    ],
+)
+def test_a_result_of_other_types_counts_as_none(
+    study: Study, key: str, value: object, reason: str
+) -> None:
+    """Its trial is pending, and it is said why."""
+    slug = slugs(study)[0]
+    path = study.folder.trial(slug).result
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+    found = load_study(study.folder.root)
+    assert "pending" == found.states[slug]
+    assert f"{slug}/result.json cannot be read, and is replaced: {reason}" in found.failures[-1]
+
+
+def test_a_score_may_be_missing(study: Study) -> None:
+    """NaN and null are scores that could not be computed."""
+    slug = slugs(study)[0]
+    path = study.folder.trial(slug).result
+    scores = {"mig": None, "sap": float("nan")}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scores": scores}))
+
+    assert "complete" == load_study(study.folder.root).states[slug]

@@ -154,6 +154,27 @@ class TestEndings:
         assert "stopping: the machine has failed, not the trials, which stay queued" in run.said
         assert "No space left on device (3 times in a row); mend it, then type" in run.said
 
+    def test_more_trials_get_more_workers(self, tmp_path: Path) -> None:
+        """What another command adds while one worker runs, the others are started for."""
+        short = {"": CONFIGURATION | {"trainer": CONFIGURATION["trainer"] | {"max_steps": 100}}}
+        stepping = "tests.doubles.fakes.stepping"
+        study = make_study(
+            tmp_path / "tested", trials([1], [0]), trial=stepping, compositions=short
+        )
+        started: list[int] = []
+
+        def launch(index: int) -> None:
+            started.append(index)
+            replace(study.manifest, trials=[one.values for one in trials()]).write(
+                study.folder.manifest
+            )
+            worker(study)(index)
+
+        run = Run(study, launch, n_workers=3)
+
+        assert (Exit.COMPLETE, 4) == (run.code, run.counts["complete"])
+        assert {0, 1, 2} == {*started}
+
     def test_who_wants_to_hear_how_far_it_is(self, study: Study) -> None:
         """The command that writes the report is told how many trials have ended."""
         heard: list[int] = []

@@ -67,6 +67,36 @@ class TestRefresh:
         assert () == progress.snapshot().failures
 
 
+class TestChanges:
+    def test_trials_that_another_command_adds(self, study: Study, progress: Progress) -> None:
+        """They are expected from then on."""
+        more = [trial.values for trial in trials(beta=[64])]
+        replace(study.manifest, trials=[*study.manifest.trials, *more]).write(study.folder.manifest)
+        progress.refresh()
+
+        assert (8, 8) == (progress.left, progress.snapshot().counts["expected"])
+
+    def test_trials_that_are_dropped(self, study: Study, progress: Progress) -> None:
+        """Neither open nor ended ones are counted any more."""
+        write_result(study, study.trials[0])
+        progress.refresh()
+        study.manifest.without(study.trials[:2]).write(study.folder.manifest)
+        progress.refresh()
+
+        counts = progress.snapshot().counts
+        assert (4, 4, 0) == (progress.left, counts["expected"], counts["complete"])
+
+    def test_trials_that_are_continued(self, study: Study, progress: Progress) -> None:
+        """With more steps, what was complete is open again."""
+        write_result(study, study.trials[0], steps=10)
+        progress.refresh()
+        assert 5 == progress.left
+        replace(study.manifest, base={"trainer.max_steps": 20}).write(study.folder.manifest)
+        progress.refresh()
+
+        assert 6 == progress.left
+
+
 class TestSearch:
     def test_trials_yet_to_be_found_are_left(self, tmp_path: Path) -> None:
         """They are pending; a trial that was found since is one of those that were expected."""

@@ -1,0 +1,20 @@
+"""`sweeps resume`: finish a study, wherever it is typed, as the command that began it would."""
+
+import argparse
+
+from sweeps.commands import sweep
+from sweeps.commands.arguments import add_study
+from sweeps.plan.plan import unfinished
+from sweeps.study.command import resuming
+from sweeps.study.study import open_study
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `sweeps resume` takes."""
+    add_study(parser)
+
+
+def run(typed: argparse.Namespace) -> int:
+    """Run what is unfinished, with the study's launcher and workers; return the sweep's code."""
+    study = open_study(typed.study)
+    return sweep.run(resuming(study.manifest), unfinished(study))
