@@ -14,9 +14,9 @@ from bvae import files
 from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.queue.attempts import Attempts, recorded
+from sweeps.queue.events import End
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Lease, LeaseLostError, Queue
-from sweeps.queue.states import End
 from sweeps.search import samplers
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
