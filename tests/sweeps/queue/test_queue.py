@@ -645,6 +645,30 @@ class TestRetry:
         assert [] == queue.retry([first.slug])
 
 
+class TestDrop:
+    def test_its_worker_loses_the_lease(self, study: Study, queue: Queue) -> None:
+        """The trial leaves the manifest; nothing of it waits, is committed or counts."""
+        mine = lease(queue)
+        assert [mine.trial.slug] == Queue(study).drop([mine.trial.slug, "unknown"])
+
+        with pytest.raises(LeaseLostError, match="is dropped"):
+            queue.commit(mine, result(mine.trial))
+        assert mine.trial.slug not in queue.open_slugs()
+        assert 3 == load_study(study.folder.root).counts["expected"]
+
+    def test_one_typed_again_begins_anew(self, study: Study, queue: Queue) -> None:
+        """Killed before the queue was told, too: whoever looks after it then does it."""
+        first = lease(queue).trial
+        shorter = [trial.values for trial in study.trials[1:]]
+        replace(study.manifest, trials=shorter).write(study.folder.manifest)
+        assert [] == queue.reconcile(registry(study)).died
+        study.manifest.write(study.folder.manifest)
+
+        assert [first.slug] == queue.reconcile(registry(study)).queued
+        ends = [recorded(one).end for one in attempts_of(study)]
+        assert [End.DROPPED] == [end for end in ends if end is not None]
+
+
 def test_records_are_frozen() -> None:
     """A lease cannot be changed by its worker."""
     held = Lease(trials()[0], 1, "w")
