@@ -14,8 +14,9 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeps.queue.events import End
 from sweeps.queue.journal import DAMAGE, JournalStore
-from sweeps.queue.states import Attempt, End, State
+from sweeps.queue.states import Attempt, State
 from sweeps.study.results import AttemptResult
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
-from sweeps.queue import states
+from sweeps.queue import events
 from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of, store_of
 from sweeps.queue.states import LeaseLostError
 from sweeps.queue.store import StudyStore, execute
@@ -57,16 +57,16 @@ class Changes:
     abandoned: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
-    def add(self, slug: str, actions: Collection[states.Action]) -> None:
+    def add(self, slug: str, actions: Collection[events.Action]) -> None:
         """Add what was done to a trial."""
         kinds = {type(action) for action in actions}
-        if states.Enqueue in kinds:
+        if events.Enqueue in kinds:
             self.queued.append(slug)
-        if states.Write in kinds:
+        if events.Write in kinds:
             self.abandoned.append(slug)
-        if states.Tidy in kinds:
+        if events.Tidy in kinds:
             self.imported.append(slug)
-        elif kinds & {states.Finish, states.EndAttempt}:
+        elif kinds & {events.Finish, events.EndAttempt}:
             self.died.append(slug)
 
 
@@ -113,11 +113,11 @@ class Queue:
             if slug is None:
                 return None
             announce(slug)
-            self._execute(slug, states.GrantLease(worker))
+            self._execute(slug, events.GrantLease(worker))
             number = next_attempt(self._results.read(slug), self._study.manifest)
             return Lease(self._trials[slug], number, worker)
 
-    def _execute(self, slug: str, event: states.Event) -> tuple[states.Action, ...]:
+    def _execute(self, slug: str, event: events.Event) -> tuple[events.Action, ...]:
         return execute(self._store, slug, event, now=time.monotonic(), timeouts=self._timeouts)
 
     def _next_waiting(self, among: Collection[str] | None) -> str | None:
@@ -127,13 +127,13 @@ class Queue:
             slug = slug_of(attempt)
             result = self._results.read(slug)
             if result is not None and self._study.is_final(result):  # written by one killed then
-                self._execute(slug, states.Reconcile())
+                self._execute(slug, events.Reconcile())
             elif self._results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
                 self._trials[slug].configuration
             ):
                 return slug
             else:
-                self._execute(slug, states.PruneWaiting())
+                self._execute(slug, events.PruneWaiting())
         return None
 
     def _search_next(self) -> bool:
@@ -203,7 +203,7 @@ class Queue:
             OSError: if the result cannot be written; the lease stands.
         """
         with self._exclusive():
-            self._execute(lease.trial.slug, states.Commit(lease.worker, result))
+            self._execute(lease.trial.slug, events.Commit(lease.worker, result))
             self._remove_weights()
 
     def release(self, lease: Lease) -> None:
@@ -213,7 +213,7 @@ class Queue:
             LeaseLostError: if the trial was taken over meanwhile.
         """
         with self._exclusive():
-            self._execute(lease.trial.slug, states.Release(lease.worker))
+            self._execute(lease.trial.slug, events.Release(lease.worker))
 
     def fault(self, lease: Lease, cause: str) -> bool:
         """Requeue a trial that the machine has failed, behind all others.
@@ -226,9 +226,9 @@ class Queue:
         """
         with self._exclusive():
             n_complete = len(self._attempts.select(TrialState.COMPLETE))
-            fault = states.Fault(lease.worker, cause, n_complete)
+            fault = events.Fault(lease.worker, cause, n_complete)
             return any(
-                isinstance(action, states.Write)
+                isinstance(action, events.Write)
                 for action in self._execute(lease.trial.slug, fault)
             )
 
@@ -270,7 +270,7 @@ class Queue:
         with self._exclusive():
             failed = [slug for slug in slugs if self._has_failed(slug)]
             for slug in failed:
-                self._execute(slug, states.Retry())
+                self._execute(slug, events.Retry())
         return failed
 
     def drop(self, slugs: Iterable[str], registry: WorkerRegistry) -> list[Path]:
@@ -296,7 +296,7 @@ class Queue:
             shorter.write(self._folder.manifest)
             self._reload(Study(self._folder, shorter))
             for slug in dropped:
-                self._execute(slug, states.Drop())
+                self._execute(slug, events.Drop())
         return moved
 
     def _check_dropped(self, dropped: Mapping[str, Trial], registry: WorkerRegistry) -> None:
@@ -371,7 +371,7 @@ class Queue:
 
     def _reconcile_all(self, registry: WorkerRegistry) -> Changes:
         changes = Changes()
-        look = states.Reconcile(registry.sightings())
+        look = events.Reconcile(registry.sightings())
         with self._store.read_at_once() as known:
             for slug in self._trials:
                 changes.add(slug, self._execute(slug, look))

@@ -11,11 +11,10 @@ from typing import Protocol
 from bvae.files import remove_leftovers
 from bvae.trial import TrialResult, now
 from sweeps.queue.attempts import Attempts
-from sweeps.queue.states import (
+from sweeps.queue.events import (
     Action,
     AddFinished,
     AddMark,
-    Attempt,
     End,
     EndAttempt,
     Enqueue,
@@ -24,10 +23,9 @@ from sweeps.queue.states import (
     LeaseTo,
     SetAside,
     Tidy,
-    TrialRecord,
     Write,
-    transition,
 )
+from sweeps.queue.states import Attempt, TrialRecord, transition
 from sweeps.study.results import AttemptResult, Outcome, Results
 from sweeps.study.study import Study
 from sweeps.study.timeouts import Timeouts

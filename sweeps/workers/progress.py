@@ -1,13 +1,13 @@
 """How far a running study is: counts, what each worker trains, time left, the best so far."""
 
 import os
-import re
 import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sweeps.queue.states import kind
 from sweeps.study.heartbeat import Heartbeat, living_workers
 from sweeps.study.ranking import best, ranked
 from sweeps.study.results import AttemptResult, Results, stamp
@@ -129,7 +129,7 @@ class Progress:
         """
         causes: dict[str, str] = {}
         for slug, cause in reversed(self._ended):
-            if cause is None or (causes and _kind(cause) not in map(_kind, causes.values())):
+            if cause is None or (causes and kind(cause) not in map(kind, causes.values())):
                 return None
             causes[slug] = cause
             if len(causes) >= number:
@@ -211,8 +211,3 @@ class Progress:
 
 def _name(configuration: Configuration) -> str:
     return " ".join(f"{key}={text(value)}" for key, value in configuration)
-
-
-def _kind(cause: str) -> str:
-    """Return an error without its numbers: they may name a step, or a value that was swept."""
-    return re.sub(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?|\b(nan|inf)\b", "#", cause)

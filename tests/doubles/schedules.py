@@ -11,18 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from sweeps.queue import states
-from sweeps.queue.states import (
-    Action,
-    End,
-    EndAttempt,
-    IllegalEventError,
-    LeaseLostError,
-    State,
-    TrialRecord,
-    Write,
-    applied,
-)
+from sweeps.queue import events, states
+from sweeps.queue.events import Action, End, EndAttempt, Write
+from sweeps.queue.states import IllegalEventError, LeaseLostError, State, TrialRecord, applied
 from sweeps.queue.store import StaleTokenError, execute
 from sweeps.study.heartbeat import Sighting
 from sweeps.study.results import Outcome, is_final
@@ -171,7 +162,7 @@ class World:
         self.observers = [Observer(), Observer()]
         self.truth = {slug: Truth() for slug in SLUGS}
         self.kill_at: int | None = None
-        self.event: states.Event | None = None
+        self.event: events.Event | None = None
         self.fault_is: type[Exception] = KilledError
         self.story: list[object] = []
         self.changed = set(SLUGS)
@@ -204,7 +195,7 @@ class World:
         assert before.is_expected, f"{slug} was dropped, and has a result"
         assert not before.has_final_result, f"{slug} ends a second time"
         truth = self.truth[slug]
-        if result.state == "failed" and not isinstance(self.event, states.Commit):
+        if result.state == "failed" and not isinstance(self.event, events.Commit):
             deaths, faults = truth.ends.count(End.DEATH), truth.ends.count(End.FAULT)
             is_due = deaths >= self.manifest.max_deaths or faults + 1 >= states.MAX_SAME_FAULT
             assert is_due, f"{slug} fails after {deaths} deaths and {faults} faults"
@@ -213,11 +204,11 @@ class World:
         if is_final(result, self.manifest):
             truth.final = result
 
-    def _happens(self, slug: str, event: states.Event, now: float = 0.0) -> Sequence[Action]:
+    def _happens(self, slug: str, event: events.Event, now: float = 0.0) -> Sequence[Action]:
         self.story.append((slug, event))
         self.event = event
         with self.backend.locked():
-            if isinstance(event, states.Commit | states.Release | states.Fault):
+            if isinstance(event, events.Commit | events.Release | events.Fault):
                 holds = self.backend.get_state(slug)[0].leased_to(event.worker) is not None
             else:
                 holds = True
@@ -253,13 +244,13 @@ class World:
                 if attempt is None:
                     continue
                 if record.has_final_result:
-                    self._happens(slug, states.Reconcile())
+                    self._happens(slug, events.Reconcile())
                     continue
                 if not self._is_complete(record) and self._has_pruned_seed(slug):
-                    self._happens(slug, states.PruneWaiting())
+                    self._happens(slug, events.PruneWaiting())
                     continue
                 worker.slug, worker.step = slug, 0
-                self._happens(slug, states.GrantLease(worker.name))
+                self._happens(slug, events.GrantLease(worker.name))
                 leased = self.backend.get_state(slug)[0].leased_to(worker.name)
                 assert leased is not None, f"{slug} is not leased"
                 assert self.truth[slug].failures + 1 == leased.number, f"{slug}: miscounted"
@@ -290,7 +281,7 @@ class World:
         result = self.backend.result(slug, outcome, worker.attempt, steps)
         worker.committed = (slug, result)
         with self._as(worker), self._ending(worker):
-            self._happens(slug, states.Commit(worker.name, result))
+            self._happens(slug, events.Commit(worker.name, result))
 
     def commit_again(self, number: int) -> None:
         """A worker that has committed commits the same once more; nothing may come of it."""
@@ -300,7 +291,7 @@ class World:
         slug, result = worker.committed
         before, _ = self.backend.get_state(slug)
         with contextlib.suppress(LeaseLostError):
-            self._happens(slug, states.Commit(worker.name, result))
+            self._happens(slug, events.Commit(worker.name, result))
             raise AssertionError(f"{slug}: committed twice by {worker.name}")
         assert before == self.backend.get_state(slug)[0]
 
@@ -308,7 +299,7 @@ class World:
         """A worker is interrupted."""
         if (worker := self._training(number)) is not None and worker.slug is not None:
             with self._as(worker), self._ending(worker):
-                self._happens(worker.slug, states.Release(worker.name))
+                self._happens(worker.slug, events.Release(worker.name))
 
     def fault(self, number: int, cause: str) -> None:
         """The machine fails a worker."""
@@ -318,7 +309,7 @@ class World:
                 for truth in self.truth.values()
             )
             with self._as(worker), self._ending(worker):
-                self._happens(worker.slug, states.Fault(worker.name, cause, n_complete))
+                self._happens(worker.slug, events.Fault(worker.name, cause, n_complete))
 
     @contextlib.contextmanager
     def _as(self, worker: Trainer) -> Iterator[None]:
@@ -380,7 +371,7 @@ class World:
     def reconcile(self, number: int) -> None:
         """An observer looks after all trials."""
         observer = self.observers[number % 2]
-        look = states.Reconcile(self._sightings(observer))
+        look = events.Reconcile(self._sightings(observer))
         with contextlib.suppress(KilledError, OSError):
             for slug in SLUGS:
                 self._happens(slug, look, observer.clock)
@@ -393,7 +384,7 @@ class World:
         failed = [slug for slug in SLUGS if self.states.get(slug) is State.FAILED] or SLUGS
         slug = failed[number % len(failed)]
         try:
-            self._happens(slug, states.Retry())
+            self._happens(slug, events.Retry())
         except IllegalEventError:
             assert State.FAILED is not self.backend.get_state(slug)[0].state
             return
@@ -422,7 +413,7 @@ class World:
         left = tuple(one for one in self.manifest.slugs if one != slug)
         self._use(replace(self.manifest, slugs=left))
         with contextlib.suppress(KilledError, OSError):
-            self._happens(slug, states.Drop())
+            self._happens(slug, events.Drop())
         self.kill_at = None
         self.backend.forget(slug)
         self.truth[slug] = Truth()
@@ -529,7 +520,7 @@ def arguments(event: str, chance: random.Random) -> tuple[list[Any], dict[str, A
     return [number], {}
 
 
-def run(seed: int, backend: Backend | None = None, *, events: int = 20) -> World:
+def run(seed: int, backend: Backend | None = None, *, length: int = 20) -> World:
     """Let this many random events happen, and everything come to its end.
 
     Raises:
@@ -542,7 +533,7 @@ def run(seed: int, backend: Backend | None = None, *, events: int = 20) -> World
     world.start(is_local=False)
     world.start()
     try:
-        for event in chance.choices(EVENTS, k=events):
+        for event in chance.choices(EVENTS, k=length):
             given, named = arguments(event, chance)
             getattr(world, event)(*given, **named)
             world.check()

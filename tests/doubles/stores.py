@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bvae.trial import TrialResult
 from sweeps.queue.attempts import Attempts, store_of
-from sweeps.queue.states import Action, TrialRecord
+from sweeps.queue.events import Action
+from sweeps.queue.states import TrialRecord
 from sweeps.queue.store import StudyStore
 from sweeps.study.results import Outcome, Results
 from sweeps.study.study import Study

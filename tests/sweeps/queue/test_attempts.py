@@ -5,8 +5,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of
+from sweeps.queue.events import End
 from sweeps.queue.journal import JournalStore
-from sweeps.queue.states import Attempt, End, State
+from sweeps.queue.states import Attempt, State
 from sweeps.study.folder import StudyFolder
 from tests.doubles.studies import trials
 

@@ -15,9 +15,9 @@ from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
 from sweeps import load_study
 from sweeps.queue.attempts import Attempts, recorded
+from sweeps.queue.events import End
 from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Lease, LeaseLostError, Queue
-from sweeps.queue.states import End
 from sweeps.search import samplers
 from sweeps.search.search import Search
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry
@@ -765,6 +765,30 @@ class TestRetry:
 
         assert [first.slug] == queue.retry([first.slug])
         assert [] == queue.retry([first.slug])
+
+
+class TestDrop:
+    def test_its_worker_loses_the_lease(self, study: Study, queue: Queue) -> None:
+        """The trial leaves the manifest; nothing of it waits, is committed or counts."""
+        mine = lease(queue)
+        assert [mine.trial.slug] == Queue(study).drop([mine.trial.slug, "unknown"])
+
+        with pytest.raises(LeaseLostError, match="is dropped"):
+            queue.commit(mine, result(mine.trial))
+        assert mine.trial.slug not in queue.open_slugs()
+        assert 3 == load_study(study.folder.root).counts["expected"]
+
+    def test_one_typed_again_begins_anew(self, study: Study, queue: Queue) -> None:
+        """Killed before the queue was told, too: whoever looks after it then does it."""
+        first = lease(queue).trial
+        shorter = [trial.values for trial in study.trials[1:]]
+        replace(study.manifest, trials=shorter).write(study.folder.manifest)
+        assert [] == queue.reconcile(registry(study)).died
+        study.manifest.write(study.folder.manifest)
+
+        assert [first.slug] == queue.reconcile(registry(study)).queued
+        ends = [recorded(one).end for one in attempts_of(study)]
+        assert [End.DROPPED] == [end for end in ends if end is not None]
 
 
 def test_records_are_frozen() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sweeps.queue import store
-from sweeps.queue.states import (
+from sweeps.queue.events import (
     Action,
     Commit,
     Drop,
@@ -23,11 +23,9 @@ from sweeps.queue.states import (
     Reconcile,
     Release,
     Retry,
-    State,
-    TrialRecord,
     Write,
-    transition,
 )
+from sweeps.queue.states import State, TrialRecord, transition
 from sweeps.queue.store import StaleTokenError
 from sweeps.study.results import AttemptResult
 from sweeps.study.timeouts import Timeouts

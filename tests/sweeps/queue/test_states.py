@@ -2,10 +2,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from sweeps.queue.states import (
+from sweeps.queue.events import (
     AddFinished,
     AddMark,
-    Attempt,
     Commit,
     Drop,
     End,
@@ -15,18 +14,21 @@ from sweeps.queue.states import (
     Fault,
     Finish,
     GrantLease,
-    IllegalEventError,
-    LeaseLostError,
     LeaseTo,
     PruneWaiting,
     Reconcile,
     Release,
     Retry,
     SetAside,
-    State,
     Tidy,
-    TrialRecord,
     Write,
+)
+from sweeps.queue.states import (
+    Attempt,
+    IllegalEventError,
+    LeaseLostError,
+    State,
+    TrialRecord,
     deaths_without_progress,
     transition,
 )
