@@ -65,7 +65,7 @@ class ImageBatches(pl.LightningDataModule):
         if images is None:
             return [self.batch(step) for step in steps]
         rows = np.concatenate([self.batch_indices(step) for step in steps])
-        return list(images.images(torch.from_numpy(rows)).split(self.batch_size))
+        return list(images.images(torch.from_numpy(rows)).chunk(len(steps)))
 
     def batch(self, step: int) -> Tensor:
         """Batch number step: float32 [B, C, H, W] in 0..1, or 2B images with a second batch."""
