@@ -65,8 +65,7 @@ class ImageBatches(pl.LightningDataModule):
         if images is None:
             return [self.batch(step) for step in steps]
         rows = np.concatenate([self.batch_indices(step) for step in steps])
-        found = images.images(torch.from_numpy(rows))
-        return list(found.view(len(steps), self.batch_size, *found.shape[1:]))
+        return list(images.images(torch.from_numpy(rows)).chunk(len(steps)))
 
     def batch(self, step: int) -> Tensor:
         """Batch number step: float32 [B, C, H, W] in 0..1, or 2B images with a second batch."""
