@@ -235,7 +235,7 @@ class TestRequested:
         for trial in made.trials:
             if trial.values["seed"] == 1:
                 write_result(made, trial, state="failed", attempt=3, scores={})
-        with pytest.raises(ConfigError, match=": bvae -m beta"):
+        with pytest.raises(ConfigError, match=": sweeps resume /"):
             requested(load_study(made.folder.root))
 
     def test_the_best_so_far(self, tmp_path: Path) -> None:
