@@ -1,7 +1,6 @@
 """`sweeps worker`: one more worker for a study, in this process."""
 
 import argparse
-import sys
 
 from sweeps.commands.arguments import add_study
 from sweeps.study.heartbeat import new_worker_name
@@ -25,8 +24,7 @@ def run(typed: argparse.Namespace) -> int:
     folder, name = study.folder, new_worker_name()
     if not is_locked(folder.orchestrator):
         folder.stop.unlink(missing_ok=True)  # of a command that has ended
-    said = f"{name} works on {study.name}; Ctrl-C saves the running trial and stops"
-    print(said, file=sys.stderr, flush=True)
+    print(f"{name} works on {study.name}; Ctrl-C saves the running trial and stops", flush=True)
     stop_request = StopRequest(folder)
     with (
         log_to(folder.worker_log(name)),
