@@ -84,8 +84,9 @@ def test_the_terminal_is_closed(shell: Shell) -> None:
     shell.at_work(2)
     assert command.stdout is not None
     command.stdout.close()
-    for _ in range(2):
-        os.killpg(command.pid, signal.SIGHUP)
+    os.killpg(command.pid, signal.SIGHUP)
+    wait_for(shell.study.folder.stop.exists)
+    os.killpg(command.pid, signal.SIGHUP)
 
     assert Exit.HUNG_UP == command.wait(20)
     wait_for(lambda: not alive(shell.started), seconds=2)

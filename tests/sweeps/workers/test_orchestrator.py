@@ -477,17 +477,24 @@ class TestSignals:
         yield received
         signal.signal(signal.SIGHUP, before)
 
-    def test_a_closed_terminal_hangs_up_twice(self, tmp_path: Path, hang_ups: list[int]) -> None:
+    def test_a_closed_terminal_hangs_up_twice(
+        self, tmp_path: Path, hang_ups: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The kernel and the shell both tell: the second is no hurry, and trials are saved."""
         study = long_study(tmp_path / "long")
 
         def launch(index: int) -> None:
-            for _ in range(2):
-                os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            wait_for(study.folder.stop.exists)  # or both would be one
+            os.kill(os.getpid(), signal.SIGHUP)
             worker(study)(index)
 
+        killed = []
+        monkeypatch.setattr(module, "_kill_workers", killed.append)
+        monkeypatch.setattr(module.os, "_exit", killed.append)
         done = Run(study, launch)
 
+        assert [] == killed
         assert ([], Exit.HUNG_UP, 2) == (hang_ups, done.code, done.counts["pending"])
         assert study.folder.stop.exists()
 
