@@ -278,9 +278,8 @@ def _contradiction(content: Mapping[str, Any]) -> str | None:
     for name in ("name", "study_id", "protocol", "objective"):  # parts of the names of files
         if name in content and not is_file_name(content[name]):
             return f"{name}: {expected('a name without /', content[name])}"
-    for name in ("trials", "compositions"):
-        if name in content and not content[name]:
-            return f"{name}: {expected('one at least', content[name])}"
+    if "trials" in content and not content["trials"]:
+        return f"trials: {expected('one at least', content['trials'])}"
     kinds = {"beta": float, "latent_dim": int, "seed": int} | dict.fromkeys(content["axes"], Any)
     for values in content.get("trials", ()):
         for key, kind in kinds.items():

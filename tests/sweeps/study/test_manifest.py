@@ -43,7 +43,6 @@ class TestManifest:
             ("points", [{"beta": 1}], "points: expected latent_dim as an integer, but got null"),
             ("points", [{"beta": "x"}], 'points: expected beta as a number, but got "x"'),
             ("base", None, "base: expected an object, but got null"),
-            ("configurations", {}, "configurations: expected one at least"),
             ("axes", None, "axes: expected a list of texts, but got null"),
             ("axes", ["model"], "points: expected model as a value, but got null"),
             ("objective", None, "objective: expected a text, but got null"),
