@@ -147,7 +147,7 @@ class Orchestrator:
         self._progress = Progress(study, self._queue.results)
         self._stopping = threading.Event()
         self._mutex = threading.Lock()  # of what the threads write that keep workers:
-        self._idle_starts = 0
+        self._idle_starts = self._given_up = 0
         self._last_death = self._fault = "no reason given"
         self._ending: StopReason | None = None
         self._signal: int | None = None
@@ -208,7 +208,7 @@ class Orchestrator:
                 reconciled_at = time.monotonic()
             self._check_for_end()
             if not self._stopping.is_set():
-                slots += self._start(kept=len(kept))
+                slots += self._start(kept=len(kept) + self._given_up)
             if self._is_over():
                 return
             if self._is_overdue():
@@ -281,6 +281,7 @@ class Orchestrator:
                 pause_s = min(0.1 * 2**self._idle_starts, 10.0)
                 if fault is not None and self._progress.left >= left:
                     self._fault = fault  # another worker would fare no better
+                    self._given_up += 1
                     return
             if self._progress.left:
                 self._stopping.wait(pause_s)

@@ -325,7 +325,7 @@ class TestTogether:
     ) -> None:
         """It adds its trials and runs them; the other command's are left to that."""
         with running(folder):
-            code, said = typed(*self.NEW, sweeps=sweeps)
+            code, said = typed(*self.NEW[0 if sweeps else 1 :], sweeps=sweeps)
 
         assert Exit.COMPLETE == code, said
         assert f"run already by process {os.getpid()} on" in said
@@ -365,8 +365,8 @@ class TestOnEnd:
     @pytest.mark.parametrize("sweeps", [True, False])
     def test_a_shell_is_told(self, typed: Typed, tmp_path: Path, *, sweeps: bool) -> None:
         """Which study has ended, and how."""
-        values = GRID if sweeps else ("beta=4", "latent_dim=2", "seed=0")
-        typed("hydra/launcher=basic", *values, self.TELL, sweeps=sweeps)
+        here = ("beta=4", "latent_dim=2", "seed=0")
+        typed(*(("hydra/launcher=basic", *GRID) if sweeps else here), self.TELL, sweeps=sweeps)
 
         assert f"{swept(tmp_path).folder.root} 0\n" == (tmp_path / "told").read_text()
 

@@ -415,7 +415,7 @@ def test_curve_is_there_without_script(browser: Any, report: Any) -> None:
 
 def test_hostile_names_do_nothing(browser: Any, make_study: Any, trials_of: Any) -> None:
     """A study named like a script is a title."""
-    name = "<script>document.title = 'taken'</script>"
+    name = "<img src=x onerror=document.title='taken'>"
     trials = trials_of(betas=(1, 4), latent_dims=(5,), seeds=(0,), model=(name,))
     study = make_study(trials, name=name, pictures=True)
     with opened(browser, write_report(summarize(study))) as tab:

@@ -44,7 +44,7 @@ SHOWN = {
 }
 """What each section of a finished study has that no other has."""
 
-HOSTILE = "<script>alert('β')</script>\"&{{ 7*7 }}"
+HOSTILE = "<script>alert('β')<\\script>\"&{{ 7*7 }}"
 
 
 class Elements(HTMLParser):

@@ -213,7 +213,7 @@ def test_command(study: Study, server: Server, capsys: pytest.CaptureFixture[str
     assert 0 == typed.run(typed)
     said = capsys.readouterr().out
 
-    assert "ParallelCoordinatesPlot, ParameterImportancePlot\nEach score: ScatterPlot, " in said
+    assert "1 parallel-coordinates plot, 1 parameter-importance plot\nEach score: " in said
     assert "--push" in said
     assert {} == server.views
 
