@@ -120,6 +120,18 @@ class Config:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
 
 
+TEXTS = (
+    "study",
+    "runs_dir",
+    "data.path",
+    *(
+        f"tracker.{entry.name}"
+        for entry in fields(TrackerConfig)
+        if entry.name not in {"name", "mode"}
+    ),
+)
+"""Keys of names and paths, which are what was typed."""
+
 FREE = ("loss", "optimizer", "model.encoder", "model.decoder", "data.source", "scores")
 """Keys below which there may be any: the arguments of parts."""
 
@@ -289,6 +301,8 @@ def typed(key: str, value: object) -> Any:
     if is_free(key):
         return _typed_free(key, value)
     if key in FREE and isinstance(value, dict):
+        return value
+    if key in TEXTS and isinstance(value, str):
         return value
     schema = _scratch()
     OmegaConf.update(schema, key, value, merge=True)

@@ -56,7 +56,8 @@ def with_tilde(text: str) -> str:
     home = str(Path.home()).rstrip("/")
     if not home:
         return text
-    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
+    begins = r"""(?:^|(?<=[\s"'`=:,;<>(\[{])|(?<=://))"""  # else it is within a longer path
+    return re.sub(rf"{begins}{re.escape(home)}(?![\w.-])", "~", text)
 
 
 def shortened(value: Any) -> Any:

@@ -36,8 +36,9 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.command import sweeps
+from sweeps.study.quoting import escaped, for_hydra
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.in_process import run_here
@@ -112,7 +113,7 @@ class Sweep:
         with running(planned.folder):
             study = begin(planned, display)
             with open_dict(self._config):
-                self._config.hydra.sweep.dir = str(study.folder.root)
+                self._config.hydra.sweep.dir = escaped(str(study.folder.root))
             if study.left:
                 display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
             with LiveReport(study.folder) as report:
@@ -179,7 +180,7 @@ class Sweep:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=loop, config=self._config
             )
-        folder = f"hydra.sweep.dir={as_typed(str(root))}"
+        folder = f"hydra.sweep.dir={for_hydra(str(root))}"
         for returned in launcher.launch([[folder]], initial_job_idx=index):
             _ = returned.return_value  # raises what the worker raised
 
@@ -246,8 +247,8 @@ def carry_out(arguments: Sequence[str]) -> Ended:
 
 
 def _typed() -> list[str]:
-    """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
-    return [overrides.with_short_home(overrides.without_plus(word)) for word in sys.argv[1:]]
+    """Return what was typed after `bvae`, as Hydra has parsed it."""
+    return [overrides.without_plus(word) for word in sys.argv[1:]]
 
 
 def _with_cause(error: Exception) -> str:
@@ -335,7 +336,7 @@ def begin(planned: Plan, display: Display) -> Study:
     display.say(message)
     if counts["failed"]:
         failed = counted(counts["failed"], "trial")
-        command = f"sweeps retry {shown(study.folder.root)}"
+        command = sweeps("retry", study.folder.root)
         display.say(f"{failed} failed before; run again with: {command}")
     return study
 

@@ -1,5 +1,6 @@
 """What Hydra composes of a command: one configuration for each choice of swept config groups."""
 
+import contextlib
 import copy
 import itertools
 import re
@@ -17,7 +18,8 @@ from bvae.exceptions import ConfigError
 from bvae.files import shortened
 from bvae.trial import COORDINATES
 from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides
-from sweeps.study.manifest import combination, is_unresolved, put, resolved
+from sweeps.study.manifest import Manifest, combination, put, resolved
+from sweeps.study.quoting import escaped, is_unresolved, texts_in
 from sweeps.study.trials import canonical
 
 PATH, SOURCE = "data.path", "data.source"
@@ -28,7 +30,7 @@ ONCE = (*NEVER_SWEPT, "objective", PATH)
 NAMED_BY = ("study", "runs_dir")
 """Keys that say where a study is."""
 
-INNERMOST = re.compile(r"\$\{[^${}]*\}")
+INNERMOST = re.compile(r"(?<!\\)\$\{[^${}]*\}")
 """An interpolation that holds no other."""
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -60,7 +62,7 @@ class Composition:
         unresolved = {
             key: text for key, text in config.flatten(self.values).items() if is_unresolved(text)
         }
-        if not unresolved:
+        if not any("${" in part for part in texts_in(self.values)):
             return self.values
         firsts = {key: self.values[key] for key in COORDINATES} | _firsts(typed)
         keys = [key for key in firsts if key not in self.choices]
@@ -169,24 +171,32 @@ def _refuse_times(plain: Mapping[str, Any]) -> None:
 
 def _without_swept(unswept: DictConfig, key: str, value: object) -> object:
     """Return a key's value as far as it can be resolved without any swept key."""
-    whole = _tried(unswept, key, value)
-    if not is_unresolved(whole) or not isinstance(value, str):
-        return whole
-    text = value
-    for part in INNERMOST.findall(value):
-        text = text.replace(part, str(_tried(unswept, key, part)))
+    try:
+        return escaped(_tried(unswept, key, value))
+    except OmegaConfBaseException:
+        if not isinstance(value, str):
+            return value
+
+    def tried(part: re.Match[str]) -> str:
+        with contextlib.suppress(OmegaConfBaseException):
+            return str(escaped(_tried(unswept, key, part[0])))
+        return part[0]
+
+    text = INNERMOST.sub(tried, value)
     return text if text == value else _without_swept(unswept, key, text)
 
 
 def _tried(unswept: DictConfig, key: str, value: object) -> object:
-    """Return what an interpolation beside a key comes to; itself if it depends on a swept key."""
+    """Return what an interpolation beside a key comes to.
+
+    Raises:
+        OmegaConfBaseException: it depends on a swept key, or on nothing there is.
+    """
     place = OmegaConf.select(unswept, key.rpartition(".")[0]) if "." in key else unswept
     place["tried"] = value
     try:
         found = place["tried"]
         return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
-    except OmegaConfBaseException:
-        return value
     finally:
         del place["tried"]
 
@@ -196,11 +206,11 @@ def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition
     facts = checks.derived_settings(parsed)
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
-        data["path"] = _absolute_path(data["path"])
+        data["path"] = escaped(absolute_path(str(parsed.data.path)))
     if not sweeps_images(typed.further) and facts.content:
         data["content"] = facts.content
     values = found.values | {"objective": facts.objective, "data": data}
-    return replace(found, values=shortened(values))
+    return replace(found, values=values)
 
 
 def without_content(found: Composition) -> Composition:
@@ -221,10 +231,22 @@ def without(found: Composition, keys: Collection[str]) -> Composition:
 def absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Make paths that are swept absolute: workers may start in other folders."""
     return {
-        key: [_absolute_path(str(value)) for value in values] if key == PATH else values
+        key: [absolute_path(str(value)) for value in values] if key == PATH else values
         for key, values in axes.items()
     }
 
 
-def _absolute_path(path: str) -> str:
+def as_begun(axes: Mapping[str, list[object]], known: Manifest) -> dict[str, list[object]]:
+    """Write paths that are swept as an older study has them: with `~` for the home."""
+    begun = {trial[PATH] for trial in known.trials if PATH in trial}
+    return {
+        key: [short if (short := shortened(value)) in begun else value for value in values]
+        if key == PATH
+        else values
+        for key, values in axes.items()
+    }
+
+
+def absolute_path(path: str) -> str:
+    """Return a path as workers that start in other folders find it."""
     return str(Path(path).expanduser().absolute())

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,12 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from bvae.files import with_tilde
 from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
-from sweeps.study.manifest import is_unresolved
-from sweeps.study.trials import as_typed, canonical, text
+from sweeps.study.quoting import QUOTED, for_hydra, for_shell, in_quotes, is_unresolved
+from sweeps.study.trials import canonical
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
 
@@ -34,6 +34,18 @@ Groups = Mapping[str, Sequence[str]]
 
 SHORT = {"path": "data.path", "trainer": "trainer.accelerator"}
 """What may be typed for a longer key; `trainer=gpu` is what lightning-hydra-template has."""
+
+TEXTS = (*config.TEXTS, "hydra.sweeper.on_end", "hydra.sweeper.storage")
+"""Keys whose values are texts as typed: names and paths, which may have any character."""
+
+SWEPT_TEXTS = ("data.path",)
+
+SWEEP = re.compile(r"(choice|glob|shuffle|sort|tag)\(.*\)$", re.DOTALL)
+"""A sweep by Hydra's functions."""
+
+BETWEEN_COMMAS = re.compile(
+    rf"(?:{QUOTED.pattern}|\$\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}}|[^,])+", re.DOTALL
+)
 
 HABITS = {
     "logger": "write tracker=wandb or tracker=none",
@@ -86,19 +98,18 @@ def parse(lines: Sequence[str]) -> list[Override]:
         try:
             parsed += parser.parse_overrides([line])
         except HydraException:
-            mistakes.append(f"{line}: not an override; write key=value or key=value1,value2")
+            mistakes.append(f"{line}: not an override; {_advice(line)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
 
 
-def with_short_home(argument: str) -> str:
-    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
-    key, equals, value = argument.partition("=")
-    short = with_tilde(value)
-    plain = equals and short != value and not set(short) & set("\"',[]{}()")
-    plain = plain and not argument.startswith("-")  # a flag is not of Hydra's grammar
-    return f'{key}="{short}"' if plain else with_tilde(argument)
+def _advice(line: str) -> str:
+    """Return how to write what is no override: as a text in quotes, if it has a key."""
+    key, equals, value = line.partition("=")
+    if not (key and equals and value):
+        return "write key=value or key=value1,value2"
+    return f"a text with such characters goes in quotes: {for_shell([f'{key}={in_quotes(value)}'])}"
 
 
 def without_password(arguments: Sequence[str]) -> list[str]:
@@ -125,6 +136,36 @@ def short_forms_written_out(lines: Sequence[str]) -> list[str]:
     ['data.path=my_images', 'trainer.accelerator=gpu', '++loss.c_max=25']
     """
     return [_written_out(line, *line.partition("=")) for line in lines]
+
+
+def with_texts_quoted(lines: Sequence[str], *, sweeps: bool) -> list[str]:
+    """Quote the values of `TEXTS` for Hydra: they are what was typed, whatever it looks like.
+
+    Hydra's own quotes around all of it go, and null stays null. Only folders may be swept: there a
+    comma separates them, unless a folder has that name.
+
+    >>> with_texts_quoted(["study=2024_05", "beta=1,4"], sweeps=True)
+    ['study="2024_05"', 'beta=1,4']
+    """
+    return [_with_text_quoted(line, *line.partition("="), sweeps=sweeps) for line in lines]
+
+
+def _with_text_quoted(line: str, key: str, equals: str, value: str, *, sweeps: bool) -> str:
+    if key not in TEXTS or not value or QUOTED.fullmatch(value):
+        return line
+    if value.lower() == "null" and config.value_mistake(key, None) is None:
+        return line
+    if sweeps and key in SWEPT_TEXTS and not Path(value).expanduser().exists():
+        if SWEEP.match(value):
+            return line
+        return f"{key}={','.join(_quoted_apart(value))}"
+    return f"{key}={in_quotes(value)}"
+
+
+def _quoted_apart(value: str) -> Iterator[str]:
+    """Quote the texts of a sweep, which commas outside of quotes and interpolations separate."""
+    for found in BETWEEN_COMMAS.finditer(value):
+        yield found[0] if QUOTED.fullmatch(found[0]) else in_quotes(found[0])
 
 
 def _written_out(line: str, key: str, equals: str, value: str) -> str:
@@ -313,12 +354,10 @@ def _is_one_value(key: str, value: list[object]) -> bool:
 
 
 def _written(value: object) -> str:
-    """Write a value of a YAML file in Hydra's grammar."""
+    """Write a value of a YAML file in Hydra's grammar; its texts may have interpolations."""
     if isinstance(value, list):
         return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, str):
-        return "'" + value.replace("'", r"\'") + "'" if set(value) & set(",[]") else as_typed(value)
-    return text(canonical(value))
+    return in_quotes(value) if isinstance(value, str) else for_hydra(canonical(value))
 
 
 def split(lines: Sequence[str], *, params: Mapping[str, str], groups: Groups) -> Overrides:
@@ -329,7 +368,7 @@ def split(lines: Sequence[str], *, params: Mapping[str, str], groups: Groups) ->
     given = parse(lines)
     named = {override.key_or_group for override in given}
     rest = [f"{key}={value}" for key, value in params.items() if key not in named]
-    rest = short_forms_written_out(rest)
+    rest = with_texts_quoted(short_forms_written_out(rest), sweeps=True)
     check(rest, groups=groups)
     result = Overrides(groups=tuple(groups))
     for override in [*given, *parse(rest)]:

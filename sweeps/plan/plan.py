@@ -19,7 +19,7 @@ from bvae import checks, config
 from bvae.config import Config
 from bvae.data import own
 from bvae.exceptions import ConfigError
-from bvae.files import shortened, write_atomically
+from bvae.files import write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
@@ -29,6 +29,7 @@ from sweeps.plan.compose import (
     Compose,
     Composition,
     absolute,
+    as_begun,
     compositions_of,
     settled,
     sweeps_images,
@@ -41,7 +42,8 @@ from sweeps.plan.settings import SweepSettings
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest, is_unresolved
+from sweeps.study.manifest import STEPS, VALUES_THEN, Manifest
+from sweeps.study.quoting import is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
@@ -132,11 +134,13 @@ def plan(
     settings = settings or SweepSettings()
     import_from(str(Path.cwd()))
     typed = split(arguments, params=params, groups=groups or config.groups())
-    typed = replace(typed, axes=shortened(absolute(typed.axes)))
+    typed = replace(typed, axes=absolute(typed.axes))
     compositions = _compositions(typed, compose)
     first = compositions[0]
     parsed = config.parse(first.first(typed))
     folder, known = _known(parsed, typed, first)
+    if known is not None:
+        typed = replace(typed, axes=as_begun(typed.axes, known))
     older, told = ([], []) if known is None else _older(known, typed, first)
     if older:
         compositions = [without(found, older) for found in compositions]

@@ -16,7 +16,14 @@ from hydra.core.object_type import ObjectType
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from sweeps.plan.overrides import Groups, parse, short_forms_written_out, without_password
+from sweeps.plan.overrides import (
+    Groups,
+    parse,
+    short_forms_written_out,
+    with_texts_quoted,
+    without_password,
+)
+from sweeps.study.quoting import in_quotes
 
 SEARCHPATH = "hydra.searchpath"
 
@@ -84,6 +91,7 @@ def read(arguments: Sequence[str]) -> CommandLine:
     parser.add_argument("--version", action="version", version=_versions())
     flags = vars(parser.parse_intermixed_args(arguments))
     overrides = without_password(short_forms_written_out(flags.pop("overrides")))
+    overrides = with_texts_quoted(overrides, sweeps=bool(flags["multirun"]))
     if flags["cfg"] or flags["info"]:
         flags["multirun"] = False
         _refuse_sweeps(overrides)
@@ -148,8 +156,7 @@ def _absolute(folder: str, *, key: str) -> str:
 
 
 def _searchpath(folders: Sequence[str]) -> str:
-    quoted = ("'" + folder.replace("'", r"\'") + "'" for folder in folders)
-    return f"{SEARCHPATH}=[{','.join(quoted)}]"
+    return f"{SEARCHPATH}=[{','.join(map(in_quotes, folders))}]"
 
 
 def _names(options: Callable[..., list[str]], group: str) -> Iterator[str]:

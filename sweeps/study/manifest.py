@@ -13,6 +13,7 @@ from bvae.exceptions import ConfigError
 from bvae.files import write_atomically
 from bvae.trial import TrackerSettings, TrialResult
 from bvae.versions import code_version, counts
+from sweeps.study.quoting import escaped, for_shell, is_unresolved, texts_in
 from sweeps.study.trials import Trial
 
 Record = TypeVar("Record", "Manifest", "TrackerSettings", "SearchSettings")
@@ -168,8 +169,8 @@ class Manifest:
 
     @property
     def command(self) -> str:
-        """The command that made the study, as it is pasted into a POSIX shell."""
-        return command_line(self.arguments)
+        """What was typed where the study was begun; `again` continues it from anywhere."""
+        return for_shell(["bvae", *self.arguments])
 
     @property
     def n_factors(self) -> int | None:
@@ -252,15 +253,6 @@ def _record(kind: type[Record], content: Mapping[str, Any]) -> Record:
     )
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """Return the command with these arguments, quoted for a POSIX shell.
-
-    >>> print(command_line(["-m", "beta=choice(1, 4)"]))
-    bvae -m 'beta=choice(1, 4)'
-    """
-    return shlex.join(["bvae", *arguments])
-
-
 def _words_after_program(command: str) -> list[str]:
     """Return what was typed after `bvae` or `python -m bvae`."""
     try:
@@ -268,15 +260,6 @@ def _words_after_program(command: str) -> list[str]:
     except ValueError:  # a quote without its partner: a person wrote it down
         words = command.split()
     return words[words.index("bvae") + 1 :] if "bvae" in words else words[1:]
-
-
-def is_unresolved(value: object) -> bool:
-    """Whether a value of a configuration holds an interpolation.
-
-    >>> is_unresolved("run_${seed}"), is_unresolved([1, "${latent_dim}"]), is_unresolved(4.0)
-    (True, True, False)
-    """
-    return "${" in str(value)
 
 
 def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
@@ -287,8 +270,8 @@ def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[
     """
     tree = dict(copy.deepcopy(composed))
     for key, value in values.items():
-        put(tree, key, list(value) if isinstance(value, tuple) else value)
-    if not is_unresolved(tree):
+        put(tree, key, escaped(value))
+    if not any("${" in part for part in texts_in(tree)):
         return tree
     from omegaconf import OmegaConf  # which few studies need
     from omegaconf.errors import OmegaConfBaseException
