@@ -120,16 +120,7 @@ class Config:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
 
 
-TEXTS = (
-    "study",
-    "runs_dir",
-    "data.path",
-    *(
-        f"tracker.{entry.name}"
-        for entry in fields(TrackerConfig)
-        if entry.name not in {"name", "mode"}
-    ),
-)
+TEXTS = ("study", "runs_dir", "data.path", "tracker.entity", "tracker.project", "tracker.notes")
 """Keys of names and paths, which are what was typed."""
 
 FREE = ("loss", "optimizer", "model.encoder", "model.decoder", "data.source", "scores")

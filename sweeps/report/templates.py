@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from bvae.metrics.scores import score_named
 from bvae.files import with_tilde
+from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
 from sweeps.report import vega

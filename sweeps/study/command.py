@@ -80,10 +80,12 @@ def typed_anywhere(study: Study, arguments: Sequence[str]) -> str:
 def _place(study: Study, name: str) -> dict[str, list[Value]]:
     """Return the keys that say where a study is, and where its images are, whoever types it."""
     place: dict[str, list[Value]] = {"study": [name], "runs_dir": [str(study.folder.root.parent)]}
-    paths = {(one.get("data") or {}).get("path") for one in study.manifest.compositions.values()}
+    composed = study.manifest.compositions.values()
+    paths = {str((one.get("data") or {}).get("path") or "") for one in composed}
     path = paths.pop()
-    is_one = not paths and path and PATH not in study.manifest.axes
-    return place | ({PATH: [unescaped(path)]} if is_one else {})
+    if path and not paths and PATH not in study.manifest.axes:
+        place[PATH] = [unescaped(path)]
+    return place
 
 
 def _then(manifest: Manifest) -> dict[str, list[Value]]:
