@@ -110,10 +110,11 @@ class Sweep:
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
-        with running(planned.folder):
+        root, launcher = planned.folder.root, self._config.hydra.launcher
+        with running(planned.folder), launchers.without_patterns(root, launcher) as folder:
             study = begin(planned, display)
             with open_dict(self._config):
-                self._config.hydra.sweep.dir = escaped(str(study.folder.root))
+                self._config.hydra.sweep.dir = escaped(str(folder))
             if study.left:
                 display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
             with LiveReport(study.folder) as report:
