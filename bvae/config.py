@@ -295,6 +295,8 @@ def typed(key: str, value: object) -> Any:
         return value
     if key in TEXTS and isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer() and _expected(key).startswith("an integer"):
+        value = int(value)  # 1e3 steps
     schema = _scratch()
     OmegaConf.update(schema, key, value, merge=True)
     found = OmegaConf.select(schema, key)

@@ -7,6 +7,7 @@ worker.
 
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -254,6 +255,12 @@ def _typed() -> list[str]:
 
 def _with_cause(error: Exception) -> str:
     """Return what Hydra says, and what it was caused by if that says more."""
+    absent = re.match(r"Could not override '((\w+)[^']*)'", str(error))
+    if absent:
+        return (
+            f"{absent[1]}: what is chosen for {absent[2]} has no such key; "
+            f"leave it out, or choose another {absent[2]}=…"
+        )
     cause = "" if error.__cause__ is None else str(error.__cause__)
     return str(error) + (f"\n{cause}" if cause not in str(error) else "")
 

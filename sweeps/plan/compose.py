@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,7 +18,7 @@ from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.files import shortened
 from bvae.trial import COORDINATES
-from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides
+from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides, is_time, times
 from sweeps.study.manifest import Manifest, combination, put, resolved
 from sweeps.study.quoting import escaped, is_unresolved, texts_in
 from sweeps.study.trials import canonical
@@ -29,6 +30,9 @@ ONCE = (*NEVER_SWEPT, "objective", PATH)
 
 NAMED_BY = ("study", "runs_dir")
 """Keys that say where a study is."""
+
+TIME = "\0time"
+"""Stands for what `${now:…}` would be."""
 
 INNERMOST = re.compile(r"(?<!\\)\$\{[^${}]*\}")
 """An interpolation that holds no other."""
@@ -145,28 +149,46 @@ def sweeps_images(keys: Iterable[str]) -> bool:
 def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
     """Resolve what is the same for every trial; what depends on swept keys stays as typed."""
     plain: dict[str, Any] = OmegaConf.to_container(task)  # type: ignore[assignment]
-    _refuse_times(plain)
     swept = (*COORDINATES, *typed.further)
     unswept = OmegaConf.create(plain)
     for key, value in config.flatten(plain).items():
         group = key.partition(".")[0] if not is_unresolved(value) else None
         if key in swept or group in swept:
             OmegaConf.update(unswept, key, f"${{swept.{key}}}")  # which is nowhere
+    _refuse_times(plain, unswept)
     for key, value in config.flatten(plain).items():
         if is_unresolved(value):
-            put(plain, key, _without_swept(unswept, key, value))
+            put(plain, key, _by_type(key, _without_swept(unswept, key, value)))
+        elif isinstance(value, float) and value.is_integer():
+            put(plain, key, _by_type(key, value))
     return plain
 
 
-def _refuse_times(plain: Mapping[str, Any]) -> None:
-    """Refuse the time in what a study is found by, or is made of."""
+def _by_type(key: str, value: object) -> object:
+    """Return a value as its key's type has it: 1000 for '1000' of the environment, and for 1e3."""
+    if is_unresolved(value) or key not in [*config.keys()]:
+        return value
+    with contextlib.suppress(OmegaConfBaseException, ValueError):
+        found = config.typed(key, value)
+        # names of studies go by how other whole numbers were typed
+        return found if isinstance(value, str) or isinstance(found, int) else value
+    return value
+
+
+def _refuse_times(plain: Mapping[str, Any], unswept: DictConfig) -> None:
+    """Refuse the time in what a study is found by, or is made of, also by way of another key."""
+    if not any(is_time(part) for part in texts_in(plain)):
+        return
     counted = {*NAMED_BY, *COORDINATES, *config.identity(plain)}
-    for key, value in config.flatten(plain).items():
-        if key in counted and "${now:" in str(value):
-            raise ConfigError(
-                f"{key}: {value} is another value whenever the command is typed, so its study "
-                "could not be continued; have the shell write it, as in $(date +%F)"
-            )
+    flat = {key: text for key, text in config.flatten(plain).items() if is_unresolved(text)}
+    try:
+        OmegaConf.register_new_resolver("now", lambda _: TIME, replace=True)
+        for key in sorted(counted & {*flat}):
+            found = _without_swept(copy.deepcopy(unswept), key, flat[key])
+            if any(TIME in part for part in texts_in(found)):
+                raise ConfigError(times(key, flat[key]))
+    finally:
+        setup_globals()  # Hydra's own again
 
 
 def _without_swept(unswept: DictConfig, key: str, value: object) -> object:

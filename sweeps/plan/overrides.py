@@ -63,6 +63,17 @@ HABITS = {
 }
 """Keys of lightning-hydra-template, and what to write here."""
 
+OUR_SWEEPER = "hydra/sweeper=bvae"
+
+NOT_HERE = dict.fromkeys(
+    ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir"),
+    "a study is in a folder of its own; write runs_dir=folder study=name",
+) | {
+    "hydra/sweeper": "it has a sweeper of its own; leave the key out",
+    "hydra.job.chdir": "every file has its place in the study's folder; leave the key out",
+}
+"""Hydra's keys that would make folders beside the study, or run something else."""
+
 LOGARITHMIC = ("beta", "latent_dim")
 """Keys whose intervals are on a logarithmic scale, tagged so or not."""
 
@@ -98,7 +109,7 @@ def parse(lines: Sequence[str]) -> list[Override]:
         try:
             parsed += parser.parse_overrides([line])
         except HydraException:
-            mistakes.append(f"{line}: not an override; {_advice(line)}")
+            mistakes.append(f"{line or repr(line)}: not an override; {_advice(line)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
@@ -106,8 +117,13 @@ def parse(lines: Sequence[str]) -> list[Override]:
 
 def _advice(line: str) -> str:
     """Return how to write what is no override: as a text in quotes, if it has a key."""
-    key, equals, value = line.partition("=")
-    if not (key and equals and value):
+    if not line.strip():
+        return "leave the empty argument out"
+    for group, names in config.groups().items():
+        if line in names:
+            return f"write {group}={line}"
+    key, _, value = line.partition("=")
+    if not (key in TEXTS or config.is_free(key)) or not value:
         return "write key=value or key=value1,value2"
     return f"a text with such characters goes in quotes: {for_shell([f'{key}={in_quotes(value)}'])}"
 
@@ -205,11 +221,14 @@ def check(lines: Sequence[str], *, groups: Groups) -> None:
 def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
     key, known = override.key_or_group, config.keys()
     if override.is_hydra_override() or key == "hydra":
-        yield from _sweeper_mistakes(key)
+        if override.input_line != OUR_SWEEPER:
+            yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
     is_argument = adds and (config.is_free(key) or key in config.FREE)
-    if not (override.type is OverrideType.CHANGE or is_argument or _is_own_group(override, groups)):
+    is_change = override.type is OverrideType.CHANGE or is_argument
+    is_there = key in known or key in groups or config.is_free(key)
+    if is_there and not (is_change or _is_own_group(override, groups)):
         yield f"{override.input_line}: keys are neither added nor removed; write {key}=value"
     elif override.is_sweep_override() and _is_own_group(override, groups):
         yield f"{override.input_line}: a group that is added cannot be swept; sweep its keys"
@@ -246,7 +265,9 @@ def _is_own_group(override: Override, groups: Groups) -> bool:
 
 
 def _sweeper_mistakes(key: str) -> Iterable[str]:
-    """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
+    """Yield what to write for a misspelt key of the sweeper, and for what has no use here."""
+    if key in NOT_HERE:
+        yield f"{key}: not for this program; {NOT_HERE[key]}"
     if not key.startswith("hydra.sweeper."):
         return
     known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweepSettings)]
@@ -312,10 +333,29 @@ def elements(override: Override, *, groups: Groups) -> list[object]:
 
 def _independent(key: str, value: object) -> object:
     """Return a value of a swept key, resolved: trials are named after it."""
+    if is_time(value):
+        raise ConfigError(times(key, value))
     try:
         return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
     except OmegaConfBaseException:
         raise ConfigError(depends(key, value)) from None
+
+
+def is_time(value: object) -> bool:
+    """Whether a value of a configuration asks for the time.
+
+    >>> is_time("run-${now:%H%M}"), is_time("now:")
+    (True, False)
+    """
+    return re.search(r"\$\{\s*now\s*:", str(value)) is not None
+
+
+def times(key: str, value: object) -> str:
+    """Say that a value is the time where it must not be."""
+    return (
+        f"{key}: {value} is another value whenever the command is typed, so its study "
+        "could not be continued; have the shell write it, as in $(date +%F)"
+    )
 
 
 def depends(key: str, value: object) -> str:

@@ -22,6 +22,9 @@ ONCE = (
 )
 """How the trials of a study were chosen, and what holds for one command only."""
 
+HELD_OUT = {"folder", "npz", "own"}
+"""Data of which a share is held out today unless another is typed."""
+
 PATH = "data.path"
 PRUNER = "hydra.sweeper.pruner"
 UNTIL = "hydra.sweeper.until"
@@ -90,7 +93,10 @@ def _place(study: Study, name: str) -> dict[str, list[Value]]:
 
 def _then(manifest: Manifest) -> dict[str, list[Value]]:
     """What another study must be told to be like one that was begun before these keys existed."""
-    return {key: [canonical(value)] for key, value in manifest.defaults_then.items()}
+    then = dict(manifest.defaults_then)
+    if not HELD_OUT & {*manifest.data.split("+")}:
+        then.pop("data.holdout", None)
+    return {key: [canonical(value)] for key, value in then.items()}
 
 
 def _multirun(
