@@ -48,6 +48,11 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def expanded(path: str) -> Path:
+    """Return a path as it was typed, with `~` at its start for the home; `./~` is a folder."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - a Path has lost the dot
+
+
 def with_tilde(text: str) -> str:
     """Return a text with the user's home folder written as `~`.
 

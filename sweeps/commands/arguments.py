@@ -1,22 +1,18 @@
 """Arguments that several commands take: a study, a second one, a trial, JSON."""
 
 import argparse
-from pathlib import Path
 
-
-def folder(typed: str) -> Path:
-    """Return a folder as it is typed, also where a shell has left `~` as it is."""
-    return Path(typed).expanduser()
+from bvae.files import expanded
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the study that the command is about."""
-    parser.add_argument("study", type=folder, metavar="DIR", help="a study's folder")
+    parser.add_argument("study", type=expanded, metavar="DIR", help="a study's folder")
 
 
 def add_second_study(parser: argparse.ArgumentParser) -> None:
     """Add the folder of a study beside the first."""
-    parser.add_argument("other", type=folder, metavar="DIR", nargs="?", help="a second study")
+    parser.add_argument("other", type=expanded, metavar="DIR", nargs="?", help="a second study")
 
 
 def add_trial(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
-from sweeps.commands.arguments import folder
+from bvae.files import expanded
 from sweeps.study.folder import studies_in
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
@@ -15,7 +15,7 @@ from sweeps.workers.exit_codes import Exit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps list` takes."""
-    parser.add_argument("runs", type=folder, nargs="?", default=Path("runs"), metavar="RUNS")
+    parser.add_argument("runs", type=expanded, nargs="?", default=Path("runs"), metavar="RUNS")
 
 
 def run(typed: argparse.Namespace) -> int:

@@ -76,5 +76,5 @@ def _dataset(folder: "TrialFolder") -> "ImageDataset":
 
     from bvae import checks, config
 
-    composed: Any = OmegaConf.load(folder.config)
+    composed: Any = OmegaConf.to_container(OmegaConf.load(folder.config))  # has been resolved
     return checks.prepare(config.parse(composed))

@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import setup_globals
@@ -16,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import ConfigError
-from bvae.files import shortened
+from bvae.files import expanded, shortened
 from bvae.trial import COORDINATES
 from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides, is_time, times
 from sweeps.study.manifest import Manifest, combination, put, resolved
@@ -271,4 +270,4 @@ def as_begun(axes: Mapping[str, list[object]], known: Manifest) -> dict[str, lis
 
 def absolute_path(path: str) -> str:
     """Return a path as workers that start in other folders find it."""
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())

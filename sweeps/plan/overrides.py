@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from bvae.files import expanded
 from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
@@ -171,7 +171,7 @@ def _with_text_quoted(line: str, key: str, equals: str, value: str, *, sweeps: b
         return line
     if value.lower() == "null" and config.value_mistake(key, None) is None:
         return line
-    if sweeps and key in SWEPT_TEXTS and not Path(value).expanduser().exists():
+    if sweeps and key in SWEPT_TEXTS and not expanded(value).exists():
         if SWEEP.match(value):
             return line
         return f"{key}={','.join(_quoted_apart(value))}"

@@ -19,7 +19,7 @@ from bvae import checks, config
 from bvae.config import Config
 from bvae.data import own
 from bvae.exceptions import ConfigError
-from bvae.files import write_atomically
+from bvae.files import expanded, write_atomically
 from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
 from bvae.trial import COORDINATES, now
@@ -440,7 +440,7 @@ def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder
     Without a name of its own it is found by the digest that its name ends in: the images may have
     been moved since, and studies of `data=folder` were once called `folder-…`, whatever it was.
     """
-    runs = Path(parsed.runs_dir).expanduser().resolve()
+    runs = expanded(parsed.runs_dir).resolve()
     if parsed.study:
         if parsed.study in (".", "..") or "/" in parsed.study or "\0" in parsed.study:
             raise ConfigError(f"study: expected the name of a folder, but got {parsed.study!r}")
@@ -462,7 +462,7 @@ def _name_of_data(parsed: Config, typed: Overrides) -> str:
     kind = _joined("data", typed.axes, parsed.data.name)
     if kind not in OWN or parsed.data.path is None or "data.path" in typed.axes:
         return kind
-    path = Path(parsed.data.path).expanduser().resolve()
+    path = expanded(parsed.data.path).resolve()
     name = path.stem if kind == "npz" else path.name
     return re.sub(r"[^\w.]+", "-", name).strip("-.")[:LONGEST] or kind
 

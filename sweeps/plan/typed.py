@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from hydra import initialize_config_dir
@@ -16,6 +15,7 @@ from hydra.core.object_type import ObjectType
 
 from bvae import config
 from bvae.exceptions import ConfigError
+from bvae.files import expanded
 from sweeps.plan.overrides import (
     Groups,
     parse,
@@ -149,7 +149,7 @@ def _absolute(folder: str, *, key: str) -> str:
     """Return a folder as Hydra's search path names it; a package, `pkg://…`, as it is."""
     if "://" in folder and not folder.startswith(FILES):
         return folder
-    path = Path(folder.removeprefix(FILES)).expanduser().absolute()
+    path = expanded(folder.removeprefix(FILES)).absolute()
     if not path.is_dir():
         raise ConfigError(f"{key}: no such folder: {folder.removeprefix(FILES)}")
     return f"{FILES}{path}"

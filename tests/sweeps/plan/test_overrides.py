@@ -52,7 +52,7 @@ class TestCheck:
             ("latent_dim=4.5", "latent_dim: expected an integer of at least 1, but got 4.5"),
             ("beta=", "beta: an empty value; write beta=value"),
             ("beta=1,,4", "beta=1,,4: not an override; write key=value"),
-            ("+new=1", "keys are neither added nor removed; write new=value"),
+            ("+beta=1", "keys are neither added nor removed; write beta=value"),
             ("~beta", "keys are neither added nor removed"),
             ("study=a,b", "study: cannot be swept"),
             ("runs_dir=a,b", "runs_dir: cannot be swept"),
@@ -387,7 +387,7 @@ def test_advice_does_not_go_in_a_circle() -> None:
 def test_whole_numbers_are_integers() -> None:
     """However they are written."""
     check(["trainer.max_steps=1e3", "latent_dim=2.0"])
-    with pytest.raises(ConfigError, match="expected an integer of at least 1, but got 2.5"):
+    with pytest.raises(ConfigError, match=r"expected an integer of at least 1, but got 2\.5"):
         check(["latent_dim=2.5"])
 
 
