@@ -90,7 +90,7 @@ def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]
         plain = _resolved_once(task, typed)
         for key, value in _firsts(typed).items():
             if sweeps_images([key]):  # which has no value to fall back on
-                put(plain, key, canonical(value))
+                put(plain, key, escaped(canonical(value)))
         found = {key: choices[key] for key in typed.groups if key in choices}
         yield Composition(plain, found, tuple(left_out))
 

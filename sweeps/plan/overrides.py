@@ -19,7 +19,14 @@ from bvae.files import expanded
 from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
-from sweeps.study.quoting import QUOTED, for_hydra, for_shell, in_quotes, is_unresolved
+from sweeps.study.quoting import (
+    QUOTED,
+    for_hydra,
+    for_shell,
+    in_quotes,
+    is_unresolved,
+    texts_in,
+)
 from sweeps.study.trials import canonical
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?\w+://[^:@/]*):([^@]*)(@.*)")
@@ -336,7 +343,8 @@ def _independent(key: str, value: object) -> object:
     if is_time(value):
         raise ConfigError(times(key, value))
     try:
-        return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
+        has_syntax = any("${" in part for part in texts_in(value))
+        return OmegaConf.create({"value": value})["value"] if has_syntax else value
     except OmegaConfBaseException:
         raise ConfigError(depends(key, value)) from None
 

@@ -16,6 +16,7 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.overrides import split
+from sweeps.study.manifest import resolved
 
 Compose = Callable[[Sequence[str]], DictConfig]
 
