@@ -19,7 +19,6 @@ from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, configurati
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
-from sweeps.study.command import again
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, in_order
 
@@ -107,14 +106,15 @@ def requested(study: Study) -> FreshTrials:
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in score_names(study) or study.counts["complete"] == 0:
         raise ConfigError(
-            f"{study.name}: no trial has the score {objective} yet; continue with: {again(study)}"
+            f"{study.name}: no trial has the score {objective} yet; continue with: "
+            f"{study.manifest.command}"
         )
     frame = trials_table(study)
     best = best_configurations(Curves(ended(frame), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; continue with: "
-            f"{again(study)}"
+            f"{study.manifest.command}"
         )
     line = _line_of(frame, best)
     at = None if line is None else _index_of(line, best)

@@ -6,7 +6,6 @@ from bvae.exceptions import ConfigError
 from sweeps.commands.arguments import add_study
 from sweeps.labels import counted
 from sweeps.queue.queue import Queue
-from sweeps.study.command import again
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import canonical, text
 from sweeps.workers.exit_codes import Exit
@@ -35,7 +34,7 @@ def run(typed: argparse.Namespace) -> int:
         and all(text(trial.values[key]) == value for key, value in wanted.items())
     ]
     queued = Queue(study).retry(slugs)
-    how = f"; run them with: {again(study)}" if queued else ""
+    how = f"; run them with: {study.manifest.command}" if queued else ""
     print(f"{counted(len(queued), 'failed trial')} queued again{how}")
     return Exit.COMPLETE
 

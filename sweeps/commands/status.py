@@ -7,7 +7,6 @@ from rich.console import Console
 
 from sweeps.commands.arguments import add_json, add_study
 from sweeps.labels import clock, counted
-from sweeps.study.command import again
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.locks import is_locked
 from sweeps.study.study import Study, open_study
@@ -53,7 +52,7 @@ def _workers(study: Study) -> list[str]:
 
 def _remaining(study: Study) -> str:
     if not is_locked(study.folder.orchestrator):
-        return f"not running; continue with: {again(study)}"
+        return f"not running; continue with: {study.manifest.command}"
     progress = Progress(study)
     progress.refresh()
     left_s = progress.snapshot().eta_s

@@ -429,7 +429,7 @@ def _values(
     for key in keys:
         if key not in typed.axes and key not in composed:
             raise ConfigError(f"{key}: swept in this study, but without a value now; write its own")
-        if is_unresolved(values[key]):
+        if key not in typed.axes and is_unresolved(values[key]):
             raise ConfigError(depends(key, values[key][0]))
     return values
 

@@ -51,13 +51,6 @@ def extend(study: Study, values: Mapping[str, Sequence[Value]]) -> str:
     return typed_anywhere(study, _multirun(study, values, dropped=ONCE))
 
 
-def again(study: Study) -> str:
-    """Return the study's command, which continues it."""
-    place = _place(study, study.folder.name)
-    arguments = [*_without(study.manifest.arguments, tuple(place), flags=()), *_overrides(place)]
-    return typed_anywhere(study, arguments)
-
-
 def sweep(study: Study, values: Mapping[str, Sequence[Value]]) -> list[str]:
     """Return what to type after `bvae` for these other trials only, all trained to the end."""
     wanted = {**_then(study.manifest), **values}
@@ -110,13 +103,11 @@ def _multirun(
     return ["-m", *_without(manifest.arguments, (*dropped, *keys)), *written]
 
 
-def _without(
-    arguments: Sequence[str], keys: Sequence[str], *, flags: Sequence[str] = ("-m", "--multirun")
-) -> list[str]:
+def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
     """Drop `-m`, and overrides of these keys; one that ends in . or / stands for all below it."""
     below = tuple(key for key in keys if key.endswith((".", "/")))
     typed = [(word, word.lstrip("+~").partition("=")[0]) for word in arguments]
-    dropped = (*flags, *keys)
+    dropped = ("-m", "--multirun", *keys)
     return [word for word, key in typed if key not in dropped and not key.startswith(below)]
 
 

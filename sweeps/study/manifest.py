@@ -169,7 +169,7 @@ class Manifest:
 
     @property
     def command(self) -> str:
-        """What was typed where the study was begun; `again` continues it from anywhere."""
+        """What was typed, where the study was begun."""
         return for_shell(["bvae", *self.arguments])
 
     @property

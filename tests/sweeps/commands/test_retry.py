@@ -4,7 +4,6 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import load_study
-from sweeps.study import command
 from sweeps.study.study import Study
 
 Type = Callable[..., str]
@@ -15,7 +14,7 @@ def test_failed_trials_are_queued_again(study: Study, typed: Type) -> None:
     said = typed("retry", study.folder.root)
 
     assert said.startswith("1 failed")
-    assert said.endswith(f": {command.again(study)}\n")
+    assert said.endswith(f": {study.manifest.command}\n")
     again = typed("retry", study.folder.root)
     assert again.startswith("0 failed")
     assert study.manifest.command not in again

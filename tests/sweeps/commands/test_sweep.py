@@ -22,7 +22,7 @@ from sweeps import load_study
 from sweeps.commands import sweep
 from sweeps.commands.sweep import Sweep, conf_of
 from sweeps.plan.settings import SweepSettings
-from sweeps.study.command import again
+from sweeps.study.command import extend
 from sweeps.study.quoting import escaped, for_hydra
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
@@ -441,7 +441,7 @@ def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: 
 def test_any_folder_and_any_name(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A study of that name, in a folder of that name, is run, and continued from elsewhere."""
+    """A study of that name, in a folder of that name, is run, and extended from elsewhere."""
     words = [f"runs_dir=./{escaped(name)}", f"study={escaped(name)}"]
     words[1:] = [f"study={for_hydra(name)}"] if name == "null" else words[1:]
     code, said = typed("beta=1,4", "latent_dim=2", "hydra/launcher=basic", *words)
@@ -450,8 +450,8 @@ def test_any_folder_and_any_name(
     made = load_study(tmp_path / name / name)
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
-    assert 0 == sweep.run(shlex.split(again(made))[1:])
-    assert 2 == load_study(made.folder.root).counts["complete"]
+    assert 0 == sweep.run(shlex.split(extend(made, {"beta": [1, 4, 16]}))[1:])
+    assert 3 == load_study(made.folder.root).counts["complete"]
     assert {"else", name} == {path.name for path in tmp_path.iterdir()}
     assert [] == list((tmp_path / "else").iterdir())
 

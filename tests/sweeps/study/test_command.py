@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bvae import config
-from sweeps.study.command import HELD_OUT, again, extend, reproduce, sweep
+from sweeps.study.command import HELD_OUT, extend, reproduce, sweep
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import SearchSettings
 from sweeps.study.study import Study
@@ -116,7 +116,7 @@ def test_extension_of_a_search_is_a_grid() -> None:
     ]
 
 
-def test_a_study_is_continued_from_anywhere() -> None:
+def test_a_study_is_extended_from_anywhere() -> None:
     """Its folder and its images are absolute, however they were typed."""
     data = CONFIGURATION["data"] | {"path": "/me/Häuser \\${a}"}
     made = typed(
@@ -133,7 +133,7 @@ def test_a_study_is_continued_from_anywhere() -> None:
 def test_own_parts_are_where_they_were() -> None:
     """So the command is typed there, and leaves nobody in another folder."""
     made = typed("bvae -m", parts_folder="/me/my parts")
-    assert again(made).startswith("(cd '/me/my parts' && bvae -m ")
+    assert extend(made, {"beta": [1]}).startswith("(cd '/me/my parts' && bvae -m ")
 
 
 @pytest.mark.parametrize(
