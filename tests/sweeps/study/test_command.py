@@ -123,8 +123,8 @@ def test_a_study_is_extended_from_anywhere() -> None:
         "bvae -m beta=1,4 runs_dir=runs data.path=my_images",
         compositions={"": CONFIGURATION | {"data": data}},
     )
-    assert shlex.split(again(made)) == [
-        *["bvae", "-m", "beta=1,4"],
+    assert shlex.split(extend(made, {"beta": [1, 4, 16]})) == [
+        *["bvae", "-m", "beta=1,4,16"],
         *PLACE,
         'data.path="/me/Häuser \\${a}"',
     ]
