@@ -78,9 +78,8 @@ def _place(study: Study, name: str) -> dict[str, list[Value]]:
     place: dict[str, list[Value]] = {"study": [name], "runs_dir": [str(study.folder.root.parent)]}
     composed = study.manifest.compositions.values()
     paths = {str((one.get("data") or {}).get("path") or "") for one in composed}
-    path = paths.pop()
-    if path and not paths and PATH not in study.manifest.axes:
-        place[PATH] = [unescaped(path)]
+    if len(paths) == 1 and PATH not in study.manifest.axes and any(paths):
+        place[PATH] = [unescaped(path) for path in paths]
     return place
 
 

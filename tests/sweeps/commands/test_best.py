@@ -13,6 +13,7 @@ from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.report.answer import line_answers
 from sweeps.report.words import beta_range
+from sweeps.study.quoting import for_hydra
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
@@ -50,7 +51,7 @@ class TestInLines:
         assert "  latents   takes two latent sizes, has one" in lines
         assert "  left out  a seed left out scores 0.610" in lines
         again = shlex.split(lines[at + 1])
-        place = ["study=made-again", f"runs_dir={study.folder.root.parent}"]
+        place = ["study=made-again", f"runs_dir={for_hydra(str(study.folder.root.parent))}"]
         assert ["beta=4", "latent_dim=5", "seed=2", *place] == again[1:]
         weights = Path(lines[at + 2].removeprefix("  weights   "))
         assert weights.exists()
@@ -133,7 +134,7 @@ class TestInLines:
         assert head.judged.more_seeds
         assert head.next_step is not None
         more = ",".join(map(str, range(3 + min(head.judged.more_seeds, 3))))
-        again = f"bvae -m beta=0.25,1,4,16 seed={more} study=made runs_dir="
+        again = f"bvae -m beta=0.25,1,4,16 seed={more} study=made "
         assert head.next_step.command.startswith(again)
 
     def test_nothing_is_advised_while_trials_are_to_come(self, study: Study) -> None:
