@@ -1,5 +1,6 @@
 import json
 import math
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -110,7 +111,7 @@ class TestCommand:
         )
         assert "beta=2,4,8 latent_dim=2 seed=2,3,4 study=swept-confirm" in said
         assert not swept.folder.confirming.root.exists()
-        typed(*said.split())
+        typed(*shlex.split(said))
         assert 9 == len(runs(swept))
         assert 3 == confirmation(swept).fresh.n  # type: ignore[union-attr]
 
