@@ -21,6 +21,7 @@ from bvae.data.datasets import (
 from bvae.data.labels import CODED_IMAGES, MOST_ROWS, FactorTable, scored
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError, DataError
+from bvae.files import expanded
 from bvae.image_shape import RESOLUTIONS
 from bvae.machine import Machine
 from bvae.metrics.draws import FROM_TABLE
@@ -130,7 +131,7 @@ def _which(config: Config) -> dict[str, Any]:
 
 
 def _path(config: Config) -> Path | None:
-    return Path(config.data.path).expanduser() if config.data.path else None
+    return expanded(config.data.path) if config.data.path else None
 
 
 def mistakes(config: Config) -> list[str]:

@@ -121,6 +121,9 @@ class Config:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
 
 
+TEXTS = ("study", "runs_dir", "data.path", "tracker.entity", "tracker.project", "tracker.notes")
+"""Keys of names and paths, which are what was typed."""
+
 FREE = ("loss", "optimizer", "model.encoder", "model.decoder", "data.source", "scores")
 """Keys below which there may be any: the arguments of parts."""
 
@@ -293,6 +296,10 @@ def typed(key: str, value: object) -> Any:
         return _typed_free(key, value)
     if key in FREE and isinstance(value, dict):
         return value
+    if key in TEXTS and isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and _expected(key).startswith("an integer"):
+        value = int(value)  # 1e3 steps
     schema = _scratch()
     OmegaConf.update(schema, key, value, merge=True)
     found = OmegaConf.select(schema, key)

@@ -70,6 +70,11 @@ def is_file_name(name: str) -> bool:
     return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
 
 
+def expanded(path: str) -> Path:
+    """Return a path as it was typed, with `~` at its start for the home; `./~` is a folder."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - a Path has lost the dot
+
+
 def with_tilde(text: str) -> str:
     """Return a text with the user's home folder written as `~`.
 
@@ -81,7 +86,8 @@ def with_tilde(text: str) -> str:
         return text
     if not home:
         return text
-    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
+    begins = r"""(?:^|(?<=[\s"'`=:,;<>(\[{])|(?<=://))"""  # else it is within a longer path
+    return re.sub(rf"{begins}{re.escape(home)}(?![\w.-])", "~", text)
 
 
 def shortened(value: Any) -> Any:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.labels import NOTHING
-from sweeps.study.command import quoted, sweep
+from sweeps.study.command import sweep, sweeps, typed_anywhere
 from sweeps.study.folder import StudyFolder
-from sweeps.study.manifest import STEPS, command_line
+from sweeps.study.manifest import STEPS
 from sweeps.study.study import Study
-from sweeps.study.trials import text
+from sweeps.study.trials import canonical
 
 SETTLED = 0.01
 """A loss that falls by less over the last tenth of the steps counts as about still."""
@@ -66,7 +66,7 @@ def _sources(study: Study) -> str:
 
 
 def _compare(folder: StudyFolder) -> str:
-    return f"sweeps report {quoted(folder.root)} {quoted(folder.longer.root)}"
+    return sweeps("report", folder.root, folder.longer.root)
 
 
 def _images(read: Summary) -> str:
@@ -128,7 +128,7 @@ def _longer(read: Summary) -> str:
     at = line.index(best)
     betas = [configuration.beta for configuration in line[max(at - 1, 0) : at + 2]]
     trials = read.trials_of(best)
-    values = {key: [text(value)] for key, value in study.trial(trials[0].slug).coordinates}
-    values |= {"beta": list(map(text, betas)), "seed": [str(trial.seed) for trial in trials]}
-    values |= {STEPS: [str(2 * int(steps))], "study": [study.folder.longer.name]}
-    return command_line(sweep(study.manifest, values)) if len(betas) > 1 else ""
+    values = {key: [value] for key, value in study.trial(trials[0].slug).coordinates}
+    values |= {"beta": list(map(canonical, betas)), "seed": [trial.seed for trial in trials]}
+    values |= {STEPS: [2 * int(steps)], "study": [study.folder.longer.name]}
+    return typed_anywhere(study, sweep(study, values)) if len(betas) > 1 else ""

@@ -3,20 +3,20 @@
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 from bvae.exceptions import ConfigError
+from bvae.files import expanded
 from sweeps.study.trials import Trial, canonical, text
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the study that the command is about."""
-    parser.add_argument("study", type=Path, metavar="DIR", help="a study's folder")
+    parser.add_argument("study", type=expanded, metavar="DIR", help="a study's folder")
 
 
 def add_second_study(parser: argparse.ArgumentParser) -> None:
     """Add the folder of a study beside the first."""
-    parser.add_argument("other", type=Path, metavar="DIR", nargs="?", help="a second study")
+    parser.add_argument("other", type=expanded, metavar="DIR", nargs="?", help="a second study")
 
 
 def add_trial(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bvae.exceptions import BvaeError, ConfigError
+from bvae.files import expanded
 from sweeps.analysis.comparisons import study_names
 from sweeps.analysis.movement import movement
 from sweeps.analysis.summary import Summary, summarize
@@ -19,7 +20,7 @@ from sweeps.workers.exit_codes import Exit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps compare` takes."""
-    parser.add_argument("runs", type=Path, nargs="?", default=Path("runs"), metavar="RUNS")
+    parser.add_argument("runs", type=expanded, nargs="?", default=Path("runs"), metavar="RUNS")
 
 
 def run(typed: argparse.Namespace) -> int:

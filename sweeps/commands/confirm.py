@@ -17,9 +17,8 @@ from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
 from sweeps.plan.plan import write_manifest
 from sweeps.study import command
-from sweeps.study.manifest import command_line
 from sweeps.study.study import Study, open_study
-from sweeps.study.trials import Value, text
+from sweeps.study.trials import Value
 from sweeps.workers.exit_codes import Exit
 
 
@@ -45,7 +44,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     """
     wanted = requested(study)
     arguments = arguments_of(study, wanted)
-    print(command_line(arguments), flush=True)
+    print(command.typed_anywhere(study, arguments), flush=True)
     if dry_run:
         return 0
     prepare(study, wanted, arguments)
@@ -73,10 +72,8 @@ def arguments_of(study: Study, wanted: FreshTrials) -> list[str]:
         "seed": list(wanted.seeds),
         **{key: [value] for key, value in wanted.best.axes},
         "study": [study.folder.confirming.name],
-        "runs_dir": [str(study.folder.root.parent)],
     }
-    written = {key: [text(one) for one in given] for key, given in values.items()}
-    return command.sweep(study.manifest, written)
+    return command.sweep(study, values)
 
 
 def prepare(study: Study, wanted: FreshTrials, arguments: list[str]) -> None:

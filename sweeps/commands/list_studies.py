@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae.exceptions import BvaeError, ConfigError
-from bvae.files import bytes_in
+from bvae.files import bytes_in, expanded
 from sweeps.labels import size
 from sweeps.study.folder import studies_in
 from sweeps.study.study import Study, open_study
@@ -16,7 +16,7 @@ from sweeps.workers.exit_codes import Exit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps list` takes."""
-    parser.add_argument("runs", type=Path, nargs="?", default=Path("runs"), metavar="RUNS")
+    parser.add_argument("runs", type=expanded, nargs="?", default=Path("runs"), metavar="RUNS")
 
 
 def run(typed: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bvae.exceptions import ConfigError
+from bvae.files import expanded
 from sweeps.analysis.summary import Summary
 from sweeps.commands.arguments import add_study
 from sweeps.commands.compare import put_side_by_side, read
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps report` takes."""
     add_study(parser)
     parser.add_argument(
-        "others", type=Path, metavar="DIR", nargs="*", help="studies to compare it with"
+        "others", type=expanded, metavar="DIR", nargs="*", help="studies to compare it with"
     )
     parser.add_argument(
         "--embed-all", action="store_true", help="every configuration's pictures in the page itself"

@@ -39,12 +39,12 @@ from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import PASSWORD, SweepSettings, described
 from sweeps.plan.typed import read
 from sweeps.search.search import SAMPLERS
+from sweeps.study.command import sweeps
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import AlreadyRunningError, read_heartbeat
-from sweeps.study.manifest import command_line
+from sweeps.study.quoting import escaped, for_hydra, for_shell
 from sweeps.study.study import Study, open_study
 from sweeps.study.timeouts import TIMEOUTS
-from sweeps.study.trials import as_typed
 from sweeps.workers import devices, launchers
 from sweeps.workers.exit_codes import INTERRUPTIONS, Exit
 from sweeps.workers.in_process import run_here
@@ -134,17 +134,30 @@ class Sweep:
         _reach(self._settings.storage)
         launchers.prepare(self._config.hydra.launcher)
         prepare(planned)
+        root, launcher = planned.folder.root, self._config.hydra.launcher
 
         def work(study: Study) -> tuple[Exit, Study]:
-            with open_dict(self._config):
-                self._config.hydra.sweep.dir = str(study.folder.root)
-            if study.left:
-                display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
-            with LiveReport(study.folder) as report:
-                return self._run_study(study, display, settings, gpus, report)
+            with launchers.without_patterns(root, launcher) as folder:
+                return self._work(study, folder, display, settings, gpus)
 
         joins = self._launcher in launchers.LOCAL and settings.max_minutes is None
         return _run(planned, display, work, joins=joins, on_end=self._settings.on_end)
+
+    def _work(
+        self,
+        study: Study,
+        folder: Path,
+        display: Display,
+        settings: Settings,
+        gpus: Sequence[str],
+    ) -> tuple[Exit, Study]:
+        """Run the study, whose folder is given to launchers in a way that they can read."""
+        with open_dict(self._config):
+            self._config.hydra.sweep.dir = escaped(str(folder))
+        if study.left:
+            display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
+        with LiveReport(study.folder) as report:
+            return self._run_study(study, display, settings, gpus, report)
 
     def _run_study(
         self,
@@ -212,7 +225,7 @@ class Sweep:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self._context, task_function=loop, config=self._config
             )
-        folder = f"hydra.sweep.dir={as_typed(str(root))}"
+        folder = f"hydra.sweep.dir={for_hydra(str(root))}"
         for returned in launcher.launch([[folder]], initial_job_idx=index):
             _ = returned.return_value  # raises what the worker raised
 
@@ -289,19 +302,18 @@ def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
 
 
 def _typed() -> list[str]:
-    """Return what was typed after `bvae`, as Hydra has parsed it, with `~` for the home."""
-    return [overrides.with_short_home(overrides.without_plus(word)) for word in sys.argv[1:]]
+    """Return what was typed after `bvae`, as Hydra has parsed it."""
+    return [overrides.without_plus(word) for word in sys.argv[1:]]
 
 
 def _with_cause(error: Exception) -> str:
-    """Return what Hydra says, and what it was caused by if that says more.
-
-    Of a key that the chosen data, loss or optimiser does not have, Hydra says to add it.
-    """
-    key = re.match(r"Could not override '([^']+)'", str(error))
-    if key and key[1] in [*config.keys()]:
-        group = key[1].partition(".")[0]
-        return f"{key[1]}: the chosen {group} has no such key; leave it out, or choose another"
+    """Return what Hydra says, and what it was caused by if that says more."""
+    absent = re.match(r"Could not override '((\w+)[^']*)'", str(error))
+    if absent:
+        return (
+            f"{absent[1]}: what is chosen for {absent[2]} has no such key; "
+            f"leave it out, or choose another {absent[2]}=…"
+        )
     cause = "" if error.__cause__ is None else str(error.__cause__)
     return str(error) + (f"\n{cause}" if cause not in str(error) else "")
 
@@ -443,7 +455,7 @@ def _refuse_of_sweeps(typed: Sequence[str]) -> None:
 
 
 def _as_sweep() -> str:
-    return command_line(["-m", *_typed()])
+    return for_shell(["bvae", "-m", *_typed()])
 
 
 def as_mapping(composed: object) -> DictConfig:
@@ -489,7 +501,7 @@ def begin(planned: Plan, display: Display) -> Study:
     display.say(message)
     if counts["failed"]:
         failed = counted(counts["failed"], "trial")
-        command = f"sweeps retry {shown(study.folder.root)}"
+        command = sweeps("retry", study.folder.root)
         display.say(f"{failed} failed before; run again with: {command}")
     return study
 

@@ -77,7 +77,7 @@ def _dataset(folder: "TrialFolder") -> "ImageDataset":
     from bvae import checks, config
 
     try:
-        composed: Any = OmegaConf.load(folder.config)
+        composed: Any = OmegaConf.to_container(OmegaConf.load(folder.config))  # has been resolved
     except Exception as error:  # whatever YAML's parser raises
         reason = str(error).partition("\n")[0]
         raise DataError(

@@ -1,23 +1,25 @@
 """What Hydra composes of a command: one configuration for each choice of swept config groups."""
 
+import contextlib
 import copy
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bvae import checks, config
 from bvae.config import Config
 from bvae.exceptions import ConfigError
-from bvae.files import shortened
+from bvae.files import expanded, shortened
 from bvae.trial import COORDINATES
-from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides
-from sweeps.study.manifest import combination, is_unresolved, put, resolved
+from sweeps.plan.overrides import NEVER_SWEPT, OWN, Overrides, is_time, times
+from sweeps.study.manifest import Manifest, combination, put, resolved
+from sweeps.study.quoting import escaped, is_unresolved, texts_in
 from sweeps.study.trials import canonical
 
 PATH, SOURCE = "data.path", "data.source"
@@ -28,7 +30,10 @@ ONCE = (*NEVER_SWEPT, "objective", PATH)
 NAMED_BY = ("study", "runs_dir")
 """Keys that say where a study is."""
 
-INNERMOST = re.compile(r"\$\{[^${}]*\}")
+TIME = "\0time"
+"""Stands for what `${now:…}` would be."""
+
+INNERMOST = re.compile(r"(?<!\\)\$\{[^${}]*\}")
 """An interpolation that holds no other."""
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -60,7 +65,7 @@ class Composition:
         unresolved = {
             key: text for key, text in config.flatten(self.values).items() if is_unresolved(text)
         }
-        if not unresolved:
+        if not any("${" in part for part in texts_in(self.values)):
             return self.values
         firsts = {key: self.values[key] for key in COORDINATES} | _firsts(typed)
         keys = [key for key in firsts if key not in self.choices]
@@ -85,7 +90,7 @@ def compositions_of(typed: Overrides, compose: Compose) -> Iterator[Composition]
         plain = _resolved_once(task, typed)
         for key, value in _firsts(typed).items():
             if sweeps_images([key]):  # which has no value to fall back on
-                put(plain, key, canonical(value))
+                put(plain, key, escaped(canonical(value)))
         found = {key: choices[key] for key in typed.groups if key in choices}
         yield Composition(plain, found, tuple(left_out))
 
@@ -143,50 +148,76 @@ def sweeps_images(keys: Iterable[str]) -> bool:
 def _resolved_once(task: DictConfig, typed: Overrides) -> dict[str, Any]:
     """Resolve what is the same for every trial; what depends on swept keys stays as typed."""
     plain: dict[str, Any] = OmegaConf.to_container(task)  # type: ignore[assignment]
-    _refuse_times(plain)
     swept = (*COORDINATES, *typed.further)
     unswept = OmegaConf.create(plain)
     for key, value in config.flatten(plain).items():
         group = key.partition(".")[0] if not is_unresolved(value) else None
         if key in swept or group in swept:
             OmegaConf.update(unswept, key, f"${{swept.{key}}}")  # which is nowhere
+    _refuse_times(plain, unswept)
     for key, value in config.flatten(plain).items():
         if is_unresolved(value):
-            put(plain, key, _without_swept(unswept, key, value))
+            put(plain, key, _by_type(key, _without_swept(unswept, key, value)))
+        elif isinstance(value, float) and value.is_integer():
+            put(plain, key, _by_type(key, value))
     return plain
 
 
-def _refuse_times(plain: Mapping[str, Any]) -> None:
-    """Refuse the time in what a study is found by, or is made of."""
+def _by_type(key: str, value: object) -> object:
+    """Return a value as its key's type has it: 1000 for '1000' of the environment, and for 1e3."""
+    if is_unresolved(value) or key not in [*config.keys()]:
+        return value
+    with contextlib.suppress(OmegaConfBaseException, ValueError):
+        found = config.typed(key, value)
+        # names of studies go by how other whole numbers were typed
+        return found if isinstance(value, str) or isinstance(found, int) else value
+    return value
+
+
+def _refuse_times(plain: Mapping[str, Any], unswept: DictConfig) -> None:
+    """Refuse the time in what a study is found by, or is made of, also by way of another key."""
+    if not any(is_time(part) for part in texts_in(plain)):
+        return
     counted = {*NAMED_BY, *COORDINATES, *config.identity(plain)}
-    for key, value in config.flatten(plain).items():
-        if key in counted and "${now:" in str(value):
-            raise ConfigError(
-                f"{key}: {value} is another value whenever the command is typed, so its study "
-                "could not be continued; have the shell write it, as in $(date +%F)"
-            )
+    flat = {key: text for key, text in config.flatten(plain).items() if is_unresolved(text)}
+    try:
+        OmegaConf.register_new_resolver("now", lambda _: TIME, replace=True)
+        for key in sorted(counted & {*flat}):
+            found = _without_swept(copy.deepcopy(unswept), key, flat[key])
+            if any(TIME in part for part in texts_in(found)):
+                raise ConfigError(times(key, flat[key]))
+    finally:
+        setup_globals()  # Hydra's own again
 
 
 def _without_swept(unswept: DictConfig, key: str, value: object) -> object:
     """Return a key's value as far as it can be resolved without any swept key."""
-    whole = _tried(unswept, key, value)
-    if not is_unresolved(whole) or not isinstance(value, str):
-        return whole
-    text = value
-    for part in INNERMOST.findall(value):
-        text = text.replace(part, str(_tried(unswept, key, part)))
+    try:
+        return escaped(_tried(unswept, key, value))
+    except OmegaConfBaseException:
+        if not isinstance(value, str):
+            return value
+
+    def tried(part: re.Match[str]) -> str:
+        with contextlib.suppress(OmegaConfBaseException):
+            return str(escaped(_tried(unswept, key, part[0])))
+        return part[0]
+
+    text = INNERMOST.sub(tried, value)
     return text if text == value else _without_swept(unswept, key, text)
 
 
 def _tried(unswept: DictConfig, key: str, value: object) -> object:
-    """Return what an interpolation beside a key comes to; itself if it depends on a swept key."""
+    """Return what an interpolation beside a key comes to.
+
+    Raises:
+        OmegaConfBaseException: it depends on a swept key, or on nothing there is.
+    """
     place = OmegaConf.select(unswept, key.rpartition(".")[0]) if "." in key else unswept
     place["tried"] = value
     try:
         found = place["tried"]
         return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
-    except OmegaConfBaseException:
-        return value
     finally:
         del place["tried"]
 
@@ -196,11 +227,11 @@ def settled(found: Composition, parsed: Config, typed: Overrides) -> Composition
     facts = checks.derived_settings(parsed)
     data = dict(found.values["data"])
     if PATH not in typed.axes and data.get("path"):
-        data["path"] = _absolute_path(data["path"])
+        data["path"] = escaped(absolute_path(str(parsed.data.path)))
     if not sweeps_images(typed.further) and facts.content:
         data["content"] = facts.content
     values = found.values | {"objective": facts.objective, "data": data}
-    return replace(found, values=shortened(values))
+    return replace(found, values=values)
 
 
 def without_content(found: Composition) -> Composition:
@@ -228,10 +259,22 @@ def without(found: Composition, keys: Collection[str]) -> Composition:
 def absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Make paths that are swept absolute: workers may start in other folders."""
     return {
-        key: [_absolute_path(str(value)) for value in values] if key == PATH else values
+        key: [absolute_path(str(value)) for value in values] if key == PATH else values
         for key, values in axes.items()
     }
 
 
-def _absolute_path(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+def as_begun(axes: Mapping[str, list[object]], known: Manifest) -> dict[str, list[object]]:
+    """Write paths that are swept as an older study has them: with `~` for the home."""
+    begun = {trial[PATH] for trial in known.trials if PATH in trial}
+    return {
+        key: [short if (short := shortened(value)) in begun else value for value in values]
+        if key == PATH
+        else values
+        for key, values in axes.items()
+    }
+
+
+def absolute_path(path: str) -> str:
+    """Return a path as workers that start in other folders find it."""
+    return str(expanded(path).absolute())

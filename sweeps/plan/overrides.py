@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
@@ -24,12 +24,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from bvae.files import with_tilde
+from bvae.files import expanded
 from bvae.trial import COORDINATES
 from sweeps.plan.settings import PASSWORD, SweepSettings
 from sweeps.search.space import Interval
-from sweeps.study.manifest import is_unresolved
-from sweeps.study.trials import as_typed, canonical, text
+from sweeps.study.quoting import (
+    QUOTED,
+    for_hydra,
+    for_shell,
+    in_quotes,
+    is_unresolved,
+    texts_in,
+)
+from sweeps.study.trials import canonical
 
 WITH_PASSWORD = re.compile(r"(\+{0,2}hydra\.sweeper\.storage=['\"]?[\w+]+://[^:@/]*):(.*)(@[^@]*)")
 
@@ -51,6 +58,18 @@ Groups = Mapping[str, Sequence[str]]
 SHORT = {"path": "data.path", "trainer": "trainer.accelerator"}
 """What may be typed for a longer key; `trainer=gpu` is what lightning-hydra-template has."""
 
+TEXTS = (*config.TEXTS, "hydra.sweeper.on_end", "hydra.sweeper.storage")
+"""Keys whose values are texts as typed: names and paths, which may have any character."""
+
+SWEPT_TEXTS = ("data.path",)
+
+SWEEP = re.compile(r"(choice|glob|shuffle|sort|tag)\(.*\)$", re.DOTALL)
+"""A sweep by Hydra's functions."""
+
+BETWEEN_COMMAS = re.compile(
+    rf"(?:{QUOTED.pattern}|\$\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}}|[^,])+", re.DOTALL
+)
+
 HABITS = {
     "logger": "write tracker=wandb or tracker=none",
     "callbacks": "checkpoint.keep=last|best|none says which weights stay; there are no others",
@@ -67,11 +86,19 @@ HABITS = {
 }
 """Keys of lightning-hydra-template, and what to write here."""
 
-OF_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.output_subdir", "hydra.job.chdir")
-"""Keys that say where other programs of Hydra write."""
-
 MOST = 100_000
 """Trials of a study, and values of a key: a grid of more is a slip, and no queue is made for it."""
+
+OUR_SWEEPER = "hydra/sweeper=bvae"
+
+NOT_HERE = dict.fromkeys(
+    ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir"),
+    "a study is in a folder of its own; write runs_dir=folder study=name",
+) | {
+    "hydra/sweeper": "it has a sweeper of its own; leave the key out",
+    "hydra.job.chdir": "every file has its place in the study's folder; leave the key out",
+}
+"""Hydra's keys that would make folders beside the study, or run something else."""
 
 LOGARITHMIC = ("beta", "latent_dim")
 """Keys whose intervals are on a logarithmic scale, tagged so or not."""
@@ -108,16 +135,10 @@ def parse(lines: Sequence[str]) -> list[Override]:
         try:
             parsed += parser.parse_overrides([line])
         except HydraException:
-            mistakes.append(_no_override(line))
+            mistakes.append(f"{line or repr(line)}: not an override; {_advice(line)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return parsed
-
-
-def _no_override(line: str) -> str:
-    if line in config.groups()["experiment"]:
-        return f"{line}: not an override; did you mean experiment={line}?"
-    return f"{line or repr(line)}: not an override; write key=value or key=value1,value2"
 
 
 def keys(lines: Sequence[str]) -> set[str]:
@@ -125,13 +146,17 @@ def keys(lines: Sequence[str]) -> set[str]:
     return {override.key_or_group for override in parse(lines)}
 
 
-def with_short_home(argument: str) -> str:
-    """Write the home as `~`, in quotes: Hydra takes it for no value without them."""
-    key, equals, value = argument.partition("=")
-    short = with_tilde(value)
-    plain = equals and short != value and not set(short) & set("\"',[]{}()")
-    plain = plain and not argument.startswith("-")  # a flag is not of Hydra's grammar
-    return f'{key}="{short}"' if plain else with_tilde(argument)
+def _advice(line: str) -> str:
+    """Return how to write what is no override: as a text in quotes, if it has a key."""
+    if not line.strip():
+        return "leave the empty argument out"
+    for group, names in config.groups().items():
+        if line in names:
+            return f"did you mean {group}={line}?"
+    key, _, value = line.partition("=")
+    if not (key in TEXTS or config.is_free(key)) or not value:
+        return "write key=value or key=value1,value2"
+    return f"a text with such characters goes in quotes: {for_shell([f'{key}={in_quotes(value)}'])}"
 
 
 def without_password(arguments: Sequence[str]) -> list[str]:
@@ -158,6 +183,36 @@ def short_forms_written_out(lines: Sequence[str]) -> list[str]:
     ['data.path=my_images', 'trainer.accelerator=gpu', '++loss.c_max=25']
     """
     return [_written_out(line, *line.partition("=")) for line in lines]
+
+
+def with_texts_quoted(lines: Sequence[str], *, sweeps: bool) -> list[str]:
+    """Quote the values of `TEXTS` for Hydra: they are what was typed, whatever it looks like.
+
+    Hydra's own quotes around all of it go, and null stays null. Only folders may be swept: there a
+    comma separates them, unless a folder has that name.
+
+    >>> with_texts_quoted(["study=2024_05", "beta=1,4"], sweeps=True)
+    ['study="2024_05"', 'beta=1,4']
+    """
+    return [_with_text_quoted(line, *line.partition("="), sweeps=sweeps) for line in lines]
+
+
+def _with_text_quoted(line: str, key: str, equals: str, value: str, *, sweeps: bool) -> str:
+    if key not in TEXTS or not value or QUOTED.fullmatch(value):
+        return line
+    if value.lower() == "null" and config.value_mistake(key, None) is None:
+        return line
+    if sweeps and key in SWEPT_TEXTS and not expanded(value).exists():
+        if SWEEP.match(value):
+            return line
+        return f"{key}={','.join(_quoted_apart(value))}"
+    return f"{key}={in_quotes(value)}"
+
+
+def _quoted_apart(value: str) -> Iterator[str]:
+    """Quote the texts of a sweep, which commas outside of quotes and interpolations separate."""
+    for found in BETWEEN_COMMAS.finditer(value):
+        yield found[0] if QUOTED.fullmatch(found[0]) else in_quotes(found[0])
 
 
 def _written_out(line: str, key: str, equals: str, value: str) -> str:
@@ -197,7 +252,8 @@ def check(lines: Sequence[str], *, groups: Groups) -> None:
 def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
     key, known = override.key_or_group, config.keys()
     if override.is_hydra_override() or key == "hydra":
-        yield from _sweeper_mistakes(key, override.value())
+        if override.input_line != OUR_SWEEPER:
+            yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else
     adds = override.type in (OverrideType.ADD, OverrideType.FORCE_ADD)
     is_argument = adds and (config.is_free(key) or key in config.FREE)
@@ -241,12 +297,10 @@ def _is_own_group(override: Override, groups: Groups) -> bool:
     return added and key in groups and key not in config.groups()
 
 
-def _sweeper_mistakes(key: str, value: object) -> Iterable[str]:
-    """Yield what to write for a misspelt key of the sweeper: Hydra would have it added."""
-    if key in OF_HYDRA:
-        yield f"{key}: a study's folder is its name below runs_dir; write study=… runs_dir=…"
-    if key == "hydra/sweeper" and value != "bvae":
-        yield f"{key}={value}: another sweeper makes no study; leave the key out"
+def _sweeper_mistakes(key: str) -> Iterable[str]:
+    """Yield what to write for a misspelt key of the sweeper, and for what has no use here."""
+    if key in NOT_HERE:
+        yield f"{key}: not for this program; {NOT_HERE[key]}"
     if not key.startswith("hydra.sweeper."):
         return
     known = [f"hydra.sweeper.{entry.name}" for entry in fields(SweepSettings)]
@@ -335,10 +389,30 @@ def _listed(override: Override) -> list[object]:
 
 def _independent(key: str, value: object) -> object:
     """Return a value of a swept key, resolved: trials are named after it."""
+    if is_time(value):
+        raise ConfigError(times(key, value))
     try:
-        return OmegaConf.create({"value": value})["value"] if is_unresolved(value) else value
+        has_syntax = any("${" in part for part in texts_in(value))
+        return OmegaConf.create({"value": value})["value"] if has_syntax else value
     except OmegaConfBaseException:
         raise ConfigError(depends(key, value)) from None
+
+
+def is_time(value: object) -> bool:
+    """Whether a value of a configuration asks for the time.
+
+    >>> is_time("run-${now:%H%M}"), is_time("now:")
+    (True, False)
+    """
+    return re.search(r"\$\{\s*now\s*:", str(value)) is not None
+
+
+def times(key: str, value: object) -> str:
+    """Say that a value is the time where it must not be."""
+    return (
+        f"{key}: {value} is another value whenever the command is typed, so its study "
+        "could not be continued; have the shell write it, as in $(date +%F)"
+    )
 
 
 def depends(key: str, value: object) -> str:
@@ -377,12 +451,10 @@ def _is_one_value(key: str, value: list[object]) -> bool:
 
 
 def _written(value: object) -> str:
-    """Write a value of a YAML file in Hydra's grammar."""
+    """Write a value of a YAML file in Hydra's grammar; its texts may have interpolations."""
     if isinstance(value, list):
         return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, str):
-        return "'" + value.replace("'", r"\'") + "'" if set(value) & set(",[]") else as_typed(value)
-    return text(canonical(value))
+    return in_quotes(value) if isinstance(value, str) else for_hydra(canonical(value))
 
 
 def split(lines: Sequence[str], *, params: Mapping[str, str], groups: Groups) -> Overrides:
@@ -393,7 +465,7 @@ def split(lines: Sequence[str], *, params: Mapping[str, str], groups: Groups) ->
     given = parse(lines)
     named = {override.key_or_group for override in given}
     rest = [f"{key}={value}" for key, value in params.items() if key not in named]
-    rest = short_forms_written_out(rest)
+    rest = with_texts_quoted(short_forms_written_out(rest), sweeps=True)
     check(rest, groups=groups)
     result = Overrides(groups=tuple(groups))
     for override in [*given, *parse(rest)]:

@@ -21,7 +21,7 @@ from bvae import checks, config, needs
 from bvae.config import Config
 from bvae.data import own
 from bvae.exceptions import ConfigError
-from bvae.files import shortened, write_atomically
+from bvae.files import expanded, write_atomically
 from bvae.machine import Machine
 from bvae.metrics.scores import UDR_NAMES
 from bvae.part_sources import all_sources, forget_changed, has_parts, import_from, targets
@@ -33,6 +33,7 @@ from sweeps.plan.compose import (
     Compose,
     Composition,
     absolute,
+    as_begun,
     compositions_of,
     settled,
     sweeps_images,
@@ -47,7 +48,8 @@ from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder
 from sweeps.study.locks import locked
-from sweeps.study.manifest import RUN_TRIAL, STEPS, VALUES_THEN, Manifest, is_unresolved
+from sweeps.study.manifest import RUN_TRIAL, STEPS, VALUES_THEN, Manifest
+from sweeps.study.quoting import is_unresolved
 from sweeps.study.results import is_short
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import NAME_MAX, Trial, grid
@@ -155,11 +157,13 @@ def plan(
     settings = settings or SweepSettings()
     import_from(str(Path.cwd()))
     typed = split(arguments, params=params, groups=groups or config.groups())
-    typed = replace(typed, axes=shortened(absolute(typed.axes)))
+    typed = replace(typed, axes=absolute(typed.axes))
     compositions = _compositions(typed, compose, settings, machine)
     first = compositions[0]
     parsed = config.parse(first.first(typed))
     folder, known = _known(parsed, typed, first)
+    if known is not None:
+        typed = replace(typed, axes=as_begun(typed.axes, known))
     older, told = ([], []) if known is None else _older(known, typed, first)
     if known is not None and (begun := [_as_begun(found, known, typed) for found in compositions]):
         told += [_TAKEN_THEN.format(known.name)] if begun != compositions else []
@@ -545,7 +549,7 @@ def _values(
     for key in keys:
         if key not in typed.axes and key not in composed:
             raise ConfigError(f"{key}: swept in this study, but without a value now; write its own")
-        if is_unresolved(values[key]):
+        if key not in typed.axes and is_unresolved(values[key]):
             raise ConfigError(depends(key, values[key][0]))
     return values
 
@@ -557,7 +561,7 @@ def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder
     been moved since, and studies of `data=folder` were once called `folder-…`, whatever it was.
     """
     try:
-        runs = _checked_length(Path(parsed.runs_dir).expanduser().resolve())
+        runs = _checked_length(expanded(parsed.runs_dir).resolve())
     except (OSError, RuntimeError) as error:  # `~nobody`, a link to itself
         raise ConfigError(f"runs_dir: no folder can be {parsed.runs_dir}: {error}") from error
     if parsed.study:
@@ -581,7 +585,7 @@ def _name_of_data(parsed: Config, typed: Overrides) -> str:
     kind = _joined("data", typed.axes, parsed.data.name)
     if kind not in OWN or parsed.data.path is None or "data.path" in typed.axes:
         return kind
-    path = Path(parsed.data.path).expanduser().resolve()
+    path = expanded(parsed.data.path).resolve()
     name = path.stem if kind == "npz" else path.name
     return re.sub(r"[^\w.]+", "-", name).strip("-.")[:LONGEST] or kind
 

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from hydra import initialize_config_dir
@@ -16,7 +15,15 @@ from hydra.core.object_type import ObjectType
 
 from bvae import config
 from bvae.exceptions import ConfigError
-from sweeps.plan.overrides import Groups, parse, short_forms_written_out, without_password
+from bvae.files import expanded
+from sweeps.plan.overrides import (
+    Groups,
+    parse,
+    short_forms_written_out,
+    with_texts_quoted,
+    without_password,
+)
+from sweeps.study.quoting import in_quotes
 
 NO_EXPERIMENT = "experiment=null"
 """Says what is so anyway; Hydra would refuse it."""
@@ -88,6 +95,7 @@ def read(arguments: Sequence[str]) -> CommandLine:
     flags = vars(parser.parse_intermixed_args(arguments))
     lines = [line for line in flags.pop("overrides") if line != NO_EXPERIMENT]
     overrides = without_password(short_forms_written_out(lines))
+    overrides = with_texts_quoted(overrides, sweeps=bool(flags["multirun"]))
     if flags["cfg"] or flags["info"]:
         flags["multirun"] = False
         _refuse_sweeps(overrides)
@@ -147,15 +155,14 @@ def _absolute(folder: str, *, key: str) -> str:
     """Return a folder as Hydra's search path names it; a package, `pkg://…`, as it is."""
     if "://" in folder and not folder.startswith(FILES):
         return folder
-    path = Path(folder.removeprefix(FILES)).expanduser().absolute()
+    path = expanded(folder.removeprefix(FILES)).absolute()
     if not path.is_dir():
         raise ConfigError(f"{key}: no such folder: {folder.removeprefix(FILES)}")
     return f"{FILES}{path}"
 
 
 def _searchpath(folders: Sequence[str]) -> str:
-    quoted = ("'" + folder.replace("'", r"\'") + "'" for folder in folders)
-    return f"{SEARCHPATH}=[{','.join(quoted)}]"
+    return f"{SEARCHPATH}=[{','.join(map(in_quotes, folders))}]"
 
 
 def _names(options: Callable[..., list[str]], group: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
 from sweeps.statistics.inverted_u import Verdict
 from sweeps.study.command import extend, reproduce
-from sweeps.study.trials import text
+from sweeps.study.trials import canonical, text
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def best_model(
         slug=trial.slug,
         seed=trial.seed,
         score=trial.values[score or read.objective],
-        command=reproduce(study.manifest, study.trial(trial.slug)),
+        command=reproduce(study, study.trial(trial.slug)),
         checkpoint=_checkpoint(study.trial_folder(trial.slug)),
     )
 
@@ -221,18 +221,18 @@ def _next_step(read: Summary, line: LineAnswer, latents: LatentSizes) -> NextSte
 def _another_beta(read: Summary, best: ConfigurationEntry, beta: float, why: str) -> NextStep:
     """Return the command that adds a β to the line of the best, with its seeds."""
     trials = read.trials_of(best)
-    at = {key: [text(value)] for key, value in read.study.trial(trials[0].slug).coordinates}
-    at |= {"beta": [text(beta)], "seed": [str(trial.seed) for trial in trials]}
-    return NextStep(f"{why}; try β = {text(beta)} next", extend(read.study.manifest, at))
+    at = {key: [value] for key, value in read.study.trial(trials[0].slug).coordinates}
+    at |= {"beta": [canonical(beta)], "seed": [trial.seed for trial in trials]}
+    return NextStep(f"{why}; try β = {text(beta)} next", extend(read.study, at))
 
 
 def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
     """Return the command that adds seeds: at most as many as there are, then look again."""
     have = sorted({trial.seed for trial in read.trials})
-    added = [str(have[-1] + 1 + i) for i in range(min(more, len(have)))]
+    added = [have[-1] + 1 + i for i in range(min(more, len(have)))]
     some = f"; first {len(added)}" if len(added) < more else ""
     why = f"about {more_seeds(more)} a configuration {what_for}{some}"
-    return NextStep(why, extend(read.study.manifest, {"seed": [*map(str, have), *added]}))
+    return NextStep(why, extend(read.study, {"seed": [*have, *added]}))
 
 
 def _checkpoint(trial: Path) -> str:

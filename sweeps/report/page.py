@@ -17,7 +17,7 @@ from sweeps.report.latents import latent_views
 from sweeps.report.learning import learning
 from sweeps.report.tables import failures, trial_table
 from sweeps.report.templates import Section, part, template
-from sweeps.study.command import quoted
+from sweeps.study.command import sweeps
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def render(read: Summary, *, embed_all: bool = False) -> str:
     shown = {"chosen": partial(page_data, embed_all=True)} if embed_all else {}
     shared = {
         "study": read.study,
-        "folder": quoted(read.study.folder.root),
+        "retry": sweeps("retry", read.study.folder.root),
         "objective": read.objective,
         "scores": read.charted,
         "so_far": read.in_progress,

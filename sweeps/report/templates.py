@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from bvae.files import with_tilde
 from bvae.metrics.scores import score_named
 from sweeps import labels
 from sweeps.analysis.summary import facet_name
@@ -92,6 +93,7 @@ def _environment() -> Environment:
     }
     found.policies["json.dumps_kwargs"] = {}  # jinja would sort keys: here their order counts
     found.filters |= {
+        "tilde": with_tilde,
         "beta_range": beta_range,
         "duration": labels.duration,
         "ends": ends,

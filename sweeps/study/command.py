@@ -1,11 +1,12 @@
 """Commands for the reader to paste: train one trial again, or add configurations to a study."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sweeps.study.manifest import Manifest, command_line
-from sweeps.study.trials import Trial, as_typed, text
+from sweeps.study.manifest import Manifest
+from sweeps.study.quoting import for_hydra, for_shell, unescaped
+from sweeps.study.study import Study
+from sweeps.study.trials import Trial, Value, canonical
 
 ONCE = (
     "hydra.sweeper.params",
@@ -24,33 +25,39 @@ ONCE = (
 HOW = ("hydra.", "hydra/", "experiment")
 """Keys that say with which launcher, how many workers, and the like."""
 
+HELD_OUT = {"folder", "npz", "own"}
+"""Data of which a share is held out today unless another is typed."""
+
+PATH = "data.path"
 PRUNER = "hydra.sweeper.pruner"
 UNTIL = "hydra.sweeper.until"
 
-GRID = {"hydra.sweeper.n_trials": ["null"], "hydra.sweeper.sampler": ["null"]}
+GRID = ["hydra.sweeper.n_trials=null", "hydra.sweeper.sampler=null"]
 """Values that make a grid of what a study's experiment makes a search."""
 
 
-def reproduce(manifest: Manifest, trial: Trial) -> str:
-    """Return the command that trains one trial of a study again, as a study of its own.
+def reproduce(study: Study, trial: Trial) -> str:
+    """Return the command that trains one trial of a study again, as a study of its own beside it.
 
     The study's command loses `-m`, the sweep's settings and every swept key; the trial's values
-    take their place. Quoted for a POSIX shell.
+    take their place.
     """
-    values = {key: [text(value)] for key, value in trial.coordinates}
-    values |= {"study": [f"{manifest.name}-again"]} | _then(manifest)
+    manifest = study.manifest
+    values = {key: [value] for key, value in trial.coordinates}
+    values |= _then(manifest) | _place(study, f"{study.folder.name}-again")
     dropped = ("hydra.", "hydra/", "extend", "accept_sources", *values)
-    return command_line([*_without(manifest.arguments, dropped), *_overrides(values)])
+    return typed_anywhere(study, [*_without(manifest.arguments, dropped), *_overrides(values)])
 
 
-def extend(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> str:
+def extend(study: Study, values: Mapping[str, Sequence[Value]]) -> str:
     """Return the study's command for other values of its swept keys."""
-    return command_line(_multirun(manifest, values, dropped=ONCE))
+    return typed_anywhere(study, _multirun(study, values, dropped=ONCE))
 
 
-def sweep(manifest: Manifest, values: Mapping[str, Sequence[str]]) -> list[str]:
+def sweep(study: Study, values: Mapping[str, Sequence[Value]]) -> list[str]:
     """Return what to type after `bvae` for these other trials only, all trained to the end."""
-    return _multirun(manifest, {**_then(manifest), **values}, dropped=(*ONCE, PRUNER, UNTIL))
+    wanted = {**_then(study.manifest), **values}
+    return _multirun(study, wanted, dropped=(*ONCE, PRUNER, UNTIL))
 
 
 def resuming(manifest: Manifest) -> list[str]:
@@ -63,34 +70,49 @@ def resuming(manifest: Manifest) -> list[str]:
     ]
 
 
-def quoted(study: Path) -> str:
-    """Return a study's folder as it is typed where studies are kept, quoted for a POSIX shell.
-
-    >>> quoted(Path("/home/me/runs/my study"))
-    "'runs/my study'"
-    """
-    return shlex.quote(f"{study.parent.name}/{study.name}")
-
-
 def sweeps(name: str, *folders: Path) -> str:
     """Return a command of `sweeps` about these studies' folders, as it is typed in any folder.
 
     >>> sweeps("report", Path("/home/me/runs/my study"))
     "sweeps report '/home/me/runs/my study'"
     """
-    return shlex.join(["sweeps", name, *map(str, folders)])
+    return for_shell(["sweeps", name, *map(str, folders)])
 
 
-def _then(manifest: Manifest) -> dict[str, list[str]]:
+def typed_anywhere(study: Study, arguments: Sequence[str]) -> str:
+    """Return the command with these arguments; own parts are found only where it was typed."""
+    command = for_shell(["bvae", *arguments])
+    parts = study.manifest.parts_folder
+    return command if parts is None else f"(cd {for_shell([parts])} && {command})"
+
+
+def _place(study: Study, name: str) -> dict[str, list[Value]]:
+    """Return the keys that say where a study is, and where its images are, whoever types it."""
+    place: dict[str, list[Value]] = {"study": [name], "runs_dir": [str(study.folder.root.parent)]}
+    composed = study.manifest.compositions.values()
+    paths = {str((one.get("data") or {}).get("path") or "") for one in composed}
+    if len(paths) == 1 and PATH not in study.manifest.axes and any(paths):
+        place[PATH] = [unescaped(path) for path in paths]
+    return place
+
+
+def _then(manifest: Manifest) -> dict[str, list[Value]]:
     """What another study must be told to be like one that was begun before these keys existed."""
-    return {key: [text(value)] for key, value in manifest.defaults_then.items()}
+    then = dict(manifest.defaults_then)
+    if not HELD_OUT & {*manifest.data.split("+")}:
+        then.pop("data.holdout", None)
+    return {key: [canonical(value)] for key, value in then.items()}
 
 
 def _multirun(
-    manifest: Manifest, values: Mapping[str, Sequence[str]], *, dropped: Sequence[str]
+    study: Study, values: Mapping[str, Sequence[Value]], *, dropped: Sequence[str]
 ) -> list[str]:
-    values = {**values, **(GRID if manifest.search else {})}
-    return ["-m", *_without(manifest.arguments, (*dropped, *values)), *_overrides(values)]
+    manifest = study.manifest
+    place = _place(study, study.folder.name)
+    written = _overrides({**values, **{key: place[key] for key in place if key not in values}})
+    written += GRID if manifest.search else []
+    keys = [line.partition("=")[0] for line in written]
+    return ["-m", *_without(manifest.arguments, (*dropped, *keys)), *written]
 
 
 def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
@@ -101,5 +123,5 @@ def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
     return [word for word, key in typed if key not in dropped and not key.startswith(below)]
 
 
-def _overrides(values: Mapping[str, Sequence[str]]) -> list[str]:
-    return [f"{key}={','.join(map(as_typed, given))}" for key, given in values.items()]
+def _overrides(values: Mapping[str, Sequence[Value]]) -> list[str]:
+    return [f"{key}={','.join(map(for_hydra, given))}" for key, given in values.items()]

@@ -14,6 +14,7 @@ from bvae.files import is_file_name, write_atomically
 from bvae.records import expected, fits, in_words, mistake
 from bvae.trial import TrackerSettings, TrialResult
 from bvae.versions import code_version, counts
+from sweeps.study.quoting import escaped, for_shell, is_unresolved, texts_in
 from sweeps.study.trials import Trial
 
 Record = TypeVar("Record", "Manifest", "TrackerSettings", "SearchSettings")
@@ -169,8 +170,8 @@ class Manifest:
 
     @property
     def command(self) -> str:
-        """The command that made the study, as it is pasted into a POSIX shell."""
-        return command_line(self.arguments)
+        """What was typed, where the study was begun."""
+        return for_shell(["bvae", *self.arguments])
 
     @property
     def n_factors(self) -> int | None:
@@ -295,15 +296,6 @@ def _record(kind: type[Record], content: Mapping[str, Any]) -> Record:
     )
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """Return the command with these arguments, quoted for a POSIX shell.
-
-    >>> print(command_line(["-m", "beta=choice(1, 4)"]))
-    bvae -m 'beta=choice(1, 4)'
-    """
-    return shlex.join(["bvae", *arguments])
-
-
 def _words_after_program(command: str) -> list[str]:
     """Return what was typed after `bvae` or `python -m bvae`."""
     try:
@@ -311,15 +303,6 @@ def _words_after_program(command: str) -> list[str]:
     except ValueError:  # a quote without its partner: a person wrote it down
         words = command.split()
     return words[words.index("bvae") + 1 :] if "bvae" in words else words[1:]
-
-
-def is_unresolved(value: object) -> bool:
-    """Whether a value of a configuration holds an interpolation.
-
-    >>> is_unresolved("run_${seed}"), is_unresolved([1, "${latent_dim}"]), is_unresolved(4.0)
-    (True, True, False)
-    """
-    return "${" in str(value)
 
 
 def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[str, Any]:
@@ -330,8 +313,8 @@ def resolved(composed: Mapping[str, Any], values: Mapping[str, object]) -> dict[
     """
     tree = dict(copy.deepcopy(composed))
     for key, value in values.items():
-        put(tree, key, list(value) if isinstance(value, tuple) else value)
-    if not is_unresolved(tree):
+        put(tree, key, escaped(value))
+    if not any("${" in part for part in texts_in(tree)):
         return tree
     from omegaconf import OmegaConf  # which few studies need
     from omegaconf.errors import OmegaConfBaseException

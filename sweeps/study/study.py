@@ -14,6 +14,7 @@ from bvae.trial import TrialResult
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.manifest import Manifest
+from sweeps.study.quoting import for_shell
 from sweeps.study.results import AttemptResult, is_final
 from sweeps.study.trials import Trial
 
@@ -39,9 +40,10 @@ class Study:
         other = None if protocol == self.manifest.protocol else protocol
         found = replace(self, other_protocol=other)
         if other and not any(result.scores for result in found.results.values()):
+            words = ["sweeps", "rescore", str(self.folder.root), f"protocol={protocol}"]
             raise ConfigError(
                 f"{self.name}: no result has scores of protocol {protocol}; "
-                f"`sweeps rescore {self.folder.root} protocol={protocol}` adds them"
+                f"`{for_shell(words)}` adds them"
             )
         return found
 

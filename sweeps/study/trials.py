@@ -20,8 +20,6 @@ MAX_SLUG = 120
 NAME_MAX = 255
 """Bytes of a file's name."""
 
-PLAIN_VALUE = re.compile(r"[\w.+\-\[\],/]+")
-
 
 def canonical(value: object) -> Value:
     """Return the one form of a value, so that 4, 4.0 and 4e0 are one trial.
@@ -39,15 +37,6 @@ def canonical(value: object) -> Value:
     if isinstance(value, list | tuple):
         return tuple(canonical(item) for item in value)
     return str(value)
-
-
-def as_typed(value: str) -> str:
-    r"""Quote a value for Hydra's grammar where it needs it.
-
-    >>> print(as_typed("runs/a"), as_typed("it's"))
-    runs/a 'it\'s'
-    """
-    return value if PLAIN_VALUE.fullmatch(value) else "'" + value.replace("'", "\\'") + "'"
 
 
 def axis_value(kept: object) -> Value:

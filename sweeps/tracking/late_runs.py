@@ -56,7 +56,9 @@ def _make(study: Study, trial: Trial, making: Path) -> str | None:
     """Make the run of a trial elsewhere, and put it where the others are once it is whole."""
     folder, result = study.folder.trial(trial.slug), study.results[trial.slug]
     is_written = folder.config.exists()  # not of a trial that failed at once
-    found: Any = OmegaConf.load(folder.config) if is_written else study.manifest.config_of(trial)
+    found: Any = study.manifest.config_of(trial)
+    if is_written:
+        found = OmegaConf.to_container(OmegaConf.load(folder.config))  # has been resolved
     trained = config.parse(found)
     then = trained.tracker
     settings = replace(

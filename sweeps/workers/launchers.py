@@ -5,6 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -51,6 +54,29 @@ def prepare(launcher: DictConfig) -> None:
         _poll_often()
     elif name(launcher) == "RayLauncher":
         _start_ray(launcher.ray.init)
+
+
+@contextlib.contextmanager
+def without_patterns(study: Path, launcher: DictConfig) -> Iterator[Path]:
+    """Yield a path to a study's folder in which submitit finds no pattern, as in `100%j`.
+
+    It replaces them anywhere; so does SLURM, where a link on this machine would be of no use.
+
+    Raises:
+        ConfigError: SLURM would find one.
+    """
+    if "%" not in str(study) or name(launcher) not in ("LocalLauncher", "SlurmLauncher"):
+        yield study
+        return
+    if name(launcher) == "SlurmLauncher":
+        raise ConfigError(
+            f"runs_dir: SLURM replaces what follows % in the paths of logs, but got {study}; "
+            "give another runs_dir=… or study=…"
+        )
+    with tempfile.TemporaryDirectory(prefix="bvae-") as elsewhere:
+        link = Path(elsewhere) / "study"
+        link.symlink_to(study)
+        yield link
 
 
 def _report_deaths_at_once() -> None:

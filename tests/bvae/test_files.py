@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bvae.files import (
+    expanded,
     remove_leftovers,
     replace_atomically,
     shortened,
@@ -154,12 +155,20 @@ class TestHome:
             ("/home/adamson/x", "/home/adamson/x"),
             ("/home/ada-2/x", "/home/ada-2/x"),
             ("/mnt/home/ada/x", "/mnt/home/ada/x"),
+            ("/mnt/copy (1)/home/ada/x", "/mnt/copy (1)/home/ada/x"),
+            ("file:///home/ada/x", "file://~/x"),
             ("nothing", "nothing"),
         ],
     )
     def test_is_a_tilde(self, text: str, expected: str) -> None:
         """Wherever it stands as a folder of its own, and nowhere else."""
         assert expected == with_tilde(text)
+
+    def test_a_tilde_is_the_home(self) -> None:
+        """At the start of what was typed; a folder of that name is in another."""
+        assert [Path("/home/ada/x"), Path("~/x"), Path("a/~")] == [
+            expanded(path) for path in ("~/x", "./~/x", "a/~")
+        ]
 
     def test_a_home_at_the_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the root is the home, as in some containers, paths stay as they are."""

@@ -13,6 +13,7 @@ from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best, in_lines, plain
 from sweeps.report.answer import line_answers
 from sweeps.report.words import beta_range
+from sweeps.study.quoting import for_hydra
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, grid
 from tests.doubles.studies import make_study, trials, write_result
@@ -50,7 +51,8 @@ class TestInLines:
         assert "  latents   takes two latent sizes, has one" in lines
         assert "  left out  a seed left out scores 0.610" in lines
         again = shlex.split(lines[at + 1])
-        assert ["beta=4", "latent_dim=5", "seed=2", "study=tested-again"] == again[1:]
+        place = ["study=made-again", f"runs_dir={for_hydra(str(study.folder.root.parent))}"]
+        assert ["beta=4", "latent_dim=5", "seed=2", *place] == again[1:]
         weights = Path(lines[at + 2].removeprefix("  weights   "))
         assert weights.exists()
         assert not weights.is_absolute()
@@ -111,7 +113,9 @@ class TestInLines:
         said = "\n".join(in_lines(best(study, score="sap")))
 
         assert "best: beta=0.25 " in said
-        assert re.search(r"try β = 0.\d+ next\n  bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2$", said)
+        assert re.search(
+            r"try β = 0.\d+ next\n  bvae -m beta=0.\d+ latent_dim=5 seed=0,1,2 study=", said
+        )
 
     def test_more_seeds_are_named_once(self, study: Study) -> None:
         """Where noise hides the curve: at most as many as there are, then one looks again."""
@@ -130,7 +134,8 @@ class TestInLines:
         assert head.judged.more_seeds
         assert head.next_step is not None
         more = ",".join(map(str, range(3 + min(head.judged.more_seeds, 3))))
-        assert f"bvae -m beta=0.25,1,4,16 seed={more}" == head.next_step.command
+        again = f"bvae -m beta=0.25,1,4,16 seed={more} study=made "
+        assert head.next_step.command.startswith(again)
 
     def test_nothing_is_advised_while_trials_are_to_come(self, study: Study) -> None:
         """What is queued already may be what the advice would name."""

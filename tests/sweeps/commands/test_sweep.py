@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,12 +25,15 @@ from sweeps.commands import resume, sweep
 from sweeps.commands.sweep import Sweep, conf_of
 from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
+from sweeps.study.command import extend
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import WorkerRegistry
+from sweeps.study.quoting import escaped, for_hydra, for_shell
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.orchestrator import running
 from sweeps.workers.worker import WorkerLoop
+from tests.doubles.names import NAMES
 from tests.doubles.studies import CONFIGURATION, make_study, slugs
 
 Typed = Callable[..., tuple[int, str]]
@@ -443,7 +447,7 @@ class TestSweep:
         again, said = typed(*options)
 
         assert (1, 1) == (first, again)
-        assert "2 trials failed before; run again with: sweeps retry runs/swept" in said
+        assert f"2 trials failed before; run again with: sweeps retry {tmp_path}/runs/swept" in said
 
     def test_a_dry_run_writes_nothing(
         self, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -639,3 +643,40 @@ def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: 
     manifest = json.loads((tmp_path / "runs" / "swept" / "manifest.json").read_text())
     assert "tests.doubles.fakes.instant" == manifest["trial"]
     assert Exit.COMPLETE == done.returncode
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_folder_and_any_name(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A study of that name, in a folder of that name, is run, and extended from elsewhere."""
+    words = [f"runs_dir=./{escaped(name)}", f"study={escaped(name)}"]
+    words[1:] = [f"study={for_hydra(name)}"] if name == "null" else words[1:]
+    code, said = typed("beta=1,4", "latent_dim=2", "hydra/launcher=basic", *words)
+
+    assert 0 == code, said
+    made = load_study(tmp_path / name / name)
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    printed = extend(made, {"beta": [1, 4, 16]})
+    assert f"(cd {for_shell([str(tmp_path)])} && bvae " in printed  # where its own function is
+    assert 0 == sweep.run(shlex.split(printed.partition(" && bvae ")[2].removesuffix(")")))
+    assert 3 == load_study(made.folder.root).counts["complete"]
+    assert {"else", name} == {path.name for path in tmp_path.iterdir()}
+    assert [] == list((tmp_path / "else").iterdir())
+
+
+@pytest.mark.slow
+def test_real_workers_in_any_folder(tmp_path: Path, repository: Path) -> None:
+    """Processes of submitit, which replaces %j in every path; no file is called by a pattern."""
+    here = tmp_path / "β, [x] ${u} it's 100%j"
+    here.mkdir()
+    command = [sys.executable, "-m", "bvae", "-m", *GRID, *FAKE, "study=q"]
+    environ = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        command, cwd=here, env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert load_study(here / "runs" / "q").left == 0
+    assert not [path for path in here.rglob("*") if "%" in path.name]

@@ -16,6 +16,7 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.overrides import split
+from sweeps.study.manifest import resolved
 
 Compose = Callable[[Sequence[str]], DictConfig]
 
@@ -111,6 +112,33 @@ def test_the_time_is_refused_where_a_study_is_found_by_it(composed: Compose, key
 
     with pytest.raises(ConfigError, match=rf"^{key}: .*another value whenever the command"):
         composed_of(composed, f"{key}={value}")
+
+
+def test_the_time_is_refused_by_way_of_another_key(composed: Compose) -> None:
+    """A study named after a project with a date in it would be another one tomorrow, too."""
+    with pytest.raises(ConfigError, match=r"^study: .*another value whenever the command"):
+        composed_of(
+            composed, "tracker.project='p_${now:%d}'", "study='s_${tracker.project}_${beta}'"
+        )
+
+
+def test_texts_of_the_environment_are_texts(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpolation in one is none; where a number belongs it is the number."""
+    monkeypatch.setenv("A_NAME", "${beta}")
+    monkeypatch.setenv("A_NUMBER", "30")
+    (found,) = composed_of(
+        composed,
+        "tracker.project='${oc.env:A_NAME}-${beta}'",
+        "trainer.max_steps=${oc.env:A_NUMBER}",
+        "trainer.val_every_n_steps=1e1",
+    )
+
+    assert r"\${beta}-${beta}" == found.values["tracker"]["project"]
+    assert "${beta}-4" == resolved(found.values, {"beta": 4})["tracker"]["project"]
+    steps = found.values["trainer"]["max_steps"], found.values["trainer"]["val_every_n_steps"]
+    assert ("30, 10", int) == (f"{steps[0]}, {steps[1]}", type(steps[1]))
 
 
 def test_what_depends_on_what_depends(composed: Compose) -> None:

@@ -1,14 +1,16 @@
 import os
 import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.plan import overrides
-from sweeps.plan.overrides import of_params, parse, without_password
+from sweeps.plan.overrides import of_params, parse, with_texts_quoted, without_password
 from sweeps.search.space import Interval
+from tests.doubles.names import NAMES
 
 GROUPS = config.groups()
 check = partial(overrides.check, groups=GROUPS)
@@ -51,6 +53,7 @@ class TestCheck:
             ("beta=", "beta: an empty value; write beta=value"),
             ("beta=1,,4", "beta=1,,4: not an override; write key=value"),
             ("+new=1", "keys are neither added nor removed; known: "),
+            ("+beta=1", "keys are neither added nor removed; write beta=value"),
             ("~beta", "keys are neither added nor removed"),
             ("study=a,b", "study: cannot be swept"),
             ("runs_dir=a,b", "runs_dir: cannot be swept"),
@@ -326,3 +329,80 @@ class TestWithoutPassword:
 
         assert typed == without_password(typed)
         assert "old" == os.environ["PGPASSWORD"]
+
+
+class TestTexts:
+    @pytest.mark.parametrize("name", [name for name in NAMES if name != "null"])
+    @pytest.mark.parametrize("key", ["study", "runs_dir", "data.path", "tracker.project"])
+    def test_are_what_was_typed(self, key: str, name: str) -> None:
+        """Whatever they look like; only folders may be swept, and are where a comma is."""
+        (line,) = with_texts_quoted([f"{key}={name}"], sweeps=False)
+
+        assert name == parse([line])[0].value()
+
+    @pytest.mark.parametrize("typed", ["study='a b'", 'study="a b"', "study=null", "beta=1,4"])
+    def test_quotes_and_null_are_hydras(self, typed: str) -> None:
+        """As they always were; other keys are left alone."""
+        assert [typed] == with_texts_quoted([typed], sweeps=True)
+
+    def test_a_folder_that_cannot_be_null(self) -> None:
+        """Is called that."""
+        assert ['runs_dir="null"'] == with_texts_quoted(["runs_dir=null"], sweeps=False)
+
+    def test_folders_are_swept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between commas, unless there is a folder of that name."""
+        monkeypatch.chdir(tmp_path)
+        typed = ["data.path=Häuser (2024),'a,b',${oc.env:X,y},2024_05"]
+        (line,) = with_texts_quoted(typed, sweeps=True)
+        assert """data.path="Häuser (2024)",'a,b',"${oc.env:X,y}","2024_05\"""" == line
+        assert ["data.path=choice(a,b)"] == with_texts_quoted(
+            ["data.path=choice(a,b)"], sweeps=True
+        )
+
+        (tmp_path / "a,b").mkdir()
+        assert ['data.path="a,b"'] == with_texts_quoted(["data.path=a,b"], sweeps=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("", "leave the empty argument out"),
+        ("quick", "did you mean experiment=quick?"),
+        ("loss.note=β", """a text with such characters goes in quotes: 'loss.note="β"'"""),
+        ("beta=1,,4", "write key=value or key=value1,value2"),
+    ],
+)
+def test_advice_is_for_what_was_typed(typed: str, advice: str) -> None:
+    """A name of a group's choice, a text without quotes, or neither."""
+    with pytest.raises(ConfigError, match=re.escape(f"not an override; {advice}")):
+        parse([typed])
+
+
+@pytest.mark.parametrize(
+    "typed", ["hydra.run.dir=foo", "hydra.job.chdir=true", "hydra/sweeper=basic"]
+)
+def test_what_hydra_would_do_beside_the_study_is_refused(typed: str) -> None:
+    """Before it has made a folder."""
+    with pytest.raises(ConfigError, match="not for this program"):
+        check([typed])
+    check(["hydra/sweeper=bvae"])
+
+
+def test_advice_does_not_go_in_a_circle() -> None:
+    """A key that is added is known, or it is not."""
+    with pytest.raises(ConfigError, match="keys are neither added nor removed; known: "):
+        check(["+foo=1"])
+
+
+def test_whole_numbers_are_integers() -> None:
+    """However they are written."""
+    check(["trainer.max_steps=1e3", "latent_dim=2.0"])
+    with pytest.raises(ConfigError, match=r"expected an integer of at least 1, but got 2\.5"):
+        check(["latent_dim=2.5"])
+
+
+@pytest.mark.parametrize("typed", ["seed=${now:%H}", "beta=1,${now:%d}"])
+def test_no_trial_is_named_after_the_time(typed: str) -> None:
+    """It would be another one whenever the command is typed."""
+    with pytest.raises(ConfigError, match="is another value whenever the command is typed"):
+        check([typed])

@@ -2,6 +2,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from bvae import checks, config
 from bvae.data import folder, listing
 from bvae.exceptions import ConfigError
+from bvae.files import with_tilde
 from bvae.losses import BetaVAELoss
 from bvae.machine import Machine
 from sweeps import load_study
@@ -637,3 +639,42 @@ class TestSearch:
         """What cannot be searched by, or with, is told before anything starts."""
         with pytest.raises(ConfigError, match=re.escape(message)):
             planned("beta=interval(1,64)", *arguments, settings=settings)
+
+
+class TestImagesAnywhere:
+    FOLDER = ("data=folder", "trainer.batch_size=2", "study=one")
+
+    @pytest.fixture(autouse=True)
+    def images(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two folders with two images each, in somebody's home."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for name in ("${u} (1)", "a,b"):
+            (tmp_path / name).mkdir()
+            for grey in (10, 20):
+                Image.new("L", (32, 32), grey).save(tmp_path / name / f"{grey}.png")
+
+    def test_paths_are_absolute_in_a_manifest(self, planned: Planned, tmp_path: Path) -> None:
+        """Another account has another home, and a name may look like an interpolation."""
+        found = planned("beta=1,4", *self.FOLDER, r"data.path='~/\${u} (1)'")
+        study = found.write()
+
+        paths = {study.manifest.config_of(trial)["data"]["path"] for trial in study.trials}
+        assert {str(tmp_path / "${u} (1)")} == paths == {one.data.path for one in found.configs}
+        planned("beta=1,4", *self.FOLDER, rf"data.path='{tmp_path}/\${{u}} (1)'").write()
+
+    def test_swept_ones_too(self, planned: Planned, tmp_path: Path) -> None:
+        """Each is a value of its trials."""
+        study = planned(*self.FOLDER, r"data.path='~/\${u} (1)','~/a,b'").write()
+
+        paths = {str(tmp_path / "${u} (1)"), str(tmp_path / "a,b")}
+        assert paths == {trial.values["data.path"] for trial in study.trials}
+        assert paths == {study.manifest.config_of(one)["data"]["path"] for one in study.trials}
+
+    def test_an_older_study_goes_on(self, planned: Planned) -> None:
+        """Its trials were named after paths with `~`."""
+        typed = (*self.FOLDER, r"data.path='~/\${u} (1)','~/a,b'")
+        study = planned(*typed).write()
+        then = [{**one, "data.path": with_tilde(one["data.path"])} for one in study.manifest.trials]
+        replace(study.manifest, trials=then).write(study.folder.manifest)
+
+        assert then == planned(*typed).write().manifest.trials

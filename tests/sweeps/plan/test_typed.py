@@ -36,7 +36,7 @@ class TestFolders:
         found = read([f"hydra.searchpath=[{folder},pkg://benchmarks]", "beta=1"])
 
         (line, _) = found.overrides
-        assert f"hydra.searchpath=['file://{here}/my','pkg://benchmarks']" == line
+        assert f'hydra.searchpath=["file://{here}/my","pkg://benchmarks"]' == line
         assert [f"file://{here}/my", "pkg://benchmarks"] == found.folders
 
     def test_the_home(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
