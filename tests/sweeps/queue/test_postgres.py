@@ -135,9 +135,10 @@ class TestQueue:
         self, study: Study, tmp_path: Path, database: str
     ) -> None:
         """Another folder's study may have the same name in the same database."""
-        other = make_study(tmp_path / "b" / "tested", [], storage=database, study_id="other")
+        one = study.trials[:1]
+        other = make_study(tmp_path / "b" / "tested", one, storage=database, study_id="other")
 
-        assert set() == Queue(other).open_slugs()
+        assert len(Queue(other).open_slugs()) <= 1
         assert 4 == len(Queue(study).open_slugs())
 
 
