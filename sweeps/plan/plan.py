@@ -560,6 +560,11 @@ def _folder(parsed: Config, typed: Overrides, first: Composition) -> StudyFolder
     Without a name of its own it is found by the digest that its name ends in: the images may have
     been moved since, and studies of `data=folder` were once called `folder-…`, whatever it was.
     """
+    if parsed.runs_dir.startswith("~") and expanded(parsed.runs_dir) == Path(parsed.runs_dir):
+        raise ConfigError(
+            f"runs_dir: no folder can be {parsed.runs_dir}: there is no such account; "
+            f"write ./{parsed.runs_dir} for a folder of that name"
+        )
     try:
         runs = _checked_length(expanded(parsed.runs_dir).resolve())
     except (OSError, RuntimeError) as error:  # `~nobody`, a link to itself
