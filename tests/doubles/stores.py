@@ -1,6 +1,7 @@
 """The stores of real studies, as schedules use them: a journal or a database, and result files."""
 
 import contextlib
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,7 @@ class OnDisk:
         return make_study(
             self._root,
             [TRIALS[slug] for slug in limits.slugs],
-            study_id=self._root.name,
+            study_id=hashlib.sha256(str(self._root).encode()).hexdigest(),
             storage=self._storage,
             max_attempts=limits.max_attempts,
             max_deaths=limits.max_deaths,
@@ -78,7 +79,8 @@ class OnDisk:
             import psycopg
 
             with psycopg.connect(self._storage) as connection:
-                connection.execute("DELETE FROM bvae_journal WHERE study = %s", (str(self._root),))
+                mine = (self._study.manifest.study_id,)
+                connection.execute("DELETE FROM bvae_journal WHERE study = %s", mine)
         with self._attempts.store.exclusive():
             assert not self._attempts.is_current()
             self._attempts.open()
