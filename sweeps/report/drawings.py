@@ -21,7 +21,7 @@ WIDE_PX, NARROW_PX, HALF_PX = 820, 350, 420
 class Drawing:
     """The chart of one facet: `specs` has it by axis, `by_score` what differs by score.
 
-    The first of each is shown until another is chosen; `follows` says whether one can be.
+    The first of each is shown until another is chosen.
     """
 
     facet: str
@@ -57,7 +57,7 @@ def _without(spec: Spec, keys: Sequence[str]) -> Spec:
 def figure(read: Summary, name: str, *, score: str | None = None) -> Chart:
     """Return one chart of a study; see `LoadedStudy.figure`."""
     drawn: dict[str, Callable[[str], Spec]] = {
-        "curve": lambda facet: _curve(read, facet, score=wanted, x="beta"),
+        "curve": lambda facet: _curve(read, facet, _lines(read, wanted), score=wanted, x="beta"),
         "heat_map": lambda facet: _heat(read, facet, score=wanted),
         "tradeoff": lambda facet: _tradeoff(read, facet, score=wanted),
     }
@@ -105,11 +105,15 @@ def curves(read: Summary) -> list[Drawing] | NotYet:
     """Draw the curve of every score over β and β_norm, a drawing for each facet."""
     if not read.charted:
         return NotYet("No trial is complete yet, so there is no curve to draw.")
+    lines = {score: _lines(read, score) for score in read.charted}
     return [
         drawing(
             facet,
             {
-                x: {score: _curve(read, facet, score=score, x=x) for score in read.charted}
+                x: {
+                    score: _curve(read, facet, own, score=score, x=x)
+                    for score, own in lines.items()
+                }
                 for x in AXES
             },
         )
@@ -184,8 +188,10 @@ def title(configuration: ConfigurationEntry) -> str:
     return f"{facet}β {number(configuration.beta)}, {configuration.latent_dim} latents"
 
 
-def _curve(read: Summary, facet: str, *, score: str, x: str) -> Spec:
-    lines = {one: _lines(read, one, score=score) for one in read.facets}
+def _curve(
+    read: Summary, facet: str, lines: Mapping[str, list[Trace]], *, score: str, x: str
+) -> Spec:
+    """Return the chart of one facet; the lines of all facets share its vertical axis."""
     return charts.curve(
         lines[facet],
         title=score_label(score),
@@ -195,11 +201,15 @@ def _curve(read: Summary, facet: str, *, score: str, x: str) -> Spec:
     )
 
 
-def _lines(read: Summary, facet: str, *, score: str) -> list[Trace]:
-    return [
-        curve_line(read, configurations, label=label, score=score)
-        for label, configurations in _by_latent_dim(read, read.scored(facet, score))
-    ]
+def _lines(read: Summary, score: str) -> dict[str, list[Trace]]:
+    """Return the lines of every facet."""
+    return {
+        facet: [
+            curve_line(read, configurations, label=label, score=score)
+            for label, configurations in _by_latent_dim(read, read.scored(facet, score))
+        ]
+        for facet in read.facets
+    }
 
 
 def _mark(read: Summary, configuration: ConfigurationEntry, *, score: str) -> Mark:

@@ -4,23 +4,30 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const one = (selector, root = document) => root.querySelector(selector);
 const known = (selector) => JSON.parse(one(selector)?.textContent ?? "null");
 const STYLE = known("#chart-style");
-const NEAREST = (on, more) => ({ type: "point", fields: ["number"], toggle: false, nearest: true, on, ...more });
 const ZOOM = { name: "zoom", bind: "scales", select: { type: "interval", translate: false, zoom: "wheel![event.ctrlKey]" } };
 const views = new Map(); // the drawn chart of a figure
 
 // A figure holds its chart once for each axis, and what differs by score (see drawings.py)
 
+const kept = new Map();
+
+function chartsOf(figure) {
+  if (!kept.has(figure)) kept.set(figure, JSON.parse(one('script[type="application/json"]', figure).textContent));
+  return kept.get(figure);
+}
+
 async function draw(figure) {
-  const { specs, byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
+  const { specs, byScore } = chartsOf(figure);
   const { score, x } = choice();
   figure.hidden = Boolean(score) && figure.dataset.follows === "score" && !(score in byScore) && !("recon" in byScore);
   if (figure.hidden) return;
   const spec = { ...(specs[x] ?? Object.values(specs)[0]), ...(byScore[score] ?? Object.values(byScore)[0]) };
+  spec.layer = spec.layer?.map((layer) => ({ ...layer })); // what is kept stays as it is
   const marks = spec.layer?.find((layer) => layer.name === "marks");
   if (marks && pick) {
     // a field of a heat map is found by itself, a mark by being the nearest
     const nearest = marks.mark.type === "point";
-    marks.params = [{ name: "pick", select: { ...NEAREST("click"), nearest } }];
+    marks.params = [{ name: "pick", select: { type: "point", fields: ["number"], toggle: false, nearest, on: "click" } }];
     if (nearest) marks.params.push(ZOOM);
   }
   await show(one(".drawn", figure), spec, figure);

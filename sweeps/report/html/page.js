@@ -98,8 +98,7 @@ function drawLearning(configuration) {
 
 function step(figure, key) {
   const here = data.configurations[chosen];
-  const { byScore } = JSON.parse(one('script[type="application/json"]', figure).textContent);
-  const datasets = Object.values(byScore)[0].datasets;
+  const datasets = Object.values(chartsOf(figure).byScore)[0].datasets;
   const numbers = new Set((datasets.means ?? datasets.fields).map((row) => row.number));
   const there = data.configurations.map((configuration, number) => ({ ...configuration, number })).filter(({ number }) => numbers.has(number));
   if (!here || !there.some(({ facet }) => facet === here.facet)) return there[0]?.number;
