@@ -24,9 +24,8 @@ from bvae import checks, config
 from bvae.assignment import Assignment
 from bvae.trial import TrialResult, now
 from sweeps import load_study
-from sweeps.commands import sweep
 from sweeps.plan.plan import Plan, plan
-from sweeps.plan.settings import SweepSettings
+from sweeps.plan.settings import SweepSettings, register
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from tests.doubles import postgres
@@ -150,14 +149,14 @@ def memory(samples: Sequence[Sample]) -> Iterator[Row]:
 
 def _prepare() -> None:
     """Build the data and load the libraries once, so that neither is timed."""
-    sweep.register()
+    register()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         checks.prepare(config.parse(compose("config", ["trainer.accelerator=cpu"])))
 
 
 def planned(runs: Path, storage: str | None) -> Plan:
     """The plan of a study to be leased."""
-    sweep.register()
+    register()
     typed = [*LEASED_GRID, f"runs_dir={runs}", "study=leased"]
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         return plan(

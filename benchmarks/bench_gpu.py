@@ -20,7 +20,7 @@ from bvae import checks, config, train
 from bvae.config import NETWORKS, Config
 from bvae.data.datamodule import ImageBatches
 from bvae.data.on_device import DeviceStore
-from sweeps.commands import sweep
+from sweeps.plan.settings import register
 
 BUDGET_S = 420
 """No part is begun after so long; each takes less than a minute."""
@@ -34,7 +34,7 @@ DATA = "dsprites"
 
 def settings(network: str, *, precision: str = "32-true", seed: int = 0) -> Config:
     """A trial of one of our networks on the card, of 64x64 images where these are its own."""
-    sweep.register()
+    register()
     typed = [
         f"model={network}",
         f"data={'dsprites32' if network == 'mlp' else DATA}",

@@ -22,7 +22,7 @@ from bvae.assignment import Assignment
 from bvae.config import Config
 from bvae.data.datamodule import ImageBatches
 from bvae.trial import RunIdentity, TrialFolder, TrialResult
-from sweeps.commands import sweep
+from sweeps.plan.settings import register
 
 
 class Row(NamedTuple):
@@ -40,7 +40,7 @@ ROUNDS = 3
 
 def settings(*, tracker: str, steps: int = STEPS) -> Config:
     """The configuration of a trial of the quick study, on the CPU."""
-    sweep.register()
+    register()
     typed = ["experiment=quick", f"tracker={tracker}", f"trainer.max_steps={steps}"]
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         return config.parse(compose("config", [*typed, "trainer.accelerator=cpu"]))

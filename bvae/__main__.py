@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from sweeps.commands.sweep import hide_password, run  # Hydra and Optuna take a second
+    from sweeps.commands.hydra_app import hide_password, run  # Hydra and Optuna take a second
 
     hide_password()
     return run(sys.argv[1:])

@@ -8,7 +8,7 @@ from typing import Any
 
 from bvae import needs, tracking
 from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, groups, nearest
-from bvae.data import folder, holdout, own
+from bvae.data import holdout, own
 from bvae.data.datasets import (
     DRAWN,
     FOLDERS,
@@ -114,12 +114,6 @@ def described(config: Config) -> Description:
     return replace(found, name=config.data.name)
 
 
-def content_then(config: Config) -> str | None:
-    """Return the content that a folder had for studies begun before any of it was left out."""
-    path = _path(config)
-    return folder.content_then(path) if config.data.name == "folder" and path else None
-
-
 def _which(config: Config) -> dict[str, Any]:
     """Return which images are meant, as `bvae.data.datasets` takes it."""
     data, path = config.data, _path(config)
@@ -127,7 +121,7 @@ def _which(config: Config) -> dict[str, Any]:
     if data.source is not None:
         name, path = "npz", own.archive(data.source, content=data.content)
     sizes = {"resolution": data.resolution, "channels": data.channels, "bins": data.bins}
-    return {"name": name, "path": path, **sizes, "content": data.content}
+    return {"name": name, "path": path, **sizes}
 
 
 def _path(config: Config) -> Path | None:

@@ -296,7 +296,7 @@ def test_that_check_can_fail(study: Path) -> None:
     ("module", "unwanted"),
     [
         ("hydra_plugins.bvae_sweeper", {"bvae", "sweeps", "optuna", "pandas"}),
-        ("sweeps.commands.sweep", {"pandas", "torch"}),
+        ("sweeps.commands.hydra_app", {"pandas", "torch"}),
     ],
 )
 def test_starting_is_light(module: str, unwanted: set[str]) -> None:

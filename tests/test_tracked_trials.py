@@ -12,7 +12,7 @@ from PIL import Image
 from bvae import config, tracking, train
 from bvae.assignment import Assignment
 from bvae.trial import RunIdentity, TrialFolder, TrialResult
-from sweeps.commands import sweep
+from sweeps.plan.settings import register
 from tests.doubles import wandb_files
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ class Tracked:
     """The trial, its result, and the records of its run."""
 
     def __init__(self, root: Path) -> None:
-        sweep.register()
+        register()
         with initialize_config_dir(str(config.directory()), version_base="1.3"):
             settings = config.parse(compose("config", [*SETTINGS]))
         self.folder = TrialFolder(root / "trials" / "one")

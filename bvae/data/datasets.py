@@ -98,7 +98,6 @@ def describe(
     resolution: int | None = None,
     channels: int | None = None,
     bins: int | None = None,
-    content: str | None = None,
 ) -> Description:
     """Return what the named data set holds; arguments as for `open_dataset`.
 
@@ -108,7 +107,7 @@ def describe(
     """
     _check_name(name)
     if name == "folder":
-        return _describe_folder(_given(name, path), resolution or 64, channels or 3, content)
+        return _describe_folder(_given(name, path), resolution or 64, channels or 3)
     if name == "npz":
         return _describe_npz(_given(name, path), resolution, channels, bins or images_npz.N_BINS)
     if name in OFFICIAL:
@@ -133,10 +132,8 @@ def _given(name: str, path: Path | None) -> Path:
     return path
 
 
-def _describe_folder(
-    path: Path, resolution: int, channels: int, content: str | None
-) -> Description:
-    found = folder.contents(path, content)
+def _describe_folder(path: Path, resolution: int, channels: int) -> Description:
+    found = folder.contents(path)
     return Description(
         "folder",
         len(found.names),
@@ -170,7 +167,6 @@ def open_dataset(
     resolution: int | None = None,
     channels: int | None = None,
     bins: int | None = None,
-    content: str | None = None,
 ) -> ImageDataset:
     """Open a data set, whose store is built in the cache at the first time.
 
@@ -182,8 +178,6 @@ def open_dataset(
             images for an npz.
         channels: 1 for grey, 3 for colour. None: 3 for a folder, those of the images for an npz.
         bins: classes of the measurements among the factors of an npz. None: 10.
-        content: SHA-256 of a folder's images as a study was begun with, if it was
-            (`bvae.data.folder.contents`).
 
     Raises:
         ConfigError: there is no such data set, or the path is missing or not wanted.
@@ -196,9 +190,7 @@ def open_dataset(
         return _open_sprites(describe(name))
     if name in OFFICIAL:
         return open_official(OFFICIAL[name], _given(name, path))
-    found = describe(
-        name, path=path, resolution=resolution, channels=channels, bins=bins, content=content
-    )
+    found = describe(name, path=path, resolution=resolution, channels=channels, bins=bins)
     return _open_own(found, _given(name, path))
 
 
@@ -249,7 +241,7 @@ def _read_own(found: Description, path: Path, note: Path) -> Iterator[NDArray[np
         yield from _read_npz(images_npz.contents(path), found.image_shape)
         return
     skipped: list[Skipped] = []
-    contents = folder.contents(path, found.content)
+    contents = folder.contents(path)
     yield from folder.read(contents, resolution=side, channels=channels, skipped=skipped)
     if skipped:  # before the store has its name: with it, the note is there
         write_atomically(note, folder.listed(skipped) + "\n")

@@ -4,7 +4,6 @@ A folder is known by its content: the SHA-256 of the names and bytes of its imag
 is another data set, the same one elsewhere is the same.
 """
 
-import contextlib
 import functools
 import hashlib
 import sys
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bvae.data import hashes, listing, pixels
-from bvae.data.listing import SUFFIXES, Listing, Skipped
+from bvae.data.listing import SUFFIXES, Skipped
 from bvae.exceptions import DataError
 from bvae.progress import counted
 
@@ -33,7 +32,6 @@ class FolderContents:
         n_skipped: how many other files were looked at.
         told: one line on links and what is left out, empty if there is nothing to say.
         sha256: of names and bytes.
-        may_differ_from_then: whether older studies may have had other images of it.
     """
 
     root: Path
@@ -41,44 +39,21 @@ class FolderContents:
     n_skipped: int
     told: str
     sha256: str
-    may_differ_from_then: bool = False
 
 
-def contents(root: Path, known: str | None = None) -> FolderContents:
+def contents(root: Path) -> FolderContents:
     """Return what a folder holds, below it too; a process sees it as it was when it was first read.
-
-    Args:
-        root: the folder.
-        known: SHA-256 of the images a study was begun with. Where these are those that were taken
-            before anything was left out, they are returned.
 
     Raises:
         DataError: there is no such folder, it cannot be listed, holds no image file, or one that
             cannot be read.
     """
-    place = root.absolute()
-    if known is None:
-        return _contents(place)
-    with contextlib.suppress(DataError):  # none are taken today
-        if _contents(place).sha256 == known:
-            return _contents(place)
-    then = _contents_then(place)
-    return then if then is not None and then.sha256 == known else _contents(place)
-
-
-def content_then(root: Path) -> str | None:
-    """Return the SHA-256 of the images that were taken before anything was left out.
-
-    None where these are today's, or there were none.
-    """
-    then = _contents_then(root.absolute())
-    return then.sha256 if then else None
+    return _contents(root.absolute())
 
 
 def forget() -> None:
     """Look at every folder anew when it is next asked for."""
     _contents.cache_clear()
-    _contents_then.cache_clear()
 
 
 @functools.cache
@@ -92,32 +67,11 @@ def _contents(root: Path) -> FolderContents:
             f"expected images in {root} ({' '.join(SUFFIXES)}), but got none"
             + (f"; {found.told}" if found.told else "")
         )
-    return _hashed(root, found)
-
-
-@functools.cache
-def _contents_then(root: Path) -> FolderContents | None:
-    """What was taken before anything was left out; None where that is today's, or nothing."""
-    with contextlib.suppress(DataError):  # none are taken today
-        if not _contents(root).may_differ_from_then:
-            return None
-    found = listing.look_then(root) if root.is_dir() else Listing()
-    return _hashed(root, found) if found.pictures else None
-
-
-def _hashed(root: Path, found: Listing) -> FolderContents:
     names, digest = found.names, hashlib.sha256()
     known: Mapping[str, str] = hashes.of_files(root, {name: found.pictures[name] for name in names})
     for name in names:
         digest.update(f"{name}\0{known[name]}\0".encode(errors="surrogateescape"))
-    return FolderContents(
-        root,
-        tuple(names),
-        found.n_skipped,
-        found.told,
-        digest.hexdigest(),
-        found.may_differ_from_then,
-    )
+    return FolderContents(root, tuple(names), found.n_skipped, found.told, digest.hexdigest())
 
 
 def read(

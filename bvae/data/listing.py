@@ -38,7 +38,6 @@ SYSTEM = frozenset(
 NOWHERE, ABOVE = "links that lead nowhere", "links to a folder above"
 AGAIN = "links to what is taken already"
 NO_FILE, CLOSED = "no files, but called so", "may not be read"
-OUT = "links out of the folder"
 """Why a picture or a link is not taken."""
 
 _REASONS = {
@@ -96,12 +95,6 @@ class Listing:
         if not (self.links or left_out):
             return ""
         return f"{taken}; left out: {left_out}" if left_out else taken
-
-    @property
-    def may_differ_from_then(self) -> bool:
-        """Whether `look_then` may take other pictures."""
-        is_new = any(name.lower().endswith((*PACKAGES,)) for name in self.pictures)
-        return bool(is_new or self.links or self.refused or self.hidden or self.studies)
 
     def _left_out(self) -> str:
         parts = [*self._endings_told(), *self._refused_told()]
@@ -322,36 +315,3 @@ def _entries(path: str) -> list[os.DirEntry[str]]:
 
 def _place(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
-
-
-def look_then(root: Path) -> Listing:
-    """Return what a folder held for studies that were begun before `look` left anything out.
-
-    Hidden folders and studies counted as any other, links out of the folder and to folders did not.
-
-    Raises:
-        DataError: a folder cannot be listed.
-    """
-
-    def fail(error: OSError) -> None:
-        raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
-
-    listing, real = Listing(), root.resolve()
-    for folder, _, names in os.walk(root, onerror=fail):
-        for name in names:
-            path = Path(folder, name)
-            if name.startswith(".") or not name.lower().endswith(SUFFIXES):
-                continue
-            relative = path.relative_to(root).as_posix()
-            try:
-                target = path.resolve()
-            except (OSError, RuntimeError):  # a link that leads to itself
-                listing.refused.append(Skipped(relative, NOWHERE))
-                continue
-            if not target.is_relative_to(real):
-                listing.refused.append(Skipped(relative, OUT))
-            elif target.is_file() and os.access(target, os.R_OK):
-                listing.pictures[relative] = target.stat()
-            else:
-                listing.refused.append(Skipped(relative, CLOSED))
-    return listing

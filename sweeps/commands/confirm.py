@@ -12,7 +12,7 @@ from dataclasses import replace
 from bvae.trial import now
 from sweeps.analysis.confirmation import FreshTrials, confirmation, requested
 from sweeps.analysis.summary import summarize
-from sweeps.commands import sweep
+from sweeps.commands import hydra_app
 from sweeps.commands.arguments import add_study
 from sweeps.labels import shown
 from sweeps.plan.plan import write_manifest
@@ -50,7 +50,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     prepare(study, wanted, arguments)
     # where own parts, and paths in the command, are found
     with contextlib.chdir(study.manifest.parts_folder or "."):
-        code = sweep.run(arguments)
+        code = hydra_app.run(arguments)
     if code == Exit.USAGE:
         return code
     found = confirmation(study)

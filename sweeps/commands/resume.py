@@ -2,7 +2,7 @@
 
 import argparse
 
-from sweeps.commands import sweep
+from sweeps.commands import hydra_app
 from sweeps.commands.arguments import add_study
 from sweeps.plan.plan import unfinished
 from sweeps.study.command import resuming
@@ -17,4 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(typed: argparse.Namespace) -> int:
     """Run what is unfinished, with the study's launcher and workers; return the sweep's code."""
     study = open_study(typed.study)
-    return sweep.run(resuming(study.manifest), unfinished(study))
+    return hydra_app.run(resuming(study.manifest), unfinished(study))

@@ -240,13 +240,6 @@ def without_content(found: Composition) -> Composition:
     return replace(found, values=found.values | {"data": data})
 
 
-def with_content(found: Composition, content: str) -> Composition:
-    """Return the composition of images with this hash."""
-    return replace(
-        found, values=found.values | {"data": found.values["data"] | {"content": content}}
-    )
-
-
 def without(found: Composition, keys: Collection[str]) -> Composition:
     """Return the composition without these dotted keys, which a study was begun without."""
     values = copy.deepcopy(found.values)
@@ -264,7 +257,7 @@ def absolute(axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
     }
 
 
-def as_begun(axes: Mapping[str, list[object]], known: Manifest) -> dict[str, list[object]]:
+def with_paths_of(known: Manifest, axes: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Write paths that are swept as an older study has them: with `~` for the home."""
     begun = {trial[PATH] for trial in known.trials if PATH in trial}
     return {
@@ -278,3 +271,10 @@ def as_begun(axes: Mapping[str, list[object]], known: Manifest) -> dict[str, lis
 def absolute_path(path: str) -> str:
     """Return a path as workers that start in other folders find it."""
     return str(expanded(path).absolute())
+
+
+def as_mapping(composed: object) -> DictConfig:
+    """Return the configuration as what it is; Hydra's annotations allow for a list."""
+    if not isinstance(composed, DictConfig):
+        raise TypeError(f"expected a mapping, but got {type(composed).__name__}")
+    return composed

@@ -1,13 +1,20 @@
 """A study on disk, and a command that asks for more of it: what is joined, and what is refused."""
 
-from collections.abc import Collection, Iterator, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bvae import config
+from bvae.config import Config
 from bvae.exceptions import ConfigError
 from bvae.versions import code_version
+from sweeps.labels import counted
+from sweeps.plan.compose import Composition, with_paths_of, without
+from sweeps.plan.overrides import Overrides
+from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, Manifest, SearchSettings
+from sweeps.study.results import is_short
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, in_order
 
@@ -121,6 +128,65 @@ def _different(
             yield f"{key}: {old} in the study, {now_} now"
         elif old and now_:
             yield OTHER_IMAGES
+
+
+def as_begun(
+    known: Manifest, typed: Overrides, compositions: Sequence[Composition]
+) -> tuple[Overrides, list[Composition], list[str]]:
+    """Return what was typed and composed as the study has it, and what to say of it.
+
+    It goes on without keys that it was begun without, unless another value of one was typed, and
+    with paths as it has them.
+    """
+    composed = config.flatten(compositions[0].values)
+    then = {
+        key: value
+        for key, value in known.defaults_then.items()
+        if not (composed.get(key, value) != value and typed.has(key))
+    }
+    notes = [
+        f"{key}={value} as when {known.name} was begun"
+        for key, value in then.items()
+        if composed.get(key, value) != value
+    ]
+    axes = with_paths_of(known, typed.axes)
+    return replace(typed, axes=axes), [without(found, then) for found in compositions], notes
+
+
+def continued(
+    known: Manifest,
+    new: Manifest,
+    parsed: Config,
+    folder: StudyFolder,
+    *,
+    sweeps: bool,
+    images: str,
+) -> tuple[Manifest, list[str]]:
+    """Return the manifest of a study that is there, with what is new, and what has changed.
+
+    Raises:
+        ConfigError: as for `extended`.
+    """
+    notes = []
+    manifest = extended(known, new, longer=parsed.extend, sweeps=sweeps, images=images)
+    if parsed.accept_sources and not known.accepts(new.code_version):
+        manifest = replace(manifest, accepted=[*manifest.accepted, new.code_version])
+        notes.append(f"sources have changed since {known.name} was begun; accepted")
+    if known.base.get(STEPS) != manifest.base.get(STEPS):
+        notes.append(f"trials of {known.base[STEPS]} steps are continued to {manifest.base[STEPS]}")
+        notes += _begun_anew(Study(folder, manifest))
+    return manifest, notes
+
+
+def _begun_anew(study: Study) -> Iterator[str]:
+    """Say how many trials cannot be continued: a checkpoint is a zip file, unless it was cut."""
+    short = [slug for slug, result in study.results.items() if is_short(result, study.manifest)]
+    lost = [slug for slug in short if not zipfile.is_zipfile(study.folder.trial(slug).last)]
+    if lost:
+        yield (
+            f"{counted(len(lost), 'trial')} of them, {lost[0]} say, are trained from the start: "
+            "checkpoints/last.ckpt is not there, or damaged"
+        )
 
 
 def check_sources(known: Manifest, now: Mapping[str, str], study: Study) -> None:

@@ -121,6 +121,11 @@ class Overrides:
         """Keys that are swept or searched beside β, latent size and seed."""
         return [key for key in [*self.axes, *self.intervals] if key not in COORDINATES]
 
+    def has(self, key: str) -> bool:
+        """Whether a key was typed, swept or not."""
+        fixed = [line.lstrip("+~").partition("=")[0] for line in self.fixed]
+        return key in fixed or key in self.further
+
 
 def parse(lines: Sequence[str]) -> list[Override]:
     """Parse override lines by Hydra's grammar.

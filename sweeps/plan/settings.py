@@ -5,11 +5,15 @@ import importlib.util
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
 
 from bvae.exceptions import ConfigError
 from sweeps.search.pruning import PERCENTILES
+from sweeps.search.search import SAMPLERS
 from sweeps.study.manifest import RUN_TRIAL
 from sweeps.study.trials import text
 
@@ -127,3 +131,22 @@ def described() -> str:
     heads = {entry.name: f"{entry.name}={text(getattr(defaults, entry.name))}" for entry in shown}
     width = max(map(len, heads.values()))
     return "\n".join(f"{heads[entry.name]:{width}}  {entry.metadata[HELP]}" for entry in shown)
+
+
+def settings_of(node: DictConfig) -> SweepSettings:
+    """Return the keys below `hydra.sweeper` as one record."""
+    keys = {key: node[key] for key in node if key != "params"}  # resolved where they stand
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SweepSettings), keys))
+    if not isinstance(settings, SweepSettings):  # OmegaConf's return type does not say so
+        raise TypeError(f"expected a SweepSettings, but got {type(settings).__name__}")
+    params: Any = OmegaConf.to_container(node.get("params") or OmegaConf.create())
+    return replace(settings, params=params)  # as they would be typed
+
+
+def register() -> None:
+    """Make the sweeper's keys known to Hydra as `hydra/sweeper=bvae`, and to its help."""
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="bvae", node=SweepSettings)
+    for name, node in SAMPLERS.items():
+        store.store(group="hydra/sweeper/sampler", name=name, node=dict(node))
+    OmegaConf.register_new_resolver("sweeper_keys", described, replace=True)

@@ -11,14 +11,14 @@ from bvae.checks import described, mistakes
 from bvae.data.datasets import OFFICIAL
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
-from sweeps.commands import sweep
+from sweeps.plan.settings import register
 
 EXPERIMENTS = sorted(path.stem for path in (config.directory() / "experiment").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict[str, Any]:
     """Compose the project's configuration, as the application does."""
-    sweep.register()
+    register()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
         plain = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     assert isinstance(plain, dict)

@@ -15,7 +15,7 @@ SPAWNED = multiprocessing.get_context("forkserver")
 SPAWNED.set_forkserver_preload(
     [
         "sweeps.workers.worker",
-        "sweeps.commands.sweep",
+        "sweeps.commands.hydra_app",
         "sweeps.report.page",
         "tests.doubles.fakes",
         "tests.doubles.studies",

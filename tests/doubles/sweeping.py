@@ -19,7 +19,7 @@ from rich.console import Console
 from bvae.config import parse
 from sweeps import load_study
 from sweeps.commands.conclude import conclude
-from sweeps.commands.sweep import begin
+from sweeps.commands.run_study import begin
 from sweeps.plan.plan import Plan
 from sweeps.report import page
 from sweeps.study.folder import StudyFolder

@@ -12,8 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from bvae import config
-from sweeps.commands import sweep
 from sweeps.plan.plan import Plan, plan
+from sweeps.plan.settings import register
 from tests.doubles import postgres, rays, slurm
 from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
     _result_of,
@@ -69,7 +69,7 @@ def ray_address(short_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def composed() -> Iterator[Callable[[Sequence[str]], DictConfig]]:
     """Compose for real, each list of overrides once."""
-    sweep.register()
+    register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config.directory()), version_base="1.3"):
 

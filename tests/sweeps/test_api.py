@@ -15,7 +15,7 @@ from bvae.exceptions import ConfigError
 from sweeps import LoadedStudy, load_study
 from sweeps.analysis.curve import write_curve
 from sweeps.analysis.table import trials_table
-from sweeps.commands.sweep import Ended
+from sweeps.commands.run_study import Ended
 from sweeps.workers.exit_codes import Exit
 from tests.doubles.studies import make_study, trials, write_result
 
@@ -149,7 +149,7 @@ class TestRun:
     def test_an_interrupt_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What follows in the script does not run."""
         ended = Ended(Exit.INTERRUPTED, Path())
-        monkeypatch.setattr("sweeps.commands.sweep.carry_out", lambda arguments: ended)
+        monkeypatch.setattr("sweeps.commands.hydra_app.carry_out", lambda arguments: ended)
 
         with pytest.raises(KeyboardInterrupt):
             sweeps.run(["beta=1"])

@@ -215,26 +215,11 @@ class TestOpening:
         assert known == greys(images) == greys(Path("images"))
         assert not opened
 
-    def test_the_images_a_study_was_begun_with(
-        self, images: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """They are opened where their content is known, hidden ones too."""
-        save(images / ".git" / "e.png", 50)
-        then = folder.content_then(images)
-
-        opened = open_dataset("folder", path=images, resolution=32, channels=1, content=then)
-
-        assert (5, then) == (len(opened), opened.content)
-        for other in (None, "0" * 64, folder.contents(images).sha256):
-            assert 4 == len(folder.contents(images, other).names)
-
     def test_hidden_images_alone(self, images: Path, tmp_path: Path) -> None:
-        """They were a data set once; today nothing is taken, and what is left out is told."""
+        """Nothing is taken, and what is left out is told."""
         (tmp_path / "x").mkdir()
         images.rename(tmp_path / "x" / ".images")
-        then = folder.content_then(tmp_path / "x")
 
-        assert 4 == len(folder.contents(tmp_path / "x", then).names)
         with pytest.raises(DataError, match=r"got none; .*hidden and system folders: 1 \(\.images"):
             folder.contents(tmp_path / "x")
 

@@ -260,27 +260,3 @@ def test_every_entry_ticks(root: Path) -> None:
     look(root, lambda: ticks.append(None))
 
     assert 3 == len(ticks)
-
-
-class TestThen:
-    def test_nothing_but_links_was_left_out(self, root: Path, tmp_path: Path) -> None:
-        """Hidden folders and studies were taken; links out and to folders were not."""
-        save(root / ".git" / "c.png", tmp_path / "out.png")
-        study(root / "runs" / "one")
-        (root / "in.png").symlink_to("a.png")
-        (root / "out.png").symlink_to(tmp_path / "out.png")
-        (root / "loop.png").symlink_to("loop.png")
-        (root / "up").symlink_to(tmp_path)
-        media = "runs/one/trials/x/media/reconstructions.png"
-
-        found = listing.look_then(root)
-
-        assert {".git/c.png", "a.png", "in.png", "more/b.JPG", "runs/one/top.png", media} == (
-            {*found.names}
-        )
-        assert look(root).may_differ_from_then
-
-    def test_a_plain_folder_is_the_same(self, root: Path) -> None:
-        """Nothing need be looked at twice."""
-        assert look(root).names == listing.look_then(root).names
-        assert not look(root).may_differ_from_then

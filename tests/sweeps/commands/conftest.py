@@ -1,16 +1,21 @@
 """What tests of several commands share: a study with all that may become of a trial."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
+from bvae.__main__ import main
 from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.study.study import Study
 from tests.doubles.studies import make_study, trials, write_result
 
 Type = Callable[..., str]
+Typed = Callable[..., tuple[int, str]]
+FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "study=swept")
 
 
 @pytest.fixture
@@ -47,3 +52,22 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Type:
         return capsys.readouterr().out
 
     return typed
+
+
+@pytest.fixture
+def enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
+    """Type `bvae` in this process, in a folder of its own; returns exit code and messages."""
+    monkeypatch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
+    monkeypatch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
+
+    def enter(*arguments: str, sweeps: bool = True) -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["bvae", *FAKE, *arguments, *["-m"][: int(sweeps)]])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return enter

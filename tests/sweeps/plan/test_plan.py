@@ -13,12 +13,13 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bvae import checks, config
-from bvae.data import folder, listing
+from bvae.data import folder
 from bvae.exceptions import ConfigError
 from bvae.files import with_tilde
 from bvae.losses import BetaVAELoss
 from bvae.machine import Machine
 from sweeps import load_study
+from sweeps.plan import place
 from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan
 from sweeps.plan.settings import SweepSettings
@@ -321,49 +322,6 @@ class TestOwnImages:
         with pytest.raises(ConfigError, match=r"data\.content: the images are others"):
             typed("study=mine")
 
-    @pytest.mark.parametrize("study", [(), ("study=mine",)], ids=["found by its name", "named"])
-    def test_a_study_begun_before_keeps_hidden_images(
-        self,
-        study: tuple[str, ...],
-        typed: Planned,
-        images: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """Its images are those it was begun with, which is said; a new one leaves them out."""
-        (images / ".ipynb_checkpoints").mkdir()
-        shutil.copy(images / "10.png", images / ".ipynb_checkpoints")
-        with monkeypatch.context() as then:
-            then.setattr(listing, "look", lambda root, _: listing.look_then(root))
-            begun = typed(*study).write()
-
-        again = typed("seed=0,1", *study)
-
-        assert begun.folder.root == again.folder.root
-        assert begun.manifest.base["data.content"] == again.manifest.base["data.content"]
-        assert 3 == checks.described(again.configs[0]).number
-        line = f"are taken as when {begun.name} was begun, before they were left out"
-        assert any(line in note for note in again.notes)
-        new = typed("study=new")
-        assert 2 == checks.described(new.configs[0]).number
-        (note,) = (note for note in new.notes if "taken" in note)
-        assert note.endswith(
-            "2 images are taken; left out: hidden and system folders: 1 (.ipynb_checkpoints)"
-        )
-
-    def test_a_study_begun_before_whose_hidden_images_are_others(
-        self, typed: Planned, images: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """It is refused, and what is taken now and left out is said."""
-        (images / ".git").mkdir()
-        shutil.copy(images / "10.png", images / ".git")
-        with monkeypatch.context() as then:
-            then.setattr(listing, "look", lambda root, _: listing.look_then(root))
-            typed("study=mine").write()
-        shutil.copy(images / "20.png", images / ".git")
-
-        with pytest.raises(ConfigError, match=r"some were added.*\n.*left out: hidden .*\(\.git\)"):
-            typed("study=mine")
-
     def test_a_study_among_its_images_goes_on(
         self, typed: Planned, images: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -538,7 +496,7 @@ class TestMistakes:
         with pytest.raises(ConfigError, match="file is a file; give a folder"):
             planned("beta=1", "runs_dir=file")
 
-        monkeypatch.setattr(module.os, "access", lambda *_: False)
+        monkeypatch.setattr(place.os, "access", lambda *_: False)
         with pytest.raises(ConfigError, match="cannot be written; give another runs_dir"):
             planned("beta=1")
 
