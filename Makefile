@@ -11,14 +11,17 @@ INSTALLED := $(VENV)/.installed
 sweep: $(INSTALLED)
 	$(BIN)/bvae -m experiment=quick
 
+# pytest-xdist 3.8 waits for ever once it has replaced a process that died: none is replaced.
+PYTEST := $(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup --max-worker-restart=0
+
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup --cov --cov-report=
+	$(PYTEST) --cov --cov-report=
 
 # Tests' folders lie where a grammar would read something into the path.
 ODD := /tmp/β a,b [x] 100%j
 fast: $(INSTALLED)
 	mkdir -p "$(ODD)"
-	PYTEST_DEBUG_TEMPROOT="$(ODD)" $(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup -m "not slow"
+	PYTEST_DEBUG_TEMPROOT="$(ODD)" $(PYTEST) -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Read once, when torch and NumPy are first imported: parallel test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Who runs the tests in the background may have these ignored, and what they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 for _name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[_name]  # of whoever runs the tests

@@ -19,7 +19,7 @@ def test_its_outputs_are_not_committed() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's own packages
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the sweep to the traversal, in a kernel of its own; three cells show a figure each."""
+    """From the sweep to the traversal, in a kernel of its own; two cells show a picture each."""
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]), prepend=os.pathsep)
@@ -31,6 +31,6 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     texts = [output["data"]["text/plain"] for output in outputs if "data" in output]
-    assert 3 == len(pictures)
+    assert 2 == len(pictures)
     assert any("'complete': 4" in text for text in texts)
     assert (tmp_path / "runs" / "notebook" / "report" / "index.html").exists()

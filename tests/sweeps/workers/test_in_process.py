@@ -25,7 +25,11 @@ from tests.doubles.studies import CONFIGURATION, make_study, slugs, trials
 
 
 def run(study: Study, *slugs: str, **options: Any) -> tuple[Exit, str]:
-    """Run these trials, or all, in this process; returns exit code and what is said."""
+    """Run these trials, or all, in this process; returns exit code and what is said.
+
+    It may take long to save: what exits then would be the tests.
+    """
+    options = {"timeouts": Timeouts(exit_within=600)} | options
     out = io.StringIO()
     asked = [trial for trial in study.trials if not slugs or trial.slug in slugs]
     with running(study.folder):
@@ -185,7 +189,7 @@ def test_stopped_from_outside_something_is_left(
     study = make_study(tmp_path / "tested", trials([1], [0]), trial="tests.doubles.fakes.stepping")
     at_the_first_step(study.folder.stop.touch)
 
-    assert Exit.LEFT is run(study, timeouts=Timeouts(stop_check=0))[0]
+    assert Exit.LEFT is run(study, timeouts=Timeouts(stop_check=0, exit_within=600))[0]
 
 
 def test_a_fault_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
