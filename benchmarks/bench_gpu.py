@@ -85,7 +85,7 @@ def unpacked(settings: Config, *, on_card: bool) -> float:
 def of_network(network: str) -> Iterator[Row]:
     """A trial against a plain loop, the images a second of both, and the memory."""
     chosen = settings(network)
-    short = replace(chosen, trainer=replace(chosen.trainer, max_steps=100))
+    short = replace(chosen, trainer=replace(chosen.trainer, max_steps=min(100, STEPS)))
     plain_loop(short), trial(short)  # kernels are loaded, caches filled
     torch.cuda.reset_peak_memory_stats()
     steps_s = plain_loop(chosen)

@@ -31,7 +31,7 @@ def test_every_figure_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps with the processor in the place of the card."""
     cpu = torch.device("cpu")
     monkeypatch.setattr(bench_gpu, "CARD", cpu)
-    monkeypatch.setattr(bench_gpu, "STEPS", 20)
+    monkeypatch.setattr(bench_gpu, "STEPS", 3)
     monkeypatch.setattr(bench_gpu, "SEEDS", 2)
     monkeypatch.setattr(bench_gpu, "at_once", lambda work, workers: 1.0)
     monkeypatch.setattr(bench_gpu, "ACCELERATOR", "cpu")

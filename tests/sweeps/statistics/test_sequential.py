@@ -8,7 +8,7 @@ from benchmarks.calibration import MIG, NULLS, TURNED_MIG, draw
 from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.sequential import LEVEL_OF_A_LOOK, is_settled, open_configurations
 
-STUDIES = 200
+STUDIES = 80
 AT_MOST = 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
 
@@ -59,9 +59,10 @@ class TestIsSettled:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize("truth", [NULLS[3], NULLS[6]], ids=lambda truth: truth.name)
 def test_ten_looks_keep_the_level(truth) -> None:  # type: ignore[no-untyped-def]
-    """The worst cases: of 200 studies at most 5 % are called an inverted U, plus 2.3 errors."""
+    """The worst cases: of 80 studies at most 5 % are called an inverted U, plus 2.3 errors."""
     drawn = draw(truth, studies=STUDIES, seeds=12, noise=MIG)
     ended = [until(values, truth, level=LEVEL_OF_A_LOOK).verdict for values in drawn]
     assert ended.count("inverted U") / STUDIES <= AT_MOST
