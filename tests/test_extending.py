@@ -130,7 +130,7 @@ def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run:
 def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds the parts of the study: to load a model, to draw one, to train more."""
     encoder = "model.encoder._target_=my_networks.encoder"
-    arguments = (encoder, "beta=1,4,16", "latent_dim=2", "study=small", "trainer.batch_size=16")
+    arguments = (encoder, "beta=1,4", "latent_dim=2", "study=small", "trainer.batch_size=16")
     code, said = run("bvae", "-m", *arguments, *SMALL, cwd=folder)
     assert 0 == code, said
 

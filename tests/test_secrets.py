@@ -105,6 +105,7 @@ def files(home: Path) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("secrets")  # whose study is made once
 class TestSecrets:
     def test_no_key_in_any_file(self, home: Path, server: Server) -> None:
         """Neither ours nor wandb's."""
