@@ -12,6 +12,7 @@ from bvae.versions import code_version
 from sweeps.labels import counted
 from sweeps.plan.compose import Composition, with_paths_of, without
 from sweeps.plan.overrides import Overrides
+from sweeps.study.command import extend
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS, Manifest, SearchSettings
 from sweeps.study.results import is_short
@@ -209,7 +210,7 @@ def check_sources(known: Manifest, now: Mapping[str, str], study: Study) -> None
         "compared with new ones:\n"
         + "\n".join(f"  {path}: {_change(path, known, now)}" for path in changed)
         + "\ngive the new study a name of its own (study=…), put the old sources back, or continue "
-        "with these (accept_sources=true), which each new result will say"
+        f"with these, which each new result will say: {extend(study, {'accept_sources': [True]})}"
     )
 
 

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -181,12 +182,24 @@ class TestResume:
         assert Exit.COMPLETE == resume.run(argparse.Namespace(study=study.folder.root))
         assert 2 == swept(tmp_path).counts["complete"]
 
-    def test_other_sources(self, tmp_path: Path) -> None:
-        """They are named, and what to do."""
-        study = make_study(tmp_path / "tested", code_version="x", sources={"bvae/train.py": "x"})
+    def test_other_sources(
+        self, enter: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are named, and the command that accepts them finishes the study, in any folder."""
+        enter("hydra/launcher=basic", *GRID)
+        study = swept(tmp_path)
+        sources = study.manifest.sources | {"bvae/train.py": "x"}
+        replace(study.manifest, sources=sources).write(study.folder.manifest)
+        study.folder.trial(slugs(study)[1]).result.unlink()
+        monkeypatch.chdir("/")
 
-        with pytest.raises(ConfigError, match=r"bvae/train.py: changed"):
+        GlobalHydra.instance().clear()
+        with pytest.raises(ConfigError, match=r"bvae/train.py: changed") as raised:
             resume.run(argparse.Namespace(study=study.folder.root))
+        printed = str(raised.value).rpartition(" && bvae ")[2].removesuffix(")")
+        GlobalHydra.instance().clear()
+        assert Exit.COMPLETE == hydra_app.run(shlex.split(printed))
+        assert 4 == swept(tmp_path).counts["complete"]
 
 
 class TestSweep:
