@@ -14,7 +14,7 @@ from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.commands.run_study import Ended
 from sweeps.commands.sweep import Sweep, run_one
-from sweeps.plan import overrides
+from sweeps.plan import overrides, words
 from sweeps.plan.plan import Plan
 from sweeps.plan.settings import register
 from sweeps.plan.typed import read
@@ -23,9 +23,9 @@ from sweeps.workers.exit_codes import Exit
 
 def hide_password() -> None:
     """Start again without the password of a database that was typed: `ps` shows it to everyone."""
-    words = overrides.without_password(sys.orig_argv[1:])
-    if words != sys.orig_argv[1:]:
-        os.execv(sys.executable, [sys.executable, *words])
+    clean = words.without_password(sys.orig_argv[1:])
+    if clean != sys.orig_argv[1:]:
+        os.execv(sys.executable, [sys.executable, *clean])
 
 
 def run(arguments: Sequence[str], resumed: Plan | None = None) -> Exit:

@@ -25,7 +25,7 @@ from sweeps.commands.dry_run import preview
 from sweeps.commands.live_report import LiveReport
 from sweeps.commands.run_study import Ended, prepare, run_study
 from sweeps.labels import shown
-from sweeps.plan import overrides
+from sweeps.plan import overrides, words
 from sweeps.plan.compose import as_mapping
 from sweeps.plan.overrides import Groups
 from sweeps.plan.plan import Plan, plan
@@ -92,7 +92,7 @@ class Sweep:
         planned = resumed or plan(
             self._arguments,
             command=_typed(),
-            params=overrides.of_params(self._settings.params),
+            params=words.of_params(self._settings.params),
             compose=self._compose,
             groups=groups,
             settings=self._settings,
@@ -212,7 +212,7 @@ class Sweep:
 
 def _typed() -> list[str]:
     """Return what was typed after `bvae`, as Hydra has parsed it."""
-    return [overrides.without_plus(word) for word in sys.argv[1:]]
+    return [words.without_plus(word) for word in sys.argv[1:]]
 
 
 def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -> Ended:
@@ -223,7 +223,7 @@ def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
     typed = list(settings.overrides.task)
     _refuse_of_sweeps(settings.overrides.hydra)
-    of_sweep = sorted({*overrides.of_params(conf.params)} - overrides.keys(typed))
+    of_sweep = sorted({*words.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
     machine = this_machine()
     planned = resumed or plan(

@@ -33,9 +33,10 @@ from sweeps.plan.compose import (
     without_content,
 )
 from sweeps.plan.extend import as_begun, check_sources, continued, extended
-from sweeps.plan.overrides import MOST, Groups, Overrides, depends, split, without_plus
+from sweeps.plan.overrides import MOST, Groups, Overrides, depends, split
 from sweeps.plan.place import check_writable, find, joined
 from sweeps.plan.settings import SweepSettings
+from sweeps.plan.words import without_plus
 from sweeps.search.search import N_TRIALS, Search
 from sweeps.search.space import PLACES, Choices
 from sweeps.study.folder import StudyFolder

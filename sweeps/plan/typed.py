@@ -16,13 +16,8 @@ from hydra.core.object_type import ObjectType
 from bvae import config
 from bvae.exceptions import ConfigError
 from bvae.files import expanded
-from sweeps.plan.overrides import (
-    Groups,
-    parse,
-    short_forms_written_out,
-    with_texts_quoted,
-    without_password,
-)
+from sweeps.plan.overrides import Groups, parse
+from sweeps.plan.words import short_forms_written_out, with_texts_quoted, without_password
 from sweeps.study.quoting import in_quotes
 
 NO_EXPERIMENT = "experiment=null"
