@@ -196,12 +196,6 @@ def heat_map(
     values = [value for value in [*(box.value for box in known), *beside] if math.isfinite(value)]
     betas = sorted({box.beta for box in boxes})
     sizes = sorted({box.latent_dim for box in boxes}, reverse=True)
-    scale = {
-        "scheme": "viridis",
-        "domainMin": {"expr": "low"},
-        "domainMax": {"expr": "high"},
-        "reverse": low_is_good,
-    }
     axes: Spec = {
         "x": {
             "field": "beta",
@@ -217,22 +211,7 @@ def heat_map(
             "scale": {"domain": sizes},
         },
     }
-    written: list[Spec] = [
-        {
-            "mark": {"type": "text", "tooltip": None},
-            "encoding": axes
-            | {
-                "text": {"field": "value", "format": f".{digits}f"},
-                "color": {
-                    "condition": {
-                        "test": "luminance(scale('color', datum.value)) > 0.179",
-                        "value": "black",
-                    },
-                    "value": "white",
-                },
-            },
-        }
-    ]
+    numbers = [_field_numbers(axes, digits=digits)] if len(betas) <= MAX_VALUES else []
     return {
         "title": title,
         "params": _params(min(values), max(values)),
@@ -250,36 +229,55 @@ def heat_map(
             ]
         },
         "data": {"name": "fields"},
-        "layer": [
-            {
-                "name": "marks",
-                "mark": {"type": "rect", "strokeWidth": 2, "cursor": "pointer"},
-                "encoding": axes
-                | {
-                    "color": {
-                        "field": "value",
-                        "type": "quantitative",
-                        "scale": scale,
-                        "legend": None,
-                    },
-                    "stroke": {"value": "var(--background)"},
-                    "tooltip": WORDS,
-                    "description": {"field": "words"},
-                },
-            },
-            *(written if len(betas) <= MAX_VALUES else []),
-            {
-                "transform": [{"filter": "datum.number === chosen"}],
-                "mark": {
-                    "type": "rect",
-                    "filled": False,
-                    "strokeWidth": 3.5,
-                    "stroke": "var(--text)",
-                    "tooltip": None,
-                },
-                "encoding": axes,
-            },
-        ],
+        "layer": [_fields(axes, reverse=low_is_good), *numbers, _chosen_field(axes)],
+    }
+
+
+def _fields(axes: Spec, *, reverse: bool) -> Spec:
+    """Return the coloured fields, which a pointer chooses from."""
+    colour = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {
+            "scheme": "viridis",
+            "domainMin": {"expr": "low"},
+            "domainMax": {"expr": "high"},
+            "reverse": reverse,
+        },
+        "legend": None,
+    }
+    return {
+        "name": "marks",
+        "mark": {"type": "rect", "strokeWidth": 2, "cursor": "pointer"},
+        "encoding": axes
+        | {
+            "color": colour,
+            "stroke": {"value": "var(--background)"},
+            "tooltip": WORDS,
+            "description": {"field": "words"},
+        },
+    }
+
+
+def _field_numbers(axes: Spec, *, digits: int) -> Spec:
+    """Return the values, black or white, whichever is read better on its field."""
+    is_light = "luminance(scale('color', datum.value)) > 0.179"
+    return {
+        "mark": {"type": "text", "tooltip": None},
+        "encoding": axes
+        | {
+            "text": {"field": "value", "format": f".{digits}f"},
+            "color": {"condition": {"test": is_light, "value": "black"}, "value": "white"},
+        },
+    }
+
+
+def _chosen_field(axes: Spec) -> Spec:
+    style = {"filled": False, "strokeWidth": 3.5, "stroke": "var(--text)", "tooltip": None}
+    return {
+        "transform": [{"filter": "datum.number === chosen"}],
+        "mark": {"type": "rect", **style},
+        "encoding": axes,
     }
 
 

@@ -189,20 +189,16 @@ def _drawings(compared: Compared) -> list[Drawing]:
     """Draw every panel by each score that it has, all with the same axes."""
     by_score = {score: overlaid(compared.studies, score=score) for score in compared.scores}
     panels = dict.fromkeys(panel for found in by_score.values() for panel in found)
-    return [
-        drawing(
-            panel,
-            {
-                x: {
-                    score: _overlay(found, panel, score=score, x=x)
-                    for score, found in by_score.items()
-                    if panel in found
-                }
-                for x in compared.axes
-            },
-        )
-        for panel in panels
-    ]
+    axes, drawings = [*compared.axes], []
+    for panel in panels:
+        own = {score: found for score, found in by_score.items() if panel in found}
+        first, shown = next(iter(own.items()))
+        of_scores = {
+            score: _overlay(found, panel, score=score, x=axes[0]) for score, found in own.items()
+        }
+        of_axes = {x: _overlay(shown, panel, score=first, x=x) for x in axes}
+        drawings.append(drawing(panel, of_scores, of_axes))
+    return drawings
 
 
 def _overlay(panels: Mapping[str, list[Trace]], panel: str, *, score: str, x: str) -> Spec:

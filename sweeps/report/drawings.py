@@ -34,18 +34,20 @@ class Drawing:
         return Chart({"width": width_px} | spec | own).svg()
 
 
-def drawing(facet: str, charts_by_axis: Mapping[str, Mapping[str, Spec]]) -> Drawing:
-    """Return charts by axis and score as one drawing: what they share is kept once."""
-    first = next(iter(charts_by_axis.values()))
+def drawing(
+    facet: str, by_score: Mapping[str, Spec], by_axis: Mapping[str, Spec] | None = None
+) -> Drawing:
+    """Return charts by score, and the first of them by axis, as one drawing.
+
+    What they share is kept once.
+    """
+    by_axis = by_axis or {"": next(iter(by_score.values()))}
     return Drawing(
         facet,
-        {
-            x: _without(next(iter(of_scores.values())), OF_A_SCORE)
-            for x, of_scores in charts_by_axis.items()
-        },
+        {x: _without(spec, OF_A_SCORE) for x, spec in by_axis.items()},
         {
             score: {key: spec[key] for key in OF_A_SCORE if key in spec}
-            for score, spec in first.items()
+            for score, spec in by_score.items()
         },
     )
 
@@ -106,16 +108,12 @@ def curves(read: Summary) -> list[Drawing] | NotYet:
     if not read.charted:
         return NotYet("No trial is complete yet, so there is no curve to draw.")
     lines = {score: _lines(read, score) for score in read.charted}
+    first, own = next(iter(lines.items()))
     return [
         drawing(
             facet,
-            {
-                x: {
-                    score: _curve(read, facet, own, score=score, x=x)
-                    for score, own in lines.items()
-                }
-                for x in AXES
-            },
+            {score: _curve(read, facet, lines[score], score=score, x="beta") for score in lines},
+            {x: _curve(read, facet, own, score=first, x=x) for x in AXES},
         )
         for facet in read.facets
     ]
@@ -126,7 +124,7 @@ def heat_maps(read: Summary) -> list[Drawing] | None:
     if len(read.configurations) < 2 or not read.charted:
         return None
     return [
-        drawing(facet, {"": {name: _heat(read, facet, score=name) for name in names}})
+        drawing(facet, {name: _heat(read, facet, score=name) for name in names})
         for facet in read.facets
         for names in (read.charted, ["recon"])
         if any(read.scored(facet, name) for name in names)
@@ -138,10 +136,7 @@ def tradeoffs(read: Summary) -> list[Drawing] | None:
     if len(read.configurations) < 2 or not read.charted:
         return None
     return [
-        drawing(
-            facet,
-            {"": {score: _tradeoff(read, facet, score=score) for score in read.charted}},
-        )
+        drawing(facet, {score: _tradeoff(read, facet, score=score) for score in read.charted})
         for facet in read.facets
         if read.scored(facet, "recon")
     ]

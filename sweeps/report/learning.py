@@ -39,13 +39,7 @@ def learning(read: Summary) -> LearningView | NotYet:
     drawings = [
         drawing(
             "",
-            {
-                "": {
-                    column: charts.learning(
-                        own, title=series_title(column), zero=column not in LOSSES
-                    )
-                }
-            },
+            {column: charts.learning(own, title=series_title(column), zero=column not in LOSSES)},
         )
         for column, own in rows.items()
         if own

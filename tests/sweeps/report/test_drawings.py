@@ -22,6 +22,7 @@ from sweeps.report.drawings import (
     words,
 )
 from sweeps.report.templates import NotYet
+from sweeps.report.vega import Spec
 from tests.doubles.svgs import Drawn
 
 
@@ -166,18 +167,16 @@ def test_charts_of_all_scores_and_axes_come_back(
 
 def test_drawing_keeps_what_is_shared_once() -> None:
     """By axis all but title, parameters and data, which are kept by score."""
-    charts_by_axis = {
-        x: {
-            score: {"title": score, "datasets": {"means": [score]}, "height": 1, "layer": [x]}
-            for score in ("mig", "sap")
-        }
-        for x in ("beta", "beta_norm")
-    }
-    found = drawing("model=mlp", charts_by_axis)
+
+    def spec(score: str, x: str) -> Spec:
+        return {"title": score, "datasets": {"means": [score]}, "height": 1, "layer": [x]}
+
+    scores, axes = ("mig", "sap"), ("beta", "beta_norm")
+    by_score = {score: spec(score, "beta") for score in scores}
+    found = drawing("model=mlp", by_score, {x: spec("mig", x) for x in axes})
     assert found.facet == "model=mlp"
-    assert all(not {"title", "datasets"} & set(spec) for spec in found.specs.values())
-    for x, of_scores in charts_by_axis.items():
-        assert {score: whole(found, x, score) for score in of_scores} == of_scores
+    assert all(not {"title", "datasets"} & set(one) for one in found.specs.values())
+    assert all(whole(found, x, score) == spec(score, x) for x in axes for score in scores)
 
 
 def test_what_a_mark_says_follows_the_score(make_study: Any) -> None:
