@@ -112,7 +112,7 @@ class Sweep:
             preview(planned, share=share, machine=machine, display=display)
             return Ended(Exit.COMPLETE)
         _reach(self._settings.storage)
-        launchers.prepare(self._config.hydra.launcher)
+        launchers.prepare(self._config.hydra.launcher, planned.folder.root)
         prepare(planned)
         root, launcher = planned.folder.root, self._config.hydra.launcher
 

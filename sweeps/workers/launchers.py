@@ -36,8 +36,8 @@ def name(launcher: DictConfig) -> str:
     return str(launcher._target_).rpartition(".")[2]
 
 
-def prepare(launcher: DictConfig) -> None:
-    """Check and set up what a launcher needs, before anything is launched.
+def prepare(launcher: DictConfig, study: Path) -> None:
+    """Check and set up what a launcher needs for a study in this folder; nothing is launched.
 
     Raises:
         ConfigError: something is missing, or is not as the launcher's keys say.
@@ -49,7 +49,7 @@ def prepare(launcher: DictConfig) -> None:
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
-        _check_slurm(launcher.partition)
+        _check_slurm(launcher.partition, study)
         _allow_requeue(launcher)
         _poll_often()
     elif name(launcher) == "RayLauncher":
@@ -60,19 +60,12 @@ def prepare(launcher: DictConfig) -> None:
 def without_patterns(study: Path, launcher: DictConfig) -> Iterator[Path]:
     """Yield a path to a study's folder in which submitit finds no pattern, as in `100%j`.
 
-    It replaces them anywhere; so does SLURM, where a link on this machine would be of no use.
-
-    Raises:
-        ConfigError: SLURM would find one.
+    It replaces them anywhere. So does SLURM, where a link on this machine would be of no use:
+    there such a folder is refused.
     """
-    if "%" not in str(study) or name(launcher) not in ("LocalLauncher", "SlurmLauncher"):
+    if "%" not in str(study) or name(launcher) != "LocalLauncher":
         yield study
         return
-    if name(launcher) == "SlurmLauncher":
-        raise ConfigError(
-            f"runs_dir: SLURM replaces what follows % in the paths of logs, but got {study}; "
-            "give another runs_dir=… or study=…"
-        )
     with tempfile.TemporaryDirectory(prefix="bvae-") as elsewhere:
         link = Path(elsewhere) / "study"
         link.symlink_to(study)
@@ -88,8 +81,13 @@ def _report_deaths_at_once() -> None:
     LocalJob._results_timeout_s = 0
 
 
-def _check_slurm(partition: str | None) -> None:
+def _check_slurm(partition: str | None, study: Path) -> None:
     """Check that jobs can be submitted from here, to these partitions (with commas between)."""
+    if "%" in str(study):
+        raise ConfigError(
+            f"runs_dir: SLURM replaces what follows % in the paths of logs, but got {study}; "
+            "give another runs_dir=… or study=…"
+        )
     absent = [command for command in CLIENTS if shutil.which(command) is None]
     if absent:
         raise ConfigError(

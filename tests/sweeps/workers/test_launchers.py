@@ -22,6 +22,7 @@ from tests.doubles.processes import wait_for
 
 POINT = "beta=1,latent_dim=2,seed=0"
 OTHER = "beta=4,latent_dim=2,seed=0"
+STUDY = Path("/home/ada/runs/study")
 
 
 def slurm_launcher(**keys: Any) -> DictConfig:
@@ -58,7 +59,9 @@ class TestPrepare:
         monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
         monkeypatch.setenv("PYTHONIOENCODING", "ascii")
         with environ({"PYTHONSAFEPATH": None}):
-            launchers.prepare(OmegaConf.create({"_target_": f"hydra_plugins.x.{launcher}Launcher"}))
+            launchers.prepare(
+                OmegaConf.create({"_target_": f"hydra_plugins.x.{launcher}Launcher"}), STUDY
+            )
 
             assert safe == os.environ.get("PYTHONSAFEPATH")
 
@@ -69,7 +72,7 @@ class TestPrepare:
         from submitit.local.local import LocalJob
 
         monkeypatch.setattr(LocalJob, "_results_timeout_s", 15)
-        launchers.prepare(OmegaConf.create({"_target_": "hydra_plugins.x.LocalLauncher"}))
+        launchers.prepare(OmegaConf.create({"_target_": "hydra_plugins.x.LocalLauncher"}), STUDY)
 
         assert 0 == LocalJob._results_timeout_s
 
@@ -88,7 +91,7 @@ class TestPrepare:
         from submitit.slurm.slurm import SlurmJob
 
         monkeypatch.setattr(SlurmJob.watcher, "_delay_s", 600)
-        launchers.prepare(slurm_launcher())
+        launchers.prepare(slurm_launcher(), STUDY)
 
         assert 30 == SlurmJob.watcher._delay_s
 
@@ -98,7 +101,7 @@ class TestPrepare:
         """After a time limit, which Hydra's default of 0 forbids; another number stands."""
         more = {"mail-user": "ada"}
         launcher = slurm_launcher(max_num_timeout=typed, additional_parameters=more)
-        launchers.prepare(launcher)
+        launchers.prepare(launcher, STUDY)
 
         assert number == launcher.max_num_timeout
         assert {"mail-user": "ada", "requeue": True} == launcher.additional_parameters
@@ -106,25 +109,30 @@ class TestPrepare:
     @pytest.mark.usefixtures("clients")
     def test_a_partition_has_to_be_there(self) -> None:
         """All of them, where several are given; those there are, are named once."""
-        launchers.prepare(slurm_launcher(partition="long,short"))
+        launchers.prepare(slurm_launcher(partition="long,short"), STUDY)
 
         message = r"hydra\.launcher\.partition: expected one of long, short, but got gpu, cpu$"
         with pytest.raises(ConfigError, match=message):
-            launchers.prepare(slurm_launcher(partition="gpu,long,cpu"))
+            launchers.prepare(slurm_launcher(partition="gpu,long,cpu"), STUDY)
+
+    def test_slurm_would_find_a_pattern_in_the_folder(self) -> None:
+        """It is refused before anything is written."""
+        with pytest.raises(ConfigError, match=r"runs_dir: SLURM replaces .* but got /runs/100%j; "):
+            launchers.prepare(slurm_launcher(), Path("/runs/100%j"))
 
     def test_slurm_has_to_be_there(self, clients: Path) -> None:
         """The commands that cannot be found are named."""
         (clients / "sbatch").unlink()
 
         with pytest.raises(ConfigError, match="expected SLURM's commands, but sbatch cannot be"):
-            launchers.prepare(slurm_launcher())
+            launchers.prepare(slurm_launcher(), STUDY)
 
     def test_slurm_has_to_answer(self, clients: Path) -> None:
         """What it says instead is passed on."""
         (clients / "sinfo").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
 
         with pytest.raises(ConfigError, match=r"SLURM does not answer \(no controller\)"):
-            launchers.prepare(slurm_launcher())
+            launchers.prepare(slurm_launcher(), STUDY)
 
     @pytest.mark.parametrize("is_there", [False, True])
     def test_ray_is_started_once_and_quietly(
@@ -136,7 +144,7 @@ class TestPrepare:
         ray.is_initialized = lambda: is_there  # type: ignore[attr-defined]
         ray.init = lambda **given: started.append(given)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "ray", ray)
-        launchers.prepare(ray_launcher(address="auto", logging_level="info"))
+        launchers.prepare(ray_launcher(address="auto", logging_level="info"), STUDY)
 
         quiet = {"address": "auto", "logging_level": "info", "log_to_driver": False}
         assert [quiet] * (not is_there) == started
@@ -159,7 +167,7 @@ class TestPrepare:
         ray.init = init  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "ray", ray)
         with pytest.raises(ConfigError, match=rf"address: no Ray at {address} \(.*{said}\)"):
-            launchers.prepare(ray_launcher(address=address))
+            launchers.prepare(ray_launcher(address=address), STUDY)
 
 
 @pytest.mark.slow
