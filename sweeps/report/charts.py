@@ -168,7 +168,8 @@ def curve(
             *_mark_layers(encoding, place=place),
             {
                 "data": {"name": "labels"},
-                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600},
+                # a chart that can be zoomed clips what is not told otherwise
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "clip": False},
                 "encoding": {
                     "x": {"value": "width"},
                     "y": encoding["y"],

@@ -1,5 +1,6 @@
 """The report in a real browser: Debian's Chromium, driven by Playwright."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -127,6 +128,15 @@ def test_page_fits_its_window(any_page: Any) -> None:
     width = any_page.evaluate("innerWidth")
     drawn = any_page.locator("#curves svg.marks").bounding_box()["width"]
     assert drawn > (0.55 if width > 1100 else 0.85) * width
+
+
+def test_lines_have_their_names_beside_them(any_page: Any) -> None:
+    """Each line's latent size stands at its end, inside the chart."""
+    chart = any_page.locator("#curves svg.marks").bounding_box()
+    for name in ("5 latents", "10 latents"):
+        label = any_page.locator("#curves svg text", has_text=re.compile(f"^{name}$"))
+        box = label.bounding_box()
+        assert box["x"] + box["width"] <= chart["x"] + chart["width"]
 
 
 def test_first_screen_has_answer_curve_and_command(page: Any) -> None:
