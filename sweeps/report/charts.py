@@ -34,6 +34,9 @@ SIDE_SHARE = 0.6
 TARGET_PX = 12
 """A pointer finds a mark so far beside it: WCAG 2.2 asks for 24 pixels across."""
 
+BETA_PX = 40
+"""Room for the β beside a mark."""
+
 HEIGHT_PX = 360
 ROW_PX = 52
 MAX_TICKS = 12
@@ -172,7 +175,13 @@ def curve(
             {
                 "data": {"name": "labels"},
                 # a chart that can be zoomed clips what is not told otherwise
-                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "clip": False},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 8,
+                    "fontWeight": 600,
+                    "clip": False,
+                },
                 "encoding": {
                     "x": {"value": "width"},
                     "y": encoding["y"],
@@ -294,7 +303,7 @@ def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
             "field": "recon",
             "type": "quantitative",
             "title": "reconstruction, nats (left is better)",
-            "scale": {"zero": False, "nice": False, "padding": TARGET_PX},
+            "scale": {"zero": False, "nice": False, "padding": BETA_PX},
             "axis": {"tickCount": 6},
         },
         "y": _score_axis(),

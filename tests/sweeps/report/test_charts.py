@@ -418,6 +418,13 @@ class TestTradeoff:
         )
         assert [one.text for one in drawn.of("text", "means")] == ["1", "4", "16"]
 
+    def test_beta_of_the_last_mark_is_whole(self) -> None:
+        """There is room for it beside the mark."""
+        marks = [mark(0, 4.0, 0.3, recon=40.0), mark(1, 0.125, 0.1, recon=90.0)]
+        written = Drawn(charts.tradeoff([Trace("5", marks)], title="MIG")).of("text", "means")
+
+        assert written[-1].x + 6 * len("0.125") <= WIDTH_PX
+
     def test_marks_stand_by_reconstruction_and_score(self, drawn: Drawn) -> None:
         """Equal differences of either are equal distances."""
         first, second, third = drawn.of("point", "means", name="marks")
