@@ -241,7 +241,8 @@ def test_seeds_can_be_stepped_through(page: Any) -> None:
 
 
 def test_reader_chooses_score_and_axis(any_page: Any) -> None:
-    """Every chart follows, the reconstruction stays; the answer is that of the score."""
+    """Every chart follows, the reconstruction stays; answer and seeds are those of the score."""
+    by_objective = any_page.locator("#chosen .seeds button").all_inner_texts()
     any_page.select_option("select[data-choice=score]", "beta_vae")
     any_page.check("input[value=beta_norm]")
     label = "Higgins (β-VAE) score"
@@ -255,6 +256,7 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
     assert label in any_page.locator("p.answer:visible").inner_text()
     assert any_page.locator("p.answer:visible").count() == 1
     assert any_page.locator("#chosen [data-part=words]").inner_text().startswith(label)
+    assert any_page.locator("#chosen .seeds button").all_inner_texts() != by_objective
 
 
 def test_keyboard_goes_along_the_curve(page: Any) -> None:
