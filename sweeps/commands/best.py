@@ -131,6 +131,8 @@ def in_lines(found: StudyAnswer) -> Iterator[str]:
         if len(table) > HEAD:
             yield ""
             yield from aligned(table)
+    if len(found.scores) > 1 and (best := found.scores[0].judged.best):  # of the objective
+        yield f"agrees: β = {number(best.beta)} may be best, too, at {best.latent_dim} latents"
     yield from _flags(found)
     yield ""
     yield from next_step(found.headline, left=found.left)

@@ -148,7 +148,8 @@ def answer(head: Headline, trained: Budget, *, left: int) -> Iterator[str]:
     yield from row("latents", head.latents.text)
     yield from row("curve", f"{verdict(judged)}; {judged.text}")
     if is_known(judged.left_out_score):
-        yield from row("left out", f"a seed left out scores {score_text(judged.left_out_score)}")
+        said = f"a seed left out scores {score_text(judged.left_out_score)}"
+        yield from row("left out", f"with β chosen on the other seeds, {said}")
     yield from _training(trained, left=left)
 
 

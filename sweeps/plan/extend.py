@@ -205,12 +205,14 @@ def check_sources(known: Manifest, now: Mapping[str, str], study: Study) -> None
         return
     paths = sorted({*known.sources, *now})
     changed = [path for path in paths if known.sources.get(path) != now.get(path)]
+    typed = ["accept_sources", *(["extend"] if "extend=true" in known.arguments else [])]
+    command = extend(study, {key: [True] for key in typed})
     raise ConfigError(
         f"the study {known.name} was made with other sources, so its numbers could not be "
         "compared with new ones:\n"
         + "\n".join(f"  {path}: {_change(path, known, now)}" for path in changed)
         + "\ngive the new study a name of its own (study=…), put the old sources back, or continue "
-        f"with these, which each new result will say: {extend(study, {'accept_sources': [True]})}"
+        f"with these, which each new result will say: {command}"
     )
 
 

@@ -199,7 +199,9 @@ def unfinished(study: Study) -> Plan:
     configs = tuple(config.parse(manifest.config_of(trial)) for trial in choices.values())
     if left:
         refuse(configs)
-    return Plan(study.folder, manifest, configs, study.trials, (), sweeps=False)
+    search = Search.read(manifest.search) if manifest.search else None
+    largest = _largest(configs, left or study.trials, search)
+    return Plan(study.folder, manifest, configs, study.trials, (), False, largest)
 
 
 def _compositions(

@@ -7,6 +7,7 @@ marked. The layer named `marks` is the one a pointer chooses from.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sweeps.report.vega import Spec
@@ -28,8 +29,13 @@ NOWHERE = -1
 MAX_LINES = 24
 LABEL_PX = 15
 SIDE_PX = 9
+SIDE_SHARE = 0.6
+"""Lines stand side by side at a value, within this share of the way to the next one."""
 TARGET_PX = 12
 """A pointer finds a mark so far beside it: WCAG 2.2 asks for 24 pixels across."""
+
+BETA_PX = 40
+"""Room for the β beside a mark."""
 
 HEIGHT_PX = 360
 ROW_PX = 52
@@ -119,7 +125,7 @@ def curve(
     room = TARGET_PX + math.ceil(SIDE_PX * len(lines) / 2)  # beside the first and the last mark
     middle = (len(lines) - 1) / 2
     per_px = f"pow({last / first:.9g}, 1 / (width - {2 * room}))"
-    aside = f"pow({per_px}, (datum.line - {middle}) * {SIDE_PX})"
+    aside = f"pow({per_px}, (datum.line - {middle}) * {_side_px(ticks, len(lines), room)})"
     place = [{"calculate": f"datum.{x} * {aside}", "as": "x"}]
     encoding: Spec = {
         "x": {
@@ -168,7 +174,14 @@ def curve(
             *_mark_layers(encoding, place=place),
             {
                 "data": {"name": "labels"},
-                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600},
+                # a chart that can be zoomed clips what is not told otherwise
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 8,
+                    "fontWeight": 600,
+                    "clip": False,
+                },
                 "encoding": {
                     "x": {"value": "width"},
                     "y": encoding["y"],
@@ -290,7 +303,7 @@ def tradeoff(lines: Sequence[Trace], *, title: str) -> Spec:
             "field": "recon",
             "type": "quantitative",
             "title": "reconstruction, nats (left is better)",
-            "scale": {"zero": False, "nice": False, "padding": TARGET_PX},
+            "scale": {"zero": False, "nice": False, "padding": BETA_PX},
             "axis": {"tickCount": 6},
         },
         "y": _score_axis(),
@@ -580,6 +593,18 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
     """Return the lowest and the highest value, an octave about one that is alone."""
     low, high = min(values), max(values)
     return (low, high) if low < high else (low / math.sqrt(2), high * math.sqrt(2))
+
+
+def _side_px(ticks: Sequence[float], n_lines: int, room: int) -> str:
+    """Return how far apart lines stand at one value, so that each is nearest to its own value.
+
+    An expression of the chart's width, which is `room` less at both ends.
+    """
+    first, last = _ends(ticks)
+    ratios = (high / low for low, high in pairwise(ticks))
+    nearest = min((one for one in ratios if one > 1.01), default=last / first)
+    share = SIDE_SHARE * math.log(nearest) / math.log(last / first) / max(n_lines, 1)
+    return f"min({SIDE_PX}, {share:.9g} * (width - {2 * room}))"
 
 
 def _short(value: float) -> Any:

@@ -23,12 +23,12 @@ TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
 class TrialData(TypedDict):
-    """A trial: KL by latent (nats), and by column what it logged as [steps, values]."""
+    """A trial: its scores, KL by latent (nats), and by column what it logged as [steps, values]."""
 
     slug: str
     seed: int
     state: str
-    score: str
+    scores: Mapping[str, str]
     kl: Sequence[float]
     active: int
     held_out: bool
@@ -124,7 +124,7 @@ def _trial(read: Summary, trial: TrialEntry) -> TrialData:
         slug=trial.slug,
         seed=trial.seed,
         state=trial.state,
-        score=score_text(trial.values[read.objective]),
+        scores={score: score_text(trial.values[score]) for score in read.charted},
         kl=[round(one, 4) for one in result.kl_per_latent] if result else [],
         active=(result.active_latents or 0) if result else 0,
         held_out=bool(held_out["images"]),

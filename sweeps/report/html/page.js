@@ -21,19 +21,26 @@ function choose(number, slug) {
   for (const row of all("[data-configuration]:not(select)")) row.classList.toggle("chosen", Number(row.dataset.configuration) === number);
   one("select[data-configuration]").value = number;
   part("title").textContent = configuration.title;
-  sayScore();
   part("falling").textContent = configuration.falling && `Still learning: the loss fell by ${configuration.falling} over the last tenth of the steps.`;
   part("seeds").replaceChildren(...configuration.trials.map((trial) => make("button", {
-    type: "button", textContent: trial.state === "complete" ? `seed ${trial.seed}: ${trial.score}` : `seed ${trial.seed}: ${trial.state}`,
-    onclick: () => showTrial(configuration, trial),
+    type: "button", onclick: () => showTrial(configuration, trial),
   })));
-  const best = configuration.trials.reduce((a, b) => (Number(b.score) > Number(a.score) ? b : a));
+  sayScore();
+  const best = configuration.trials.reduce((a, b) => (Number(scoreOf(b)) > Number(scoreOf(a)) ? b : a));
   showTrial(configuration, configuration.trials.find((trial) => trial.slug === slug) ?? best);
   drawLearning(configuration);
 }
 
+const scoreOf = (trial) => trial.scores[choice().score] ?? "–";
+
 function sayScore() {
-  if (data) part("words").textContent = data.configurations[chosen]?.words[choice().score]?.split("\n").slice(1).join(" · ") ?? "";
+  const configuration = data?.configurations[chosen];
+  if (!configuration) return;
+  part("words").textContent = configuration.words[choice().score]?.split("\n").slice(1).join(" · ") ?? "";
+  all("button", part("seeds")).forEach((button, index) => {
+    const trial = configuration.trials[index];
+    button.textContent = `seed ${trial.seed}: ${trial.state === "complete" ? scoreOf(trial) : trial.state}`;
+  });
 }
 
 function showTrial(configuration, trial) {

@@ -49,7 +49,7 @@ class TestInLines:
         assert lines[0].startswith("best: beta=4 latent_dim=5  mig 0.610 (95 % interval 0.5")
         assert "  best β    of those tried: 4 (β_norm 0.0195; 95 % confidence)" in lines
         assert "  latents   takes two latent sizes, has one" in lines
-        assert "  left out  a seed left out scores 0.610" in lines
+        assert "  left out  with β chosen on the other seeds, a seed left out scores 0.610" in lines
         again = shlex.split(lines[at + 1])
         place = ["study=made-again", f"runs_dir={for_hydra(str(study.folder.root.parent))}"]
         assert ["beta=4", "latent_dim=5", "seed=2", *place] == again[1:]
@@ -79,13 +79,14 @@ class TestInLines:
     def test_all_scores_stand_side_by_side(self, study: Study) -> None:
         """Each with its best β, its verdict, and whether it agrees with the objective."""
         lines = list(in_lines(best(study, score="mig")))
-        head, mig, sap = lines[-5:-2]
+        head, mig, sap, note = lines[-6:-2]
 
         assert head.split()[0] == "score"
         assert mig.startswith("mig    4 ")
         assert mig.endswith("inverted U  –")
         assert sap.startswith("sap    0.25 ")
         assert sap.endswith("  no")
+        assert note == "agrees: β = 4 may be best, too, at 5 latents"
 
     def test_another_representation(self, study: Study) -> None:
         """It has no row among the scores, but the best configuration says that it differs."""

@@ -22,6 +22,7 @@ from bvae.machine import Machine
 from sweeps import load_study
 from sweeps.commands import hydra_app, resume
 from sweeps.commands.sweep import Sweep
+from sweeps.plan.plan import unfinished
 from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
 from sweeps.study.command import extend
@@ -169,6 +170,17 @@ class TestResume:
             assert Exit.COMPLETE == resume.run(argparse.Namespace(study=study.folder.root))
             assert [*slugs(study)[1:]] == slugs(swept(tmp_path))
             assert 3 == swept(tmp_path).counts["complete"]
+
+    def test_workers_are_as_many_as_the_machine_has_room_for(
+        self, enter: Typed, tmp_path: Path
+    ) -> None:
+        """As the command that began the study did, by the trial with the most latents."""
+        enter("hydra/launcher=basic", "beta=1", "latent_dim=2,3", "seed=0")
+        study = swept(tmp_path)
+
+        assert [3] == [one.latent_dim for one in unfinished(study).largest]  # nothing is left
+        study.folder.trial(slugs(study)[0]).result.unlink()
+        assert [2] == [one.latent_dim for one in unfinished(swept(tmp_path)).largest]
 
     def test_single_runs(self, enter: Typed, tmp_path: Path) -> None:
         """All that single runs have left is run in this process."""

@@ -275,6 +275,16 @@ class TestSources:
         ] == str(raised.value).splitlines()[1:-1]
         assert "accept_sources=true" in str(raised.value)
 
+    def test_command_that_accepts_them_still_continues(
+        self, planned: Planned, study: Study
+    ) -> None:
+        """To more steps, if that was typed: without it the command would be refused."""
+        with pytest.raises(ConfigError, match="old sources") as raised:
+            planned("beta=1", "study=one", "trainer.max_steps=6000", "extend=true")
+
+        words = str(raised.value).rpartition(": bvae ")[2].split()
+        assert {"trainer.max_steps=6000", "accept_sources=true", "extend=true"} <= {*words}
+
     def test_sources_that_do_not_count_may_differ(self, planned: Planned) -> None:
         """A study that lists all of `bvae/`, as older ones do, is compared by those that count."""
         found = planned("beta=1,4", "seed=0", "study=one")

@@ -1,5 +1,6 @@
 """The report in a real browser: Debian's Chromium, driven by Playwright."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -129,6 +130,15 @@ def test_page_fits_its_window(any_page: Any) -> None:
     assert drawn > (0.55 if width > 1100 else 0.85) * width
 
 
+def test_lines_have_their_names_beside_them(any_page: Any) -> None:
+    """Each line's latent size stands at its end, inside the chart."""
+    chart = any_page.locator("#curves svg.marks").bounding_box()
+    for name in ("5 latents", "10 latents"):
+        label = any_page.locator("#curves svg text", has_text=re.compile(f"^{name}$"))
+        box = label.bounding_box()
+        assert box["x"] + box["width"] <= chart["x"] + chart["width"]
+
+
 def test_first_screen_has_answer_curve_and_command(page: Any) -> None:
     """On a laptop of 1440 × 900 nobody scrolls for the answer, and the model is beside it."""
     for seen in ("p.answer", "#answer .command", "#curves svg.marks", "#chosen .animation"):
@@ -231,7 +241,8 @@ def test_seeds_can_be_stepped_through(page: Any) -> None:
 
 
 def test_reader_chooses_score_and_axis(any_page: Any) -> None:
-    """Every chart follows, the reconstruction stays; the answer is that of the score."""
+    """Every chart follows, the reconstruction stays; answer and seeds are those of the score."""
+    by_objective = any_page.locator("#chosen .seeds button").all_inner_texts()
     any_page.select_option("select[data-choice=score]", "beta_vae")
     any_page.check("input[value=beta_norm]")
     label = "Higgins (β-VAE) score"
@@ -245,6 +256,7 @@ def test_reader_chooses_score_and_axis(any_page: Any) -> None:
     assert label in any_page.locator("p.answer:visible").inner_text()
     assert any_page.locator("p.answer:visible").count() == 1
     assert any_page.locator("#chosen [data-part=words]").inner_text().startswith(label)
+    assert any_page.locator("#chosen .seeds button").all_inner_texts() != by_objective
 
 
 def test_keyboard_goes_along_the_curve(page: Any) -> None:

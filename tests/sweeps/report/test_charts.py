@@ -182,6 +182,17 @@ class TestCurve:
         assert right - left == pytest.approx(SIDE_PX)
         assert drawn.axis("log scale.")[1].x == pytest.approx((left + right) / 2, abs=0.6)
 
+    def test_a_mark_is_nearest_to_its_own_beta(self) -> None:
+        """On a phone with five lines, too, where the numbers of the axis stand close together."""
+        ticks = [0.25, 1.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+        lines = [Trace(str(i), [mark(i, 16.0, 0.3)]) for i in range(5)]
+        drawn = Drawn(curve(*lines, ticks=ticks) | {"width": 260})
+        (at,) = [one.x for one in drawn.axis("log scale.") if one.text == "16"]
+        (other,) = [one.x for one in drawn.axis("log scale.") if one.text == "32"]
+        off = [abs(one.x - at) for one in drawn.of("point", "means", name="marks")]
+
+        assert 1 < max(off) < (other - at) / 3
+
     def test_lines_differ_in_colour_or_shape(self) -> None:
         """No two of as many as there may be look the same."""
         lines = [Trace(str(i), [mark(i, 4.0, 0.3)]) for i in range(MAX_LINES)]
@@ -406,6 +417,13 @@ class TestTradeoff:
             drawn.texts
         )
         assert [one.text for one in drawn.of("text", "means")] == ["1", "4", "16"]
+
+    def test_beta_of_the_last_mark_is_whole(self) -> None:
+        """There is room for it beside the mark."""
+        marks = [mark(0, 4.0, 0.3, recon=40.0), mark(1, 0.125, 0.1, recon=90.0)]
+        written = Drawn(charts.tradeoff([Trace("5", marks)], title="MIG")).of("text", "means")
+
+        assert written[-1].x + 6 * len("0.125") <= WIDTH_PX
 
     def test_marks_stand_by_reconstruction_and_score(self, drawn: Drawn) -> None:
         """Equal differences of either are equal distances."""

@@ -92,8 +92,10 @@ def test_complete_trials_come_first(make_study: Any, trials_of: Any) -> None:
     trials = trials_of(betas=(1,), latent_dims=(5,), seeds=(0, 1))
     found = known(make_study(trials, results={trials[0].slug: None}))
     (configuration,) = found.configurations
-    assert [(one["seed"], one["state"], one["score"]) for one in configuration["trials"]] == [
-        (1, "complete", configuration["trials"][0]["score"]),
+    assert [
+        (one["seed"], one["state"], one["scores"]["mig"]) for one in configuration["trials"]
+    ] == [
+        (1, "complete", configuration["trials"][0]["scores"]["mig"]),
         (0, "pending", "–"),
     ]
 
