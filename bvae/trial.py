@@ -282,7 +282,7 @@ class TrialResult:
             if wrong or paths:
                 return wrong or f"other_scores: {records.expected('names of protocols', paths)}"
             return cls(**known)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             return str(error)
 
 
