@@ -238,7 +238,8 @@ def _level(values: Sequence[float]) -> Level:
 
 
 def _baseline(record: Mapping[str, Any]) -> UntrainedBaseline:
-    place = Trial.of(dict.fromkeys(("beta", "seed")) | record["place"])
+    latent_dim = int(record["place"]["latent_dim"])
+    place = Trial.of({"beta": None, "seed": None, **record["place"], "latent_dim": latent_dim})
     scores = {
         name: Level(float(level["mean"]), float(level["spread"]))
         for name, level in record["scores"].items()

@@ -47,7 +47,7 @@ class TestManifest:
             ("points", [{"beta": "x"}], 'points: expected beta as a number, but got "x"'),
             ("points", [TRIAL | {"beta": 0}], "points: expected beta as a finite number above 0"),
             ("points", [TRIAL | {"beta": math.nan}], "points: expected beta as a finite number"),
-            ("points", [TRIAL | {"beta": 10**400}], "points: expected beta as a finite number"),
+            ("points", [TRIAL | {"beta": 10**400}], "points: expected beta as a number, but"),
             ("points", [TRIAL | {"latent_dim": 0}], "points: expected latent_dim of at least 1"),
             ("base", None, "base: expected an object, but got null"),
             ("axes", None, "axes: expected a list of texts, but got null"),
