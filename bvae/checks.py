@@ -344,6 +344,12 @@ def _tracker_mistakes(config: Config) -> Iterator[str]:
             r"tracker.project: W&B takes up to 128 characters and none of / \ # ? % :, but got "
             f"{project}"
         )
+    entity = config.tracker.entity or ""
+    if config.tracker.name == "wandb" and {*entity} & {*r"/\#?%: "}:
+        yield (
+            "tracker.entity: expected the name of a user or team on W&B, without blanks and "
+            rf"/ \ # ? % :, but got {entity}"
+        )
     if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
         yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"
     if config.tracker.name == "wandb" and config.tracker.mode == "online":

@@ -30,7 +30,8 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     The temporary name keeps the suffix, since some writers choose the format by it.
 
     Raises:
-        OSError: if the disk is full or the folder cannot be written; the old file stands.
+        OSError: if the disk is full or the folder cannot be written; the old file stands, and is
+            the one that is named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
@@ -38,6 +39,10 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         _sync_file(temporary)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None:  # a full disk names no file, others the temporary one
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)

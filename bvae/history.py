@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -76,9 +77,20 @@ class History:
             os.fsync(file.fileno())
 
     def rows(self) -> list[dict[str, str]]:
-        """Return the rows on disk; a last line torn by a kill is left out."""
-        if not self._path.exists():
+        """Return the rows on disk; what is none is left out, as a last line torn by a kill."""
+        if not self._path.is_file():
             return []
-        whole = self._path.read_text(encoding="utf-8").rpartition("\n")[0]
-        read = csv.DictReader(io.StringIO(whole))
-        return [row for row in read if row["step"] and None not in row.values()]
+        whole = self._path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+        try:
+            return [row for row in csv.DictReader(io.StringIO(whole)) if _is_of_numbers(row)]
+        except csv.Error:
+            return []
+
+
+def _is_of_numbers(row: Mapping[str, str | None]) -> bool:
+    """Whether a row has a step and, in all columns of the file, numbers or nothing."""
+    try:
+        numbers = {name: float(text or "nan") for name, text in row.items()}
+    except (TypeError, ValueError):  # more columns than names, or a text
+        return False
+    return None not in row.values() and math.isfinite(numbers.get("step", math.nan))

@@ -135,7 +135,7 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
     for line in _text(root / "proc/self/mountinfo").splitlines():
         mounted, _, kind = line.partition(" - ")
         part, where = mounted.split()[3:5]
-        kind, _, options = kind.split()[:3]
+        kind, _, options = kind.split(" ")[:3]  # what is mounted may have no name
         name = {"cgroup": controller, "cgroup2": ""}.get(kind)
         if name not in own or (name and name not in options.split(",")):
             continue

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from types import NoneType, UnionType
@@ -71,8 +72,10 @@ def fits(value: object, hint: Any) -> bool:
         rest = parts[1] | None if parts[1] is float else parts[1]
         return all(isinstance(key, str) and fits(one, rest) for key, one in value.items())
     if kind in (int, float):
-        accepted = (int, float) if kind is float else int
-        return isinstance(value, accepted) and not isinstance(value, bool)
+        if kind is float and isinstance(value, float):
+            return True
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return is_integer and (kind is int or abs(value) <= sys.float_info.max)  # type: ignore[operator]
     return kind is Any or isinstance(value, kind)
 
 

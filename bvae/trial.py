@@ -263,12 +263,12 @@ class TrialResult:
     @classmethod
     def mistake(cls, path: Path) -> str | None:
         """Return why a record cannot be read, None if it can be or there is none."""
-        found = cls._parsed(path) if path.exists() else None
-        return found if isinstance(found, str) else None
+        found = cls._parsed(path)
+        return found if isinstance(found, str) and found else None
 
     @classmethod
     def _parsed(cls, path: Path) -> "TrialResult | str":
-        """Return the record, or why it cannot be read."""
+        """Return the record, or why it cannot be read; an empty text where there is none."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("schema", 0) > SCHEMA:
@@ -281,8 +281,13 @@ class TrialResult:
             paths = [name for name in known.get("other_scores", {}) if not is_file_name(name)]
             if wrong or paths:
                 return wrong or f"other_scores: {records.expected('names of protocols', paths)}"
+            shape = known.get("data", {}).get("image_shape") or [1]
+            if not records.fits(shape, list[int]) or min(shape) < 1:
+                return f"data: {records.expected('an image_shape of integers above 0', shape)}"
             return cls(**known)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             return str(error)
 
 

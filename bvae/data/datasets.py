@@ -25,7 +25,7 @@ DSPRITES = dsprites_npz.DATA.lattice
 
 _POSITION_STRIDES = {"dsprites": 1, "dsprites32": 2}
 _OFFICIAL_VERSION = 1  # of the conversion of official files, in the names of their stores
-_OWN_VERSIONS = {"folder": 2, "npz": 1}  # the same, for the user's images
+_OWN_VERSIONS = {"folder": 3, "npz": 1}  # the same, for the user's images
 _CHUNK = 4096  # images drawn between two movements of the progress bar
 
 DRAWN = tuple(_POSITION_STRIDES)

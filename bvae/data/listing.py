@@ -122,8 +122,8 @@ def _counted(what: str, names: list[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """A file name on one line, whatever its bytes are."""
-    return name.encode(errors="backslashreplace").decode().replace("\n", "\\n")
+    """A file name on one line, whatever its bytes are: a terminal must not obey them."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
 PACKAGES: Mapping[str, str] = {

@@ -18,12 +18,15 @@ import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bvae.exceptions import DataError
+
+Used = TypeVar("Used")
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read; its other readers are never tried."""
@@ -78,22 +81,17 @@ def read(
         DataError: says in a few words why this file is no image to learn from; it is not named.
         OSError: the file cannot be read, whatever is in it.
     """
-    formats = _formats(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on files it reads all the same
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            try:
-                with Image.open(path, formats=formats) as image:
-                    return _of_file(image, resolution=resolution, channels=channels, bits=bits)
-            except (ValueError, SyntaxError):  # UnidentifiedImageError is none of these
-                bare = _without_text(path)
-                if bare is None:
-                    raise
-                with Image.open(bare, formats=formats) as image:
-                    return _of_file(image, resolution=resolution, channels=channels, bits=bits)
+            return _with_image(
+                path,
+                lambda image: _of_file(image, resolution=resolution, channels=channels, bits=bits),
+            )
         except UnidentifiedImageError as error:
-            raise DataError(f"not an image of {', '.join(formats)}{_hint(path)}") from error
+            formats = ", ".join(_formats(path))
+            raise DataError(f"not an image of {formats}{_hint(path)}") from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             most = f"{Image.MAX_IMAGE_PIXELS or 0:,}"
             raise DataError(f"more than {most} pixels; make it smaller first") from error
@@ -120,10 +118,26 @@ def bits_of(paths: Iterable[Path]) -> int:
         with warnings.catch_warnings(), suppress(*_UNREADABLE):  # told when it is read
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats(path)) as image:
-                if image.mode.startswith("I;16"):
-                    most = max(most, int(np.asarray(image).max()))
+            most = max(most, _with_image(path, _largest_of_16_bits))
     return next(bits for bits in WIDTHS if most < 2**bits)
+
+
+def _largest_of_16_bits(image: Image.Image) -> int:
+    return int(np.asarray(image).max()) if image.mode.startswith("I;16") else 0
+
+
+def _with_image(path: Path, use: Callable[[Image.Image], Used]) -> Used:
+    """Return what `use` makes of a file's image; where what is beside its pixels fails, without."""
+    formats = _formats(path)
+    try:
+        with Image.open(path, formats=formats) as image:
+            return use(image)
+    except (ValueError, SyntaxError, UnidentifiedImageError):
+        bare = _without_text(path)
+        if bare is None:
+            raise
+        with Image.open(bare, formats=formats) as image:
+            return use(image)
 
 
 def _formats(path: Path) -> tuple[str, ...]:
@@ -188,7 +202,9 @@ def _of_bytes(image: Image.Image, *, kind: str | None, bits: Callable[[], int]) 
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> (bits() - 8)).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise DataError("values of 32 bits, whose white is not known; save it with 8 or 16 bits")
+        raise DataError(
+            "values of 32 bits or with a sign, whose white is not known; save it with 8 or 16 bits"
+        )
     return image.convert("RGB") if image.mode == "LAB" else image  # Pillow has no LAB to grey
 
 

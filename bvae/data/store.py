@@ -55,9 +55,19 @@ class ImageStore:
 
 
 def cache_dir() -> Path:
-    """Return the folder of the stores: BVAE_CACHE, else `bvae` in the user's cache folder."""
+    """Return the folder of the stores: BVAE_CACHE, else `bvae` in the user's cache folder.
+
+    Raises:
+        DataError: BVAE_CACHE is in the home of an account that there is not.
+    """
     if given := os.environ.get("BVAE_CACHE"):
-        return Path(given).expanduser()
+        try:
+            return Path(given).expanduser()
+        except RuntimeError as error:
+            raise DataError(
+                f"BVAE_CACHE: no folder can be {given}: there is no such account; give a path "
+                "without ~"
+            ) from error
     try:
         return platformdirs.user_cache_path("bvae")
     except RuntimeError:  # an account without a home, as in a container

@@ -122,7 +122,7 @@ def _active(line: Line, best: ScoredConfiguration) -> float:
 
 
 def _more(needed: float, have: int) -> int | None:
-    return None if math.isnan(needed) else max(math.ceil(needed) - have, 1)
+    return max(math.ceil(needed) - have, 1) if math.isfinite(needed) else None
 
 
 def _other(size: LatentSize, sizes: Sequence[LatentSize]) -> LatentSize:

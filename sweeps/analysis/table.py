@@ -98,7 +98,7 @@ def _beta_norm(study: Study, trial: Trial, result: TrialResult | None) -> float:
 
 def _image_size(study: Study, trial: Trial, result: TrialResult | None) -> int:
     """Return N of a trial's images, which differs between trials where their data are swept."""
-    if result is not None and result.data:
+    if result is not None and result.data.get("image_shape"):
         return math.prod(result.data["image_shape"])
     if "data" not in study.manifest.axes:
         return study.manifest.image_size

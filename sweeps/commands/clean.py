@@ -33,9 +33,12 @@ def run(typed: argparse.Namespace) -> int:
     with store_of(study).exclusive():  # no trial is leased or continued meanwhile
         study = open_study(study.folder.root)
         removed = {
-            "weights": [*_weights(study)],
-            "pictures drawn in training": [*_previews(study)],
-            "W&B files that are uploaded": [*_uploaded(study)],
+            name: [path for path in found if _is_within(path, study.folder.root)]
+            for name, found in (
+                ("weights", _weights(study)),
+                ("pictures drawn in training", _previews(study)),
+                ("W&B files that are uploaded", _uploaded(study)),
+            )
         }
         sizes = {name: sum(map(bytes_in, paths)) for name, paths in removed.items()}
         whole = bytes_in(study.folder.root)
@@ -48,23 +51,25 @@ def run(typed: argparse.Namespace) -> int:
     return Exit.COMPLETE
 
 
+def _is_within(path: Path, root: Path) -> bool:
+    """Whether a path is no link, and no link leads to it out of the study."""
+    return not path.is_symlink() and path.resolve().is_relative_to(root)
+
+
 def _ended(study: Study) -> Iterator[TrialFolder]:
     for slug, state in study.states.items():
-        folder = study.folder.trial(slug)
-        if state in ("complete", "pruned", "failed") and not folder.root.is_symlink():
-            yield folder
+        if state in ("complete", "pruned", "failed"):
+            yield study.folder.trial(slug)
 
 
 def _weights(study: Study) -> Iterator[Path]:
     for folder in _ended(study):
-        if not folder.checkpoints.is_symlink():
-            yield from (path for path in (folder.last, folder.best) if path.exists())
+        yield from (path for path in (folder.last, folder.best) if path.exists())
 
 
 def _previews(study: Study) -> Iterator[Path]:
     for folder in _ended(study):
-        found = [] if folder.media.root.is_symlink() else folder.media.root.glob("step-*")
-        yield from (path for path in found if path.is_dir() and not path.is_symlink())
+        yield from (path for path in folder.media.root.glob("step-*") if path.is_dir())
 
 
 def _uploaded(study: Study) -> Iterator[Path]:
@@ -74,4 +79,4 @@ def _uploaded(study: Study) -> Iterator[Path]:
     for run_id, group in groupby(found, key=lambda one: one.run_id):
         files = [*group]
         if run_id not in busy and all(one.synced.exists() for one in files):
-            yield from (one.path.parent for one in files if not one.path.parent.is_symlink())
+            yield from (one.path.parent for one in files)

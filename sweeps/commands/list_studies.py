@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bvae.exceptions import BvaeError, ConfigError
+from bvae.exceptions import ConfigError
 from bvae.files import bytes_in, expanded
 from sweeps.labels import size
 from sweeps.study.folder import studies_in
@@ -38,7 +38,7 @@ def run(typed: argparse.Namespace) -> int:
     for folder in folders:
         try:
             table.add_row(*_row(open_study(folder.root)))
-        except (BvaeError, OSError) as error:
+        except Exception as error:  # whatever is in one, the others are listed
             reason = str(error).partition("; ")[0].replace(f"{folder.root.resolve()}/", "")
             damaged.append(f"{folder.name}: {reason}")
     console = Console(highlight=False)

@@ -53,7 +53,6 @@ class Plan:
 
     Attributes:
         configs: one for each choice of values beside β, latent size and seed.
-        largest: the same with the most latents of any trial.
         asked: the trials of this command; the manifest may have more.
         sweeps: whether the command says how the study is swept; one of a single trial does not.
     """
@@ -64,7 +63,12 @@ class Plan:
     asked: tuple[Trial, ...]
     notes: tuple[str, ...]
     sweeps: bool = True
-    largest: tuple[Config, ...] = ()
+
+    @property
+    def largest(self) -> tuple[Config, ...]:
+        """The configurations with the most latents that any trial may have."""
+        search = self.manifest.search
+        return _largest(self.configs, self.asked, None if search is None else Search.read(search))
 
     def write(self) -> Study:
         """Put the study on disk, or add to it what another command may run at the moment.
@@ -164,9 +168,8 @@ def plan(
         search=search,
     )
     configs = checked_configurations(manifest, trials, search)
-    largest = _largest(configs, trials, search)
     if machine is not None:
-        refuse_here(largest, machine, is_new=known is None)
+        refuse_here(_largest(configs, trials, search), machine, is_new=known is None)
     notes += [f"repeated values dropped from {line}" for line in repeated]
     notes += facts.notes
     notes += _hints(manifest, search) if sweeps else []
@@ -180,7 +183,7 @@ def plan(
         check_sources(manifest, new.sources, Study(folder, manifest))
     notes += tracker.notes(manifest.tracker)
     check_writable(folder.root)
-    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps, largest)
+    return Plan(folder, manifest, configs, tuple(trials), tuple(notes), sweeps)
 
 
 def unfinished(study: Study) -> Plan:

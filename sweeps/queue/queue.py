@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from os.path import lexists
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -290,7 +291,7 @@ class Queue:
             moved = [
                 self._folder.discard(slug)
                 for slug in dropped
-                if self._folder.trial(slug).root.exists()
+                if lexists(self._folder.trial(slug).root)  # a link to nowhere is in the way, too
             ]
             shorter = self._study.manifest.without(dropped.values())
             shorter.write(self._folder.manifest)

@@ -16,6 +16,7 @@ import numpy as np
 
 from bvae.files import write_atomically
 from bvae.metrics.udr import Posteriors, udr
+from bvae.records import fits
 from sweeps.study.folder import StudyFolder
 from sweeps.study.study import Study, open_study
 
@@ -44,15 +45,10 @@ def refresh(study: Study) -> Study:
 
 def stored(study: Study) -> Mapping[str, Mapping[str, float]]:
     """Return the UDR of the trials whose configuration has other seeds, by slug."""
-    try:
-        known = _known(study.folder.udr)
-        return {
-            slug: scores
-            for configuration in known
-            for slug, scores in configuration["scores"].items()
-        }
-    except (KeyError, TypeError, AttributeError):
-        return {}
+    known = _known(study.folder.udr)
+    return {
+        slug: scores for configuration in known for slug, scores in configuration["scores"].items()
+    }
 
 
 def _comparable(study: Study) -> list[dict[str, Stamp]]:
@@ -79,9 +75,18 @@ def _known(path: Path) -> list[dict[str, Any]]:
         configurations: list[dict[str, Any]] = (
             content["cells"] if content["schema"] == SCHEMA else []
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
-    return configurations
+    return (
+        configurations
+        if fits(configurations, list[dict[str, Any]]) and all(map(_is_whole, configurations))
+        else []
+    )
+
+
+def _is_whole(configuration: Mapping[str, Any]) -> bool:
+    codes, scores = configuration.get("codes"), configuration.get("scores")
+    return fits(codes, Mapping[str, Stamp]) and fits(scores, Mapping[str, Mapping[str, float]])
 
 
 def _key(codes: Mapping[str, Sequence[int]]) -> frozenset[tuple[str, tuple[int, ...]]]:

@@ -34,7 +34,7 @@ TRAINING = "bvae.train.run_trial"
 
 N_ENCODERS = 3
 COSTLY = "dci_"
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 Place = tuple[tuple[str, Value], ...]
 """What the trials of a line share: the latent size and the further axes, as `Trial` orders them."""
@@ -238,8 +238,12 @@ def _level(values: Sequence[float]) -> Level:
 
 
 def _baseline(record: Mapping[str, Any]) -> UntrainedBaseline:
-    place = Trial.of(dict.fromkeys(("beta", "seed")) | record["place"])
-    scores = {name: Level(**level) for name, level in record["scores"].items()}
+    latent_dim = int(record["place"]["latent_dim"])
+    place = Trial.of({"beta": None, "seed": None, **record["place"], "latent_dim": latent_dim})
+    scores = {
+        name: Level(float(level["mean"]), float(level["spread"]))
+        for name, level in record["scores"].items()
+    }
     return UntrainedBaseline(
         place_of(place), record["protocol"], record["lattice"], record["n_encoders"], scores
     )

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 
 from bvae.trial import TrialFolder, WandbFolder
@@ -162,7 +163,7 @@ class StudyFolder:
         """Move a trial's folder to the trash, beside those of that name; return where it is."""
         self.trash.mkdir(exist_ok=True)
         names = itertools.chain([slug], (f"{slug}.{number}" for number in itertools.count(2)))
-        place = next(path for name in names if not (path := self.trash / name).exists())
+        place = next(path for name in names if not lexists(path := self.trash / name))
         return self.trial(slug).root.replace(place)
 
     def trial(self, slug: str) -> TrialFolder:

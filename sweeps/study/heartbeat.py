@@ -195,7 +195,7 @@ def read_heartbeat(path: Path) -> Heartbeat | None:
     """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
         return Heartbeat.from_json(path.read_text())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import shlex
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -133,11 +134,16 @@ class Manifest:
         """Return the composed configuration of a trial: swept values set, then all resolved.
 
         Raises:
-            ConfigError: something cannot be resolved.
+            ConfigError: something cannot be resolved, or is not there.
         """
         values = trial.values
         choice = combination({group: values[group] for group in self.groups})
         keys = {key: value for key, value in values.items() if key not in self.groups}
+        if choice not in self.compositions:
+            raise ConfigError(
+                f"{self.name}: manifest.json has no configuration {choice}".rstrip()
+                + "; put back the file as it was written"
+            )
         return resolved(self.compositions[choice], keys)
 
     @property
@@ -187,7 +193,7 @@ class Manifest:
     @property
     def keep_trials(self) -> int | None:
         """How many trials keep their weights, the best ones; None: all."""
-        composed = next(iter(self.compositions.values()))
+        composed = next(iter(self.compositions.values()), {})
         found: int | None = composed.get("checkpoint", {}).get("keep_trials")
         return found
 
@@ -266,7 +272,7 @@ class Manifest:
                 f"{path.parent}: not a study (no manifest.json); "
                 "give the folder of a study, for example runs/quick"
             ) from None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
                 f"{path}: not a manifest this version can read ({why}); put back the file as it "
@@ -286,6 +292,10 @@ def _contradiction(content: Mapping[str, Any]) -> str | None:
         for key, kind in kinds.items():
             if key not in values or not fits(values[key], kind):
                 return f"trials: {expected(f'{key} as {in_words(kind)}', values.get(key))}"
+        if not 0 < values["beta"] <= sys.float_info.max:
+            return f"trials: {expected('beta as a finite number above 0', values['beta'])}"
+        if values["latent_dim"] < 1:
+            return f"trials: {expected('latent_dim of at least 1', values['latent_dim'])}"
     return None
 
 

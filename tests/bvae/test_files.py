@@ -44,9 +44,10 @@ def test_failing_writer_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
         temporary.write_text("ne")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         replace_atomically(path, fill)
 
+    assert str(path) == raised.value.filename
     assert "old" == path.read_text()
     assert [path] == list(tmp_path.iterdir())
 

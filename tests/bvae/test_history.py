@@ -52,6 +52,34 @@ def test_torn_last_line_is_left_out(history: History, tmp_path: Path) -> None:
     assert ["50", "150"] == [row["step"] for row in history.rows()]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"\xff\xfe\0\n", b"text\n", b"x,1,2\n", b"nan,1,2\n", b"inf,1,2\n", b"100,a,2\n"),
+        *(b"100,1\n", b"100,1,2,3\n", b"100,1,\0\n", b"100,1," + b"9" * 200_000 + b"\n"),
+    ],
+)
+def test_what_is_no_row_of_numbers_is_left_out(
+    history: History, tmp_path: Path, damage: bytes
+) -> None:
+    """Whoever wrote it: the trial is resumed, and the report drawn, without."""
+    with (tmp_path / "history.csv").open("ab") as file:
+        file.write(damage)
+    history.add(50, {"train/loss": 1.0})
+
+    assert {"50"} >= {row["step"] for row in history.rows()}
+
+
+@pytest.mark.parametrize("content", ["no,steps\n1,2\n", "", "\n\n"])
+def test_a_file_that_is_none(tmp_path: Path, content: str) -> None:
+    """It has no rows; a folder of that name neither."""
+    (tmp_path / "history.csv").write_text(content)
+    (tmp_path / "folder").mkdir()
+
+    assert [] == History(tmp_path / "history.csv", []).rows()
+    assert [] == History(tmp_path / "folder", []).rows()
+
+
 def test_a_new_column_is_added(history: History) -> None:
     """A loss's own part gets a column with its first value; rows before it have none."""
     history.add(1, {"train/loss": 3.0})

@@ -92,6 +92,16 @@ def tree(root: Path, files: dict[str, str]) -> Path:
             math.inf,
             id="files that say nothing",
         ),
+        pytest.param(
+            {
+                "proc/self/cgroup": "0::/",
+                "proc/self/mountinfo": f"24 1 0:22 / /scratch rw - tmpfs  rw,size=1g\n{V2}",
+                "sys/fs/cgroup/cpu.max": "200000 100000",
+            },
+            2,
+            math.inf,
+            id="beside what is mounted without a name",
+        ),
     ],
 )
 def test_control_groups(tmp_path: Path, files: dict[str, str], cpus: float, memory: float) -> None:

@@ -49,9 +49,31 @@ def test_a_file_that_is_no_record_is_none(tmp_path: Path, content: str) -> None:
     assert TrialResult.read(tmp_path / "result.json") is None
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("scores", {"mig": 10**400}, "scores: expected an object of numbers, but got"),
+        ("data", {"image_shape": "x"}, "data: expected an image_shape of integers above 0"),
+        ("data", {"image_shape": [1, 0]}, "data: expected an image_shape of integers above 0"),
+    ],
+)
+def test_a_wrong_value_is_told(tmp_path: Path, key: str, value: object, reason: str) -> None:
+    """A record that no number can be computed of is none."""
+    path = tmp_path / "result.json"
+    RESULT.write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+    assert TrialResult.read(path) is None
+    assert reason in str(TrialResult.mistake(path))
+
+
 def test_no_file_is_no_record(tmp_path: Path) -> None:
-    """A trial that has not ended has none."""
+    """A trial that has not ended has none; one that may not be read says so."""
+    (tmp_path / "loop").symlink_to("loop")
+
     assert TrialResult.read(tmp_path / "result.json") is None
+    assert TrialResult.mistake(tmp_path / "result.json") is None
+    assert "Too many levels" in str(TrialResult.mistake(tmp_path / "loop" / "result.json"))
 
 
 def test_keys_of_later_versions_are_left_out(tmp_path: Path) -> None:

@@ -247,10 +247,10 @@ def test_a_folder_that_cannot_be_listed(root: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_names_of_any_bytes_are_told_on_one_line(root: Path) -> None:
-    """A name that is no text, or of two lines."""
-    (Path(os.fsdecode(os.fsencode(root) + b"/\xff\n.png"))).symlink_to("nothing")
+    """A name that is no text, of two lines, or with what a terminal would obey."""
+    (Path(os.fsdecode(os.fsencode(root) + b"/\xff\n\x1b[2J\xc3\xa9.png"))).symlink_to("nothing")
 
-    assert r"1 (\udcff\n.png)" in look(root).told
+    assert r"1 (\udcff\n\x1b[2Jé.png)" in look(root).told
 
 
 def test_every_entry_ticks(root: Path) -> None:

@@ -116,11 +116,11 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "larger bomb": (lambda: png(100_000, 100_000), "more than 89,478,485 pixels"),
     "floats": (
         lambda: encoded(Image.fromarray(np.ones((40, 40), np.float32)), "TIFF"),
-        "values of 32 bits, whose white is not known",
+        "whose white is not known",
     ),
     "32 bits": (
         lambda: encoded(Image.fromarray(np.ones((40, 40), np.int32)), "TIFF"),
-        "values of 32 bits",
+        "values of 32 bits or with a sign",
     ),
 }
 
@@ -345,6 +345,33 @@ def test_a_png_with_a_lot_beside_its_pixels(what: str, path: Path) -> None:
     image = read(path, encoded(Image.fromarray(NOISE), **options))
 
     np.testing.assert_array_equal(read(path, noise()), image)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(b"iCCPname\0\5profile", id="a profile packed in an unknown way"),
+        pytest.param(b"zTXtkey\0\7text", id="a text packed in an unknown way"),
+        pytest.param(b"tEXtkey\0text", id="a text with another checksum"),
+    ],
+)
+def test_a_png_with_damage_beside_its_pixels(part: bytes, path: Path) -> None:
+    """What Pillow cannot make sense of there is left out, and the picture is taken."""
+    checksum = 0 if part.startswith(b"tEXt") else zlib.crc32(part)
+    whole = noise()
+    chunk = struct.pack(">I", len(part) - 4) + part + struct.pack(">I", checksum)
+
+    image = read(path, whole[:33] + chunk + whole[33:])
+
+    np.testing.assert_array_equal(read(path, whole), image)
+
+
+def test_bits_of_a_png_with_a_lot_beside_its_pixels(path: Path) -> None:
+    """They count: values above what others use would else come round to black again."""
+    ramp = Image.fromarray(np.linspace(0, 4095, 32 * 32).reshape(32, 32).astype(np.uint16))
+    path.write_bytes(encoded(ramp, icc_profile=b"x" * 2**21))
+
+    assert pixels.bits_of([path]) == 12
 
 
 def test_a_cut_png_with_a_lot_beside_its_pixels_is_damage(path: Path) -> None:

@@ -254,6 +254,9 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> No
     """BVAE_CACHE names the cache, and may start with ~."""
     monkeypatch.setenv("BVAE_CACHE", "~/somewhere")
     assert cache_dir() == Path.home() / "somewhere"
+    monkeypatch.setenv("BVAE_CACHE", "~no-such-account/cache")
+    with pytest.raises(DataError, match="BVAE_CACHE: no folder can be ~no-such-account/cache"):
+        cache_dir()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder of caches is another elsewhere")

@@ -83,3 +83,17 @@ def test_nothing_outside_is_removed(filled: Study, typed: Type, tmp_path: Path) 
     typed("clean", filled.folder.root)
 
     assert {"step-5", "last.ckpt"} == {path.name for path in outside.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["trials", "wandb"])
+def test_a_whole_folder_that_is_elsewhere(
+    filled: Study, typed: Type, tmp_path: Path, name: str
+) -> None:
+    """It is left alone, too."""
+    elsewhere = (filled.folder.root / name).rename(tmp_path / "elsewhere")
+    (filled.folder.root / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+
+    typed("clean", filled.folder.root)
+
+    assert before == sorted(elsewhere.rglob("*"))

@@ -501,6 +501,20 @@ class TestMistakes:
             planned("beta=1")
 
 
+class TestUnfinished:
+    @pytest.mark.parametrize("latents", ["2,10", "interval(2,10)"])
+    def test_as_many_workers_as_its_largest_model_allows(
+        self, planned: Planned, latents: str
+    ) -> None:
+        """The trials are those on disk, and of a search those it may choose."""
+        study = planned("beta=1,4", f"latent_dim={latents}", "seed=0", "study=mine").write()
+
+        found = module.unfinished(study)
+
+        assert study.trials == found.asked
+        assert [10] == [one.latent_dim for one in found.largest]
+
+
 class TestWrite:
     def test_the_study_is_on_disk(self, planned: Planned) -> None:
         """Manifest and base configuration, the latter as it is composed."""

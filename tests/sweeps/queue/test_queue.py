@@ -681,6 +681,18 @@ class TestDrop:
         assert "pending" == load_study(study.folder.root).states[first.slug]
         assert {first.slug, f"{first.slug}.2"} == {one.name for one in study.folder.trash.iterdir()}
 
+    def test_a_link_to_nowhere_goes_too(self, study: Study) -> None:
+        """In a trial's place it would be in the way of its next folder; in the trash, of this."""
+        first = study.trials[0]
+        for path in (study.folder.trial(first.slug).root, study.folder.trash / first.slug):
+            path.parent.mkdir(exist_ok=True)
+            path.symlink_to("nowhere")
+
+        moved = self.drop(study, first)
+
+        assert [study.folder.trash / f"{first.slug}.2"] == moved
+        assert not study.folder.trial(first.slug).root.is_symlink()
+
     def test_none_that_a_worker_runs(self, study: Study) -> None:
         """Nothing is changed; what is to be done is said."""
         with HeartbeatWriter(study.folder.heartbeat("w"), name="w") as worker:

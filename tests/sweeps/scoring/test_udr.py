@@ -129,7 +129,15 @@ def test_codes_that_cannot_be_compared_are_left_out(study: Study) -> None:
     assert np.isfinite(frame.loc[slug(4, 1), "udr"])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 0, "cells": [1]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{", "[" * 100_000, '{"schema": 0, "cells": [1]}'),
+        *(f'{{"schema": 1, "cells": {cells}}}' for cells in ('"text"', "[1]", '[{"codes": null}]')),
+        '{"schema": 1, "cells": [{"codes": {"a": "text"}, "scores": {}}]}',
+        '{"schema": 1, "cells": [{"codes": {}, "scores": {"a": {"udr": "text"}}}]}',
+    ],
+)
 def test_a_damaged_file_is_computed_anew(study: Study, content: str) -> None:
     """What cannot be read is no reason to stop."""
     study.folder.udr.write_text(content)

@@ -205,7 +205,15 @@ class TestReadUntrained:
         assert read_untrained(tmp_path / "floors.json") == {PLACE: BASELINE, place: baseline}
 
     @pytest.mark.parametrize(
-        "content", ["", "[]", '{"schema": 1, "floors": [{}]}', '{"schema": 2, "floors": []}']
+        "content",
+        [
+            *("", "[]", "[" * 100_000, '{"schema": 1, "floors": [{}]}'),
+            '{"schema": 2, "floors": []}',
+            '{"schema": 1, "floors": [{"place": {"latent_dim": 2}, "protocol": "fast", '
+            '"lattice": "3x6", "n_encoders": 3, "scores": {"mig": {"mean": "a", "spread": 0}}}]}',
+            '{"schema": 1, "floors": [{"place": {"latent_dim": [2]}, "protocol": "fast", '
+            '"lattice": "3x6", "n_encoders": 3, "scores": {}}]}',
+        ],
     )
     def test_what_cannot_be_read_is_not_there(self, tmp_path: Path, content: str) -> None:
         """No report is lost for its baseline."""

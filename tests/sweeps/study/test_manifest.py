@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from sweeps import load_study
 from sweeps.study.manifest import SCHEMA, VALUES_THEN, Manifest, combination
 from sweeps.study.trials import grid
 from tests.doubles.studies import CONFIGURATION, SEARCH, manifest, trials
+
+TRIAL = {"beta": 1, "latent_dim": 2, "seed": 0}
 
 
 class TestManifest:
@@ -27,7 +30,7 @@ class TestManifest:
         with pytest.raises(ConfigError, match=r"not a study .*; give the folder of a study"):
             load_study(tmp_path / folder)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "a"}'])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "a"}', "[" * 100_000])
     def test_a_damaged_one_is_told(self, tmp_path: Path, content: str) -> None:
         """It is not taken for a study without trials."""
         (tmp_path / "manifest.json").write_text(content)
@@ -42,6 +45,10 @@ class TestManifest:
             ("points", [], r"points: expected one at least, but got \[\]"),
             ("points", [{"beta": 1}], "points: expected latent_dim as an integer, but got null"),
             ("points", [{"beta": "x"}], 'points: expected beta as a number, but got "x"'),
+            ("points", [TRIAL | {"beta": 0}], "points: expected beta as a finite number above 0"),
+            ("points", [TRIAL | {"beta": math.nan}], "points: expected beta as a finite number"),
+            ("points", [TRIAL | {"beta": 10**400}], "points: expected beta as a number, but"),
+            ("points", [TRIAL | {"latent_dim": 0}], "points: expected latent_dim of at least 1"),
             ("base", None, "base: expected an object, but got null"),
             ("axes", None, "axes: expected a list of texts, but got null"),
             ("axes", ["model"], "points: expected model as a value, but got null"),
@@ -67,6 +74,14 @@ class TestManifest:
 
         with pytest.raises(ConfigError, match=rf"manifest.json: .*{reason}.*; put back the file"):
             load_study(tmp_path)
+
+    def test_a_configuration_that_is_not_there(self) -> None:
+        """What needs it says so; what does not can be read."""
+        made = manifest(trials(), compositions={})
+
+        assert made.keep_trials is None
+        with pytest.raises(ConfigError, match=r"tested: manifest\.json has no configuration; put"):
+            made.config_of(trials()[0])
 
     def test_a_folder_of_that_name(self, tmp_path: Path) -> None:
         """It is no manifest."""
