@@ -60,17 +60,19 @@ def prepare(launcher: DictConfig) -> None:
 def without_patterns(study: Path, launcher: DictConfig) -> Iterator[Path]:
     """Yield a path to a study's folder in which submitit finds no pattern, as in `100%j`.
 
-    It replaces them anywhere; so does SLURM, where a link on this machine would be of no use.
+    It replaces them anywhere, and resolves `${u}` once more; so does SLURM, where a link on this
+    machine would be of no use.
 
     Raises:
         ConfigError: SLURM would find one.
     """
-    if "%" not in str(study) or name(launcher) not in ("LocalLauncher", "SlurmLauncher"):
+    found = next((mark for mark in ("%", "${") if mark in str(study)), None)
+    if found is None or name(launcher) not in ("LocalLauncher", "SlurmLauncher"):
         yield study
         return
     if name(launcher) == "SlurmLauncher":
         raise ConfigError(
-            f"runs_dir: SLURM replaces what follows % in the paths of logs, but got {study}; "
+            f"runs_dir: SLURM replaces what follows {found} in the paths of logs, but got {study}; "
             "give another runs_dir=… or study=…"
         )
     with tempfile.TemporaryDirectory(prefix="bvae-") as elsewhere:
