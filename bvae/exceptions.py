@@ -37,7 +37,7 @@ _SAID_BY_TORCH = re.compile(
     r"out of memory|allocate memory|not enough memory|(CUDA|HIP|cuDNN|CUBLAS|NCCL)\w* (error|driv)"
     r"|no NVIDIA driver|No CUDA GPUs|not compiled with CUDA|gpu backend|run on your system"
     r"|DataLoader worker .* (killed|exited)|start new thread|shared memory|StreamWriter failed"
-    r"|iostream error",
+    r"|iostream error|failed with strerror|cudaGetDeviceCount|cuDNN algorithm|find an engine",
     re.IGNORECASE,
 )
 """What torch and Lightning say of a machine's faults, for which they have no class."""

@@ -14,12 +14,14 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file as `replace_atomically` does.
+    r"""Write a file as `replace_atomically` does.
+
+    Paths may hold bytes that are no UTF-8: they are written as `\udce9`, which JSON and YAML read.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; the old file stands.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     replace_atomically(path, lambda temporary: _write(temporary, data))
 
 

@@ -72,10 +72,9 @@ def fits(value: object, hint: Any) -> bool:
         rest = parts[1] | None if parts[1] is float else parts[1]
         return all(isinstance(key, str) and fits(one, rest) for key, one in value.items())
     if kind in (int, float):
-        if kind is float and isinstance(value, float):
-            return True
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        return is_integer and (kind is int or abs(value) <= sys.float_info.max)  # type: ignore[operator]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return kind is float and isinstance(value, float)
+        return kind is int or abs(value) <= sys.float_info.max
     return kind is Any or isinstance(value, kind)
 
 

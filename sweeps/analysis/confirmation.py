@@ -19,7 +19,7 @@ from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, configurati
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
-from sweeps.study.command import sweeps
+from sweeps.study.command import extend, sweeps
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, in_order
 
@@ -106,16 +106,12 @@ def requested(study: Study) -> FreshTrials:
     """
     objective, axes = study.manifest.objective, study.manifest.axes
     if objective not in score_names(study) or study.counts["complete"] == 0:
-        raise ConfigError(
-            f"{study.name}: no trial has the score {objective} yet; continue with: "
-            f"{sweeps('resume', study.folder.root)}"
-        )
+        raise ConfigError(f"{study.name}: no trial has the score {objective} yet; {_way(study)}")
     frame = trials_table(study)
     best = best_configurations(Curves(ended(frame), axes).lines(objective)).overall
     if best is None:
         raise ConfigError(
-            f"{study.name}: no configuration is complete, so none is best; continue with: "
-            f"{sweeps('resume', study.folder.root)}"
+            f"{study.name}: no configuration is complete, so none is best; {_way(study)}"
         )
     line = _line_of(frame, best)
     at = None if line is None else _index_of(line, best)
@@ -125,6 +121,17 @@ def requested(study: Study) -> FreshTrials:
     first = 1 + max(int(str(trial.values["seed"])) for trial in study.trials)
     n_seeds = max(MIN_SEEDS, len(line.seeds))
     return FreshTrials(best, betas, tuple(range(first, first + n_seeds)))
+
+
+def _way(study: Study) -> str:
+    """Say what leads to a best configuration: what is left, failed trials, or a second seed."""
+    if study.left:
+        return f"continue with: {sweeps('resume', study.folder.root)}"
+    if study.counts["failed"]:
+        return f"queue what has failed again with: {sweeps('retry', study.folder.root)}"
+    first = min(int(str(trial.values["seed"])) for trial in study.trials)
+    more = extend(study, {"seed": [first, first + 1]})
+    return f"it compares two seeds of a configuration; train them with: {more}"
 
 
 def confirmation(study: Study) -> Confirmation | None:

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bvae import config
 from bvae.exceptions import ConfigError
 from sweeps.commands.run_study import Ended
-from sweeps.commands.sweep import Sweep, run_one
+from sweeps.commands.sweep import Sweep, as_sweep, run_one
 from sweeps.plan import overrides, words
 from sweeps.plan.plan import Plan
 from sweeps.plan.settings import register
@@ -100,5 +100,8 @@ def _with_cause(error: Exception) -> str:
             f"{absent[1]}: what is chosen for {absent[2]} has no such key; "
             f"leave it out, or choose another {absent[2]}=…"
         )
+    several = re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error))
+    if several:
+        return f"{several[1]}: several values are for a sweep; type: {as_sweep()}"
     cause = "" if error.__cause__ is None else str(error.__cause__)
     return str(error) + (f"\n{cause}" if cause not in str(error) else "")

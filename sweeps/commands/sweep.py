@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -221,8 +222,10 @@ def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -
     conf = settings_of(settings.sweeper)
     conf.check()
     whole = as_mapping(OmegaConf.merge({"hydra": settings}, composed))
-    typed = list(settings.overrides.task)
-    _refuse_of_sweeps(settings.overrides.hydra)
+    # resolved, they would say what an interpolation came to here
+    given: Any = OmegaConf.to_container(settings.overrides)
+    typed: list[str] = given["task"]
+    _refuse_of_sweeps(given["hydra"])
     of_sweep = sorted({*words.of_params(conf.params)} - overrides.keys(typed))
     conf = replace(conf, sampler=None, n_trials=None)
     machine = this_machine()
@@ -241,7 +244,7 @@ def run_one(composed: DictConfig, groups: Groups, resumed: Plan | None = None) -
         experiment = settings.runtime.choices["experiment"]
         display.say(
             f"one trial, {planned.asked[0].overrides}, though experiment={experiment} "
-            f"sweeps {', '.join(of_sweep)}; for the sweep type: {_as_sweep()}"
+            f"sweeps {', '.join(of_sweep)}; for the sweep type: {as_sweep()}"
         )
     if conf.dry_run:
         preview(planned, share=devices.Share(1, "without -m"), machine=machine, display=display)
@@ -261,9 +264,10 @@ def _refuse_of_sweeps(typed: Sequence[str]) -> None:
     if keys:
         raise ConfigError(
             f"{', '.join(keys)}: for sweeps; without -m one trial is trained, here. "
-            f"Leave out, or type: {_as_sweep()}"
+            f"Leave out, or type: {as_sweep()}"
         )
 
 
-def _as_sweep() -> str:
+def as_sweep() -> str:
+    """Return what was typed, as a sweep."""
     return for_shell(["bvae", "-m", *_typed()])

@@ -125,8 +125,9 @@ def parse(lines: Sequence[str]) -> list[Override]:
 
 
 def keys(lines: Sequence[str]) -> set[str]:
-    """Return what is set by these override lines."""
-    return {override.key_or_group for override in parse(lines)}
+    """Return what is set by these override lines, each key of a mapping too."""
+    given = ({override.key_or_group: override.value()} for override in parse(lines))
+    return {key for one in given for key in config.flatten(one)}
 
 
 def _advice(line: str) -> str:
@@ -137,7 +138,8 @@ def _advice(line: str) -> str:
         if line in names:
             return f"did you mean {group}={line}?"
     key, _, value = line.partition("=")
-    if not (key in TEXTS or config.is_free(key)) or not value:
+    is_text = key in TEXTS or config.is_free(key) or value.startswith("${")
+    if not is_text or not value:
         return "write key=value or key=value1,value2"
     return f"a text with such characters goes in quotes: {for_shell([f'{key}={in_quotes(value)}'])}"
 

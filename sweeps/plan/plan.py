@@ -202,9 +202,7 @@ def unfinished(study: Study) -> Plan:
     configs = tuple(config.parse(manifest.config_of(trial)) for trial in choices.values())
     if left:
         refuse(configs)
-    search = Search.read(manifest.search) if manifest.search else None
-    largest = _largest(configs, left or study.trials, search)
-    return Plan(study.folder, manifest, configs, study.trials, (), False, largest)
+    return Plan(study.folder, manifest, configs, study.trials, (), sweeps=False)
 
 
 def _compositions(

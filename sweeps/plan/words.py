@@ -44,7 +44,7 @@ def short_forms_written_out(lines: Sequence[str]) -> list[str]:
 
 
 def _written_out(line: str, key: str, equals: str, value: str) -> str:
-    if key in SHORT and not value.startswith("{"):
+    if key in SHORT and (SHORT[key] in TEXTS or not value.startswith("{")):
         return SHORT[key] + equals + value
     is_argument = config.is_free(key) and key not in config.TYPES_OF_FREE
     is_argument = is_argument or (key in config.FREE and value.startswith("{"))

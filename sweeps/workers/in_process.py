@@ -66,7 +66,7 @@ def _train(
 ) -> None:
     name = new_worker_name()
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),

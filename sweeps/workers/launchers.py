@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,9 @@ SACCT_S = 30
 
 TIMEOUTS = 1000
 """How often a job may reach its time limit and be requeued."""
+
+PATTERN = re.compile(r"%|\$\{")
+"""What submitit replaces in a path."""
 
 PING_TIMEOUT_S = 10.0
 """How long a Ray cluster may take to answer."""
@@ -60,10 +64,10 @@ def prepare(launcher: DictConfig, study: Path) -> None:
 def without_patterns(study: Path, launcher: DictConfig) -> Iterator[Path]:
     """Yield a path to a study's folder in which submitit finds no pattern, as in `100%j`.
 
-    It replaces them anywhere. So does SLURM, where a link on this machine would be of no use:
-    there such a folder is refused.
+    It replaces them anywhere, and resolves `${u}` once more. So does SLURM, where a link on this
+    machine would be of no use: there such a folder is refused.
     """
-    if "%" not in str(study) or name(launcher) != "LocalLauncher":
+    if not PATTERN.search(str(study)) or name(launcher) != "LocalLauncher":
         yield study
         return
     with tempfile.TemporaryDirectory(prefix="bvae-") as elsewhere:
@@ -83,10 +87,10 @@ def _report_deaths_at_once() -> None:
 
 def _check_slurm(partition: str | None, study: Path) -> None:
     """Check that jobs can be submitted from here, to these partitions (with commas between)."""
-    if "%" in str(study):
+    if found := PATTERN.search(str(study)):
         raise ConfigError(
-            f"runs_dir: SLURM replaces what follows % in the paths of logs, but got {study}; "
-            "give another runs_dir=… or study=…"
+            f"runs_dir: SLURM replaces what follows {found[0]} in the paths of logs, but got "
+            f"{study}; give another runs_dir=… or study=…"
         )
     absent = [command for command in CLIENTS if shutil.which(command) is None]
     if absent:

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import stat
@@ -26,6 +27,13 @@ def test_text_and_bytes_are_written(tmp_path: Path) -> None:
 
     assert "β = 4" == (tmp_path / "text").read_text(encoding="utf-8")
     assert b"\x00\xff" == (tmp_path / "bytes").read_bytes()
+
+
+def test_bytes_of_a_path_can_be_written(tmp_path: Path) -> None:
+    """Those that are no UTF-8 come back from what is read as JSON."""
+    write_atomically(tmp_path / "text", json.dumps({"path": "β \udce9"}, ensure_ascii=False))
+
+    assert {"path": "β \udce9"} == json.loads((tmp_path / "text").read_text(encoding="utf-8"))
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:

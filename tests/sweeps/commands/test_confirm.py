@@ -240,6 +240,19 @@ class TestRequested:
         with pytest.raises(ConfigError, match=": sweeps resume /"):
             requested(load_study(made.folder.root))
 
+    def test_what_more_seeds_or_attempts_would_do(self, tmp_path: Path) -> None:
+        """Of a study that has ended: to resume it leads nowhere."""
+        alone = make_study(tmp_path / "alone", trials(seed=(0,)), objective="udr")
+        failed = make_study(tmp_path / "failed")
+        for trial in alone.trials:
+            write_result(alone, trial)
+        for trial in failed.trials:
+            write_result(failed, trial, state="failed", attempt=3, scores={})
+        with pytest.raises(ConfigError, match=r"two seeds of a configuration; .* seed=0,1 "):
+            requested(load_study(alone.folder.root))
+        with pytest.raises(ConfigError, match=rf": sweeps retry {failed.folder.root}"):
+            requested(load_study(failed.folder.root))
+
     def test_the_best_so_far(self, tmp_path: Path) -> None:
         """While seeds are missing it goes by those that have ended, as `sweeps best` does."""
         made = make_study(tmp_path / "a")

@@ -383,6 +383,7 @@ class TestRunOne:
             ("hydra.sweeper.n_trials=9", "hydra.sweeper.n_trials"),
             ("hydra/sweeper/sampler=tpe", "hydra/sweeper/sampler"),
             ("hydra/launcher=joblib", "hydra/launcher"),
+            ("hydra.sweeper={max_minutes: 1}", "hydra.sweeper.max_minutes"),
         ],
     )
     def test_what_is_for_sweeps_is_refused(
@@ -394,6 +395,23 @@ class TestRunOne:
         assert 2 == code
         assert f"error: {named}: for sweeps; without -m one trial is trained" in said
         assert "type: bvae -m " in said
+        assert [] == list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("typed", ["beta=1,4", "seed=range(3)", "beta=interval(1,4)"])
+    def test_several_values_are_a_sweep(self, enter: Typed, tmp_path: Path, typed: str) -> None:
+        """With the command that does it."""
+        code, said = enter(typed, sweeps=False)
+
+        assert 2 == code
+        assert f"error: {typed}: several values are for a sweep; type: bvae -m " in said
+        assert [] == list(tmp_path.iterdir())
+
+    def test_what_an_interpolation_lacks_is_said(self, enter: Typed, tmp_path: Path) -> None:
+        """As of a sweep: a mistake in the command, not a bug."""
+        code, said = enter("tracker.notes=${nothing}", sweeps=False)
+
+        assert 2 == code
+        assert "error: tracker.notes: cannot be resolved" in said
         assert [] == list(tmp_path.iterdir())
 
     @pytest.mark.parametrize("given", [(), ("beta=4",), ("beta=4", "latent_dim=5", "seed=1")])

@@ -112,6 +112,7 @@ class TestHabits:
             ("trainer=cpu,gpu", "trainer.accelerator=cpu,gpu"),
             ("trainer={max_steps: 3}", "trainer={max_steps: 3}"),
             ("path=a=b", "data.path=a=b"),
+            ("path={a}", "data.path={a}"),
             ("data.source={_target_: my.load}", "++data.source={_target_: my.load}"),
             ("scores={}", "++scores={}"),
             ("trainer.max_steps=3", "trainer.max_steps=3"),
@@ -253,6 +254,7 @@ class TestSplit:
         ("", "leave the empty argument out"),
         ("quick", "did you mean experiment=quick?"),
         ("loss.note=β", """a text with such characters goes in quotes: 'loss.note="β"'"""),
+        ("threads=${oc.decode:${oc.env:N}}", "a text with such characters goes in quotes: "),
         ("beta=1,,4", "write key=value or key=value1,value2"),
     ],
 )

@@ -50,6 +50,23 @@ def test_submitit_has_the_private_names_that_are_set() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["100%j", "${u}"])
+def test_submitit_is_given_a_folder_without_patterns(tmp_path: Path, name: str) -> None:
+    """A link on this machine; where SLURM would find one, another folder has to be given."""
+    study = tmp_path / name
+    study.mkdir()
+    local = OmegaConf.create({"_target_": "hydra_plugins.x.LocalLauncher"})
+    with launchers.without_patterns(study, local) as found:
+        assert study == found.resolve()
+        assert not {"%", "$"} & {*str(found)}
+
+    with (
+        pytest.raises(ConfigError, match="SLURM replaces what follows"),
+        launchers.without_patterns(study, slurm_launcher()),
+    ):
+        pass
+
+
 class TestPrepare:
     @pytest.mark.parametrize(("launcher", "safe"), [("Joblib", "1"), ("Basic", None)])
     def test_workers_do_not_look_first_where_they_start(
