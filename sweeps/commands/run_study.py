@@ -107,9 +107,15 @@ def _conclude_last(folder: StudyFolder, display: Display, code: Exit) -> None:
 
 
 def _conclude(study: Study, display: Display, code: Exit) -> None:
+    """Write the report; where trials are left or have failed, their code stands without one."""
     from sweeps.commands.conclude import conclude  # pandas, which only the end of a study needs
 
-    conclude(study, display, code)
+    try:
+        conclude(study, display, code)
+    except OSError as error:
+        if code is Exit.COMPLETE:
+            raise
+        display.say(f"no report: {error}; draw it with: {sweeps('report', study.folder.root)}")
 
 
 def prepare(planned: Plan) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,22 @@ class TestTogether:
         assert Exit.USAGE == code
         assert "(rescoring)" in said
         assert 4 == len(load_study(folder.root).trials)
+
+
+@pytest.mark.parametrize(("trial", "expected"), [("failing", Exit.FAILED), ("instant", Exit.USAGE)])
+def test_a_report_that_cannot_be_written(
+    enter: Typed, monkeypatch: pytest.MonkeyPatch, trial: str, expected: Exit
+) -> None:
+    """It is what went wrong only where nothing else did."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sweeps.commands.conclude.conclude", full)
+    code, said = enter(f"hydra.sweeper.trial=tests.doubles.fakes.{trial}", sweeps=False)
+
+    assert expected == code, said
+    assert "No space left on device" in said
 
 
 class TestOnEnd:
