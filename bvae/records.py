@@ -74,8 +74,9 @@ def fits(value: object, hint: Any) -> bool:
     if kind in (int, float):
         if kind is float and isinstance(value, float):
             return True
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        return is_integer and (kind is int or abs(value) <= sys.float_info.max)  # type: ignore[operator]
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return kind is int or abs(value) <= sys.float_info.max
     return kind is Any or isinstance(value, kind)
 
 
