@@ -74,6 +74,8 @@ def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
     try:
         sys.argv = ["bvae", *typed.arguments]  # which Hydra parses
         entry()
+        if isinstance(outcome, Exception):
+            raise outcome
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_with_cause(error)) from error
     except (ValueError, KeyError) as error:
@@ -87,8 +89,6 @@ def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
         return Ended(Exit.USAGE if ended.code else Exit.COMPLETE)
     finally:
         sys.argv = before
-    if isinstance(outcome, Exception):
-        raise outcome
     return outcome
 
 

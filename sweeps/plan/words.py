@@ -72,7 +72,8 @@ def with_texts_quoted(lines: Sequence[str], *, sweeps: bool) -> list[str]:
 def _with_text_quoted(line: str, key: str, equals: str, value: str, *, sweeps: bool) -> str:
     if key not in TEXTS or not value or QUOTED.fullmatch(value):
         return line
-    if value.lower() == "null" and config.value_mistake(key, None) is None:
+    is_needed = key in config.TEXTS and config.value_mistake(key, None)
+    if value.lower() == "null" and not is_needed:
         return line
     if sweeps and key in SWEPT_TEXTS and not expanded(value).exists():
         if SWEEP.match(value):

@@ -173,6 +173,20 @@ class TestOnEnd:
             == (tmp_path / "told").read_text()
         )
 
+    def test_none(self, enter: Typed) -> None:
+        """As it is unless it is typed."""
+        here = ("beta=4", "latent_dim=2", "seed=0")
+        assert Exit.COMPLETE == enter(*here, "hydra.sweeper.on_end=null", sweeps=False)[0]
+
+    @pytest.mark.parametrize("sweeps", [True, False])
+    def test_what_hydra_takes_for_its_own(self, enter: Typed, *, sweeps: bool) -> None:
+        """It is a mistake, and no bug of ours."""
+        code, said = enter("beta=4", "hydra.sweeper.on_end=echo ${HOME}", sweeps=sweeps)
+
+        assert Exit.USAGE == code
+        assert "Interpolation key 'HOME' not found" in said
+        assert "this is a bug" not in said
+
     def test_its_failure_is_said(self, enter: Typed) -> None:
         """And is not the sweep's."""
         code, said = enter("hydra/launcher=basic", *GRID, "hydra.sweeper.on_end='exit 7'")
