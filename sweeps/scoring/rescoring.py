@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bvae.environ import environ
 from bvae.exceptions import BvaeError, DataError
 from bvae.part_sources import import_from
 from sweeps.study.study import Study
@@ -126,7 +127,9 @@ def computed(
         initializer=_begin,
         initargs=(parts_folder,),
     ) as pool:
-        waiting = {pool.submit(compute, job): job for job in jobs}
+        # else Python looks first where one types, be there a `types.py`
+        with environ({"PYTHONSAFEPATH": "1"}):
+            waiting = {pool.submit(compute, job): job for job in jobs}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
