@@ -121,15 +121,16 @@ def computed(
         import_from(parts_folder)
         yield from ((job, compute(job)) for job in jobs)
         return
-    with ProcessPoolExecutor(
-        n_processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(parts_folder,),
-    ) as pool:
-        # else Python looks first where one types, be there a `types.py`
-        with environ({"PYTHONSAFEPATH": "1"}):
-            waiting = {pool.submit(compute, job): job for job in jobs}
+    # else Python looks first where one types, be there a `types.py`
+    with environ({"PYTHONSAFEPATH": "1"}):
+        pool = ProcessPoolExecutor(
+            n_processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(parts_folder,),
+        )
+        waiting = {pool.submit(compute, job): job for job in jobs}
+    with pool:
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
