@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bvae.environ import environ
 from bvae.exceptions import BvaeError, DataError
 from bvae.part_sources import import_from
 from sweeps.study.study import Study
@@ -120,13 +121,16 @@ def computed(
         import_from(parts_folder)
         yield from ((job, compute(job)) for job in jobs)
         return
-    with ProcessPoolExecutor(
-        n_processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(parts_folder,),
-    ) as pool:
+    # else Python looks first where one types, be there a `types.py`
+    with environ({"PYTHONSAFEPATH": "1"}):
+        pool = ProcessPoolExecutor(
+            n_processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(parts_folder,),
+        )
         waiting = {pool.submit(compute, job): job for job in jobs}
+    with pool:
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()

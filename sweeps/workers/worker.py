@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from bvae import config
 from bvae.assignment import Assignment
-from bvae.exceptions import ConfigError, MachineFaultError, is_of_machine
+from bvae.exceptions import ConfigError, DataError, MachineFaultError, is_of_machine
 from bvae.part_sources import all_sources, import_from
 from bvae.trial import Interrupted, Monitor, TrialResult, described, now
 from bvae.versions import code_version, versions
@@ -235,7 +235,8 @@ class Worker:
         except Interrupted:
             raise
         except (Exception, SystemExit) as error:  # whatever else was raised is the result: failed
-            if is_of_machine(error) or isinstance(error, ConfigError):  # nobody is logged in here
+            # nobody is logged in here, or the folder of images is not there: it was at the start
+            if is_of_machine(error) or isinstance(error, ConfigError | DataError):
                 raise MachineFaultError(described(error).partition("\n")[0]) from error
             return TrialResult(
                 point=lease.trial.values,

@@ -105,8 +105,12 @@ class TestCompute:
 
 class TestComputed:
     @pytest.mark.slow
-    def test_processes_give_the_same_numbers(self, job: Job) -> None:
-        """As this one does, whichever is ready first."""
+    def test_processes_give_the_same_numbers(
+        self, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As this one does, whichever is ready first, whatever lies where the command is typed."""
+        (tmp_path / "types.py").write_text("raise SystemExit")
+        monkeypatch.chdir(tmp_path)
         jobs = [replace(job, slug=str(seed), seed=seed) for seed in range(3)]
         alone = computed(jobs, parts_folder=None, n_processes=1)
         shared = computed(jobs, parts_folder=None, n_processes=2)

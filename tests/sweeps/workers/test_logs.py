@@ -1,6 +1,8 @@
 import logging
 from pathlib import Path
 
+import pytest
+
 from sweeps.workers.logs import log_to
 
 
@@ -13,3 +15,12 @@ def test_a_log_is_written_to_while_the_block_runs(tmp_path: Path) -> None:
 
     lines = (tmp_path / "logs" / "w.log").read_text().splitlines()
     assert ["INFO one", "INFO two"] == [line.split(" ", 2)[2] for line in lines]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_costs_only_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback is shown for each line."""
+    with log_to(Path("/dev/full")):
+        logging.getLogger("sweeps").warning("one")
+
+    assert ("", "") == capsys.readouterr()

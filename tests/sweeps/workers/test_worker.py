@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from bvae import files
 from bvae.assignment import Assignment
-from bvae.exceptions import ConfigError, MachineFaultError
+from bvae.exceptions import ConfigError, DataError, MachineFaultError
 from bvae.trial import Interrupted, TrialResult
 from sweeps import load_study
 from sweeps.queue.journal import open_journal
@@ -451,6 +451,7 @@ class TestFaultsOfTheMachine:
             PermissionError(errno.EACCES, "Permission denied", "images/0.png"),  # root reads all
             MemoryError("no memory"),
             ConfigError("tracker.mode=online: nobody is logged in"),
+            DataError("expected a folder of images, but images is none"),
         ],
     )
     def test_the_trial_is_trained_later(
