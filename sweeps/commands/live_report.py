@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from sweeps.labels import counted, shown
 from sweeps.study.folder import StudyFolder
@@ -64,12 +63,7 @@ class LiveReport:
     def __enter__(self) -> "LiveReport":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._writing is not None:
             self._writing.terminate()
             self._writing.wait()

@@ -120,11 +120,6 @@ def open_journal(path: Path) -> JournalStorage:
         raise DataError(f"{path}: cannot be replayed ({type(error).__name__}: {error})") from error
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a journal that cannot be read; return its new path."""
-    return path.rename(damaged_journal(path))
-
-
 def head(path: Path) -> bytes | None:
     """Return the first record of a journal, which holds a random number: no other has the same."""
     try:
@@ -170,7 +165,7 @@ class JournalStore:
         try:
             return open_journal(self._path), None
         except DataError as error:
-            aside = set_aside(self._path).name
+            aside = self._path.rename(damaged_journal(self._path)).name
             message = f"{error}; moved to {aside}, rebuilt from the result files"
             return open_journal(self._path), message
 

@@ -16,7 +16,6 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 
 from bvae.exceptions import ConfigError
 from sweeps.study.folder import heartbeat_file, heartbeat_files
@@ -65,13 +64,8 @@ class Heartbeat:
     doing: str = ""
 
     def to_json(self) -> str:
-        """Return the file's content; there the host is called `place`.
-
-        Processes of an older version, which know no `doing`, read it as soon as there is none.
-        """
+        """Return the file's content; there the host is called `place`."""
         fields = asdict(self)
-        if not self.doing:
-            del fields["doing"]
         return json.dumps({"place": fields.pop("host")} | fields)
 
     @classmethod
@@ -129,12 +123,7 @@ class HeartbeatWriter:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ending.set()
         self._thread.join()
         self._path.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import time
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -35,12 +34,7 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 

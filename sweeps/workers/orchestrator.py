@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bvae.exceptions import ConfigError, MachineFaultError
-from bvae.files import TEMPORARY
+from bvae.files import remove_leftovers
 from sweeps.labels import shown
 from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
@@ -94,19 +94,9 @@ def running(folder: StudyFolder, *, doing: str = "") -> Iterator[None]:
             raise ConfigError(
                 f"{folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
             ) from error
-        _remove_leftovers(folder)
+        for directory in (folder.root, folder.report):  # in those of trials workers may write
+            remove_leftovers(directory, below=False)
         yield
-
-
-def _remove_leftovers(folder: StudyFolder) -> None:
-    """Remove what killed commands have left half-written beside manifest, table and report.
-
-    Trial folders are left alone: their workers may be alive.
-    """
-    for directory in (folder.root, folder.report):
-        for path in directory.glob(".*"):
-            if TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
 
 def _ignore(ended: int) -> None:

@@ -8,7 +8,8 @@ from optuna.trial import TrialState, create_trial
 
 from bvae.exceptions import DataError
 from sweeps.queue import journal
-from sweeps.queue.journal import JournalLock, mend, open_journal, set_aside
+from sweeps.queue.journal import JournalLock, mend, open_journal
+from sweeps.study.folder import damaged_journal
 from tests.doubles.processes import add_ten, end, hold_for_ever, start, wait_for
 
 
@@ -140,14 +141,14 @@ class TestJournalLock:
         assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-class TestSetAside:
+class TestDamaged:
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         """Each damaged journal is kept, under the next free name."""
         path = tmp_path / "study.journal"
         names = []
         for content in ("a", "b"):
             path.write_text(content)
-            names.append(set_aside(path).name)
+            names.append(path.rename(damaged_journal(path)).name)
 
         assert ["study.journal.damaged-1", "study.journal.damaged-2"] == names
         assert not path.exists()
