@@ -21,6 +21,7 @@ from rich.text import Text
 
 from bvae.data.datasets import DRAWN
 from bvae.metrics.protocols import protocol_named
+from sweeps.commands.arguments import add_json
 from sweeps.scoring.baselines import (
     GROUND_TRUTH,
     ICA_10,
@@ -139,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M,M,…",
         help="latent sizes of the untrained encoders; default: 5,10",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
 
 
 def _latent_dims(text: str) -> list[int]:

@@ -22,7 +22,7 @@ from sweeps.analysis.verdict import Judgement
 from sweeps.commands.arguments import add_json, add_study
 from sweeps.commands.conclude import WIDTH, answer, best_line, next_step, row
 from sweeps.labels import NOTHING, interval, number, score_text, shown, span
-from sweeps.report.answer import Headline, LineAnswer, Model, headline, line_answers
+from sweeps.report.answer import Headline, LineAnswer, headline, line_answers
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
@@ -125,8 +125,12 @@ def in_lines(found: StudyAnswer) -> Iterator[str]:
     yield from answer(found.headline, found.budget, left=found.left)
     if found.confirmation:
         yield from row("confirmed", str(found.confirmation))
-    yield from row("model", _model(found.headline.model, found.score))
-    yield from _weights(found.study, found.headline.model)
+    model = found.headline.model
+    again = f"{model.slug} ({found.score} {model.score:.3f}); to train it again:"
+    yield from row("model", again)
+    yield f"  {model.command}"
+    if model.checkpoint:
+        yield f"  weights   {shown(found.study / model.checkpoint)}"
     for table in (_of_sizes(found), _of_scores(found)):
         if len(table) > HEAD:
             yield ""
@@ -136,16 +140,6 @@ def in_lines(found: StudyAnswer) -> Iterator[str]:
     yield from _flags(found)
     yield ""
     yield from next_step(found.headline, left=found.left)
-
-
-def _model(model: Model, score: str) -> str:
-    return f"{model.slug} ({score} {model.score:.3f}); to train it again:"
-
-
-def _weights(study: Path, model: Model) -> Iterator[str]:
-    yield f"  {model.command}"
-    if model.checkpoint:
-        yield f"  weights   {shown(study / model.checkpoint)}"
 
 
 def _flags(found: StudyAnswer) -> Iterator[str]:
@@ -217,7 +211,10 @@ def plain(answer: StudyAnswer) -> dict[str, Any]:
         "best": head and _line(head.judged),
         "by_latent_dim": [_line(line.judged) for line in answer.lines],
         "latents": head and _latents(head.latents),
-        "scores": [_by_score(one) for one in answer.scores],
+        "scores": [
+            _line(one.judged) | {"agrees": one.agrees, "smallest": one.latents.smallest}
+            for one in answer.scores
+        ],
         "next": step and step.command,
         "model": head and dataclasses.asdict(head.model),
         "confirmation": answer.confirmation and _confirmation(answer.confirmation),
@@ -240,11 +237,6 @@ def _latents(found: LatentSizes) -> dict[str, Any]:
         gap = {"difference": size.gap, "low": size.low, "high": size.high, "active": size.active}
     settled = {"smallest": found.smallest, "margin": found.margin}
     return settled | _finite(gap) | {"more_seeds": found.more_seeds, "text": found.text}
-
-
-def _by_score(one: ByScore) -> dict[str, Any]:
-    agrees = {"agrees": one.agrees, "smallest": one.latents.smallest}
-    return _line(one.judged) | agrees
 
 
 def _configuration(configuration: ScoredConfiguration) -> dict[str, Any]:

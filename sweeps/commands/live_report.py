@@ -15,7 +15,6 @@ from sweeps.study.heartbeat import living_workers
 from sweeps.study.locks import is_locked
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.progress import Progress
 
 EVERY_S = 60.0
 """The page is written at most so often."""
@@ -131,6 +130,5 @@ def _is_running(folder: StudyFolder) -> bool:
 
 def _n_ended(root: Path) -> int:
     """Return how many trials need no further attempt."""
-    progress = Progress(open_study(root))
-    progress.refresh()
-    return progress.snapshot().ended
+    study = open_study(root)
+    return study.counts["expected"] - study.left

@@ -147,15 +147,12 @@ class IllegalEventError(Exception):
             for one in trial.attempts
         ]
         result = "none" if trial.result is None else trial.result.state
-        happened = type(event).__name__ + (f" by {worker}" if (worker := _worker(event)) else "")
+        worker = getattr(event, "worker", None)
+        happened = type(event).__name__ + (f" by {worker}" if worker else "")
         super().__init__(
             f"{trial.slug}: {happened} of a trial that is {trial.state.value} (result: {result}); "
             + "\n".join(["its attempts:", *(lines or ["  none"])])
         )
-
-
-def _worker(event: Event) -> str | None:
-    return getattr(event, "worker", None)
 
 
 class LeaseLostError(IllegalEventError):

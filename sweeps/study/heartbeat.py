@@ -102,6 +102,7 @@ class HeartbeatWriter:
         doing: str = "",
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
+        self.name = name
         self._path = path
         self._every_s = timeouts.heartbeat
         self._record = Heartbeat(
@@ -110,11 +111,6 @@ class HeartbeatWriter:
         self._mutex = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
-
-    @property
-    def name(self) -> str:
-        """The name of the process."""
-        return self._record.name
 
     def __enter__(self) -> "HeartbeatWriter":
         self._path.parent.mkdir(parents=True, exist_ok=True)

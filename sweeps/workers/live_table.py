@@ -112,17 +112,15 @@ def panel(snapshot: Snapshot) -> Group:
 
 
 def _counts(counts: dict[str, int]) -> Text:
-    styles = {"complete": "green", "running": "cyan", "failed": "red", "pruned": "yellow"}
-    words = [
-        ("complete", "done"),
-        ("running", "running"),
-        ("failed", "failed"),
-        ("pruned", "pruned"),
-    ]
     text = Text()
-    for name, word in words:
+    for name, word, style in (
+        ("complete", "done", "green"),
+        ("running", "running", "cyan"),
+        ("failed", "failed", "red"),
+        ("pruned", "pruned", "yellow"),
+    ):
         if counts[name] or name != "pruned":
-            text.append(f"{counts[name]} {word}", style=styles[name] if counts[name] else "dim")
+            text.append(f"{counts[name]} {word}", style=style if counts[name] else "dim")
             text.append(" · ", style="dim")
     return text.append(f"{counts['pending']} left", style="dim")
 

@@ -99,10 +99,6 @@ def running(folder: StudyFolder, *, doing: str = "") -> Iterator[None]:
         yield
 
 
-def _ignore(ended: int) -> None:
-    del ended
-
-
 class Orchestrator:
     """Runs a study through worker loops; blocks until they have ended. Use inside `running`.
 
@@ -122,7 +118,7 @@ class Orchestrator:
         launch: Callable[[int], None],
         settings: Settings,
         display: Display,
-        at: Callable[[int], None] = _ignore,
+        at: Callable[[int], None] = lambda ended: None,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._timeouts = timeouts

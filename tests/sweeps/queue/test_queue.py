@@ -286,7 +286,7 @@ class TestCommit:
                 queue.commit(slow, result(slow.trial, scores={"mig": 0.9}))
             queue.commit(quick, result(quick.trial))
 
-        written = load_study(study.folder.root).result(slow.trial.slug)
+        written = load_study(study.folder.root).results.get(slow.trial.slug)
         assert written is not None
         assert {"mig": 0.25} == written.scores
 
@@ -471,7 +471,7 @@ class TestExtension:
 
             assert (listed[0], None) == (mine.trial, queue.lease("other"))
             assert not queue.should_prune(mine, step=10, score=0.0)
-        kept = longer.result(mine.trial.slug)
+        kept = longer.results.get(mine.trial.slug)
         assert kept is not None
         assert ("complete", 10) == (kept.state, kept.steps)
 

@@ -145,7 +145,7 @@ class TestWork:
         work(study)
 
         assert {"complete": 2, "failed": 2} == counts(study)
-        failed = load_study(study.folder.root).result("beta=4,latent_dim=5,seed=0")
+        failed = load_study(study.folder.root).results.get("beta=4,latent_dim=5,seed=0")
         assert failed is not None
         assert 3 == failed.attempt
         assert failed.error is not None
@@ -338,7 +338,7 @@ class TestLeases:
         trains(late)
         work(study)
 
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert {"mig": 0.75} == first.scores
         assert not study.folder.trial(slugs(study)[0]).resume.exists()
@@ -412,7 +412,7 @@ class TestFullDisk:
 
         assert {"complete": 4} == counts(study)
         assert ["ran", "ran"] == runs(study, slugs(study)[0])
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert 1 == first.attempt
 
@@ -470,7 +470,7 @@ class TestFaultsOfTheMachine:
         work(study)
 
         assert {"complete": 3, "failed": 1} == counts(study)
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert "MemoryError: no room for 3 GiB" == first.cause
 
