@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -98,3 +99,10 @@ def hold_heartbeat(path: Path) -> None:
 
     with HeartbeatWriter(path, name="held"):
         time.sleep(600)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])

@@ -38,12 +38,6 @@ STEPS_10, STEPS_20 = {"trainer.max_steps": 10}, {"trainer.max_steps": 20}
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials."""
-    return make_study(tmp_path / "tested")
-
-
-@pytest.fixture
 def queue(study: Study) -> Queue:
     """Its queue, every trial queued."""
     queue = Queue(study)

@@ -31,13 +31,6 @@ from sweeps.workers.worker import Worker, WorkerLoop
 from tests.doubles import fakes
 from tests.doubles.studies import make_study, slugs, trials, write_result
 
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials that complete at once."""
-    return make_study(tmp_path / "tested")
-
-
 QUICK = Timeouts(idle=0.01, reconcile=0.05, stop_check=0, lease_check=0, commit=0.01, fault=0.01)
 """To wait for nothing longer than a test may take."""
 
