@@ -64,16 +64,12 @@ def _refuse_unknown(score: str, study: Study) -> None:
 
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What a study says by one score.
+    """What a study, of which so many trials are left, says by one score.
 
     Attributes:
-        study: its folder.
-        score: the one it goes by.
-        left: how many trials have not ended; the answer goes by those that have.
         lines: what is known of every latent size that has a best configuration.
         headline: the best configuration of all, None if there is none.
         scores: what every score says.
-        budget: how long the models were trained.
         confirmation: what fresh seeds say of it, if it is the objective's and there are any.
         flags: configurations that score otherwise by another representation.
     """
@@ -90,12 +86,9 @@ class StudyAnswer:
 
 
 def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
-    """Return what a study, finished or not, says by one of its scores.
+    """Return what a study, finished or not, says by a score.
 
-    Args:
-        study: as it was opened.
-        score: the one to go by.
-        every: whether to judge scores on other representations as well; by default they are.
+    With `every`, scores on other representations are judged as well.
     """
     read = summarize(study)
     scores = [
@@ -103,7 +96,6 @@ def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
         for name in read.charted
         if every or name == score or not name.endswith((SAMPLED, ACTIVE))
     ]
-    found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,
@@ -113,7 +105,7 @@ def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
         scores=tuple(read.by_score(scores)),
         budget=budget(read),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
-        flags=found,
+        flags=flags(read.population, score_names=[score]),
     )
 
 

@@ -108,7 +108,8 @@ def _trials(read: Summary, artifacts: Artifacts) -> Iterator[tuple[str, FrozenTr
     for trial, row in zip(study.trials, read.frame.to_dict("records"), strict=True):
         state = STATES[study.states[trial.slug]]
         started, ended = _times(study, trial.slug, state)
-        known = {str(key): value for key, value in row.items() if not _is_missing(value)}
+        # None, and NaN, which alone differs from itself
+        known = {str(key): one for key, one in row.items() if one is not None and one == one}
         # Optuna refuses a complete trial without a value, but not an infinite one
         value = known.get(read.objective, -math.inf) if state is TrialState.COMPLETE else None
         yield (
@@ -130,10 +131,6 @@ def _trials(read: Summary, artifacts: Artifacts) -> Iterator[tuple[str, FrozenTr
                 intermediate_values=_validation_scores(study, trial.slug),
             ),
         )
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value
 
 
 def _times(study: Study, slug: str, state: TrialState) -> tuple[datetime | None, datetime | None]:

@@ -206,7 +206,10 @@ def table(found: Sequence[ByScore]) -> Iterator[str]:
     rows = [("score", "best β", "latents", "mean (95 % interval)", "curve")]
     for one in found:
         best = one.judged.best
-        if best is None or not _is_shown(best.score):
+        if best is None:
+            continue
+        score = score_named(best.score)
+        if score.representation != "mean" or score.per_configuration:  # UDR is the same by each
             continue
         between = f" ({interval(best.low, best.high)})" if is_known(best.low) else ""
         where = (number(best.beta), str(best.latent_dim), f"{score_text(best.mean)}{between}")
@@ -215,12 +218,6 @@ def table(found: Sequence[ByScore]) -> Iterator[str]:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         yield "  ".join(cells).rstrip()
-
-
-def _is_shown(name: str) -> bool:
-    """Whether a score is one of the protocol itself: UDR is the same by each."""
-    score = score_named(name)
-    return score.representation == "mean" and not score.per_configuration
 
 
 def _with_progress(jobs: Sequence[Job], manifest: Manifest) -> Iterator[tuple[Job, Computed]]:
