@@ -72,11 +72,11 @@ def die(signal_number: int = signal.SIGKILL) -> None:
 
 def hold_for_ever(journal: Path) -> None:
     """Take the lock of a journal, say so, and keep it."""
-    from sweeps.queue.journal import JournalLock
+    from sweeps.queue.journal import mended
 
-    JournalLock(journal).acquire()
-    journal.with_name("held").touch()
-    time.sleep(600)
+    with mended(journal):
+        journal.with_name("held").touch()
+        time.sleep(600)
 
 
 def add_ten(journal: Path) -> None:

@@ -16,7 +16,7 @@ from sweeps.queue.events import Action, End, EndAttempt, Write
 from sweeps.queue.states import IllegalEventError, LeaseLostError, State, TrialRecord, applied
 from sweeps.queue.store import StaleTokenError, execute
 from sweeps.study.heartbeat import Sighting
-from sweeps.study.results import Outcome, is_final
+from sweeps.study.results import AttemptResult, Outcome, is_final
 from sweeps.study.timeouts import Timeouts
 
 TIMEOUTS = Timeouts()
@@ -104,7 +104,7 @@ class Memory:
     def result(self, slug: str, state: str, attempt: int, steps: int) -> Outcome:
         """Return what a worker would commit."""
         del slug
-        return states._ended(state, attempt, steps=steps)
+        return AttemptResult(state, attempt, steps=steps)  # type: ignore[arg-type]
 
     def forget(self, slug: str) -> None:
         """Lose the folder of a trial."""

@@ -156,7 +156,7 @@ def of_any_worker(trial: TrialRecord, event: Event) -> Event:
 def as_failure(trial: TrialRecord, event: Event) -> Event:
     """Return an interruption as if the attempt had failed."""
     if isinstance(event, Release) and (attempt := trial.leased_to(event.worker)):
-        return Commit(event.worker, AttemptResult("failed", attempt.number, None, None, 0.0))
+        return Commit(event.worker, AttemptResult("failed", attempt.number))
     return event
 
 
