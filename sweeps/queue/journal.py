@@ -112,31 +112,20 @@ def head(path: Path) -> bytes | None:
 
 
 class JournalStore:
-    """Where a study's attempts are kept unless a database is named: a journal in its folder.
-
-    Attributes:
-        section: unlike any other while the lock is held; None otherwise.
-    """
+    """Where a study's attempts are kept unless a database is named: a journal in its folder."""
 
     def __init__(self, folder: StudyFolder) -> None:
         self._path = folder.journal
         self._guard = folder.guard
-        self.section: object | None = None
 
     @property
     def name(self) -> str:
         """Its name in messages."""
         return self._path.name
 
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Hold the study's lock, which is released when its holder dies."""
-        with locked(self._guard):
-            self.section = object()
-            try:
-                yield
-            finally:
-                self.section = None
+        return locked(self._guard)
 
     def open(self) -> tuple[JournalStorage, str | None]:
         """Open the journal, or begin a new one after moving aside one that cannot be read.
