@@ -46,20 +46,16 @@ def run(typed: argparse.Namespace) -> int:
     score = typed.score or study.manifest.objective
     if score in UDR_NAMES:
         study = refresh(study)
-    _refuse_unknown(score, study)
-    if score not in score_names(study) and not typed.json:
+    known = score_names(study)
+    if score not in {*known, study.manifest.objective}:  # which may have to be waited for
+        there = ", ".join(known) or "none yet"
+        raise ConfigError(f"--score {score}: no such score in this study; it has {there}")
+    if score not in known and not typed.json:
         print(best_line(study))
         return Exit.COMPLETE
     found = best(study, score=score, every=typed.json)
     print(json.dumps(plain(found)) if typed.json else "\n".join(in_lines(found)))
     return Exit.COMPLETE
-
-
-def _refuse_unknown(score: str, study: Study) -> None:
-    """Refuse a score that no trial has; the objective may have to be waited for."""
-    if score not in {*score_names(study), study.manifest.objective}:
-        known = ", ".join(score_names(study)) or "none yet"
-        raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,7 @@ from sweeps.search.search import Search
 from sweeps.search.space import Choices, Dimension, Interval
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value, text
-
-VALIDATION_SCORE = "scores/mig"
-"""The column of a history with what is scored in training, as `bvae.callbacks` names it."""
+from sweeps.workers.logged import SCORE
 
 WIDE = 10
 """Numbers are on a logarithmic scale if the largest is so many times the smallest."""
@@ -149,9 +147,7 @@ def _times(study: Study, slug: str, state: TrialState) -> tuple[datetime | None,
 
 def _validation_scores(study: Study, slug: str) -> dict[int, float]:
     rows = History(study.folder.trial(slug).history, []).rows()
-    return {
-        int(row["step"]): float(row[VALIDATION_SCORE]) for row in rows if row.get(VALIDATION_SCORE)
-    }
+    return {int(row["step"]): float(row[SCORE]) for row in rows if row.get(SCORE)}
 
 
 def distributions(study: Study) -> dict[str, BaseDistribution]:

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from bvae import files
 from bvae.exceptions import ConfigError
@@ -26,6 +25,7 @@ from sweeps.study.trials import Trial
 from tests.doubles.studies import (
     CONFIGURATION,
     SEARCH,
+    attempts_of,
     make_search,
     make_study,
     result,
@@ -48,13 +48,6 @@ def queue(study: Study) -> Queue:
 def registry(study: Study) -> WorkerRegistry:
     """Return a registry that has seen no heartbeat yet."""
     return WorkerRegistry(study.folder.workers)
-
-
-def attempts_of(study: Study) -> list[FrozenTrial]:
-    """Return what the journal holds."""
-    return optuna.load_study(
-        storage=open_journal(study.folder.journal), study_name=study.name
-    ).trials
 
 
 def heartbeat(study: Study, name: str = "w") -> HeartbeatWriter:
