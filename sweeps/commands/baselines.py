@@ -211,16 +211,10 @@ def table(found: Sequence[Baseline], *, is_compared: bool) -> Table:
     made.add_column("± is over")
     for one in found:
         paper, points = PAPER.get(one.name), difference(one)
-        configurations = [
-            one.name,
-            f"{100 * one.score:.1f}",
-            _percent(one.spread and 100 * one.spread),
-        ]
-        configurations += [_percent(paper and paper.score, 2), _percent(paper and paper.spread)]
-        configurations += [("" if points is None else f"{points:+.1f}")] if is_compared else []
-        made.add_row(
-            *configurations, f"{one.n_draws} {one.draws}" if one.spread is not None else ""
-        )
+        cells = [one.name, f"{100 * one.score:.1f}", _percent(one.spread and 100 * one.spread)]
+        cells += [_percent(paper and paper.score, 2), _percent(paper and paper.spread)]
+        cells += [("" if points is None else f"{points:+.1f}")] if is_compared else []
+        made.add_row(*cells, f"{one.n_draws} {one.draws}" if one.spread is not None else "")
     return made
 
 

@@ -132,9 +132,8 @@ def _of_seeds(best: BestConfiguration) -> str:
 def _workers(snapshot: Snapshot) -> Table:
     """Draw a row for each worker: what it trains and how far, or what it waits for."""
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(snapshot.workers))
-    table.add_column(
-        "trial", min_width=20
-    )  # which makes way: of all columns it alone may wrap, and does not
+    # which makes way: of all columns it alone may wrap, and does not
+    table.add_column("trial", min_width=20)
     table.add_column("worker", no_wrap=True)
     table.add_column("steps", min_width=10, no_wrap=True)
     table.add_column("", justify="right", min_width=4, no_wrap=True)
