@@ -47,7 +47,7 @@ def run(typed: argparse.Namespace) -> int:
     if score in UDR_NAMES:
         study = refresh(study)
     known = score_names(study)
-    if score not in {*known, study.manifest.objective}:  # which may have to be waited for
+    if score not in {*known, study.manifest.objective}:  # the latter may have yet to come
         there = ", ".join(known) or "none yet"
         raise ConfigError(f"--score {score}: no such score in this study; it has {there}")
     if score not in known and not typed.json:
@@ -60,7 +60,7 @@ def run(typed: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What a study, of which so many trials are left, says by one score.
+    """What a study says by one score; `left` is how many trials have not ended.
 
     Attributes:
         lines: what is known of every latent size that has a best configuration.

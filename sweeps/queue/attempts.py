@@ -129,13 +129,6 @@ class Attempts:
         """Return the attempts from this number on; cheap if there is none."""
         return [] if self.numbered(number) is None else self.select()[number:]
 
-    def leased(self, slug: str, worker: str) -> Attempt | None:
-        """Return the attempt at a trial that is leased to a worker, if there is one."""
-        return next(
-            (one for one in self.of(slug) if one.worker == worker and one.state is State.LEASED),
-            None,
-        )
-
     def enqueue(
         self,
         trial: Trial,

@@ -139,7 +139,8 @@ class Queue:
         from sweeps.search.samplers import next_trial  # torch and scipy, which no grid needs
 
         search = Search.read(manifest.search)
-        found = next_trial(search, self._tried(), system_attrs=self._attempts.system_attrs())
+        tried = {trial: self._ending(slug) for slug, trial in self._trials.items()}
+        found = next_trial(search, tried, system_attrs=self._attempts.system_attrs())
         if found is None:  # the whole search space has been tried
             ended = replace(manifest.search, n_trials=len(manifest.trials))
             replace(manifest, search=ended).write(self._folder.manifest)
@@ -150,11 +151,8 @@ class Queue:
         self._attempts.enqueue(found.trial, attempt_number=1, system_attrs=found.system_attrs)
         return True
 
-    def _tried(self) -> dict[Trial, Ending | None]:
-        """Return every trial, and how it has ended, None if it has not."""
-        return {trial: self._ending(slug) for slug, trial in self._trials.items()}
-
     def _ending(self, slug: str) -> Ending | None:
+        """Return how a trial has ended, None if it has not."""
         ended = self.results.read(slug)
         if ended is None or (ended.state == "failed" and not self.study.is_final(ended)):
             return None
@@ -172,7 +170,7 @@ class Queue:
         max_steps = manifest.config_of(lease.trial)["trainer"]["max_steps"]
         pruner = pruner_named(manifest.pruner, max_steps=max_steps)
         with self._exclusive():
-            attempt = self._attempts.leased(lease.trial.slug, lease.worker)
+            attempt = self._store.get_state(lease.trial.slug).leased_to(lease.worker)
             if attempt is None:  # taken over: its new worker asks
                 return False
             self._attempts.report(attempt.id, step, score)
@@ -227,7 +225,7 @@ class Queue:
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
         with self._exclusive():
-            return self._attempts.leased(lease.trial.slug, lease.worker) is not None
+            return self._store.get_state(lease.trial.slug).leased_to(lease.worker) is not None
 
     def open_slugs(self) -> set[str]:
         """Return the slugs of the trials that wait or are leased."""

@@ -68,17 +68,6 @@ class Heartbeat:
         fields = asdict(self)
         return json.dumps({"place": fields.pop("host")} | fields)
 
-    @classmethod
-    def from_json(cls, content: str) -> "Heartbeat":
-        """Read a file's content.
-
-        Raises:
-            ValueError: it is not JSON.
-            TypeError, KeyError, AttributeError: it is not a heartbeat.
-        """
-        fields = json.loads(content)
-        return cls(host=fields.pop("place"), **fields)
-
 
 class HeartbeatWriter:
     """Holds a heartbeat file, and writes a beat every few seconds from a thread.
@@ -179,7 +168,8 @@ def _is_file_at(file: int, path: Path) -> bool:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
-        return Heartbeat.from_json(path.read_text())
+        fields = json.loads(path.read_text())
+        return Heartbeat(host=fields.pop("place"), **fields)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

@@ -137,12 +137,14 @@ class TestHeartbeatWriter:
 
 
 class TestHeartbeat:
-    def test_the_file_keeps_its_format(self) -> None:
+    def test_the_file_keeps_its_format(self, tmp_path: Path) -> None:
         """A study that was killed long ago has such files: the host is `place`."""
         content = {"name": "w", "place": "far/boot/pid:[1]", "pid": 7, "launched": True}
         content |= {"beat": 3, "slug": "beta=1", "step": 2, "total": 10}
-        heartbeat = Heartbeat.from_json(json.dumps(content))
+        (tmp_path / "w.json").write_text(json.dumps(content))
+        heartbeat = read_heartbeat(tmp_path / "w.json")
 
+        assert heartbeat is not None
         assert ("far/boot/pid:[1]", "beta=1", 2) == (heartbeat.host, heartbeat.slug, heartbeat.step)
         assert content | {"doing": ""} == json.loads(heartbeat.to_json())
 
