@@ -30,7 +30,7 @@ def _run() -> int:
     from sweeps.commands.hydra_app import hide_password, run  # Hydra and Optuna take a second
 
     hide_password()
-    return run(sys.argv[1:])
+    return run(sys.argv[1:]).code
 
 
 if __name__ == "__main__":

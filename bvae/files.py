@@ -50,9 +50,9 @@ def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
     _sync_folder(path.parent)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers have left in a folder and below it."""
-    for path in folder.rglob(".*"):
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
+    """Remove the temporary files that killed writers have left in a folder, and below it."""
+    for path in folder.rglob(".*") if below else folder.glob(".*"):
         if TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
 

@@ -82,11 +82,6 @@ def this_machine(root: Path = ROOT) -> Machine:
     )
 
 
-def cores() -> int:
-    """Return how many processes can work here at a time: whole processors, by quota or number."""
-    return max(1, int(min(_processors(), cpu_quota())))
-
-
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):  # which a cpuset limits, too
         return len(os.sched_getaffinity(0))

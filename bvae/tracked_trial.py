@@ -22,15 +22,7 @@ def start(
     identity: RunIdentity,
     folder: Path,
 ) -> Tracker:
-    """Start the run of a trial, with its full configuration to group and filter by.
-
-    Args:
-        config: of the trial.
-        settings: how it is tracked.
-        beta_norm: β·M/N.
-        identity: how the run is found again.
-        folder: the study's.
-    """
+    """Start the run of a trial, with its full configuration to group and filter by."""
     plain = OmegaConf.to_container(OmegaConf.structured(config))
     if not isinstance(plain, dict):  # OmegaConf's return type does not say so
         raise TypeError(f"expected a mapping, but got {type(plain).__name__}")

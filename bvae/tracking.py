@@ -38,7 +38,11 @@ _unreached: list[str] = []
 
 
 class Tracker:
-    """A run that is written to for as long as that works; without a run, no call does anything."""
+    """A run that is written to for as long as that works; without a run, no call does anything.
+
+    Attributes:
+        lost: why the run, or its way to the server, was lost; None as long as all is well.
+    """
 
     def __init__(
         self,
@@ -49,12 +53,7 @@ class Tracker:
     ) -> None:
         self._run = run
         self._environment = environment or {}
-        self._lost = lost
-
-    @property
-    def lost(self) -> str | None:
-        """Why the run, or its way to the server, was lost; None as long as all is well."""
-        return self._lost
+        self.lost = lost
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         """Add a row of values, reached after `step` optimizer steps."""
@@ -152,7 +151,7 @@ class Tracker:
         # set is not documented, and none of it is worth a trial.
         except Exception as error:
             self._run = None
-            self._lost = _reason(error)
+            self.lost = _reason(error)
             _forget_service(self._environment)
 
 

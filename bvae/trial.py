@@ -322,19 +322,6 @@ class RunIdentity:
     job_type: str = "train"
 
 
-def _never() -> bool:
-    return False
-
-
-def _keep_training(step: int, score: float) -> bool:
-    del step, score
-    return False
-
-
-def _ignore(step: int, total: int) -> None:
-    del step, total
-
-
 @dataclass(frozen=True)
 class Monitor:
     """What a trial asks and reports while it runs.
@@ -345,9 +332,9 @@ class Monitor:
         should_prune: takes a step and the validation score there; whether it is to be pruned.
     """
 
-    stopping: Callable[[], bool] = _never
-    at: Callable[[int, int], None] = _ignore
-    should_prune: Callable[[int, float], bool] = _keep_training
+    stopping: Callable[[], bool] = lambda: False
+    at: Callable[[int, int], None] = lambda step, total: None
+    should_prune: Callable[[int, float], bool] = lambda step, score: False
 
 
 def described(error: BaseException) -> str:

@@ -84,9 +84,9 @@ def run(arguments: Sequence[str]) -> LoadedStudy:
         BvaeError: the study cannot be run as it is asked for, as a `ConfigError` says.
         KeyboardInterrupt: it was interrupted, after what runs was saved.
     """
-    from sweeps.commands.hydra_app import carry_out  # Hydra, which reading a study need not load
+    from sweeps.commands import hydra_app  # Hydra, which reading a study need not load
 
-    ended = carry_out(["-m", *arguments])
+    ended = hydra_app.run(["-m", *arguments])
     if ended.code in INTERRUPTIONS:
         raise KeyboardInterrupt
     if ended.root is None:

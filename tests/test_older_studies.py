@@ -4,19 +4,16 @@ import json
 import lzma
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from bvae import versions
-from bvae.__main__ import main as bvae_main
 from sweeps import load_study
-from sweeps.__main__ import main as sweeps_main
 from sweeps.study.heartbeat import this_host
+from tests.doubles.typed import type_in
 
 MADE = Path(__file__).parent / "data" / "fc4f123"
 RESUMED = "beta=1,latent_dim=4,seed=0"
@@ -60,28 +57,21 @@ def sweeps(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Type a command of `sweeps` in this process; returns what it prints."""
 
     def sweeps(*arguments: str) -> str:
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            sweeps_main(arguments)
-        said = capsys.readouterr()
-        assert 0 == ended.value.code, said.err
+        code, said = type_in("sweeps", *arguments), capsys.readouterr()
+        assert 0 == code, said.err
         return said.out
 
     return sweeps
 
 
 @pytest.fixture
-def typed_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+def typed_again(capsys: pytest.CaptureFixture[str]) -> Typed:
     """Type the command of the killed study once more; returns exit code and messages."""
 
     def typed_again(*further: str) -> tuple[int, str, str]:
         _, _, _, *arguments = shlex.split(recorded("killed")["command"])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        monkeypatch.setattr(sys, "argv", ["bvae", "-m", *arguments, *further])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            bvae_main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        code, said = type_in("bvae", "-m", *arguments, *further), capsys.readouterr()
+        return code, said.out, said.err
 
     return typed_again
 

@@ -44,7 +44,7 @@ def test_from_a_folder_to_a_beta(tmp_path: Path) -> None:
     assert "udr" in said.split("best: ")[1]
     study = load_study(tmp_path / "runs" / "houses")
     assert ("udr", None) == (study.manifest.objective, study.manifest.lattice)
-    result = study.result("beta=1,latent_dim=3,seed=0")
+    result = study.results.get("beta=1,latent_dim=3,seed=0")
     assert isinstance(result, TrialResult)
     assert (40, 1) == (result.data["images"], result.data["skipped"])
     with (study.folder.report / "curve.csv").open() as file:

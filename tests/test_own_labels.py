@@ -66,7 +66,7 @@ def test_from_partial_labels_to_a_curve(tmp_path: Path) -> None:
         study.manifest.lattice,
         study.manifest.n_factors,
     )
-    result = study.result("beta=2,latent_dim=3,seed=0")
+    result = study.results.get("beta=2,latent_dim=3,seed=0")
     assert isinstance(result, TrialResult)
     assert ["shape", "scale", "x"] == result.scoring["factors"]
     with (study.folder.report / "curve.csv").open() as file:

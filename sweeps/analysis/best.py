@@ -60,7 +60,7 @@ def best_configuration(line: Line) -> ScoredConfiguration | None:
     """Return the best complete configuration of one line, or None if none is complete."""
     if not line.complete.any():
         return None
-    done = line.finished()
+    done = line.finished
     best = best_index(configuration_means(done.values), done.collapsed)
     return configuration(line, int(np.flatnonzero(line.complete)[best]))
 
@@ -85,7 +85,7 @@ def may_win(collapsed: Bools) -> Bools:
 
 def best_range(line: Line, *, confidence: float = CONFIDENCE) -> BetaRange:
     """Return the range of β that holds the best of those complete, with this confidence."""
-    done, tried = line.finished(), _tried(line).betas
+    done, tried = line.finished, _tried(line).betas
     able = may_win(done.collapsed)
     found = may_be_best(done.values, done.noise, able=able, confidence=confidence)
     may_be = np.flatnonzero(found)
@@ -108,7 +108,7 @@ def next_beta(line: Line, *, beyond_range: bool = False) -> float | None:
     Beyond the grid it is the last step in log β further; before a collapse it halves the gap.
     Rounded to two digits it may be one of the line's own, and then there is nothing to try.
     """
-    done, tried = line.finished(), _tried(line)
+    done, tried = line.finished, _tried(line)
     best = done.betas[best_index(configuration_means(done.values), done.collapsed)]
     found = _beyond(tried, int(np.searchsorted(tried.betas, best)))
     if found is None and beyond_range and len(done.betas) > 1:

@@ -9,7 +9,6 @@ import pandas as pd
 from sweeps.analysis.summary import ConfigurationEntry, Summary
 from sweeps.labels import NOTHING
 from sweeps.study.command import sweep, sweeps, typed_anywhere
-from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import STEPS
 from sweeps.study.study import Study
 from sweeps.study.trials import canonical
@@ -45,14 +44,14 @@ class Budget:
 
 def budget(read: Summary) -> Budget:
     """Describe the budget of a study's complete trainings."""
-    trained = _longer(read)
+    trained, folder = _longer(read), read.study.folder
     return Budget(
         images=_images(read),
         change=_change(_changes(read)),
         falling=falling(read, read.overall) if read.overall else "",
         learnt=_learnt(read),
         command=trained,
-        compare=_compare(read.study.folder) if trained else "",
+        compare=sweeps("report", folder.root, folder.longer.root) if trained else "",
         sources=_sources(read.study),
     )
 
@@ -63,10 +62,6 @@ def _sources(study: Study) -> str:
     if not others:
         return ""
     return f"{others} of {len(results)} trials are of sources that had changed since the first"
-
-
-def _compare(folder: StudyFolder) -> str:
-    return sweeps("report", folder.root, folder.longer.root)
 
 
 def _images(read: Summary) -> str:

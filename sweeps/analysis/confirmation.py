@@ -113,10 +113,9 @@ def requested(study: Study) -> FreshTrials:
         raise ConfigError(
             f"{study.name}: no configuration is complete, so none is best; {_way(study)}"
         )
-    line = _line_of(frame, best)
-    at = None if line is None else _index_of(line, best)
-    if line is None or at is None:
-        raise TypeError(f"expected a line through {best}")  # it was found on one
+    through = _line_through(best, frame)
+    assert through is not None  # where it was found
+    line, at = through
     betas = tuple(line.betas[max(at - 1, 0) : at + 2].tolist())
     first = 1 + max(int(str(trial.values["seed"])) for trial in study.trials)
     n_seeds = max(MIN_SEEDS, len(line.seeds))
@@ -145,11 +144,10 @@ def confirmation(study: Study) -> Confirmation | None:
         return None
     frame = trials_table(fresh)
     frame = frame[frame["beta"].isin(wanted.betas) & frame["seed"].isin(wanted.seeds)]
-    line = _line_of(frame, wanted.best)
-    at = None if line is None else _index_of(line, wanted.best)
-    if line is None or at is None or not line.complete[at]:
+    through = _line_through(wanted.best, frame)
+    if through is None or not through[0].complete[through[1]]:
         return None
-    return Confirmation(wanted.best, configuration(line, at), tuple(gaps(line, at)))
+    return Confirmation(wanted.best, configuration(*through), tuple(gaps(*through)))
 
 
 def gaps(line: Line, at: int) -> Iterator[Gap]:
@@ -172,11 +170,9 @@ def gaps(line: Line, at: int) -> Iterator[Gap]:
             yield Gap(float(line.betas[i]), gap, gap - half, gap + half)
 
 
-def _line_of(frame: pd.DataFrame, best: ScoredConfiguration) -> Line | None:
-    found = lines(frame, score_names=[best.score], axes=[axis for axis, _ in best.axes])
-    own = (best.axes, best.latent_dim)
-    return next((line for line in found if (line.axes, line.latent_dim) == own), None)
-
-
-def _index_of(line: Line, best: ScoredConfiguration) -> int | None:
-    return next((i for i, beta in enumerate(line.betas) if beta == best.beta), None)
+def _line_through(best: ScoredConfiguration, frame: pd.DataFrame) -> tuple[Line, int] | None:
+    """Return the line of a configuration and its number there, if the frame has it."""
+    for line in lines(frame, score_names=[best.score], axes=[axis for axis, _ in best.axes]):
+        if (line.axes, line.latent_dim) == (best.axes, best.latent_dim) and best.beta in line.betas:
+            return line, line.betas.tolist().index(best.beta)
+    return None

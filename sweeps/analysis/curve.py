@@ -81,12 +81,9 @@ class Line:
         """The mean of every configuration and its 95 % interval."""
         return intervals(self.values, collapsed=self.collapsed)
 
-    def finished(self) -> "Line":
-        """Return the line with its complete configurations only."""
-        return self._finished
-
     @functools.cached_property
-    def _finished(self) -> "Line":
+    def finished(self) -> "Line":
+        """The line with its complete configurations only."""
         return self.keep(self.complete)
 
     def keep(self, keep: NDArray[np.bool_]) -> "Line":

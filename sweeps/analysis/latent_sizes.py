@@ -94,7 +94,7 @@ def _sizes(
 ) -> tuple[LatentSize, ...]:
     means = np.array([best.mean for _, best in found])
     counts = np.array([float(best.n) for _, best in found])
-    finished = [line.finished() for line, _ in found]
+    finished = [line.finished for line, _ in found]
     seeds = max(line.values.shape[-1] for line in finished)
     able = [line.values[may_win(line.collapsed)] for line in finished]
     padded = [

@@ -186,7 +186,7 @@ def movement(studies: Mapping[str, Summary]) -> Movement:
 def _complete_lines(read: Summary) -> dict[LineKey, Line]:
     """Return the lines of the objective that have a best β, with their complete configurations."""
     return {
-        (facet_name(line.axes), line.latent_dim): line.finished()
+        (facet_name(line.axes), line.latent_dim): line.finished
         for line in read.lines(read.objective)
         if line.complete.any()
     }

@@ -70,7 +70,7 @@ def judge_all(
 def is_saturated(of_score: Sequence[Line]) -> bool:
     """Whether more than a quarter of the complete configurations have a mean above .97."""
     of_score = [line for line in of_score if _has_ceiling(line)]
-    means = [configuration_means(line.values) for line in (at.finished() for at in of_score)]
+    means = [configuration_means(line.values) for line in (at.finished for at in of_score)]
     configurations = np.concatenate(means) if means else np.zeros(0)
     return bool(configurations.size and is_crowded(configurations))
 
@@ -95,7 +95,7 @@ def judge(
         saturated: whether the score is known to be, from the other lines of the study.
         level: of rise and fall.
     """
-    done = line.finished()
+    done = line.finished
     nothing = Judgement(
         axes=line.axes,
         latent_dim=line.latent_dim,

@@ -1,4 +1,4 @@
-"""Arguments that several commands take: a study, a second one, a trial, some trials, JSON."""
+"""Arguments that several commands take: a study, a trial, some trials, JSON."""
 
 import argparse
 from collections import defaultdict
@@ -12,11 +12,6 @@ from sweeps.study.trials import Trial, canonical, text
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the study that the command is about."""
     parser.add_argument("study", type=expanded, metavar="DIR", help="a study's folder")
-
-
-def add_second_study(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of a study beside the first."""
-    parser.add_argument("other", type=expanded, metavar="DIR", nargs="?", help="a second study")
 
 
 def add_trial(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from bvae.data.datasets import DRAWN
 from bvae.metrics.protocols import protocol_named
+from sweeps.commands.arguments import add_json
 from sweeps.scoring.baselines import (
     GROUND_TRUTH,
     ICA_10,
@@ -139,7 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M,M,…",
         help="latent sizes of the untrained encoders; default: 5,10",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
 
 
 def _latent_dims(text: str) -> list[int]:
@@ -210,16 +211,10 @@ def table(found: Sequence[Baseline], *, is_compared: bool) -> Table:
     made.add_column("± is over")
     for one in found:
         paper, points = PAPER.get(one.name), difference(one)
-        configurations = [
-            one.name,
-            f"{100 * one.score:.1f}",
-            _percent(one.spread and 100 * one.spread),
-        ]
-        configurations += [_percent(paper and paper.score, 2), _percent(paper and paper.spread)]
-        configurations += [("" if points is None else f"{points:+.1f}")] if is_compared else []
-        made.add_row(
-            *configurations, f"{one.n_draws} {one.draws}" if one.spread is not None else ""
-        )
+        cells = [one.name, f"{100 * one.score:.1f}", _percent(one.spread and 100 * one.spread)]
+        cells += [_percent(paper and paper.score, 2), _percent(paper and paper.spread)]
+        cells += [("" if points is None else f"{points:+.1f}")] if is_compared else []
+        made.add_row(*cells, f"{one.n_draws} {one.draws}" if one.spread is not None else "")
     return made
 
 

@@ -22,7 +22,7 @@ from sweeps.analysis.verdict import Judgement
 from sweeps.commands.arguments import add_json, add_study
 from sweeps.commands.conclude import WIDTH, answer, best_line, next_step, row
 from sweeps.labels import NOTHING, interval, number, score_text, shown, span
-from sweeps.report.answer import Headline, LineAnswer, Model, headline, line_answers
+from sweeps.report.answer import Headline, LineAnswer, headline, line_answers
 from sweeps.scoring.udr import refresh
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import text
@@ -46,8 +46,11 @@ def run(typed: argparse.Namespace) -> int:
     score = typed.score or study.manifest.objective
     if score in UDR_NAMES:
         study = refresh(study)
-    _refuse_unknown(score, study)
-    if score not in score_names(study) and not typed.json:
+    known = score_names(study)
+    if score not in {*known, study.manifest.objective}:  # the latter may have yet to come
+        there = ", ".join(known) or "none yet"
+        raise ConfigError(f"--score {score}: no such score in this study; it has {there}")
+    if score not in known and not typed.json:
         print(best_line(study))
         return Exit.COMPLETE
     found = best(study, score=score, every=typed.json)
@@ -55,25 +58,14 @@ def run(typed: argparse.Namespace) -> int:
     return Exit.COMPLETE
 
 
-def _refuse_unknown(score: str, study: Study) -> None:
-    """Refuse a score that no trial has; the objective may have to be waited for."""
-    if score not in {*score_names(study), study.manifest.objective}:
-        known = ", ".join(score_names(study)) or "none yet"
-        raise ConfigError(f"--score {score}: no such score in this study; it has {known}")
-
-
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What a study says by one score.
+    """What a study says by one score; `left` is how many trials have not ended.
 
     Attributes:
-        study: its folder.
-        score: the one it goes by.
-        left: how many trials have not ended; the answer goes by those that have.
         lines: what is known of every latent size that has a best configuration.
         headline: the best configuration of all, None if there is none.
         scores: what every score says.
-        budget: how long the models were trained.
         confirmation: what fresh seeds say of it, if it is the objective's and there are any.
         flags: configurations that score otherwise by another representation.
     """
@@ -90,12 +82,9 @@ class StudyAnswer:
 
 
 def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
-    """Return what a study, finished or not, says by one of its scores.
+    """Return what a study, finished or not, says by a score.
 
-    Args:
-        study: as it was opened.
-        score: the one to go by.
-        every: whether to judge scores on other representations as well; by default they are.
+    With `every`, scores on other representations are judged as well.
     """
     read = summarize(study)
     scores = [
@@ -103,7 +92,6 @@ def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
         for name in read.charted
         if every or name == score or not name.endswith((SAMPLED, ACTIVE))
     ]
-    found = flags(read.population, score_names=[score])
     return StudyAnswer(
         study=study.folder.root,
         score=score,
@@ -113,7 +101,7 @@ def best(study: Study, *, score: str, every: bool = True) -> StudyAnswer:
         scores=tuple(read.by_score(scores)),
         budget=budget(read),
         confirmation=confirmation(study) if score == study.manifest.objective else None,
-        flags=found,
+        flags=flags(read.population, score_names=[score]),
     )
 
 
@@ -125,8 +113,12 @@ def in_lines(found: StudyAnswer) -> Iterator[str]:
     yield from answer(found.headline, found.budget, left=found.left)
     if found.confirmation:
         yield from row("confirmed", str(found.confirmation))
-    yield from row("model", _model(found.headline.model, found.score))
-    yield from _weights(found.study, found.headline.model)
+    model = found.headline.model
+    again = f"{model.slug} ({found.score} {model.score:.3f}); to train it again:"
+    yield from row("model", again)
+    yield f"  {model.command}"
+    if model.checkpoint:
+        yield f"  weights   {shown(found.study / model.checkpoint)}"
     for table in (_of_sizes(found), _of_scores(found)):
         if len(table) > HEAD:
             yield ""
@@ -136,16 +128,6 @@ def in_lines(found: StudyAnswer) -> Iterator[str]:
     yield from _flags(found)
     yield ""
     yield from next_step(found.headline, left=found.left)
-
-
-def _model(model: Model, score: str) -> str:
-    return f"{model.slug} ({score} {model.score:.3f}); to train it again:"
-
-
-def _weights(study: Path, model: Model) -> Iterator[str]:
-    yield f"  {model.command}"
-    if model.checkpoint:
-        yield f"  weights   {shown(study / model.checkpoint)}"
 
 
 def _flags(found: StudyAnswer) -> Iterator[str]:
@@ -217,7 +199,10 @@ def plain(answer: StudyAnswer) -> dict[str, Any]:
         "best": head and _line(head.judged),
         "by_latent_dim": [_line(line.judged) for line in answer.lines],
         "latents": head and _latents(head.latents),
-        "scores": [_by_score(one) for one in answer.scores],
+        "scores": [
+            _line(one.judged) | {"agrees": one.agrees, "smallest": one.latents.smallest}
+            for one in answer.scores
+        ],
         "next": step and step.command,
         "model": head and dataclasses.asdict(head.model),
         "confirmation": answer.confirmation and _confirmation(answer.confirmation),
@@ -240,11 +225,6 @@ def _latents(found: LatentSizes) -> dict[str, Any]:
         gap = {"difference": size.gap, "low": size.low, "high": size.high, "active": size.active}
     settled = {"smallest": found.smallest, "margin": found.margin}
     return settled | _finite(gap) | {"more_seeds": found.more_seeds, "text": found.text}
-
-
-def _by_score(one: ByScore) -> dict[str, Any]:
-    agrees = {"agrees": one.agrees, "smallest": one.latents.smallest}
-    return _line(one.judged) | agrees
 
 
 def _configuration(configuration: ScoredConfiguration) -> dict[str, Any]:

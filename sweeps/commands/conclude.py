@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pandas import DataFrame
@@ -63,10 +62,13 @@ def conclude(study: Study, display: "Display", code: Exit) -> None:
         display.say(f"report: {shown(study.folder.page)}; nothing has changed since it was drawn")
         return
     from sweeps.report.page import write_report  # vl-convert, which `sweeps best` does not need
+    from sweeps.tracking.study_run import track_report
 
     page = write_report(read)
     display.say(f"report: {shown(page)}")
-    _track(read, page, display)
+    lost = track_report(read, page)
+    if lost is not None:
+        display.say(f"W&B run of the study: {lost}")
 
 
 def _is_drawn(study: Study) -> bool:
@@ -90,14 +92,6 @@ def _score_untrained(study: Study, display: "Display") -> None:
         except Exception as error:  # whatever it is, it must not cost the report
             log.exception("untrained encoders could not be scored")
             display.say(f"no untrained baseline: {type(error).__name__}: {error}")
-
-
-def _track(read: Summary, page: Path, display: "Display") -> None:
-    from sweeps.tracking.study_run import track_report
-
-    lost = track_report(read, page)
-    if lost is not None:
-        display.say(f"W&B run of the study: {lost}")
 
 
 def untracked(study: Study) -> list[str]:

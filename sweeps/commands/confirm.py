@@ -50,7 +50,7 @@ def confirm(study: Study, *, dry_run: bool = False) -> int:
     prepare(study, wanted, arguments)
     # where own parts, and paths in the command, are found
     with contextlib.chdir(study.manifest.parts_folder or "."):
-        code = hydra_app.run(arguments)
+        code = hydra_app.run(arguments).code
     if code == Exit.USAGE:
         return code
     found = confirmation(study)

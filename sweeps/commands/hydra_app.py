@@ -28,16 +28,7 @@ def hide_password() -> None:
         os.execv(sys.executable, [sys.executable, *clean])
 
 
-def run(arguments: Sequence[str], resumed: Plan | None = None) -> Exit:
-    """Do what `bvae` does with these command-line arguments, or finish a study with them.
-
-    Raises:
-        BvaeError: it cannot be done.
-    """
-    return carry_out(arguments, resumed).code
-
-
-def carry_out(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
+def run(arguments: Sequence[str], resumed: Plan | None = None) -> Ended:
     """Do what `bvae` does with these command-line arguments; return how it ended, and which study.
 
     A study that is resumed is finished as it is on disk: the arguments say with which launcher,

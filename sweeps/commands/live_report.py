@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from sweeps.labels import counted, shown
 from sweeps.study.folder import StudyFolder
@@ -16,7 +15,6 @@ from sweeps.study.heartbeat import living_workers
 from sweeps.study.locks import is_locked
 from sweeps.study.study import open_study
 from sweeps.workers.exit_codes import Exit
-from sweeps.workers.progress import Progress
 
 EVERY_S = 60.0
 """The page is written at most so often."""
@@ -64,12 +62,7 @@ class LiveReport:
     def __enter__(self) -> "LiveReport":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._writing is not None:
             self._writing.terminate()
             self._writing.wait()
@@ -137,6 +130,5 @@ def _is_running(folder: StudyFolder) -> bool:
 
 def _n_ended(root: Path) -> int:
     """Return how many trials need no further attempt."""
-    progress = Progress(open_study(root))
-    progress.refresh()
-    return progress.snapshot().ended
+    study = open_study(root)
+    return study.counts["expected"] - study.left

@@ -19,7 +19,7 @@ def run(typed: argparse.Namespace) -> int:
     slug = study.slug_of(typed.trial)
     log = study.folder.trial(slug).log
     print(log.read_text(encoding="utf-8") if log.exists() else "(no log yet)")
-    result = study.result(slug)
+    result = study.results.get(slug)
     if result is not None and result.error:
         print(result.error)
     return Exit.COMPLETE

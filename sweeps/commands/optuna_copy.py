@@ -32,9 +32,7 @@ from sweeps.search.search import Search
 from sweeps.search.space import Choices, Dimension, Interval
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value, text
-
-VALIDATION_SCORE = "scores/mig"
-"""The column of a history with what is scored in training, as `bvae.callbacks` names it."""
+from sweeps.workers.logged import SCORE
 
 WIDE = 10
 """Numbers are on a logarithmic scale if the largest is so many times the smallest."""
@@ -108,7 +106,8 @@ def _trials(read: Summary, artifacts: Artifacts) -> Iterator[tuple[str, FrozenTr
     for trial, row in zip(study.trials, read.frame.to_dict("records"), strict=True):
         state = STATES[study.states[trial.slug]]
         started, ended = _times(study, trial.slug, state)
-        known = {str(key): value for key, value in row.items() if not _is_missing(value)}
+        # None, and NaN, which alone differs from itself
+        known = {str(key): one for key, one in row.items() if one is not None and one == one}
         # Optuna refuses a complete trial without a value, but not an infinite one
         value = known.get(read.objective, -math.inf) if state is TrialState.COMPLETE else None
         yield (
@@ -132,10 +131,6 @@ def _trials(read: Summary, artifacts: Artifacts) -> Iterator[tuple[str, FrozenTr
         )
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or value != value
-
-
 def _times(study: Study, slug: str, state: TrialState) -> tuple[datetime | None, datetime | None]:
     """Return when a trial began and ended, in local time without a zone, as Optuna has it."""
     result = study.results.get(slug)
@@ -152,9 +147,7 @@ def _times(study: Study, slug: str, state: TrialState) -> tuple[datetime | None,
 
 def _validation_scores(study: Study, slug: str) -> dict[int, float]:
     rows = History(study.folder.trial(slug).history, []).rows()
-    return {
-        int(row["step"]): float(row[VALIDATION_SCORE]) for row in rows if row.get(VALIDATION_SCORE)
-    }
+    return {int(row["step"]): float(row[SCORE]) for row in rows if row.get(SCORE)}
 
 
 def distributions(study: Study) -> dict[str, BaseDistribution]:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from bvae.config import nearest
 from bvae.exceptions import ConfigError
-from bvae.machine import cores
+from bvae.machine import this_machine
 from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import SCORE_NAMES, UDR_NAMES, score_named
 from bvae.part_sources import all_sources
@@ -26,7 +26,7 @@ from bvae.versions import code_version
 from sweeps.analysis.curve import write_curve
 from sweeps.analysis.summary import ByScore, summarize
 from sweeps.commands.arguments import add_study
-from sweeps.labels import interval, is_known, number, score_text, shown
+from sweeps.labels import counted, interval, is_known, number, score_text, shown
 from sweeps.scoring.rescoring import Computed, Job, computed, jobs_of
 from sweeps.study.folder import StudyFolder
 from sweeps.study.heartbeat import living_workers
@@ -206,7 +206,10 @@ def table(found: Sequence[ByScore]) -> Iterator[str]:
     rows = [("score", "best β", "latents", "mean (95 % interval)", "curve")]
     for one in found:
         best = one.judged.best
-        if best is None or not _is_shown(best.score):
+        if best is None:
+            continue
+        score = score_named(best.score)
+        if score.representation != "mean" or score.per_configuration:  # UDR is the same by each
             continue
         between = f" ({interval(best.low, best.high)})" if is_known(best.low) else ""
         where = (number(best.beta), str(best.latent_dim), f"{score_text(best.mean)}{between}")
@@ -217,12 +220,6 @@ def table(found: Sequence[ByScore]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _is_shown(name: str) -> bool:
-    """Whether a score is one of the protocol itself: UDR is the same by each."""
-    score = score_named(name)
-    return score.representation == "mean" and not score.per_configuration
-
-
 def _with_progress(jobs: Sequence[Job], manifest: Manifest) -> Iterator[tuple[Job, Computed]]:
     """Yield what comes of each job, with a bar in a terminal."""
     console = Console(stderr=True)
@@ -231,7 +228,8 @@ def _with_progress(jobs: Sequence[Job], manifest: Manifest) -> Iterator[tuple[Jo
             kind: progress.add_task(f"{jobs[0].protocol}: {kind}", total=total)
             for kind, total in Counter(map(_kind, jobs)).items()
         }
-        for job, found in computed(jobs, parts_folder=manifest.parts_folder, n_processes=cores()):
+        cpus = int(this_machine().cpus)
+        for job, found in computed(jobs, parts_folder=manifest.parts_folder, n_processes=cpus):
             progress.advance(tasks[_kind(job)])
             yield job, found
 
@@ -297,16 +295,12 @@ def _changes(old: Mapping[str, TrialResult], new: Mapping[str, TrialResult]) -> 
         for name, value in result.scores.items()
         if value != old[slug].scores.get(name)
     ]
-    trials = _count(len(new), "trial")
+    trials = counted(len(new), "trial")
     if not gaps:
         return f"{trials}, no score has changed"
     largest, name, slug = max(gaps)
     by = f"at most by {largest:.2g}" if math.isfinite(largest) else "new ones among them"
-    return f"{trials}, {_count(len(gaps), 'score')} changed, {by} ({name} of {slug})"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{trials}, {counted(len(gaps), 'score')} changed, {by} ({name} of {slug})"
 
 
 def rescored_manifest(manifest: Manifest, objective: str) -> Manifest:

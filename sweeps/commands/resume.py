@@ -17,4 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(typed: argparse.Namespace) -> int:
     """Run what is unfinished, with the study's launcher and workers; return the sweep's code."""
     study = open_study(typed.study)
-    return hydra_app.run(resuming(study.manifest), unfinished(study))
+    return hydra_app.run(resuming(study.manifest), unfinished(study)).code

@@ -102,7 +102,6 @@ class Sweep:
         display = Display()
         if planned.configs[0].trainer.accelerator == "cpu":
             machine = replace(machine, cards=())
-        gpus = machine.cards
         share = self._share(planned, machine)
         settings = Settings(
             share.workers,
@@ -118,29 +117,18 @@ class Sweep:
         root, launcher = planned.folder.root, self._config.hydra.launcher
 
         def work(study: Study) -> tuple[Exit, Study]:
-            with launchers.without_patterns(root, launcher) as folder:
-                return self._work(study, folder, display, settings, gpus)
+            patterns = launchers.without_patterns(root, launcher)
+            with patterns as folder, LiveReport(study.folder) as report:
+                with open_dict(self._config):
+                    self._config.hydra.sweep.dir = escaped(str(folder))
+                if study.left:
+                    display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
+                return self._work(study, display, settings, machine.cards, report)
 
         joins = self._launcher in launchers.LOCAL and settings.max_minutes is None
         return run_study(planned, display, work, joins=joins, on_end=self._settings.on_end)
 
     def _work(
-        self,
-        study: Study,
-        folder: Path,
-        display: Display,
-        settings: Settings,
-        gpus: Sequence[str],
-    ) -> tuple[Exit, Study]:
-        """Run the study, whose folder is given to launchers in a way that they can read."""
-        with open_dict(self._config):
-            self._config.hydra.sweep.dir = escaped(str(folder))
-        if study.left:
-            display.say(f"report: {shown(study.folder.page)}, written anew as trials end")
-        with LiveReport(study.folder) as report:
-            return self._run_study(study, display, settings, gpus, report)
-
-    def _run_study(
         self,
         study: Study,
         display: Display,

@@ -68,7 +68,7 @@ def _wanted(read: Summary, best: Judgement) -> list[Trial]:
     found: list[Trial] = []
     for line in read.lines(score):
         if line.axes == best.axes:
-            done = line.finished()
+            done = line.finished
             open_ = np.zeros(len(done.betas), dtype=np.bool_)
             if line.latent_dim == answer:
                 open_ |= open_configurations(

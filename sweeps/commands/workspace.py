@@ -2,7 +2,8 @@
 
 import argparse
 
-from sweeps.commands.arguments import add_second_study, add_study
+from bvae.files import expanded
+from sweeps.commands.arguments import add_study
 from sweeps.study.study import open_study
 from sweeps.tracking.workspace import build, outline, push
 from sweeps.workers.exit_codes import Exit
@@ -11,7 +12,7 @@ from sweeps.workers.exit_codes import Exit
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `sweeps workspace` takes."""
     add_study(parser)
-    add_second_study(parser)
+    parser.add_argument("other", type=expanded, metavar="DIR", nargs="?", help="a second study")
     parser.add_argument("--push", action="store_true", help="write it to W&B, or change it there")
 
 

@@ -51,19 +51,20 @@ class Attempts:
     """The attempts at the trials of a study, in the order they were queued.
 
     Attributes:
+        store: where the attempts are kept.
         messages: for the user, about a journal that was lost or damaged.
     """
 
     def __init__(self, store: "Store", *, study_name: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._store = store
+        self.store = store
         self._name = study_name
         self.messages: list[str] = []
         self.open()
 
     def open(self) -> None:
         """Open the storage, and the study in it; a new one if there is none."""
-        self._storage, message = self._store.open()
+        self._storage, message = self.store.open()
         if message is not None:
             self.warn(message)
         self._optuna = optuna.create_study(
@@ -77,17 +78,12 @@ class Attempts:
         self._study_id = self._storage.get_study_id_from_name(self._name)
         self._numbers: dict[str, list[int]] = {}
         self._indexed = 0
-        self._store.remember()
-
-    @property
-    def store(self) -> "Store":
-        """Where the attempts are kept."""
-        return self._store
+        self.store.remember()
 
     def is_current(self) -> bool:
         """Whether the journal is the one that was opened, and can be read."""
-        if not self._store.is_known():
-            self.warn(f"{self._store.name} was replaced or cut off; rebuilt from the result files")
+        if not self.store.is_known():
+            self.warn(f"{self.store.name} was replaced or cut off; rebuilt from the result files")
             return False
         try:
             return self._storage.get_study_id_from_name(self._name) == self._study_id
@@ -132,13 +128,6 @@ class Attempts:
     def since(self, number: int) -> list[FrozenTrial]:
         """Return the attempts from this number on; cheap if there is none."""
         return [] if self.numbered(number) is None else self.select()[number:]
-
-    def leased(self, slug: str, worker: str) -> Attempt | None:
-        """Return the attempt at a trial that is leased to a worker, if there is one."""
-        return next(
-            (one for one in self.of(slug) if one.worker == worker and one.state is State.LEASED),
-            None,
-        )
 
     def enqueue(
         self,

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from bvae.exceptions import DataError
 from sweeps.study.folder import StudyFolder, damaged_journal, journal_lock
-from sweeps.study.locks import locked, wait_for_lock
+from sweeps.study.locks import locked
 
 TAIL_BYTES = 4096
 """Bytes searched for the last line break at a time; a journal line has a few hundred."""
@@ -26,24 +26,12 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What Optuna may raise while it replays a journal with lines it did not write."""
 
 
-class JournalLock:
-    """An exclusive lock beside the journal; acquiring it mends a torn last line."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._path = journal_lock(journal)
-        self._file: int | None = None
-
-    def acquire(self) -> None:
-        """Wait for the lock, then mend the journal's tail."""
-        self._file = wait_for_lock(self._path)
-        mend(self._journal)
-
-    def release(self) -> None:
-        """Release the lock."""
-        if self._file is not None:
-            file, self._file = self._file, None  # before another thread may set it
-            os.close(file)
+@contextlib.contextmanager
+def mended(journal: Path) -> Iterator[None]:
+    """Hold the lock beside the journal, whose torn last line is cut off first."""
+    with locked(journal_lock(journal)):
+        mend(journal)
+        yield
 
 
 def mend(journal: Path) -> int:
@@ -88,20 +76,15 @@ class Journal(JournalFileBackend):
     what a power cut loses is rebuilt from the results, which are synced.
     """
 
-    def __init__(self, path: Path, lock: JournalLock) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(str(path))  # whose own lock is not used
         self.path = path
-        self._journal_lock = lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add records at the end, under the lock."""
         lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in logs]
-        self._journal_lock.acquire()
-        try:
-            with self.path.open("ab") as file:
-                file.write("".join(lines).encode())
-        finally:
-            self._journal_lock.release()
+        with mended(self.path), self.path.open("ab") as file:
+            file.write("".join(lines).encode())
 
 
 def open_journal(path: Path) -> JournalStorage:
@@ -111,18 +94,12 @@ def open_journal(path: Path) -> JournalStorage:
         DataError: its records cannot be replayed.
     """
     absolute = path.resolve()
-    lock = JournalLock(absolute)
-    lock.acquire()
-    lock.release()
+    with mended(absolute):
+        pass
     try:
-        return JournalStorage(Journal(absolute, lock))
+        return JournalStorage(Journal(absolute))
     except DAMAGE as error:
         raise DataError(f"{path}: cannot be replayed ({type(error).__name__}: {error})") from error
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a journal that cannot be read; return its new path."""
-    return path.rename(damaged_journal(path))
 
 
 def head(path: Path) -> bytes | None:
@@ -135,31 +112,20 @@ def head(path: Path) -> bytes | None:
 
 
 class JournalStore:
-    """Where a study's attempts are kept unless a database is named: a journal in its folder.
-
-    Attributes:
-        section: unlike any other while the lock is held; None otherwise.
-    """
+    """Where a study's attempts are kept unless a database is named: a journal in its folder."""
 
     def __init__(self, folder: StudyFolder) -> None:
         self._path = folder.journal
         self._guard = folder.guard
-        self.section: object | None = None
 
     @property
     def name(self) -> str:
         """Its name in messages."""
         return self._path.name
 
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Hold the study's lock, which is released when its holder dies."""
-        with locked(self._guard):
-            self.section = object()
-            try:
-                yield
-            finally:
-                self.section = None
+        return locked(self._guard)
 
     def open(self) -> tuple[JournalStorage, str | None]:
         """Open the journal, or begin a new one after moving aside one that cannot be read.
@@ -170,7 +136,7 @@ class JournalStore:
         try:
             return open_journal(self._path), None
         except DataError as error:
-            aside = set_aside(self._path).name
+            aside = self._path.rename(damaged_journal(self._path)).name
             message = f"{error}; moved to {aside}, rebuilt from the result files"
             return open_journal(self._path), message
 

@@ -71,12 +71,13 @@ class Changes:
             self.died.append(slug)
 
 
-def _no_announcement(slug: str) -> None:
-    del slug
-
-
 class Queue:
-    """The queue of one study, shared by all its workers."""
+    """The queue of one study, shared by all its workers.
+
+    Attributes:
+        study: as its manifest was when the queue was last used.
+        results: as the queue has read them.
+    """
 
     def __init__(self, study: Study, *, timeouts: Timeouts = TIMEOUTS) -> None:
         self._folder = study.folder
@@ -86,22 +87,12 @@ class Queue:
             self._attempts = Attempts(store, study_name=study.name)
             self._reload(open_study(study.folder.root))
 
-    @property
-    def study(self) -> Study:
-        """The study, as its manifest was when the queue was last used."""
-        return self._study
-
-    @property
-    def results(self) -> Results:
-        """The results, as the queue has read them."""
-        return self._results
-
     def lease(
         self,
         worker: str,
         *,
         among: Collection[str] | None = None,
-        announce: Callable[[str], None] = _no_announcement,
+        announce: Callable[[str], None] = lambda slug: None,
     ) -> Lease | None:
         """Lease the next waiting trial, of these slugs if given; None when none waits.
 
@@ -115,7 +106,7 @@ class Queue:
                 return None
             announce(slug)
             self._execute(slug, events.GrantLease(worker))
-            number = next_attempt(self._results.read(slug), self._study.manifest)
+            number = next_attempt(self.results.read(slug), self.study.manifest)
             return Lease(self._trials[slug], number, worker)
 
     def _execute(self, slug: str, event: events.Event) -> tuple[events.Action, ...]:
@@ -126,10 +117,10 @@ class Queue:
         wanted = self._trials if among is None else among
         while (attempt := self._waiting.first(wanted)) is not None:
             slug = slug_of(attempt)
-            result = self._results.read(slug)
-            if result is not None and self._study.is_final(result):  # written by one killed then
+            result = self.results.read(slug)
+            if result is not None and self.study.is_final(result):  # written by one killed then
                 self._execute(slug, events.Reconcile())
-            elif self._results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
+            elif self.results.is_complete(slug) or not self._has_pruned_seed(  # or is continued
                 self._trials[slug].configuration
             ):
                 return slug
@@ -142,13 +133,14 @@ class Queue:
 
         The manifest is written first: a trial that is in it alone is queued by `reconcile`.
         """
-        manifest = self._study.manifest
+        manifest = self.study.manifest
         if manifest.search is None or not manifest.unfound:
             return False
         from sweeps.search.samplers import next_trial  # torch and scipy, which no grid needs
 
         search = Search.read(manifest.search)
-        found = next_trial(search, self._tried(), system_attrs=self._attempts.system_attrs())
+        tried = {trial: self._ending(slug) for slug, trial in self._trials.items()}
+        found = next_trial(search, tried, system_attrs=self._attempts.system_attrs())
         if found is None:  # the whole search space has been tried
             ended = replace(manifest.search, n_trials=len(manifest.trials))
             replace(manifest, search=ended).write(self._folder.manifest)
@@ -159,13 +151,10 @@ class Queue:
         self._attempts.enqueue(found.trial, attempt_number=1, system_attrs=found.system_attrs)
         return True
 
-    def _tried(self) -> dict[Trial, Ending | None]:
-        """Return every trial, and how it has ended, None if it has not."""
-        return {trial: self._ending(slug) for slug, trial in self._trials.items()}
-
     def _ending(self, slug: str) -> Ending | None:
-        ended = self._results.read(slug)
-        if ended is None or (ended.state == "failed" and not self._study.is_final(ended)):
+        """Return how a trial has ended, None if it has not."""
+        ended = self.results.read(slug)
+        if ended is None or (ended.state == "failed" and not self.study.is_final(ended)):
             return None
         return ended.ending
 
@@ -175,13 +164,13 @@ class Queue:
         A configuration is pruned as a whole: where one seed was, the others end at their next
         score.
         """
-        manifest = self._study.manifest
+        manifest = self.study.manifest
         if manifest.pruner is None:
             return False
         max_steps = manifest.config_of(lease.trial)["trainer"]["max_steps"]
         pruner = pruner_named(manifest.pruner, max_steps=max_steps)
         with self._exclusive():
-            attempt = self._attempts.leased(lease.trial.slug, lease.worker)
+            attempt = self._store.get_state(lease.trial.slug).leased_to(lease.worker)
             if attempt is None:  # taken over: its new worker asks
                 return False
             self._attempts.report(attempt.id, step, score)
@@ -190,7 +179,7 @@ class Queue:
                 for slug, found in self._attempts.intermediate_scores().items()
                 if slug in self._trials
             }
-            if self._results.is_complete(lease.trial.slug):  # of fewer steps: it is continued
+            if self.results.is_complete(lease.trial.slug):  # of fewer steps: it is continued
                 return False
             if self._has_pruned_seed(lease.trial.configuration):
                 return True
@@ -236,7 +225,7 @@ class Queue:
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
         with self._exclusive():
-            return self._attempts.leased(lease.trial.slug, lease.worker) is not None
+            return self._store.get_state(lease.trial.slug).leased_to(lease.worker) is not None
 
     def open_slugs(self) -> set[str]:
         """Return the slugs of the trials that wait or are leased."""
@@ -293,7 +282,7 @@ class Queue:
                 for slug in dropped
                 if lexists(self._folder.trial(slug).root)  # a link to nowhere is in the way, too
             ]
-            shorter = self._study.manifest.without(dropped.values())
+            shorter = self.study.manifest.without(dropped.values())
             shorter.write(self._folder.manifest)
             self._reload(Study(self._folder, shorter))
             for slug in dropped:
@@ -316,18 +305,18 @@ class Queue:
             )
         if dropped.keys() == self._trials.keys():
             raise ConfigError(
-                f"{self._study.name}: no trial would be left; remove the folder instead, "
+                f"{self.study.name}: no trial would be left; remove the folder instead, "
                 f"{self._folder.root}"
             )
 
     def _has_pruned_seed(self, configuration: Configuration) -> bool:
         """Whether a seed of the configuration was pruned: then the others are, too."""
-        results = (self._results.read(slug) for slug in self._configurations[configuration])
+        results = (self.results.read(slug) for slug in self._configurations[configuration])
         return any(result is not None and result.state == "pruned" for result in results)
 
     def _has_failed(self, slug: str) -> bool:
-        result = self._results.read(slug)
-        return result is not None and result.state == "failed" and self._study.is_final(result)
+        result = self.results.read(slug)
+        return result is not None and result.state == "failed" and self.study.is_final(result)
 
     def tidy(self, slug: str) -> None:
         """Remove what an attempt whose lease was lost has left in a complete trial's folder."""
@@ -336,25 +325,25 @@ class Queue:
 
     def _remove_weights(self) -> None:
         """Remove the weights of complete trials that are not among the best so many."""
-        number = self._study.manifest.keep_trials
+        number = self.study.manifest.keep_trials
         if number is None:
             return
-        results = [(trial, self._results.read(slug)) for slug, trial in self._trials.items()]
+        results = [(trial, self.results.read(slug)) for slug, trial in self._trials.items()]
         ended = [
             (trial, result.ending)
             for trial, result in results
-            if result and result.state == "complete" and self._study.is_final(result)
+            if result and result.state == "complete" and self.study.is_final(result)
         ]
         for trial in best_first(ended)[number:]:
             self._folder.trial(trial.slug).remove_weights()
 
     def _reload(self, study: Study) -> None:
-        self._study = study
+        self.study = study
         self._trials = {trial.slug: trial for trial in study.trials}
         self._configurations = configurations_of(study.trials)
         self._waiting = WaitingAttempts(self._attempts, self._trials)
-        self._results = Results(study.folder, objective=study.manifest.objective)
-        self._store = StudyStore(self._attempts, study, self._results)
+        self.results = Results(study.folder, objective=study.manifest.objective)
+        self._store = StudyStore(self._attempts, study, self.results)
         self._manifest_seen = stamp(study.folder.manifest)
 
     @contextlib.contextmanager

@@ -147,15 +147,12 @@ class IllegalEventError(Exception):
             for one in trial.attempts
         ]
         result = "none" if trial.result is None else trial.result.state
-        happened = type(event).__name__ + (f" by {worker}" if (worker := _worker(event)) else "")
+        worker = getattr(event, "worker", None)
+        happened = type(event).__name__ + (f" by {worker}" if worker else "")
         super().__init__(
             f"{trial.slug}: {happened} of a trial that is {trial.state.value} (result: {result}); "
             + "\n".join(["its attempts:", *(lines or ["  none"])])
         )
-
-
-def _worker(event: Event) -> str | None:
-    return getattr(event, "worker", None)
 
 
 class LeaseLostError(IllegalEventError):
@@ -194,7 +191,7 @@ def transition(
         case Fault():
             return _faulted(trial, _leased(trial, event), event)
         case PruneWaiting() if _may_begin(trial) and (waits := trial.waiting):
-            return _committed(trial, waits, _ended("pruned", waits.number, steps=0))
+            return _committed(trial, waits, AttemptResult("pruned", waits.number, steps=0))
         case Retry() if trial.state is State.FAILED:
             return *_without_result(trial, End.SUPERSEDED), AddMark(), SetAside(), Enqueue(1)
         case Drop():
@@ -244,7 +241,7 @@ def _faulted(trial: TrialRecord, attempt: Attempt, fault: Fault) -> tuple[Action
     others_pass = bool(same) and fault.n_complete > same[0].n_complete
     if len(same) + 1 >= MAX_SAME_FAULT and others_pass:
         most = trial.limits.max_attempts
-        return _committed(trial, attempt, _ended("failed", most, cause=fault.cause))
+        return _committed(trial, attempt, AttemptResult("failed", most, cause=fault.cause))
     ended = EndAttempt(attempt.id, End.FAULT, cause=fault.cause, n_complete=fault.n_complete)
     return _requeued(trial, attempt, ended)
 
@@ -286,7 +283,7 @@ def _reconciled(
         left = applied(left, action)
     if deaths_without_progress(left.attempts) >= trial.limits.max_deaths:
         error = f"{ABANDONED} {trial.limits.max_deaths} times without progress; see logs/"
-        return *ended, Write(_ended("failed", trial.limits.max_attempts, cause=error))
+        return *ended, Write(AttemptResult("failed", trial.limits.max_attempts, cause=error))
     training = (name for name in sorted(alive) if sightings[name].slug == trial.slug)
     return (
         *ended,
@@ -304,19 +301,6 @@ def _buried(
     last = sightings.get(attempt.worker or "")
     step = last.step if last is not None and last.slug == trial.slug else 0
     return EndAttempt(attempt.id, End.DEATH, step=step)
-
-
-def _ended(
-    state: str, attempt: int, *, steps: int | None = None, cause: str | None = None
-) -> AttemptResult:
-    return AttemptResult(
-        state=state,  # type: ignore[arg-type]
-        attempt=attempt,
-        value=None,
-        cause=cause,
-        wall_time_s=0.0,
-        steps=steps,
-    )
 
 
 def applied(trial: TrialRecord, action: Action) -> TrialRecord:

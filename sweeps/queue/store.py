@@ -32,29 +32,23 @@ from sweeps.study.timeouts import Timeouts
 from sweeps.study.trials import Trial
 
 
-class StaleTokenError(Exception):
-    """The lock was lost since the trial was read: what was decided may no longer be right."""
-
-
 class Store(Protocol):
     """Where the trials of a study are kept.
 
     Between `get_state` and `set_state` nobody else may change the trial: the caller holds the
-    study's lock. The token proves it. It is good until the lock is released, so that a process
-    which decides under one lock and acts after losing it changes nothing.
+    study's lock.
     """
 
-    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
-        """Return a trial as it stands, and a token for changing it."""
+    def get_state(self, slug: str) -> TrialRecord:
+        """Return a trial as it stands."""
 
-    def set_state(self, slug: str, action: Action, token: object) -> None:
+    def set_state(self, slug: str, action: Action) -> None:
         """Do to a trial what `states.applied` says of this action.
 
         The store may be killed half way, but then what is left is a trial that an earlier action
         has left, or one that is leased to nobody.
 
         Raises:
-            StaleTokenError: the token is of a lock that was released; nothing is done.
             OSError: it cannot be written.
         """
 
@@ -69,10 +63,9 @@ def execute(
         IllegalEventError: the event cannot happen to a trial in this state.
         OSError: the store cannot be written; what was not done then is done by a later `Reconcile`.
     """
-    trial, token = store.get_state(slug)
-    actions = transition(trial, event, now, timeouts)
+    actions = transition(store.get_state(slug), event, now, timeouts)
     for action in actions:
-        store.set_state(slug, action, token)
+        store.set_state(slug, action)
     return actions
 
 
@@ -86,18 +79,17 @@ class StudyStore:
         self._trials = {trial.slug: trial for trial in study.trials}
         self._read: dict[str, list[Attempt]] | None = None
 
-    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
-        """Return a trial as it stands, and a token for changing it."""
+    def get_state(self, slug: str) -> TrialRecord:
+        """Return a trial as it stands."""
         read = self._read
         found = self._attempts.of(slug) if read is None else read.pop(slug, [])
-        record = TrialRecord(
+        return TrialRecord(
             slug,
             self._study.manifest,
             tuple(found),
             self._results.read(slug),
             is_expected=slug in self._trials,
         )
-        return record, self._attempts.store.section
 
     @contextlib.contextmanager
     def read_at_once(self) -> Iterator[set[str]]:
@@ -113,10 +105,8 @@ class StudyStore:
         finally:
             self._read = None
 
-    def set_state(self, slug: str, action: Action, token: object) -> None:
+    def set_state(self, slug: str, action: Action) -> None:
         """Do something to a trial."""
-        if token is None or token != self._attempts.store.section:
-            raise StaleTokenError(f"{slug}: {action} was decided under a lock that is gone")
         match action:
             case Enqueue(number, is_last):
                 trial = self._trials[slug]

@@ -61,7 +61,7 @@ def latent_views(read: Summary) -> list[LatentView] | None:
 
 def _view(read: Summary, configuration: ConfigurationEntry) -> LatentView | None:
     trial = read.best_trial(configuration)
-    result = read.study.result(trial.slug)
+    result = read.study.results.get(trial.slug)
     if result is None or not result.kl_per_latent:
         return None
     kl_nats = result.kl_per_latent
@@ -107,7 +107,7 @@ def latent_table(read: Summary) -> DataFrame | None:
 def _latent_rows(
     read: Summary, configuration: ConfigurationEntry, trial: TrialEntry
 ) -> list[dict[str, Any]]:
-    result = read.study.result(trial.slug)
+    result = read.study.results.get(trial.slug)
     codes = read.study.folder.trial(trial.slug).codes
     shares = factor_map(codes, sampled=True).shares
     if trial.state != "complete" or result is None or len(shares) != len(result.kl_per_latent):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bvae.exceptions import DataError
 from bvae.files import write_atomically
 from bvae.metrics.protocols import protocol_named
+from sweeps.study.manifest import RUN_TRIAL
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:  # who reads baselines needs no Pillow and no OmegaConf
 
 SCHEMA = 1
 """Version of `floors.json`; another one is not read, and written anew."""
-
-TRAINING = "bvae.train.run_trial"
-"""The only trial whose networks are known."""
 
 N_ENCODERS = 3
 COSTLY = "dci_"
@@ -107,14 +105,15 @@ def add_untrained(study: Study, *, tell: Callable[[str], object] = str) -> None:
         study: a study whose networks have been trained here, so that its data is in the cache.
         tell: hears what is being computed, if anything is.
     """
-    if study.manifest.trial != TRAINING or len(study.trials) == 1:
+    if study.manifest.trial != RUN_TRIAL or len(study.trials) == 1:
         return
     wanted = dict(_wanted(study))
     known = read_untrained(study.folder.untrained)
     kept = {
         place: known[place]
         for place, line in wanted.items()
-        if place in known and _circumstances(known[place]) == (line.protocol, _lattice(line))
+        if place in known
+        and (known[place].protocol, known[place].lattice) == (line.protocol, _lattice(line))
     }
     missing = {place: line for place, line in wanted.items() if place not in kept}
     if missing:
@@ -227,10 +226,6 @@ def _lattice(line: "Config") -> str | None:
     from bvae import checks
 
     return checks.derived_settings(line).lattice
-
-
-def _circumstances(baseline: UntrainedBaseline) -> tuple[str, str]:
-    return baseline.protocol, baseline.lattice
 
 
 def _level(values: Sequence[float]) -> Level:

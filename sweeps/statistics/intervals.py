@@ -39,7 +39,7 @@ def configuration_means(values: Floats) -> Floats:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENCE) -> MeanIntervals:
+def intervals(values: Floats, *, collapsed: Bools) -> MeanIntervals:
     """Return mean ± t·s/√n for every configuration.
 
     s² is pooled over the line, or the configuration's own if that is larger. A few seeds cannot
@@ -52,14 +52,13 @@ def intervals(values: Floats, *, collapsed: Bools, confidence: float = CONFIDENC
     Args:
         values: scores [..., C, S], NaN where missing.
         collapsed: bool [C].
-        confidence: probability that an interval holds the mean of its configuration.
     """
     means = configuration_means(values)
     margins = np.full(means.shape, np.nan)
     for pool in (~collapsed, collapsed):
         members = values[..., pool, :]
         spread = pooled_spread(members)
-        quantile = special.stdtrit(np.maximum(spread.df, 1.0), 0.5 + confidence / 2)
+        quantile = special.stdtrit(np.maximum(spread.df, 1.0), 0.5 + CONFIDENCE / 2)
         variance = np.maximum(spread.variance[..., None], _own_variance(members))
         half = np.where(spread.df > 0, quantile, np.nan)[..., None] * np.sqrt(variance)
         count = np.isfinite(members).sum(axis=-1)

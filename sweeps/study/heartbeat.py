@@ -16,7 +16,6 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 
 from bvae.exceptions import ConfigError
 from sweeps.study.folder import heartbeat_file, heartbeat_files
@@ -65,25 +64,9 @@ class Heartbeat:
     doing: str = ""
 
     def to_json(self) -> str:
-        """Return the file's content; there the host is called `place`.
-
-        Processes of an older version, which know no `doing`, read it as soon as there is none.
-        """
+        """Return the file's content; there the host is called `place`."""
         fields = asdict(self)
-        if not self.doing:
-            del fields["doing"]
         return json.dumps({"place": fields.pop("host")} | fields)
-
-    @classmethod
-    def from_json(cls, content: str) -> "Heartbeat":
-        """Read a file's content.
-
-        Raises:
-            ValueError: it is not JSON.
-            TypeError, KeyError, AttributeError: it is not a heartbeat.
-        """
-        fields = json.loads(content)
-        return cls(host=fields.pop("place"), **fields)
 
 
 class HeartbeatWriter:
@@ -108,6 +91,7 @@ class HeartbeatWriter:
         doing: str = "",
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
+        self.name = name
         self._path = path
         self._every_s = timeouts.heartbeat
         self._record = Heartbeat(
@@ -117,11 +101,6 @@ class HeartbeatWriter:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
 
-    @property
-    def name(self) -> str:
-        """The name of the process."""
-        return self._record.name
-
     def __enter__(self) -> "HeartbeatWriter":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = _open_locked(self._path)
@@ -129,12 +108,7 @@ class HeartbeatWriter:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ending.set()
         self._thread.join()
         self._path.unlink(missing_ok=True)
@@ -194,7 +168,8 @@ def _is_file_at(file: int, path: Path) -> bool:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
-        return Heartbeat.from_json(path.read_text())
+        fields = json.loads(path.read_text())
+        return Heartbeat(host=fields.pop("place"), **fields)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

@@ -50,19 +50,13 @@ def _flock(file: int, how: int) -> None:
         ) from error
 
 
-def wait_for_lock(path: Path) -> int:
-    """Wait until nobody else holds the lock of a file; closing what is returned releases it."""
-    file = open_file(path)
-    _flock(file, fcntl.LOCK_EX)
-    return file
-
-
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file's lock, having waited for it, until the block ends or the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = wait_for_lock(path)
+    file = open_file(path)
     try:
+        _flock(file, fcntl.LOCK_EX)
         yield
     finally:
         os.close(file)

@@ -250,9 +250,7 @@ class Manifest:
                 content["arguments"] = _words_after_program(content["command"])
             for name, written in NAMES.items():
                 content[name] = content.pop(written, None)
-            if content.get(
-                "sources"
-            ):  # which were all of `bvae/`, until those that count were told
+            if content.get("sources"):  # all of `bvae/`, until those that count were told apart
                 content["sources"] = {
                     path: digest for path, digest in content["sources"].items() if counts(path)
                 }

@@ -25,9 +25,9 @@ class AttemptResult:
 
     state: State
     attempt: int
-    value: float | None
-    cause: str | None
-    wall_time_s: float
+    value: float | None = None
+    cause: str | None = None
+    wall_time_s: float = 0.0
     steps: int | None = None
     active_latents: int | None = None
 

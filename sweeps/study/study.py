@@ -144,10 +144,6 @@ class Study:
             raise ConfigError(f"{part}: names {len(matching)} trials; expected one, as in\n{some}")
         return matching[0]
 
-    def result(self, slug: str) -> TrialResult | None:
-        """Return the result of one trial, if there is one."""
-        return self.results.get(slug)
-
     def trial_folder(self, slug: str) -> Path:
         """Return the folder of the trial with this slug, or the only one with this part in it.
 

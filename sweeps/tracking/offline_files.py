@@ -98,11 +98,6 @@ class Content:
     records: Sequence[bytes]
     is_whole: bool
 
-    @property
-    def rows(self) -> int:
-        """How many of the records are rows of history."""
-        return sum(is_row(record) for record in self.records)
-
     def without_rows(self, number: int) -> "Content":
         """Return all but the first so many rows."""
         if number <= 0:

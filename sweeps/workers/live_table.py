@@ -3,7 +3,6 @@
 import contextlib
 import os
 import time
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -35,12 +34,7 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -118,17 +112,15 @@ def panel(snapshot: Snapshot) -> Group:
 
 
 def _counts(counts: dict[str, int]) -> Text:
-    styles = {"complete": "green", "running": "cyan", "failed": "red", "pruned": "yellow"}
-    words = [
-        ("complete", "done"),
-        ("running", "running"),
-        ("failed", "failed"),
-        ("pruned", "pruned"),
-    ]
     text = Text()
-    for name, word in words:
+    for name, word, style in (
+        ("complete", "done", "green"),
+        ("running", "running", "cyan"),
+        ("failed", "failed", "red"),
+        ("pruned", "pruned", "yellow"),
+    ):
         if counts[name] or name != "pruned":
-            text.append(f"{counts[name]} {word}", style=styles[name] if counts[name] else "dim")
+            text.append(f"{counts[name]} {word}", style=style if counts[name] else "dim")
             text.append(" · ", style="dim")
     return text.append(f"{counts['pending']} left", style="dim")
 
@@ -140,9 +132,8 @@ def _of_seeds(best: BestConfiguration) -> str:
 def _workers(snapshot: Snapshot) -> Table:
     """Draw a row for each worker: what it trains and how far, or what it waits for."""
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(snapshot.workers))
-    table.add_column(
-        "trial", min_width=20
-    )  # which makes way: of all columns it alone may wrap, and does not
+    # which makes way: of all columns it alone may wrap, and does not
+    table.add_column("trial", min_width=20)
     table.add_column("worker", no_wrap=True)
     table.add_column("steps", min_width=10, no_wrap=True)
     table.add_column("", justify="right", min_width=4, no_wrap=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bvae.exceptions import ConfigError, MachineFaultError
-from bvae.files import TEMPORARY
+from bvae.files import remove_leftovers
 from sweeps.labels import shown
 from sweeps.queue.queue import Queue
 from sweeps.study.folder import StudyFolder
@@ -61,14 +61,6 @@ class Settings:
     outlive: bool = False
 
 
-@dataclass(frozen=True)
-class StopReason:
-    """Why a sweep ends before every trial is done, and whether that is a failure."""
-
-    reason: str
-    is_failure: bool = False
-
-
 @contextlib.contextmanager
 def running(folder: StudyFolder, *, doing: str = "") -> Iterator[None]:
     """Be the one command that runs a study.
@@ -94,23 +86,9 @@ def running(folder: StudyFolder, *, doing: str = "") -> Iterator[None]:
             raise ConfigError(
                 f"{folder.root}: cannot be written ({error.strerror}); give another runs_dir=…"
             ) from error
-        _remove_leftovers(folder)
+        for directory in (folder.root, folder.report):  # in those of trials workers may write
+            remove_leftovers(directory, below=False)
         yield
-
-
-def _remove_leftovers(folder: StudyFolder) -> None:
-    """Remove what killed commands have left half-written beside manifest, table and report.
-
-    Trial folders are left alone: their workers may be alive.
-    """
-    for directory in (folder.root, folder.report):
-        for path in directory.glob(".*"):
-            if TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-
-
-def _ignore(ended: int) -> None:
-    del ended
 
 
 class Orchestrator:
@@ -132,7 +110,7 @@ class Orchestrator:
         launch: Callable[[int], None],
         settings: Settings,
         display: Display,
-        at: Callable[[int], None] = _ignore,
+        at: Callable[[int], None] = lambda ended: None,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         self._timeouts = timeouts
@@ -149,7 +127,7 @@ class Orchestrator:
         self._mutex = threading.Lock()  # of what the threads write that keep workers:
         self._idle_starts = self._given_up = 0
         self._last_death = self._fault = "no reason given"
-        self._ending: StopReason | None = None
+        self._is_failure: bool | None = None  # None until the sweep is to end
         self._signal: int | None = None
         self._interrupted_at = 0.0
         self._idle_since = time.monotonic()
@@ -217,44 +195,38 @@ class Orchestrator:
                     slot.join(self._timeouts.poll / len(kept))
                 return
         if self._progress.left and not self._stopping.is_set():  # every slot was given up
-            self._end(StopReason(of_machine(self._fault)))
+            self._end(of_machine(self._fault))
 
     def _check_for_end(self) -> None:
         """End the sweep if it was asked to, its budget is spent, or it has failed."""
         cause = self._progress.same_cause_in_a_row(MAX_SAME_CAUSE)
         if self._signal is not None:
-            self._end(
-                StopReason("interrupted; running trials are saved (Ctrl-C again: exit at once)")
-            )
+            self._end("interrupted; running trials are saved (Ctrl-C again: exit at once)")
         elif self._folder.stop.exists():
-            self._end(StopReason("asked to by `sweeps stop`"))
+            self._end("asked to by `sweeps stop`")
         elif cause is not None:
             self._end(
-                StopReason(
-                    f"{MAX_SAME_CAUSE} trials failed in a row with the same cause: {cause}",
-                    is_failure=True,
-                )
+                f"{MAX_SAME_CAUSE} trials failed in a row with the same cause: {cause}",
+                is_failure=True,
             )
         elif time.monotonic() > self._deadline:
-            self._end(StopReason(f"the budget of {self._settings.max_minutes:g} minutes is spent"))
+            self._end(f"the budget of {self._settings.max_minutes:g} minutes is spent")
         elif self._idle_starts >= MAX_IDLE_STARTS:
             self._end(
-                StopReason(
-                    f"workers end before they lease a trial ({self._last_death}); see "
-                    f"{shown(self._folder.logs / 'orchestrator.log')}",
-                    is_failure=True,
-                )
+                f"workers end before they lease a trial ({self._last_death}); see "
+                f"{shown(self._folder.orchestrator_log)}",
+                is_failure=True,
             )
 
-    def _end(self, ending: StopReason) -> None:
+    def _end(self, reason: str, *, is_failure: bool = False) -> None:
         """Stop all workers, then say so: whether that can be shown decides nothing."""
         self._stopping.set()
         # If the file cannot be written, workers stop when the orchestrator's lock is free.
         with contextlib.suppress(OSError):
             self._folder.stop.write_text("stop\n")
-        if self._ending is None:
-            self._ending = ending
-            self._display.say(f"stopping: {ending.reason}")
+        if self._is_failure is None:
+            self._is_failure = is_failure
+            self._display.say(f"stopping: {reason}")
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
         """Keep one worker running, until no trial is left or the sweep is ending."""
@@ -300,7 +272,7 @@ class Orchestrator:
             self._wait_for_database(error)
             return
         except OSError as error:
-            self._end(StopReason(f"the study cannot be written: {error}", is_failure=True))
+            self._end(f"the study cannot be written: {error}", is_failure=True)
             return
         self._unreachable_since = None
         for message in changes.messages:
@@ -314,7 +286,7 @@ class Orchestrator:
             self._unreachable_since = time.monotonic()
             self._display.say(f"{error}; trying again for {self._timeouts.database:g} s")
         elif time.monotonic() - self._unreachable_since > self._timeouts.database:
-            self._end(StopReason(f"the database cannot be reached: {error}", is_failure=True))
+            self._end(f"the database cannot be reached: {error}", is_failure=True)
 
     def _interrupt(self, number: int, _: object) -> None:
         """Handle what asks to end: the first stops cleanly, a second kills and exits at once.
@@ -347,7 +319,7 @@ class Orchestrator:
         counts = self._progress.snapshot().counts
         if self._signal is not None:
             return interrupted_by(self._signal)
-        if counts["failed"] or (self._ending is not None and self._ending.is_failure):
+        if counts["failed"] or self._is_failure:
             return Exit.FAILED
         return Exit.LEFT if self._progress.left else Exit.COMPLETE
 

@@ -4,7 +4,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweeps.queue.states import kind
@@ -157,7 +157,11 @@ class Progress:
             elapsed_s=time.monotonic() - self._started,
             eta_s=self._eta_s(busy),
             best=self._best(),
-            failures=tuple(self._failures()),
+            failures=tuple(
+                f"{slug}: {result.cause}"
+                for slug, result in self._final.items()
+                if result.state == "failed" and result.cause
+            ),
             starting=max(0, launched - sum(one.launched for one in workers)),
             logged=self._rows.of(str(one.slug) for one in busy if one.step),
         )
@@ -202,11 +206,6 @@ class Progress:
         return BestConfiguration(
             _name(found.key), found.mean, n_seeds, max(expected, self._study.repeats)
         )
-
-    def _failures(self) -> Iterator[str]:
-        for slug, result in self._final.items():
-            if result.state == "failed" and result.cause:
-                yield f"{slug}: {result.cause}"
 
 
 def _name(configuration: Configuration) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import itertools
 import logging
 import os
 import signal
@@ -250,20 +251,18 @@ class Worker:
 
     def _commit(self, lease: Lease, result: TrialResult) -> None:
         """Commit the result; if the disk is full, try several times rather than lose it."""
-        for tries in range(1, COMMIT_TRIES):
+        for tries in itertools.count(1):
             try:
                 self._queue.commit(lease, result)
             except OSError as error:
+                if tries == COMMIT_TRIES:
+                    if isinstance(error, ConnectionError):
+                        raise
+                    raise MachineFaultError(f"the result cannot be written: {error}") from error
                 log.error("%s: the result cannot be written (%s)", lease.trial.slug, error)
                 self._stop_request.wait(self._timeouts.commit * 2 ** (tries - 1))
             else:
                 return
-        try:
-            self._queue.commit(lease, result)
-        except ConnectionError:
-            raise
-        except OSError as error:
-            raise MachineFaultError(f"the result cannot be written: {error}") from error
 
     def _assignment(self, lease: Lease) -> Assignment:
         manifest = self._queue.study.manifest

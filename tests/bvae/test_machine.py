@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bvae import machine
-from bvae.machine import Torch, cards, cores, cpu_quota, memory_limit, this_machine
+from bvae.machine import Torch, cards, cpu_quota, memory_limit, this_machine
 
 CUDA = Torch("2.13.0+cu130", cuda=True, hip=False)
 HIP = Torch("2.13.0+rocm7", cuda=False, hip=True)
@@ -132,21 +132,12 @@ def test_this_machine_is_not_larger_than_it_is(
     )
 
 
-@pytest.mark.parametrize(("quota", "number"), [(0.5, 1), (1.5, 1), (2.5, 2), (math.inf, 3)])
-def test_cores_are_whole_ones(monkeypatch: pytest.MonkeyPatch, quota: float, number: int) -> None:
-    """A container's share, not the machine's number, and one at least."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
-
-    assert number == cores()
-
-
-def test_cores_where_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors_where_they_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """One at least."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
 
-    assert 1 == cores()
+    assert 1 == this_machine().processors
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from bvae.__main__ import main
+from tests.doubles.typed import type_in
 
 SMALL = (
     "trainer.max_steps=6",
@@ -34,12 +33,7 @@ def bvae(
 
     def bvae(*arguments: str) -> tuple[int, str]:
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        monkeypatch.setattr(sys, "argv", ["bvae", *arguments])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            main()
-        return int(ended.value.code or 0), capsys.readouterr().err
+        return type_in("bvae", *arguments), capsys.readouterr().err
 
     return bvae
 
@@ -254,17 +248,13 @@ class TestWhatHydraShows:
     )
     def test_it_is_printed(
         self,
-        monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
         arguments: list[str],
         shown: str,
         sweeps: tuple[str, ...],
     ) -> None:
         """With and without -m, nothing is run, and the code is 0."""
-        monkeypatch.setattr(sys, "argv", ["bvae", *sweeps, *arguments])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^0$"):
-            main()
+        assert 0 == type_in("bvae", *sweeps, *arguments)
 
         printed = capsys.readouterr()
         assert "" == printed.err

@@ -4,10 +4,11 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.doubles.processes import free_port
 
 USER = "postgres"
 """PostgreSQL does not run as root: where the tests do, it runs as the user that came with it."""
@@ -37,7 +38,7 @@ def running(folder: Path, *, password: str | None = None) -> Iterator[str]:
         folder: for its files, new; it and those above must let other users through.
         password: asked of whoever connects, if given.
     """
-    port = _free_port()
+    port = free_port()
     folder.mkdir()
     (folder / "password").write_text(password or "unused")
     if os.geteuid() == 0:
@@ -69,9 +70,3 @@ def _run(program: str, *arguments: str, folder: Path) -> None:
             check=True,
             **options,  # type: ignore[call-overload]
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -71,11 +72,11 @@ def die(signal_number: int = signal.SIGKILL) -> None:
 
 def hold_for_ever(journal: Path) -> None:
     """Take the lock of a journal, say so, and keep it."""
-    from sweeps.queue.journal import JournalLock
+    from sweeps.queue.journal import mended
 
-    JournalLock(journal).acquire()
-    journal.with_name("held").touch()
-    time.sleep(600)
+    with mended(journal):
+        journal.with_name("held").touch()
+        time.sleep(600)
 
 
 def add_ten(journal: Path) -> None:
@@ -98,3 +99,10 @@ def hold_heartbeat(path: Path) -> None:
 
     with HeartbeatWriter(path, name="held"):
         time.sleep(600)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])

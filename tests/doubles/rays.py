@@ -4,13 +4,12 @@ import contextlib
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.doubles.processes import wait_for
+from tests.doubles.processes import free_port, wait_for
 
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 """Else Ray would write a token into the home, and send statistics."""
@@ -32,7 +31,7 @@ def running(folder: Path) -> Iterator[str]:
     Args:
         folder: for its files; its path must be short enough for a socket's name.
     """
-    port = _free_port()
+    port = free_port()
     options = [f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=2"]
     options += ["--include-dashboard=false", f"--temp-dir={folder}", "--disable-usage-stats"]
     options += ["--object-store-memory=100000000"]
@@ -54,9 +53,3 @@ def running(folder: Path) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

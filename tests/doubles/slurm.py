@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.doubles.processes import wait_for
+from tests.doubles.processes import free_port, wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 PARTITION = "long"
@@ -98,8 +98,8 @@ def _configure(folder: Path) -> dict[str, str]:
     config = CONFIG.format(
         folder=folder,
         host=socket.gethostname().partition(".")[0],
-        controller_port=_free_port(),
-        node_port=_free_port(),
+        controller_port=free_port(),
+        node_port=free_port(),
         partition=PARTITION,
         urgent=URGENT,
     )
@@ -157,9 +157,3 @@ def _said(environment: dict[str, str], *command: str) -> str:
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
     return done.stdout.strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

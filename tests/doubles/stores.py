@@ -28,6 +28,7 @@ class OnDisk:
 
     def __init__(self, root: Path, *, storage: str | None = None) -> None:
         self._root, self._storage = root, storage
+        self._is_locked = False
         self._study = self._written(Limits())
         store = store_of(self._study)
         with store.exclusive():
@@ -56,20 +57,23 @@ class OnDisk:
     def locked(self):  # type: ignore[no-untyped-def]
         """Hold the study's lock."""
         with self._attempts.store.exclusive():
-            yield
-            self._attempts.store.remember()
+            self._is_locked = True
+            try:
+                yield
+                self._attempts.store.remember()
+            finally:
+                self._is_locked = False
 
-    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
+    def get_state(self, slug: str) -> TrialRecord:
         """Return a trial under its short name."""
-        if self._attempts.store.section is None:
+        if not self._is_locked:
             with self.locked():
                 return self.get_state(slug)
-        record, token = self._store.get_state(TRIALS[slug].slug)
-        return replace(record, slug=slug), token
+        return replace(self._store.get_state(TRIALS[slug].slug), slug=slug)
 
-    def set_state(self, slug: str, action: Action, token: object) -> None:
+    def set_state(self, slug: str, action: Action) -> None:
         """Do something to a trial."""
-        self._store.set_state(TRIALS[slug].slug, action, token)
+        self._store.set_state(TRIALS[slug].slug, action)
 
     def lose(self) -> None:
         """Remove the journal, or the study's rows."""

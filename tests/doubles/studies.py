@@ -5,9 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.trial import FrozenTrial
+
 from bvae.trial import TrialResult
 from bvae.versions import code_version
 from sweeps import load_study
+from sweeps.queue.journal import open_journal
 from sweeps.search.search import Search
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import Manifest, SearchSettings
@@ -119,6 +123,12 @@ def write_result(study: Study, trial: Trial, **changes: Any) -> TrialResult:
     made = result(trial, **changes)
     made.write(study.folder.trial(trial.slug).result)
     return made
+
+
+def attempts_of(study: Study) -> list[FrozenTrial]:
+    """Return what the journal of a study holds."""
+    storage = open_journal(study.folder.journal)
+    return optuna.load_study(storage=storage, study_name=study.name).trials
 
 
 def slugs(study: Study) -> list[str]:

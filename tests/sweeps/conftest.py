@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from bvae import config
 from sweeps.plan.plan import Plan, plan
 from sweeps.plan.settings import register
-from tests.doubles import postgres, rays, slurm
+from sweeps.study.study import Study
+from tests.doubles import postgres, rays, slurm, studies
 from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
     _result_of,
     _trials_of,
@@ -23,8 +24,23 @@ from tests.doubles.reported import (  # noqa: F401 fixtures of the reading half
     make_study,
     pair,
 )
+from tests.doubles.shells import Shell
 
 Planned = Callable[..., Plan]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study of four trials that complete at once."""
+    return studies.make_study(tmp_path / "tested")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
+    """A shell whose processes are gone after the test, however it went."""
+    shell = Shell(tmp_path, repository)
+    yield shell
+    shell.close()
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ class TestRun:
     def test_an_interrupt_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What follows in the script does not run."""
         ended = Ended(Exit.INTERRUPTED, Path())
-        monkeypatch.setattr("sweeps.commands.hydra_app.carry_out", lambda arguments: ended)
+        monkeypatch.setattr("sweeps.commands.hydra_app.run", lambda arguments: ended)
 
         with pytest.raises(KeyboardInterrupt):
             sweeps.run(["beta=1"])

@@ -3,15 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
-import optuna
 import pytest
 
 from sweeps import load_study
 from sweeps.analysis.curve import curve, write_curve
-from sweeps.queue.journal import open_journal
 from sweeps.study.heartbeat import living_workers
 from sweeps.study.study import Study
-from tests.doubles.studies import make_search, make_study, trials
+from tests.doubles.studies import attempts_of, make_search, make_study, trials
 from tests.doubles.sweeping import Command, of_steps
 
 pytestmark = pytest.mark.slow
@@ -19,9 +17,8 @@ pytestmark = pytest.mark.slow
 
 def completed(study: Study) -> Counter[str]:
     """Count the complete trials of each trial in the journal."""
-    storage = open_journal(study.folder.journal)
-    trials = optuna.load_study(storage=storage, study_name=study.name).trials
-    return Counter(trial.user_attrs["slug"] for trial in trials if trial.state.name == "COMPLETE")
+    complete = (one for one in attempts_of(study) if one.state.name == "COMPLETE")
+    return Counter(one.user_attrs["slug"] for one in complete)
 
 
 def finished(study: Study) -> dict[str, int]:

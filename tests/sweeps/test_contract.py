@@ -120,7 +120,7 @@ def test_every_trial_is_run_once(agreed: Agreed) -> None:
 
 def test_a_failure_is_a_result(agreed: Agreed) -> None:
     """It is kept with its reason, not run again, and both commands end with code 1."""
-    result = agreed.study.result("beta=2,latent_dim=2,seed=0")
+    result = agreed.study.results.get("beta=2,latent_dim=2,seed=0")
     assert result is not None
     assert ("failed", "ValueError: no luck at beta=2") == (result.state, result.cause)
     assert "raised" == agreed.runs(2)[0]
@@ -133,7 +133,7 @@ def test_a_failure_is_a_result(agreed: Agreed) -> None:
 def test_a_killed_worker_costs_one_run(agreed: Agreed) -> None:
     """Its trial is taken up again; the basic launcher's worker is the command itself."""
     assert ["died", "ran"] == agreed.runs(4)
-    result = agreed.study.result("beta=4,latent_dim=2,seed=0")
+    result = agreed.study.results.get("beta=4,latent_dim=2,seed=0")
     assert result is not None
     assert ("complete", 1) == (result.state, result.attempt)
 

@@ -5,11 +5,9 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import optuna
 import pytest
 
 from sweeps import load_study
-from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry, new_worker_name
 from sweeps.study.locks import locked
@@ -19,7 +17,7 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import Worker
 from tests.doubles import faults
 from tests.doubles.processes import end, start, wait_for
-from tests.doubles.studies import make_study, manifest, trials
+from tests.doubles.studies import attempts_of, make_study, manifest, trials
 from tests.doubles.sweeping import command, killed_orchestrator, of_steps
 
 
@@ -31,9 +29,7 @@ def work(root: Path) -> None:
 def accounts(study: Study) -> dict[str, object]:
     """Return what must be the same however often a study was killed."""
     study = load_study(study.folder.root)
-    trials = optuna.load_study(
-        storage=open_journal(study.folder.journal), study_name=study.name
-    ).trials
+    trials = attempts_of(study)
     states = Counter(trial.state.name for trial in trials if trial.state.name != "FAIL")
     left_over = [
         path.name

@@ -5,17 +5,11 @@ from pathlib import Path
 import pytest
 
 from sweeps import commands
-from sweeps.__main__ import COMMANDS, MODULES, main
+from sweeps.__main__ import COMMANDS, MODULES
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import WorkerRegistry
 from tests.doubles.studies import make_study, write_result
-
-
-def code_of(*arguments: str) -> int | str | None:
-    """Return the exit code of a command."""
-    with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-        main(arguments)
-    return ended.value.code
+from tests.doubles.typed import type_in
 
 
 def test_the_commands_code_is_the_exit_code(
@@ -24,14 +18,14 @@ def test_the_commands_code_is_the_exit_code(
     """Whatever the command returns."""
     monkeypatch.setattr("sweeps.commands.status.run", lambda typed: 3)
 
-    assert 3 == code_of("status", str(tmp_path))
+    assert 3 == type_in("sweeps", "status", str(tmp_path))
 
 
 def test_a_mistake_is_one_message_and_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each line of it is marked."""
-    assert 2 == code_of("status", str(tmp_path))
+    assert 2 == type_in("sweeps", "status", str(tmp_path))
 
     said = capsys.readouterr().err
     assert said.startswith(f"error: {tmp_path}: ")
@@ -45,7 +39,7 @@ def test_a_folder_that_cannot_be_written_is_a_mistake(
     study = make_study(tmp_path / "tested")
     study.folder.stop.mkdir()
 
-    assert 2 == code_of("stop", str(study.folder.root))
+    assert 2 == type_in("sweeps", "stop", str(study.folder.root))
     assert f"error: {study.folder.stop}: Is a directory\n" == capsys.readouterr().err
 
 
@@ -54,7 +48,7 @@ def test_what_is_no_command_is_a_mistake(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With how it is used."""
-    assert 2 == code_of(*arguments)
+    assert 2 == type_in("sweeps", *arguments)
     assert "usage: sweeps" in capsys.readouterr().err
 
 
@@ -80,7 +74,7 @@ def test_every_module_with_arguments_is_a_command() -> None:
 
 def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its sentence."""
-    assert 0 == code_of("--help")
+    assert 0 == type_in("sweeps", "--help")
 
     said = " ".join(capsys.readouterr().out.split())
     for name, sentence in COMMANDS.items():
@@ -90,7 +84,7 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_one_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With its sentence and its arguments."""
-    assert 0 == code_of(name, "--help")
+    assert 0 == type_in("sweeps", name, "--help")
 
     said = capsys.readouterr().out
     assert COMMANDS[name] in " ".join(said.split())
@@ -118,8 +112,8 @@ def test_reading_commands_change_nothing(tmp_path: Path) -> None:
     root = study.folder.root
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     for command in ("status", "best"):
-        assert 0 == code_of(command, str(root))
-    assert 0 == code_of("logs", str(root), study.trials[0].slug)
-    assert 0 == code_of("list", str(tmp_path))
+        assert 0 == type_in("sweeps", command, str(root))
+    assert 0 == type_in("sweeps", "logs", str(root), study.trials[0].slug)
+    assert 0 == type_in("sweeps", "list", str(tmp_path))
 
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*")}

@@ -3,19 +3,17 @@
 import argparse
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
-from bvae import __main__ as application
 from bvae.metrics.protocols import PROTOCOLS
 from sweeps import __main__ as entry
 from sweeps.commands import sweep
 from sweeps.plan.plan import Plan
+from tests.doubles.typed import type_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OWN_PARTS = "extending.md"  # run as a whole by tests/test_extending.py
@@ -55,14 +53,10 @@ def dry_run(
     """Type a command as a dry run, which ends with the plan: what it would run is not measured."""
     plans: list[Plan] = []
     monkeypatch.setattr(sweep, "preview", lambda planned, **_: plans.append(planned))
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def dry_run(arguments: Sequence[str]) -> Plan:
-        monkeypatch.setattr(sys, "argv", ["bvae", *arguments, "hydra.sweeper.dry_run=true"])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            application.main()
-        assert 0 == ended.value.code, capsys.readouterr().err
+        code = type_in("bvae", *arguments, "hydra.sweeper.dry_run=true")
+        assert 0 == code, capsys.readouterr().err
         (planned,) = plans
         return planned
 

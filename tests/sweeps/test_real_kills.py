@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,14 +29,6 @@ WITHIN_S = 300.0
 """Far more than a small study takes, also on a machine that does other things."""
 
 VICTIMS = ["all", "command", "worker"] * 3 + ["all"]
-
-
-@pytest.fixture
-def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
-    """A shell whose processes are gone after the test, however it went."""
-    shell = Shell(tmp_path, repository)
-    yield shell
-    shell.close()
 
 
 def progress(folder: Path) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,14 +26,6 @@ LONG = "trainer.max_steps=6000"
 def fake(trial: str, *options: str) -> tuple[str, ...]:
     """Return the options of a sweep whose trials a double runs."""
     return (*GRID, *FAKE, f"hydra.sweeper.trial={trial}", *options)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
-    """A shell whose processes are gone after the test, however it went."""
-    shell = Shell(tmp_path, repository)
-    yield shell
-    shell.close()
 
 
 @pytest.mark.parametrize(

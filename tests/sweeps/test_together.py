@@ -1,8 +1,5 @@
 """Several commands for one study at once: a loop with `&`, an array job, a value added later."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from sweeps.workers.exit_codes import Exit
@@ -11,14 +8,6 @@ from tests.doubles.shells import Shell, ended
 pytestmark = pytest.mark.slow
 
 FAKE = ("tracker=none", "latent_dim=2", "hydra.sweeper.trial=tests.doubles.fakes.stepping")
-
-
-@pytest.fixture
-def shell(tmp_path: Path, repository: Path) -> Iterator[Shell]:
-    """A shell whose processes are gone after the test, however it went."""
-    shell = Shell(tmp_path, repository)
-    yield shell
-    shell.close()
 
 
 def test_three_single_runs_begun_in_one_second(shell: Shell) -> None:

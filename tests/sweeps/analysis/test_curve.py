@@ -138,7 +138,7 @@ class TestLine:
         """Dropping a configuration drops it from every array alike."""
         frame = end(study(latent_dims=(5,)), "failed", beta=4.0, seed=1)
         (line,) = lines(frame, score_names=("mig",))
-        done = line.finished()
+        done = line.finished
         assert line.complete.tolist() == [True, False, True]
         assert done.betas.tolist() == [0.25, 16.0]
         assert done.values.shape == (2, 3)

@@ -1,17 +1,15 @@
 """What tests of several commands share: a study with all that may become of a trial."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
-from bvae.__main__ import main
 from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.study.study import Study
 from tests.doubles.studies import make_study, trials, write_result
+from tests.doubles.typed import type_in
 
 Type = Callable[..., str]
 Typed = Callable[..., tuple[int, str]]
@@ -64,10 +62,7 @@ def enter(
 
     def enter(*arguments: str, sweeps: bool = True) -> tuple[int, str]:
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["bvae", *FAKE, *arguments, *["-m"][: int(sweeps)]])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            main()
-        return int(ended.value.code or 0), capsys.readouterr().err
+        code = type_in("bvae", *FAKE, *arguments, *["-m"][: int(sweeps)])
+        return code, capsys.readouterr().err
 
     return enter

@@ -2,7 +2,6 @@ import json
 import math
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from scipy import stats
 
-from bvae.__main__ import main
 from bvae.exceptions import ConfigError
-from sweeps import __main__ as entry
 from sweeps import load_study
 from sweeps.analysis.confirmation import (
     Confirmation,
@@ -30,22 +26,19 @@ from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
 from tests.doubles.frames import best_configurations
 from tests.doubles.studies import make_study, trials, write_result
+from tests.doubles.typed import type_in
 
 FAKE = ("hydra.sweeper.trial=tests.doubles.fakes.instant", "tracker=none", "hydra/launcher=basic")
 Type = Callable[..., tuple[int, str, str]]
 
 
-def type_in(folder: Path, program: str, *arguments: str) -> int:
-    """Type `bvae` or `sweeps` in this process, in a folder; return the exit code."""
+def type_there(folder: Path, program: str, *arguments: str) -> int:
+    """Type `bvae` or `sweeps` in a folder; return the exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sweeps.commands.sweep.prepare", lambda planned: None)
         patch.setattr("sweeps.report.page.write_report", lambda read: read.study.folder.report)
-        patch.setattr(sys, "argv", [program, *arguments])
         patch.chdir(folder)
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            (main if program == "bvae" else entry.main)()
-    return int(ended.value.code or 0)
+        return type_in(program, *arguments)
 
 
 @pytest.fixture
@@ -53,7 +46,7 @@ def typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Type:
     """Type in a folder of the test's own; returns exit code, output and messages."""
 
     def typed(program: str, *arguments: str) -> tuple[int, str, str]:
-        code = type_in(tmp_path, program, *arguments)
+        code = type_there(tmp_path, program, *arguments)
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -65,7 +58,7 @@ def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a sweep over five β of two latent sizes, best at β = 4, seeds 0 and 1."""
     folder = tmp_path_factory.mktemp("swept")
     grid = ("beta=1,2,4,8,16", "latent_dim=2,3", "seed=0,1", "trainer.max_steps=7")
-    assert 0 == type_in(folder, "bvae", "-m", *grid, "study=swept", *FAKE)
+    assert 0 == type_there(folder, "bvae", "-m", *grid, "study=swept", *FAKE)
     return folder / "runs"
 
 

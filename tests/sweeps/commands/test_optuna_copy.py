@@ -190,7 +190,7 @@ class TestTrials:
         history.write_text("step,val/loss,scores/mig\n50,9,\n100,8,0.125\n200,7,0.25\n")
 
         assert {100: 0.125, 200: 0.25} == copied(study).trials[0].intermediate_values
-        assert VALIDATION_SCORE == optuna_copy.VALIDATION_SCORE
+        assert VALIDATION_SCORE == optuna_copy.SCORE
 
     def test_complete_without_the_objective(self, tmp_path: Path) -> None:
         """It is the worst, and importances leave it out."""

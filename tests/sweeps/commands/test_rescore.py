@@ -17,6 +17,7 @@ import pytest
 from bvae import evaluate
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
+from bvae.machine import Machine
 from bvae.metrics import score
 from bvae.trial import TrialResult
 from sweeps import load_study
@@ -83,7 +84,7 @@ def study(scored: Path, tmp_path: Path) -> Study:
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score in this process, others take seconds to start, and by fewer trees."""
-    monkeypatch.setattr(rescore, "cores", lambda: 1)
+    monkeypatch.setattr(rescore, "this_machine", lambda: Machine(1, cpus=1.0, memory=8e9))
     monkeypatch.setattr("bvae.metrics.dci._N_ROUNDS", 2)
 
 
@@ -297,9 +298,10 @@ class TestOtherProtocol:
             write_result(made, trial)
             codes_of(0).write(made.folder.trial(trial.slug).codes)
         code = (
+            "from bvae.machine import Machine\n"
             "from sweeps.commands import rescore\n"
             "from sweeps.__main__ import main\n"
-            "rescore.cores = lambda: 2\n"
+            "rescore.this_machine = lambda: Machine(2, cpus=2, memory=8e9)\n"
             f"main(['rescore', {str(made.folder.root)!r}, 'protocol=kim2018'])"
         )
         command = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

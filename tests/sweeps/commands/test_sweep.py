@@ -210,7 +210,7 @@ class TestResume:
             resume.run(argparse.Namespace(study=study.folder.root))
         printed = str(raised.value).rpartition(" && bvae ")[2].removesuffix(")")
         GlobalHydra.instance().clear()
-        assert Exit.COMPLETE == hydra_app.run(shlex.split(printed))
+        assert Exit.COMPLETE == hydra_app.run(shlex.split(printed)).code
         assert 4 == swept(tmp_path).counts["complete"]
 
 
@@ -317,7 +317,10 @@ class TestOwnFiles:
         assert "4 already done, 0 to run" in enter(*arguments)[1]
         (mine / "else").mkdir()
         os.chdir(mine / "else")
-        assert Exit.COMPLETE == hydra_app.run([*study.manifest.arguments, f"runs_dir={mine}/runs"])
+        assert (
+            Exit.COMPLETE
+            == hydra_app.run([*study.manifest.arguments, f"runs_dir={mine}/runs"]).code
+        )
         assert [] == os.listdir()  # noqa: PTH208 - names are all that counts
 
     def test_an_own_name_may_be_swept(self, enter: Typed, mine: Path) -> None:
@@ -473,7 +476,7 @@ def test_any_folder_and_any_name(
     monkeypatch.chdir(tmp_path / "else")
     printed = extend(made, {"beta": [1, 4, 16]})
     assert f"(cd {for_shell([str(tmp_path)])} && bvae " in printed  # where its own function is
-    assert 0 == hydra_app.run(shlex.split(printed.partition(" && bvae ")[2].removesuffix(")")))
+    assert 0 == hydra_app.run(shlex.split(printed.partition(" && bvae ")[2].removesuffix(")"))).code
     assert 3 == load_study(made.folder.root).counts["complete"]
     assert {"else", name} == {path.name for path in tmp_path.iterdir()}
     assert [] == list((tmp_path / "else").iterdir())

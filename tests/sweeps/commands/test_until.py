@@ -1,19 +1,17 @@
 """Seeds are added until the answer is known, or the budget is spent."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
-from bvae.__main__ import main
 from sweeps import load_study
 from sweeps.analysis.summary import summarize
 from sweeps.commands.until import look
 from sweeps.statistics.sequential import LEVEL_OF_A_LOOK
 from sweeps.study.study import Study
+from tests.doubles.typed import type_in
 
 Type = Callable[..., int]
 
@@ -30,11 +28,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
     monkeypatch.chdir(tmp_path)
 
     def typed(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["bvae", "-m", *arguments, *NOISY])
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit, match=r"^\d+$") as ended:
-            main()
-        return int(ended.value.code or 0)
+        return type_in("bvae", "-m", *arguments, *NOISY)
 
     return typed
 

@@ -33,11 +33,10 @@ class TestAttempts:
         """No other worker has it, and this one has no other trial."""
         attempts.lease(trials()[0].slug, "w")
 
-        held = attempts.leased(trials()[0].slug, "w")
-        assert held is not None
-        assert "w" == held.worker
-        assert attempts.leased(trials()[0].slug, "other") is None
-        assert attempts.leased(trials()[1].slug, "w") is None
+        assert [(State.LEASED, "w")] == [
+            (one.state, one.worker) for one in attempts.of(trials()[0].slug)
+        ]
+        assert [] == attempts.of(trials()[1].slug)
 
     def test_a_samplers_attributes_are_kept(self, attempts: Attempts) -> None:
         """In the journal they are called `notes`, as in studies of earlier versions."""
@@ -55,7 +54,6 @@ class TestAttempts:
             attempts.of(trials()[0].slug)
         )
         assert TrialState.FAIL is attempts.select()[0].state
-        assert attempts.leased(trials()[0].slug, "w") is None
 
     def test_what_another_process_leased_is_found_too(
         self, attempts: Attempts, tmp_path: Path
@@ -66,8 +64,8 @@ class TestAttempts:
         other.lease(trials()[1].slug, "w")
         attempts.lease(trials()[0].slug, "w")
 
-        held = [attempts.leased(trial.slug, "w") for trial in trials()[:2]]
-        assert [0, 1] == [attempt.id for attempt in held if attempt is not None]
+        held = [attempts.of(trial.slug) for trial in trials()[:2]]
+        assert [[(0, "w")], [(1, "w")]] == [[(one.id, one.worker) for one in some] for some in held]
 
     def test_numbers_are_the_order_of_queueing(self, attempts: Attempts, tmp_path: Path) -> None:
         """Whichever process queued them; there is none beyond the last."""

@@ -8,7 +8,8 @@ from optuna.trial import TrialState, create_trial
 
 from bvae.exceptions import DataError
 from sweeps.queue import journal
-from sweeps.queue.journal import JournalLock, mend, open_journal, set_aside
+from sweeps.queue.journal import mend, mended, open_journal
+from sweeps.study.folder import damaged_journal
 from tests.doubles.processes import add_ten, end, hold_for_ever, start, wait_for
 
 
@@ -106,7 +107,7 @@ class TestOpenJournal:
             open_journal(path)
 
 
-class TestJournalLock:
+class TestMended:
     def test_it_dies_with_its_holder(self, tmp_path: Path) -> None:
         """A killed holder's lock is free at once."""
         path = tmp_path / "study.journal"
@@ -115,20 +116,8 @@ class TestJournalLock:
         holder.kill()
         end(holder)
 
-        lock = JournalLock(path)
-        lock.acquire()
-        lock.release()
-
-    def test_release_without_acquire_is_nothing(self, tmp_path: Path) -> None:
-        """Releasing twice does no harm: the lock is free, and can be had again."""
-        path = tmp_path / "study.journal"
-        lock = JournalLock(path)
-        lock.release()
-        lock.acquire()
-        lock.release()
-        lock.release()
-
-        JournalLock(path).acquire()
+        with mended(path):
+            pass
 
     def test_several_processes_lose_no_record(self, tmp_path: Path) -> None:
         """Every record of every process is in the journal, whole."""
@@ -140,14 +129,14 @@ class TestJournalLock:
         assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-class TestSetAside:
+class TestDamaged:
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         """Each damaged journal is kept, under the next free name."""
         path = tmp_path / "study.journal"
         names = []
         for content in ("a", "b"):
             path.write_text(content)
-            names.append(set_aside(path).name)
+            names.append(path.rename(damaged_journal(path)).name)
 
         assert ["study.journal.damaged-1", "study.journal.damaged-2"] == names
         assert not path.exists()

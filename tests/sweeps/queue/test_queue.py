@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from bvae import files
 from bvae.exceptions import ConfigError
@@ -26,6 +25,7 @@ from sweeps.study.trials import Trial
 from tests.doubles.studies import (
     CONFIGURATION,
     SEARCH,
+    attempts_of,
     make_search,
     make_study,
     result,
@@ -35,12 +35,6 @@ from tests.doubles.studies import (
 )
 
 STEPS_10, STEPS_20 = {"trainer.max_steps": 10}, {"trainer.max_steps": 20}
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials."""
-    return make_study(tmp_path / "tested")
 
 
 @pytest.fixture
@@ -54,13 +48,6 @@ def queue(study: Study) -> Queue:
 def registry(study: Study) -> WorkerRegistry:
     """Return a registry that has seen no heartbeat yet."""
     return WorkerRegistry(study.folder.workers)
-
-
-def attempts_of(study: Study) -> list[FrozenTrial]:
-    """Return what the journal holds."""
-    return optuna.load_study(
-        storage=open_journal(study.folder.journal), study_name=study.name
-    ).trials
 
 
 def heartbeat(study: Study, name: str = "w") -> HeartbeatWriter:
@@ -286,7 +273,7 @@ class TestCommit:
                 queue.commit(slow, result(slow.trial, scores={"mig": 0.9}))
             queue.commit(quick, result(quick.trial))
 
-        written = load_study(study.folder.root).result(slow.trial.slug)
+        written = load_study(study.folder.root).results.get(slow.trial.slug)
         assert written is not None
         assert {"mig": 0.25} == written.scores
 
@@ -471,7 +458,7 @@ class TestExtension:
 
             assert (listed[0], None) == (mine.trial, queue.lease("other"))
             assert not queue.should_prune(mine, step=10, score=0.0)
-        kept = longer.result(mine.trial.slug)
+        kept = longer.results.get(mine.trial.slug)
         assert kept is not None
         assert ("complete", 10) == (kept.state, kept.steps)
 

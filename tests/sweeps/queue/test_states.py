@@ -50,7 +50,7 @@ class Limits:
 
 def ended(state: str = "complete", attempt: int = 1, steps: int = 10) -> AttemptResult:
     """Return a result."""
-    return AttemptResult(state, attempt, None, None, 0.0, steps)  # type: ignore[arg-type]
+    return AttemptResult(state, attempt, steps=steps)  # type: ignore[arg-type]
 
 
 def trial(*attempts: Attempt, result: AttemptResult | None = None) -> TrialRecord:

@@ -131,7 +131,7 @@ def test_kl_and_active_latents_of_each_trial_are_known(make_study: Any, trials_o
     trials = trials_of(betas=(4,), latent_dims=(5,), seeds=(0, 1))
     study = make_study(trials, results={trials[1].slug: None})
     done, waiting = known(study).configurations[0]["trials"]
-    result = study.result(trials[0].slug)
+    result = study.results.get(trials[0].slug)
     assert done["kl"] == pytest.approx(result.kl_per_latent, abs=1e-4)
     assert (done["active"], waiting["kl"], waiting["active"]) == (result.active_latents, [], 0)
 

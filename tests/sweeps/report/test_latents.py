@@ -57,7 +57,7 @@ def test_active_latents_are_shown_by_kl(make_study: Any) -> None:
     views = latent_views(read)
     assert views is not None
     view, other = views
-    result = study.result(trial.slug)
+    result = study.results.get(trial.slug)
     by_kl = np.argsort(result.kl_per_latent)[::-1].tolist()
     assert [row.latent for row in view.rows] == by_kl[: result.active_latents]
     assert [row.kl_nats for row in view.rows] == sorted(result.kl_per_latent)[:-5:-1]
@@ -108,5 +108,5 @@ def test_informative_latents_are_told_from_the_others(make_study: Any) -> None:
     table = latent_table(read)
     assert table is not None
     assert table["informative"].tolist() == [True, False, True, False, False]
-    assert table["kl_nats"].tolist() == study.result(trial.slug).kl_per_latent
+    assert table["kl_nats"].tolist() == study.results.get(trial.slug).kl_per_latent
     assert set(table["seed"]) == {trial.seed}

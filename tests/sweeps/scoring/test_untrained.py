@@ -15,7 +15,6 @@ from bvae.metrics import score, scoring
 from bvae.networks import build_networks
 from sweeps.scoring import untrained
 from sweeps.scoring.untrained import (
-    TRAINING,
     Level,
     UntrainedBaseline,
     add_untrained,
@@ -23,6 +22,7 @@ from sweeps.scoring.untrained import (
     read_untrained,
     write_untrained,
 )
+from sweeps.study.manifest import RUN_TRIAL
 from sweeps.study.study import Study
 from sweeps.study.trials import grid
 from tests.doubles.studies import CONFIGURATION, make_study, trials
@@ -68,7 +68,7 @@ def study_of(root: Path, **axes: list[object]) -> Study:
     }
     changes: dict[str, Any] = {"compositions": configurations, "groups": ["model"]}
     return make_study(
-        root, listed, trial=TRAINING, axes=further, **(changes if "model" in axes else {})
+        root, listed, trial=RUN_TRIAL, axes=further, **(changes if "model" in axes else {})
     )
 
 
@@ -76,7 +76,7 @@ class TestUntrainedScores:
     def test_are_those_of_first_weights(self, sprites: ImageDataset, tmp_path: Path) -> None:
         """Mean and spread over seeds 0, 1, 2 of networks that torch has just initialised."""
         configuration = CONFIGURATION | {"data": {**CONFIGURATION["data"], "score_every": None}}
-        made = make_study(tmp_path / "a", trial=TRAINING, compositions={"": configuration})
+        made = make_study(tmp_path / "a", trial=RUN_TRIAL, compositions={"": configuration})
         line = dict(untrained._wanted(made))[PLACE]
         found = untrained.untrained_scores(line, sprites)
 
@@ -103,7 +103,7 @@ class TestUntrainedScores:
             "protocol": "locatello2019",
             "data": {**CONFIGURATION["data"], "score_every": None},
         }
-        made = make_study(tmp_path / "a", trial=TRAINING, compositions={"": changed})
+        made = make_study(tmp_path / "a", trial=RUN_TRIAL, compositions={"": changed})
         found = untrained.untrained_scores(dict(untrained._wanted(made))[PLACE], sprites)
 
         assert {"mig", "sap", "explicitness"} < set(found)
@@ -187,7 +187,7 @@ class TestAddUntrained:
     def test_not_for(self, tmp_path: Path, counted: list[tuple[int, str]], case: str) -> None:
         """What is no training has no networks, and one training makes no curve."""
         listed = trials([1], [0]) if case == "one trial" else trials()
-        trial = TRAINING if case == "one trial" else "tests.doubles.fakes.instant"
+        trial = RUN_TRIAL if case == "one trial" else "tests.doubles.fakes.instant"
         made = make_study(tmp_path / "a", listed, trial=trial)
         add_untrained(made)
 

@@ -1,18 +1,11 @@
 import os
-from pathlib import Path
 
 import pytest
 
 from bvae.trial import TrialResult
 from sweeps.study.results import ABANDONED, Results
 from sweeps.study.study import Study
-from tests.doubles.studies import make_study, result, trials, write_result
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials without results."""
-    return make_study(tmp_path / "tested")
+from tests.doubles.studies import result, trials, write_result
 
 
 def test_what_the_engine_needs_of_a_result(study: Study) -> None:

@@ -1,18 +1,10 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sweeps.study.run_names import identity, report_identity
 from sweeps.study.study import Study
 from sweeps.study.trials import grid
 from tests.doubles.studies import make_study
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """Two values of β, two seeds."""
-    return make_study(tmp_path / "tested")
 
 
 class TestIdentity:

@@ -89,11 +89,11 @@ class TestStates:
 
 def test_one_result_can_be_had_by_its_slug(study: Study) -> None:
     """None where there is none."""
-    first = study.result(slugs(study)[0])
+    first = study.results.get(slugs(study)[0])
 
     assert first is not None
     assert {"mig": 0.5, "beta_vae": 0.9} == first.scores
-    assert study.result(slugs(study)[5]) is None
+    assert study.results.get(slugs(study)[5]) is None
     assert study.folder.trials / slugs(study)[0] == study.trial_folder(slugs(study)[0])
 
 

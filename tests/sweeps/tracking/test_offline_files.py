@@ -47,7 +47,6 @@ class TestRows:
     def test_are_told_from_other_records(self) -> None:
         """By what the record says it holds; one that says nothing is none."""
         assert [is_row(ROW), is_row(OTHER), is_row(b"")] == [True, False, False]
-        assert 2 == Content([ROW, OTHER, ROW], is_whole=True).rows
 
     def test_the_first_are_left_out(self) -> None:
         """Other records stay, and the file is no longer whole."""

@@ -38,12 +38,6 @@ QUICK = Timeouts(poll=0.02, reconcile=0.1, stop_check=0, fault=0.01)
 """To wait for nothing longer than a test may take."""
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials that complete at once."""
-    return make_study(tmp_path / "tested")
-
-
 def long_study(root: Path) -> Study:
     """Return a study of two trials of 20 seconds each, for tests that interrupt it."""
     return make_study(

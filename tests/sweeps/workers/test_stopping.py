@@ -2,20 +2,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from sweeps.study.study import Study
 from sweeps.workers import stopping as module
 from sweeps.workers.stopping import RateLimited, StopRequest, in_a_job, stopping_on
-from tests.doubles.studies import make_study
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials."""
-    return make_study(tmp_path / "tested")
 
 
 class TestRateLimited:

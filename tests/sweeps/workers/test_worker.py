@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
@@ -18,7 +17,6 @@ from bvae.assignment import Assignment
 from bvae.exceptions import ConfigError, DataError, MachineFaultError
 from bvae.trial import Interrupted, TrialResult
 from sweeps import load_study
-from sweeps.queue.journal import open_journal
 from sweeps.queue.queue import Queue
 from sweeps.study.heartbeat import HeartbeatWriter, WorkerRegistry, living_workers, new_worker_name
 from sweeps.study.study import Study
@@ -29,14 +27,7 @@ from sweeps.workers.exit_codes import Exit
 from sweeps.workers.stopping import StopRequest
 from sweeps.workers.worker import Worker, WorkerLoop
 from tests.doubles import fakes
-from tests.doubles.studies import make_study, slugs, trials, write_result
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A study of four trials that complete at once."""
-    return make_study(tmp_path / "tested")
-
+from tests.doubles.studies import attempts_of, make_study, slugs, trials, write_result
 
 QUICK = Timeouts(idle=0.01, reconcile=0.05, stop_check=0, lease_check=0, commit=0.01, fault=0.01)
 """To wait for nothing longer than a test may take."""
@@ -97,10 +88,7 @@ class TestPruning:
 
     def test_the_journal_knows_the_scores_on_the_way(self, pruned: Study) -> None:
         """Optuna, and its dashboard, see every intermediate value and the pruned states."""
-        trials = optuna.load_study(
-            storage=open_journal(pruned.folder.journal), study_name=pruned.name
-        ).trials
-        pruned_attempts = [trial for trial in trials if trial.state is TrialState.PRUNED]
+        pruned_attempts = [one for one in attempts_of(pruned) if one.state is TrialState.PRUNED]
 
         assert [5, 0] == [len(trial.intermediate_values) for trial in pruned_attempts]
 
@@ -145,7 +133,7 @@ class TestWork:
         work(study)
 
         assert {"complete": 2, "failed": 2} == counts(study)
-        failed = load_study(study.folder.root).result("beta=4,latent_dim=5,seed=0")
+        failed = load_study(study.folder.root).results.get("beta=4,latent_dim=5,seed=0")
         assert failed is not None
         assert 3 == failed.attempt
         assert failed.error is not None
@@ -338,7 +326,7 @@ class TestLeases:
         trains(late)
         work(study)
 
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert {"mig": 0.75} == first.scores
         assert not study.folder.trial(slugs(study)[0]).resume.exists()
@@ -412,7 +400,7 @@ class TestFullDisk:
 
         assert {"complete": 4} == counts(study)
         assert ["ran", "ran"] == runs(study, slugs(study)[0])
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert 1 == first.attempt
 
@@ -471,7 +459,7 @@ class TestFaultsOfTheMachine:
         work(study)
 
         assert {"complete": 3, "failed": 1} == counts(study)
-        first = load_study(study.folder.root).result(slugs(study)[0])
+        first = load_study(study.folder.root).results.get(slugs(study)[0])
         assert first is not None
         assert "MemoryError: no room for 3 GiB" == first.cause
 
