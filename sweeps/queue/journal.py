@@ -112,20 +112,31 @@ def head(path: Path) -> bytes | None:
 
 
 class JournalStore:
-    """Where a study's attempts are kept unless a database is named: a journal in its folder."""
+    """Where a study's attempts are kept unless a database is named: a journal in its folder.
+
+    Attributes:
+        section: unlike any other while the lock is held; None otherwise.
+    """
 
     def __init__(self, folder: StudyFolder) -> None:
         self._path = folder.journal
         self._guard = folder.guard
+        self.section: object | None = None
 
     @property
     def name(self) -> str:
         """Its name in messages."""
         return self._path.name
 
-    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
         """Hold the study's lock, which is released when its holder dies."""
-        return locked(self._guard)
+        with locked(self._guard):
+            self.section = object()
+            try:
+                yield
+            finally:
+                self.section = None
 
     def open(self) -> tuple[JournalStorage, str | None]:
         """Open the journal, or begin a new one after moving aside one that cannot be read.

@@ -32,23 +32,29 @@ from sweeps.study.timeouts import Timeouts
 from sweeps.study.trials import Trial
 
 
+class StaleTokenError(Exception):
+    """The lock was lost since the trial was read: what was decided may no longer be right."""
+
+
 class Store(Protocol):
     """Where the trials of a study are kept.
 
     Between `get_state` and `set_state` nobody else may change the trial: the caller holds the
-    study's lock.
+    study's lock. The token proves it. It is good until the lock is released, so that a process
+    which decides under one lock and acts after losing it changes nothing.
     """
 
-    def get_state(self, slug: str) -> TrialRecord:
-        """Return a trial as it stands."""
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
+        """Return a trial as it stands, and a token for changing it."""
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """Do to a trial what `states.applied` says of this action.
 
         The store may be killed half way, but then what is left is a trial that an earlier action
         has left, or one that is leased to nobody.
 
         Raises:
+            StaleTokenError: the token is of a lock that was released; nothing is done.
             OSError: it cannot be written.
         """
 
@@ -63,9 +69,10 @@ def execute(
         IllegalEventError: the event cannot happen to a trial in this state.
         OSError: the store cannot be written; what was not done then is done by a later `Reconcile`.
     """
-    actions = transition(store.get_state(slug), event, now, timeouts)
+    trial, token = store.get_state(slug)
+    actions = transition(trial, event, now, timeouts)
     for action in actions:
-        store.set_state(slug, action)
+        store.set_state(slug, action, token)
     return actions
 
 
@@ -79,17 +86,18 @@ class StudyStore:
         self._trials = {trial.slug: trial for trial in study.trials}
         self._read: dict[str, list[Attempt]] | None = None
 
-    def get_state(self, slug: str) -> TrialRecord:
-        """Return a trial as it stands."""
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
+        """Return a trial as it stands, and a token for changing it."""
         read = self._read
         found = self._attempts.of(slug) if read is None else read.pop(slug, [])
-        return TrialRecord(
+        record = TrialRecord(
             slug,
             self._study.manifest,
             tuple(found),
             self._results.read(slug),
             is_expected=slug in self._trials,
         )
+        return record, self._attempts.store.section
 
     @contextlib.contextmanager
     def read_at_once(self) -> Iterator[set[str]]:
@@ -105,8 +113,10 @@ class StudyStore:
         finally:
             self._read = None
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """Do something to a trial."""
+        if token is None or token != self._attempts.store.section:
+            raise StaleTokenError(f"{slug}: {action} was decided under a lock that is gone")
         match action:
             case Enqueue(number, is_last):
                 trial = self._trials[slug]

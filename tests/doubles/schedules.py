@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sweeps.queue import events, states
 from sweeps.queue.events import Action, End, EndAttempt, Write
 from sweeps.queue.states import IllegalEventError, LeaseLostError, State, TrialRecord, applied
-from sweeps.queue.store import execute
+from sweeps.queue.store import StaleTokenError, execute
 from sweeps.study.heartbeat import Sighting
 from sweeps.study.results import AttemptResult, Outcome, is_final
 from sweeps.study.timeouts import Timeouts
@@ -46,10 +46,10 @@ class Backend(Protocol):
     def locked(self) -> contextlib.AbstractContextManager[object]:
         """Hold the lock."""
 
-    def get_state(self, slug: str) -> TrialRecord:
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
         """As `Store` says."""
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """As `Store` says."""
 
     def lose(self) -> None:
@@ -66,6 +66,7 @@ class Memory:
     """A store in memory."""
 
     def __init__(self) -> None:
+        self._section: object | None = None
         self._records: dict[str, TrialRecord] = {}
 
     def use(self, manifest: Limits) -> None:
@@ -75,16 +76,23 @@ class Memory:
             expected = slug in manifest.slugs
             self._records[slug] = replace(record, limits=manifest, is_expected=expected)
 
-    def locked(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock, which nobody else wants."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock."""
+        self._section = object()
+        try:
+            yield
+        finally:
+            self._section = None
 
-    def get_state(self, slug: str) -> TrialRecord:
-        """Return a trial."""
-        return self._records[slug]
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
+        """Return a trial, and the token of this section."""
+        return self._records[slug], self._section
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """Do to a trial what the action says."""
+        if token is None or token is not self._section:
+            raise StaleTokenError(slug)
         self._records[slug] = applied(self._records[slug], action)
 
     def lose(self) -> None:
@@ -162,23 +170,23 @@ class World:
 
     # --- the store that kills -----------------------------------------------------------------
 
-    def get_state(self, slug: str) -> TrialRecord:
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
         """Read a trial."""
         return self.backend.get_state(slug)
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """Do something, unless it fails or is killed just before; check what is done."""
         if self.kill_at is not None:
             self.kill_at -= 1
             if self.kill_at < 0:
                 self.story.append((self.fault_is.__name__, "before", action))
                 raise self.fault_is
-        before = self.backend.get_state(slug)
+        before, _ = self.backend.get_state(slug)
         if isinstance(action, Write):
             self._check_write(before, action.result)
         if isinstance(action, EndAttempt):
             self.truth[slug].ends.append(action.reason)
-        self.backend.set_state(slug, action)
+        self.backend.set_state(slug, action, token)
         self.changed.add(slug)
         self.story.append(("  ", slug, action))
 
@@ -201,7 +209,7 @@ class World:
         self.event = event
         with self.backend.locked():
             if isinstance(event, events.Commit | events.Release | events.Fault):
-                holds = self.backend.get_state(slug).leased_to(event.worker) is not None
+                holds = self.backend.get_state(slug)[0].leased_to(event.worker) is not None
             else:
                 holds = True
             actions = execute(self, slug, event, now=now, timeouts=TIMEOUTS)
@@ -231,7 +239,7 @@ class World:
         with self._as(worker):
             for slug in self.manifest.slugs:
                 with self.backend.locked():
-                    record = self.backend.get_state(slug)
+                    record, _ = self.backend.get_state(slug)
                     attempt = record.waiting
                 if attempt is None:
                     continue
@@ -243,7 +251,7 @@ class World:
                     continue
                 worker.slug, worker.step = slug, 0
                 self._happens(slug, events.GrantLease(worker.name))
-                leased = self.backend.get_state(slug).leased_to(worker.name)
+                leased = self.backend.get_state(slug)[0].leased_to(worker.name)
                 assert leased is not None, f"{slug} is not leased"
                 assert self.truth[slug].failures + 1 == leased.number, f"{slug}: miscounted"
                 worker.attempt = leased.number
@@ -255,7 +263,7 @@ class World:
 
     def _has_pruned_seed(self, slug: str) -> bool:
         with self.backend.locked():
-            seeds = [self.backend.get_state(one) for one in self.manifest.slugs]
+            seeds = [self.backend.get_state(one)[0] for one in self.manifest.slugs]
         results = [seed.result for seed in seeds if seed.slug[0] == slug[0]]
         return any(result is not None and result.state == "pruned" for result in results)
 
@@ -281,11 +289,11 @@ class World:
         if worker is None or worker.committed is None or worker.slug is not None:
             return
         slug, result = worker.committed
-        before = self.backend.get_state(slug)
+        before, _ = self.backend.get_state(slug)
         with contextlib.suppress(LeaseLostError):
             self._happens(slug, events.Commit(worker.name, result))
             raise AssertionError(f"{slug}: committed twice by {worker.name}")
-        assert before == self.backend.get_state(slug)
+        assert before == self.backend.get_state(slug)[0]
 
     def release(self, number: int) -> None:
         """A worker is interrupted."""
@@ -378,12 +386,12 @@ class World:
         try:
             self._happens(slug, events.Retry())
         except IllegalEventError:
-            assert State.FAILED is not self.backend.get_state(slug).state
+            assert State.FAILED is not self.backend.get_state(slug)[0].state
             return
         except (KilledError, OSError):
             pass
         self.kill_at = None
-        if self.backend.get_state(slug).result is None:
+        if self.backend.get_state(slug)[0].result is None:
             self.truth[slug] = Truth()
 
     def extend(self) -> None:
@@ -434,7 +442,7 @@ class World:
         """Check what must hold at any moment, of the trials that were changed."""
         changed, self.changed = self.changed, set()
         for slug in changed:
-            record = self.backend.get_state(slug)
+            record, _ = self.backend.get_state(slug)
             holding = [w.name for w in self.workers if record.leased_to(w.name) and w.slug == slug]
             assert len(holding) <= 1, f"{slug} is leased to {holding}"
             waiting = [one for one in record.unfinished if one.state is State.WAITING]
@@ -463,7 +471,7 @@ class World:
         self.reconcile(0)
         self.check()
         for slug in self.manifest.slugs:
-            record = self.backend.get_state(slug)
+            record, _ = self.backend.get_state(slug)
             assert record.state.has_ended, f"{slug} is lost: {record.state}"
             assert not record.unfinished, f"{slug} has ended, and is in the queue"
             assert record.state in {attempt.state for attempt in record.attempts}

@@ -28,7 +28,6 @@ class OnDisk:
 
     def __init__(self, root: Path, *, storage: str | None = None) -> None:
         self._root, self._storage = root, storage
-        self._is_locked = False
         self._study = self._written(Limits())
         store = store_of(self._study)
         with store.exclusive():
@@ -57,23 +56,20 @@ class OnDisk:
     def locked(self):  # type: ignore[no-untyped-def]
         """Hold the study's lock."""
         with self._attempts.store.exclusive():
-            self._is_locked = True
-            try:
-                yield
-                self._attempts.store.remember()
-            finally:
-                self._is_locked = False
+            yield
+            self._attempts.store.remember()
 
-    def get_state(self, slug: str) -> TrialRecord:
+    def get_state(self, slug: str) -> tuple[TrialRecord, object]:
         """Return a trial under its short name."""
-        if not self._is_locked:
+        if self._attempts.store.section is None:
             with self.locked():
                 return self.get_state(slug)
-        return replace(self._store.get_state(TRIALS[slug].slug), slug=slug)
+        record, token = self._store.get_state(TRIALS[slug].slug)
+        return replace(record, slug=slug), token
 
-    def set_state(self, slug: str, action: Action) -> None:
+    def set_state(self, slug: str, action: Action, token: object) -> None:
         """Do something to a trial."""
-        self._store.set_state(TRIALS[slug].slug, action)
+        self._store.set_state(TRIALS[slug].slug, action, token)
 
     def lose(self) -> None:
         """Remove the journal, or the study's rows."""

@@ -26,10 +26,11 @@ from sweeps.queue.events import (
     Write,
 )
 from sweeps.queue.states import State, TrialRecord, transition
+from sweeps.queue.store import StaleTokenError
 from sweeps.study.results import AttemptResult
 from sweeps.study.timeouts import Timeouts
 from tests.doubles import schedules
-from tests.doubles.schedules import CAUSES, OUTCOMES, KilledError, Limits, World
+from tests.doubles.schedules import CAUSES, OUTCOMES, KilledError, Limits, Memory, World
 from tests.doubles.stores import OnDisk
 
 NUMBERS = st.integers(0, 5)
@@ -236,3 +237,24 @@ def run_all(seeds: range) -> None:
     """Run a schedule for every seed."""
     for seed in seeds:
         schedules.run(seed)
+
+
+def test_a_token_is_good_under_one_lock() -> None:
+    """What was decided before the lock was lost is not done."""
+    backend = Memory()
+    backend.use(Limits())
+    with backend.locked():
+        _, token = backend.get_state("a0")
+    for held in (token, None):
+        with backend.locked(), pytest.raises(StaleTokenError, match="a0"):
+            backend.set_state("a0", Enqueue(1), held)
+
+
+def test_so_it_is_in_a_journal(tmp_path: Path) -> None:
+    """The store of a study is fenced in the same way."""
+    backend = OnDisk(tmp_path)
+    backend.use(Limits())
+    with backend.locked():
+        _, token = backend.get_state("a0")
+    with backend.locked(), pytest.raises(StaleTokenError, match="under a lock that is gone"):
+        backend.set_state("a0", Enqueue(1), token)
