@@ -22,7 +22,7 @@ from bvae.exceptions import ConfigError
 from bvae.trial import TrialResult
 from sweeps.queue import events
 from sweeps.queue.attempts import Attempts, WaitingAttempts, slug_of, store_of
-from sweeps.queue.states import LeaseLostError
+from sweeps.queue.states import Attempt, LeaseLostError
 from sweeps.queue.store import StudyStore, execute
 from sweeps.search.pruning import pruner_named, should_prune
 from sweeps.search.search import Search
@@ -170,7 +170,7 @@ class Queue:
         max_steps = manifest.config_of(lease.trial)["trainer"]["max_steps"]
         pruner = pruner_named(manifest.pruner, max_steps=max_steps)
         with self._exclusive():
-            attempt = self._store.get_state(lease.trial.slug).leased_to(lease.worker)
+            attempt = self._leased(lease)
             if attempt is None:  # taken over: its new worker asks
                 return False
             self._attempts.report(attempt.id, step, score)
@@ -225,7 +225,11 @@ class Queue:
     def holds(self, lease: Lease) -> bool:
         """Whether the lease still stands."""
         with self._exclusive():
-            return self._store.get_state(lease.trial.slug).leased_to(lease.worker) is not None
+            return self._leased(lease) is not None
+
+    def _leased(self, lease: Lease) -> Attempt | None:
+        trial, _ = self._store.get_state(lease.trial.slug)
+        return trial.leased_to(lease.worker)
 
     def open_slugs(self) -> set[str]:
         """Return the slugs of the trials that wait or are leased."""
