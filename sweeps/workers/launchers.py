@@ -27,6 +27,10 @@ SACCT_S = 30
 TIMEOUTS = 1000
 """How often a job may reach its time limit and be requeued."""
 
+OF_WORKERS = {"PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8:replace"}
+"""Python looks first where a process is started: a `random.py` there would end every worker. And
+what workers print goes to files, whatever letters the terminal has."""
+
 PING_TIMEOUT_S = 10.0
 """How long a Ray cluster may take to answer."""
 
@@ -43,9 +47,7 @@ def prepare(launcher: DictConfig) -> None:
         ConfigError: something is missing, or is not as the launcher's keys say.
     """
     if name(launcher) != "BasicLauncher":
-        # Python looks first where a process is started: a `random.py` there would end every worker.
-        # And what workers print goes to files, whatever letters the terminal has.
-        os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
+        os.environ.update(OF_WORKERS)
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":
