@@ -19,6 +19,7 @@ from sweeps.study.study import Study, open_study
 from sweeps.study.timeouts import TIMEOUTS
 from sweeps.workers.exit_codes import INTERRUPTIONS, Exit
 from sweeps.workers.in_process import run_here
+from sweeps.workers.launchers import OF_WORKERS
 from sweeps.workers.live_table import Display
 from sweeps.workers.orchestrator import running
 
@@ -48,7 +49,8 @@ def run_study(
 def _run_at_end(command: str, ended: Ended, display: Display) -> None:
     """Let a shell run a command; that it fails is said, and changes nothing."""
     told = {"BVAE_STUDY": str(ended.root), "BVAE_EXIT": str(int(ended.code))}
-    failed = subprocess.run(command, shell=True, env=os.environ | told, check=False).returncode
+    own = {name: value for name, value in os.environ.items() if OF_WORKERS.get(name) != value}
+    failed = subprocess.run(command, shell=True, env=own | told, check=False).returncode
     if failed:
         display.say(f"hydra.sweeper.on_end: {command} failed with exit code {failed}")
 

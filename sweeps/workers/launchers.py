@@ -31,6 +31,10 @@ TIMEOUTS = 1000
 PATTERN = re.compile(r"%|\$\{")
 """What submitit replaces in a path."""
 
+OF_WORKERS = {"PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8:replace"}
+"""Python looks first where a process is started: a `random.py` there would end every worker. And
+what workers print goes to files, whatever letters the terminal has."""
+
 PING_TIMEOUT_S = 10.0
 """How long a Ray cluster may take to answer."""
 
@@ -47,9 +51,7 @@ def prepare(launcher: DictConfig, study: Path) -> None:
         ConfigError: something is missing, or is not as the launcher's keys say.
     """
     if name(launcher) != "BasicLauncher":
-        # Python looks first where a process is started: a `random.py` there would end every worker.
-        # And what workers print goes to files, whatever letters the terminal has.
-        os.environ.update(PYTHONSAFEPATH="1", PYTHONIOENCODING="utf-8:replace")
+        os.environ.update(OF_WORKERS)
     if name(launcher) == "LocalLauncher":
         _report_deaths_at_once()
     elif name(launcher) == "SlurmLauncher":

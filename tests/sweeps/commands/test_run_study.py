@@ -187,6 +187,15 @@ class TestOnEnd:
         assert "Interpolation key 'HOME' not found" in said
         assert "this is a bug" not in said
 
+    def test_what_is_for_workers_is_not_for_it(
+        self, enter: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A script of the user's finds the modules beside it."""
+        monkeypatch.setenv("PYTHONSAFEPATH", "1")
+        enter("hydra.sweeper.on_end='echo \"<$PYTHONSAFEPATH>\" > told'", sweeps=False)
+
+        assert "<>\n" == (tmp_path / "told").read_text()
+
     def test_its_failure_is_said(self, enter: Typed) -> None:
         """And is not the sweep's."""
         code, said = enter("hydra/launcher=basic", *GRID, "hydra.sweeper.on_end='exit 7'")
