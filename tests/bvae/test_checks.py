@@ -200,9 +200,7 @@ class TestOwnSource:
             ),
         ],
     )
-    def test_mistakes_begin_with_its_key(
-        self, cache: Path, data: dict[str, Any], message: str
-    ) -> None:
+    def test_mistakes_begin_with_its_key(self, data: dict[str, Any], message: str) -> None:
         """The file that the images are kept in, and its path, are not the user's."""
         (found,) = checks.mistakes(configured(data={"score_every": None, **data}))
 
