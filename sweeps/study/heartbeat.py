@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bvae.exceptions import ConfigError
+from bvae.records import mistake
 from sweeps.study.folder import heartbeat_file, heartbeat_files
 from sweeps.study.locks import is_locked, open_file, try_lock
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
@@ -83,7 +84,10 @@ class Heartbeat:
             TypeError, KeyError, AttributeError: it is not a heartbeat.
         """
         fields = json.loads(content)
-        return cls(host=fields.pop("place"), **fields)
+        fields["host"] = fields.pop("place")
+        if wrong := mistake(cls, fields):
+            raise TypeError(wrong)
+        return cls(**fields)
 
 
 class HeartbeatWriter:
