@@ -6,7 +6,7 @@ from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
-from bvae import needs, tracking
+from bvae import contrast, needs, tracking
 from bvae.config import NETWORKS, OPTIMIZERS, TARGET, Config, groups, nearest
 from bvae.data import holdout, own
 from bvae.data.datasets import (
@@ -378,6 +378,9 @@ def prepare(config: Config) -> ImageDataset:
     held_out = holdout.held_out(dataset.store, data.holdout)
     number = len(dataset) - len(held_out)
     if number < config.trainer.batch_size:
+        contrast.note(
+            dataset.store, data.path or "data.source"
+        )  # images alike are held out at once
         which = (
             f"that data.holdout={data.holdout:g} leaves" if len(held_out) else "that can be read"
         )

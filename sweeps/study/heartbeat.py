@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from bvae.exceptions import ConfigError
+from bvae.records import mistake
 from sweeps.study.folder import heartbeat_file, heartbeat_files
 from sweeps.study.locks import is_locked, open_file, try_lock
 from sweeps.study.timeouts import TIMEOUTS, Timeouts
@@ -169,7 +170,8 @@ def read_heartbeat(path: Path) -> Heartbeat | None:
     """Return a process's last heartbeat, or None where the file is absent or half-written."""
     try:
         fields = json.loads(path.read_text())
-        return Heartbeat(host=fields.pop("place"), **fields)
+        fields["host"] = fields.pop("place")
+        return None if mistake(Heartbeat, fields) else Heartbeat(**fields)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 

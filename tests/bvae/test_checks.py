@@ -200,9 +200,7 @@ class TestOwnSource:
             ),
         ],
     )
-    def test_mistakes_begin_with_its_key(
-        self, cache: Path, data: dict[str, Any], message: str
-    ) -> None:
+    def test_mistakes_begin_with_its_key(self, data: dict[str, Any], message: str) -> None:
         """The file that the images are kept in, and its path, are not the user's."""
         (found,) = checks.mistakes(configured(data={"score_every": None, **data}))
 
@@ -218,6 +216,15 @@ class TestHeldOut:
         found = checks.prepare(configured(data={"name": name, "holdout": share}))
 
         assert number == pytest.approx(len(found.held_out), rel=0.02)
+
+    def test_images_alike_are_held_out_at_once(self, tmp_path: Path) -> None:
+        """What is told is that they are alike, not that none is left to train on."""
+        np.savez(tmp_path / "own.npz", images=np.full((40, 32, 32), 14, np.uint8))
+        own = {"name": "npz", "path": str(tmp_path / "own.npz"), "score_every": None}
+        data = own | {"likelihood": "gaussian", "variance": 0.1, "holdout": 0.5}
+
+        with pytest.raises(DataError, match="there is nothing to learn"):
+            checks.prepare(configured(data=data, objective=None, trainer={"batch_size": 2}))
 
     def test_a_batch_of_what_is_left(self, tmp_path: Path) -> None:
         """It is told how many images are left to train on, and by which key."""

@@ -25,6 +25,16 @@ def test_a_part_of_the_name_is_enough(study: Study, typed: Type) -> None:
     assert "(no log yet)\n" == typed("logs", study.folder.root, "beta=4,latent_dim=5,seed=0")
 
 
+def test_bytes_that_are_no_text(study: Study, typed: Type) -> None:
+    """What a torn write or another program left is shown as it can be."""
+    study.folder.trial("beta=4,latent_dim=5,seed=0").root.mkdir(exist_ok=True)
+    study.folder.trial("beta=4,latent_dim=5,seed=0").log.write_bytes(b"one\xff")
+
+    assert "one\N{REPLACEMENT CHARACTER}\n" == typed(
+        "logs", study.folder.root, "beta=4,latent_dim=5,seed=0"
+    )
+
+
 def test_a_whole_name_beats_a_longer_one(tmp_path: Path, typed: Type) -> None:
     """seed=1 is a part of seed=10."""
     made = make_study(tmp_path / "tested", trials(beta=[1], seed=[1, 10]))

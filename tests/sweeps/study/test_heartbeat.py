@@ -168,7 +168,16 @@ class TestLivingWorkers:
         os.utime(path, (old, old))
         assert [] == living_workers(tmp_path)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "w"}', '{"unknown": 1}'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *("", "{", "[]", "[" * 100_000, '{"name": "w"}', '{"unknown": 1}'),
+            *(
+                f'{{"place": "h", "name": "w", "pid": 1, "slug": {slug}}}'
+                for slug in ("[]", "{}", "3")
+            ),
+        ],
+    )
     def test_what_cannot_be_read_is_nobody(self, tmp_path: Path, content: str) -> None:
         """Half-written and foreign files are passed over."""
         (tmp_path / "w.json").write_text(content)

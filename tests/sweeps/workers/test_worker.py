@@ -409,7 +409,8 @@ class TestFullDisk:
     ) -> None:
         """Nothing has failed; once there is room, all is trained."""
         self.fill(monkeypatch, times=module.COMMIT_TRIES * module.MAX_FAULTS)
-        with pytest.raises(MachineFaultError, match=r"No space left on device.* .3 times in a row"):
+        named = r"No space left on device: .*result.json. .3 times in a row"
+        with pytest.raises(MachineFaultError, match=named):
             work(study)
 
         assert {"pending": 4} == counts(study)
