@@ -202,7 +202,7 @@ def unfinished(study: Study) -> Plan:
     configs = tuple(config.parse(manifest.config_of(trial)) for trial in choices.values())
     if left:
         refuse(configs)
-    return Plan(study.folder, manifest, configs, study.trials, (), sweeps=False)
+    return Plan(study.folder, manifest, configs, tuple(left) or study.trials, (), sweeps=False)
 
 
 def _compositions(

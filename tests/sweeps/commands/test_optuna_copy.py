@@ -130,6 +130,7 @@ class TestDistributions:
             ([1, 10], IntDistribution(1, 10, log=True)),
             ([1e-4, 3e-4, 1e-3], FloatDistribution(1e-4, 1e-3, log=True)),
             ([0.0, 0.5], FloatDistribution(0, 0.5)),
+            ([0.0, 1.0, 64.0], FloatDistribution(0, 64)),
             (["mlp", "conv"], CategoricalDistribution(["mlp", "conv"])),
             ([True, False], CategoricalDistribution([True, False])),
             ([None, 8], CategoricalDistribution([None, 8])),
@@ -150,14 +151,6 @@ class TestDistributions:
         }
 
         assert expected == distributions(make_search(tmp_path / "tested"))
-
-    def test_of_a_beta_of_zero(self, tmp_path: Path) -> None:
-        """No logarithm has it."""
-        listed = grid({"beta": [0, 1, 64], "latent_dim": [5], "seed": [0]})[0]
-
-        found = distributions(make_study(tmp_path / "tested", listed))
-        assert FloatDistribution(0, 64) == found["beta"]
-        assert IntDistribution(5, 5, log=True) == found["latent_dim"]
 
 
 class TestTrials:
