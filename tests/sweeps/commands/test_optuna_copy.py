@@ -130,7 +130,7 @@ class TestDistributions:
             ([1, 10], IntDistribution(1, 10, log=True)),
             ([1e-4, 3e-4, 1e-3], FloatDistribution(1e-4, 1e-3, log=True)),
             ([0.0, 0.5], FloatDistribution(0, 0.5)),
-            ([0.0, 1.0, 64.0], FloatDistribution(0, 64)),
+            ([0, 1, 64], IntDistribution(0, 64)),
             (["mlp", "conv"], CategoricalDistribution(["mlp", "conv"])),
             ([True, False], CategoricalDistribution([True, False])),
             ([None, 8], CategoricalDistribution([None, 8])),
