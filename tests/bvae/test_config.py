@@ -12,6 +12,7 @@ from bvae.data.datasets import OFFICIAL
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
 from sweeps.plan.settings import register
+from sweeps.study.quoting import in_quotes
 
 EXPERIMENTS = sorted(path.stem for path in (config.directory() / "experiment").glob("*.yaml"))
 
@@ -59,7 +60,7 @@ class TestParse:
         """The scores of each see 2 classes of each factor, and at most 100,000 images."""
         path = tmp_path if OFFICIAL[name].is_folder else tmp_path / "file"
         path.touch()
-        parsed = config.parse(composed(f"data={name}", f"data.path={path}"))
+        parsed = config.parse(composed(f"data={name}", f"data.path={in_quotes(str(path))}"))
 
         assert [] == mistakes(parsed)
         lattice = described(parsed).labels

@@ -62,7 +62,7 @@ class TestMistakes:
             (["-m", "beta=1,-4"], "beta: expected a finite number above 0, but got -4"),
             (["-m", "hydra.sweeper.n_wrkers=3"], "n_wrkers"),
             (["-m", "hydra.sweeper.n_workers=0"], "n_workers: expected an integer of at least 1"),
-            (["beta=1,4"], "--multirun"),
+            (["beta=1,4"], "type: bvae -m beta=1,4"),
             (["+new=1"], "+new=1: keys are neither added nor removed"),
             (["objective=migg"], "objective=migg: not a score of protocol fast; did you mean mig?"),
             (["protocol=slow"], "protocol=slow: no such protocol"),

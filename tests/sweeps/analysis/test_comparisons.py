@@ -24,7 +24,9 @@ from sweeps.analysis.summary import summarize
 
 def write_udr(study: Any, scores: Mapping[str, float]) -> None:
     """Put the UDR of some trials, by slug, where `sweeps udr` leaves it."""
-    configurations = [{"scores": {slug: {"udr": value} for slug, value in scores.items()}}]
+    configurations = [
+        {"codes": {}, "scores": {slug: {"udr": value} for slug, value in scores.items()}}
+    ]
     study.folder.udr.write_text(json.dumps({"schema": 1, "cells": configurations}))
 
 

@@ -15,6 +15,7 @@ from sweeps.analysis.table import trials_table
 from sweeps.commands.conclude import best_line, conclude, described
 from sweeps.report import page
 from sweeps.scoring import untrained
+from sweeps.study.command import sweeps
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.live_table import Display
@@ -85,7 +86,7 @@ class TestConclude:
         counts = said.splitlines()[0].split(", ")
         assert ["1 of 4 trials complete", "1 failed", "1 pruned"] == counts
         assert f"failed {one.slug}: ValueError: no\n" in said
-        assert f"\n1 left; continue with: sweeps resume {study.folder.root}\n" in said
+        assert f"\n1 left; continue with: {sweeps('resume', study.folder.root)}\n" in said
 
     def test_runs_that_are_not_on_the_server(
         self, study: Study, concluded: Callable[..., str]

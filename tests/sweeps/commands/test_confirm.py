@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from sweeps.analysis.confirmation import (
     requested,
 )
 from sweeps.analysis.curve import configuration
+from sweeps.study.command import sweeps
 from sweeps.study.study import Study
 from tests.doubles.curve_lines import line_of
 from tests.doubles.frames import best_configurations
@@ -224,7 +226,9 @@ class TestRequested:
     def test_nothing_is_best_yet(self, tmp_path: Path) -> None:
         """It is said what to do."""
         made = make_study(tmp_path / "a")
-        with pytest.raises(ConfigError, match=rf" mig .*: sweeps resume {made.folder.root}"):
+        with pytest.raises(
+            ConfigError, match=f" mig .*: {re.escape(sweeps('resume', made.folder.root))}"
+        ):
             requested(made)
         write_result(made, made.trials[0])
         for trial in made.trials:
@@ -243,7 +247,7 @@ class TestRequested:
             write_result(failed, trial, state="failed", attempt=3, scores={})
         with pytest.raises(ConfigError, match=r"two seeds of a configuration; .* seed=0,1 "):
             requested(load_study(alone.folder.root))
-        with pytest.raises(ConfigError, match=rf": sweeps retry {failed.folder.root}"):
+        with pytest.raises(ConfigError, match=re.escape(sweeps("retry", failed.folder.root))):
             requested(load_study(failed.folder.root))
 
     def test_the_best_so_far(self, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import load_study
+from sweeps.study.command import sweeps
 from sweeps.study.study import Study
 
 Type = Callable[..., str]
@@ -16,7 +17,7 @@ def test_what_left_is_named(study: Study, typed: Type) -> None:
     assert ["  beta=16,latent_dim=5,seed=0", "  beta=16,latent_dim=5,seed=1"] == said[:2]
     assert said[2].startswith("2 trials dropped")
     assert said[3].startswith("2 folders moved to ")
-    assert said[4].endswith(f"sweeps report {study.folder.root}")
+    assert said[4].endswith(sweeps("report", study.folder.root))
     assert {1, 4} == {trial.values["beta"] for trial in load_study(study.folder.root).trials}
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from bvae.exceptions import ConfigError
 from sweeps import load_study
+from sweeps.study.command import sweeps
 from sweeps.study.study import Study
 
 Type = Callable[..., str]
@@ -14,7 +15,7 @@ def test_failed_trials_are_queued_again(study: Study, typed: Type) -> None:
     said = typed("retry", study.folder.root)
 
     assert said.startswith("1 failed")
-    assert said.endswith(f": sweeps resume {study.folder.root}\n")
+    assert said.endswith(f": {sweeps('resume', study.folder.root)}\n")
     again = typed("retry", study.folder.root)
     assert again.startswith("0 failed")
     assert "resume" not in again

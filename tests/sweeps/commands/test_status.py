@@ -2,6 +2,7 @@ import json
 import re
 from collections.abc import Callable
 
+from sweeps.study.command import sweeps
 from sweeps.study.heartbeat import HeartbeatWriter
 from sweeps.study.study import Study
 from tests.doubles.studies import write_result
@@ -20,7 +21,7 @@ def test_counts_failures_and_command(study: Study, typed: Type) -> None:
 
     assert {"6 trials", "3 complete", "1 failed", "2 pending"} <= parts_of(said)
     assert "failed beta=16,latent_dim=5,seed=1: ValueError: no\n" in said
-    assert said.endswith(f": sweeps resume {study.folder.root}\n")
+    assert said.endswith(f": {sweeps('resume', study.folder.root)}\n")
 
 
 def test_numbers_for_programs(study: Study, typed: Type) -> None:

@@ -25,7 +25,7 @@ from sweeps.commands.sweep import Sweep
 from sweeps.plan.plan import unfinished
 from sweeps.plan.settings import SweepSettings
 from sweeps.queue.queue import Queue
-from sweeps.study.command import extend
+from sweeps.study.command import extend, sweeps
 from sweeps.study.heartbeat import WorkerRegistry
 from sweeps.study.quoting import escaped, for_hydra, for_shell
 from sweeps.study.study import Study
@@ -242,7 +242,7 @@ class TestSweep:
         again, said = enter(*options)
 
         assert (1, 1) == (first, again)
-        assert f"2 trials failed before; run again with: sweeps retry {tmp_path}/runs/swept" in said
+        assert f"failed before; run again with: {sweeps('retry', tmp_path / 'runs/swept')}" in said
 
     def test_a_dry_run_writes_nothing(
         self, enter: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

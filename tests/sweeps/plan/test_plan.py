@@ -24,6 +24,7 @@ from sweeps.plan import plan as module
 from sweeps.plan.plan import Plan
 from sweeps.plan.settings import SweepSettings
 from sweeps.study.manifest import Manifest
+from sweeps.study.quoting import in_quotes
 from sweeps.study.trials import Trial
 from tests.doubles.studies import write_result
 
@@ -326,7 +327,7 @@ class TestOwnImages:
         self, typed: Planned, images: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As with `cd my_images; bvae data=folder path=.`: its own pictures are none of them."""
-        place = f"runs_dir={images / 'runs'}"
+        place = f"runs_dir={in_quotes(str(images / 'runs'))}"
         begun = typed(place).write()
         media = begun.folder.trials / "beta=1" / "media"
         media.mkdir(parents=True)

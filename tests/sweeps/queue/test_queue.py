@@ -687,7 +687,7 @@ class TestDrop:
             queue.reconcile(registry(study))
             leased = queue.lease("w", announce=worker.report)
             assert leased is not None
-            with pytest.raises(ConfigError, match=r"a worker runs it; stop .*: sweeps stop /"):
+            with pytest.raises(ConfigError, match=r"a worker runs it; stop .*: sweeps stop '?/"):
                 self.drop(study, *study.trials[:2])
         assert study.manifest == load_study(study.folder.root).manifest
 

@@ -129,7 +129,7 @@ class TestBy:
 
     def test_a_protocol_nothing_is_scored_by(self, study: Study) -> None:
         """The command that adds its scores is named."""
-        with pytest.raises(ConfigError, match=r"`sweeps rescore .*tested protocol=kim2018` adds"):
+        with pytest.raises(ConfigError, match=r"`sweeps rescore .*tested'? protocol=kim2018` adds"):
             study.by("kim2018")
 
 

@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_nothing_fails_that_is_printed(tmp_path: Path, redirected: str, lost: st
     program = tmp_path / "says.py"
     program.write_text(SAYS.format(done=str(done)))
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    shell = f"{sys.executable} -P {program} {redirected}"
+    shell = f"{sys.executable} -P {shlex.quote(str(program))} {redirected}"
     ended = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {shell}"], env=environment, check=False
     )
