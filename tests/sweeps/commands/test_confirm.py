@@ -234,7 +234,7 @@ class TestRequested:
         for trial in made.trials:
             if trial.values["seed"] == 1:
                 write_result(made, trial, state="failed", attempt=3, scores={})
-        with pytest.raises(ConfigError, match=": sweeps resume '?/"):
+        with pytest.raises(ConfigError, match=r": sweeps resume '?/"):
             requested(load_study(made.folder.root))
 
     def test_what_more_seeds_or_attempts_would_do(self, tmp_path: Path) -> None:
