@@ -46,6 +46,9 @@ from sweeps.study.quoting import is_unresolved
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, grid
 
+ON_END = "hydra.sweeper.on_end="
+"""Not kept: a shell's command may have a password in it, and none is to be planted in a study."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -317,7 +320,7 @@ def _manifest(
         model=joined("model", values, parsed.model.name),
         image_size=facts.image_size,
         threads=parsed.threads,
-        arguments=list(command),
+        arguments=[word for word in command if not word.lstrip("+").startswith(ON_END)],
         created_at=now(),
         code_version=code_version(found_sources),
         sources=found_sources,

@@ -57,7 +57,9 @@ class SweepSettings:
     n_trials: int | None = _key(None, "trials of a search, or the most of until=resolved")
     until: str | None = _key(None, "resolved: add seeds to a grid until the answer is known")
     storage: str | None = _key(None, "URL of a database for the attempts; null: study.journal")
-    on_end: str | None = _key(None, "what a shell runs at the end, with BVAE_STUDY and BVAE_EXIT")
+    on_end: str | None = _key(
+        None, "what a shell runs at the end of this command, with BVAE_STUDY and BVAE_EXIT"
+    )
     study_name: str | None = _key(None, "not used: a study is named by study=name")
 
     def check(self) -> None:

@@ -14,6 +14,7 @@ ONCE = (
     "hydra.sweeper.dry_run",
     "hydra.sweeper.max_minutes",
     "hydra.sweeper.n_trials",
+    "hydra.sweeper.on_end",
     "hydra.sweeper.sampler",
     "hydra.sweeper.sampler.",
     "hydra/sweeper/sampler",

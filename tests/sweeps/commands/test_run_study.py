@@ -1,6 +1,7 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from bvae import config
 from bvae.exceptions import ConfigError, DataError
 from sweeps import load_study
 from sweeps.commands.run_study import prepare
+from sweeps.study.command import resuming
 from sweeps.study.folder import StudyFolder
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.orchestrator import running
@@ -195,6 +197,15 @@ class TestOnEnd:
         enter("hydra.sweeper.on_end='echo \"<$PYTHONSAFEPATH>\" > told'", sweeps=False)
 
         assert "<>\n" == (tmp_path / "told").read_text()
+
+    def test_it_is_of_one_command(self, enter: Typed, tmp_path: Path) -> None:
+        """No file of the study has it, and none that is planted there is run by `sweeps resume`."""
+        enter("hydra/launcher=basic", *GRID, "hydra.sweeper.on_end='echo planted'")
+        study = load_study(tmp_path / "runs" / "swept")
+        assert "planted" not in study.folder.manifest.read_text()
+
+        planted = ["hydra.sweeper.on_end=touch planted", "hydra/launcher=basic"]
+        assert ["hydra/launcher=basic"] == resuming(replace(study.manifest, arguments=planted))
 
     def test_its_failure_is_said(self, enter: Typed) -> None:
         """And is not the sweep's."""
