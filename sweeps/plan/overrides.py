@@ -166,7 +166,10 @@ def check(lines: Sequence[str], *, groups: Groups) -> None:
 
 def _mistakes(override: Override, groups: Groups) -> Iterable[str]:
     key, known = override.key_or_group, config.keys()
-    if override.is_hydra_override() or key == "hydra":
+    if key == "hydra":
+        yield f"{override.input_line}: write each key whole, as in hydra.sweeper.n_workers=2"
+        return
+    if override.is_hydra_override():
         if override.input_line != OUR_SWEEPER:
             yield from _sweeper_mistakes(key)
         return  # Hydra's own schema checks all else

@@ -63,6 +63,7 @@ class TestCheck:
             ("beta=glob(*)", "matches no choice of a config group"),
             ("++loss.options={a:1},{a:2}", "loss.options: a mapping cannot be swept"),
             ("data.source=my.load", "expected a class or function, as in data.source._target_=my"),
+            ("hydra={sweeper: {n_workers: 1}}", "write each key whole, as in hydra.sweeper.n"),
             ("scores=my.score", "as in scores.my_score._target_=my_module.name, but got"),
         ],
     )
