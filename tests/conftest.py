@@ -17,6 +17,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Who runs the tests in the background may have these ignored, and what they start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 for _name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[_name]  # of whoever runs the tests

@@ -498,7 +498,7 @@ class TestSignals:
         def launch(index: int) -> None:
             del index
             os.kill(os.getpid(), signal.SIGHUP)
-            threading.Event().wait(20)
+            threading.Event().wait()  # not to be launched again, whatever else is tested
 
         with pytest.raises(KeyboardInterrupt):
             Run(study, launch, outlive=True)
