@@ -1,13 +1,9 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
 from benchmarks import bench_gpu
 from bvae.config import NETWORKS
-from tests.doubles.cards import measure_without_a_card
-from tests.doubles.processes import end, start
+from bvae.data import on_device
 
 
 def test_no_card_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,12 +27,28 @@ def test_what_is_measured_is_a_trial_on_the_card(network: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_figure_is_there(tmp_path: Path) -> None:
-    """A few steps with the processor in the place of the card, in a process of its own."""
-    assert 0 == end(start(measure_without_a_card, tmp_path / "rows"), within_s=400)
+def test_every_figure_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few steps with the processor in the place of the card."""
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(bench_gpu, "CARD", cpu)
+    monkeypatch.setattr(bench_gpu, "STEPS", 3)
+    monkeypatch.setattr(bench_gpu, "SEEDS", 2)
+    monkeypatch.setattr(bench_gpu, "at_once", lambda work, workers: 1.0)
+    monkeypatch.setattr(bench_gpu, "ACCELERATOR", "cpu")
+    monkeypatch.setattr(bench_gpu, "DATA", "dsprites32")
+    monkeypatch.setattr(on_device, "on_card", lambda *_: None)
+    for name, value in {
+        "is_available": True,
+        "synchronize": None,
+        "reset_peak_memory_stats": None,
+        "max_memory_allocated": 10**9,
+        "get_device_name": "a card",
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
 
-    found = {row[0]: row for row in json.loads((tmp_path / "rows").read_text())}
-    assert "1.00 GB" == found["higgins: peak memory on the card"][1]
-    assert "<= 1.10" == found["conv: trial / (plain loop + encoding + scoring)"][2]
+    found = {row.name: row for row in bench_gpu.rows()}
+
+    assert "1.00 GB" == found["higgins: peak memory on the card"].value
+    assert "<= 1.10" == found["conv: trial / (plain loop + encoding + scoring)"].bound
     assert {f"trials an hour, workers_per_device={n}" for n in (1, 2, 4)} <= {*found}
     assert {"conv: mig, bf16 - float32", "images/s unpacked on the card"} <= {*found}

@@ -35,9 +35,9 @@ def start(target: Callable[..., object], *arguments: Any) -> BaseProcess:
     return process
 
 
-def end(process: BaseProcess, *, within_s: float = SOON_S) -> int | None:
+def end(process: BaseProcess) -> int | None:
     """Wait until a process has ended; return its exit code, negative for a signal."""
-    process.join(within_s)
+    process.join(SOON_S)
     if process.is_alive():
         process.kill()
         process.join()
