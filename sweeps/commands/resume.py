@@ -4,7 +4,6 @@ import argparse
 
 from sweeps.commands import hydra_app
 from sweeps.commands.arguments import add_study
-from sweeps.commands.conclude import conclude
 from sweeps.plan.plan import unfinished
 from sweeps.study.command import resuming
 from sweeps.study.study import open_study
@@ -21,6 +20,8 @@ def run(typed: argparse.Namespace) -> int:
     """Run what is unfinished, with the study's launcher and workers; return the sweep's code."""
     study = open_study(typed.study)
     if not study.left and study.manifest.until is None:  # its images may be gone by now
+        from sweeps.commands.conclude import conclude  # pandas, which only the end needs
+
         code = Exit.FAILED if study.counts["failed"] else Exit.COMPLETE
         conclude(study, Display(), code)
         return code
