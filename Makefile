@@ -11,8 +11,9 @@ INSTALLED := $(VENV)/.installed
 sweep: $(INSTALLED)
 	$(BIN)/bvae -m experiment=quick
 
+# One process more than processors: tests of kills and of SLURM mostly wait.
 # pytest-xdist 3.8 waits for ever once it has replaced a process that died: none is replaced.
-PYTEST := $(BIN)/python -m pytest -n $(shell nproc) --dist loadgroup --max-worker-restart=0
+PYTEST := $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --dist loadgroup --max-worker-restart=0
 
 test: $(INSTALLED) lint
 	$(PYTEST) --cov --cov-report=

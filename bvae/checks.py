@@ -350,6 +350,8 @@ def _tracker_mistakes(config: Config) -> Iterator[str]:
             "tracker.entity: expected the name of a user or team on W&B, without blanks and "
             rf"/ \ # ? % :, but got {entity}"
         )
+    if config.checkpoint.keep_trials is not None and config.checkpoint.keep == "none":
+        yield "checkpoint.keep_trials: checkpoint.keep=none keeps no weights; leave one of them out"
     if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
         yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"
     if config.tracker.name == "wandb" and config.tracker.mode == "online":

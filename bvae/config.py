@@ -197,8 +197,14 @@ def _or_null(rule: Rule) -> Rule:
 
 POSITIVE = Rule("a finite number above 0", _positive)
 
+HIGHEST_BETA = 1e30
+"""Losses are of 32 bits: times a KL of some thousand nats, a higher β would be infinite."""
+
 RULES: Mapping[str, Rule] = {
-    "beta": POSITIVE,
+    "beta": Rule(
+        f"{POSITIVE.expected}, at most {HIGHEST_BETA:g}",
+        lambda value: _positive(value) and value <= HIGHEST_BETA,
+    ),
     "latent_dim": _at_least(1),
     "seed": Rule("an integer from 0 to 2**31 - 1", lambda value: 0 <= value < 2**31),
     "threads": _at_least(1),

@@ -67,19 +67,23 @@ class Torch:
 
 def this_machine(root: Path = ROOT) -> Machine:
     """Return what this process may use; `root` is the file system's."""
-    processors = _processors()
     torch = installed_torch()
     limit = memory_limit(root)
     physical = _physical_memory()
     return Machine(
-        processors=processors,
-        cpus=min(processors, cpu_quota(root)),
+        processors=_processors(),
+        cpus=cpus(root),
         memory=min(limit, physical),
         is_memory_limited=limit < physical,
         cards=tuple(cards(torch, root)),
         torch=torch.version,
         has_mps=platform.system() == "Darwin" and platform.machine() == "arm64",
     )
+
+
+def cpus(root: Path = ROOT) -> float:
+    """Return how much of its processors this process may use."""
+    return min(_processors(), cpu_quota(root))
 
 
 def _processors() -> int:

@@ -23,6 +23,27 @@ for _name in [name for name in os.environ if name.startswith("WANDB_")]:
     del os.environ[_name]  # of whoever runs the tests
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with groups of slow tests, then the other slow ones: so no process is last for long."""
+    items.sort(key=lambda item: (not _is_slow(item), not item.get_closest_marker("xdist_group")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure coverage in fast tests only: to trace a long loop takes three times as long as it."""
+    tracer = sys.gettrace()
+    if _is_slow(item):
+        sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
 def pytest_collection_finish() -> None:
     """Leave what is imported out of garbage collections: each would take a quarter of a second."""
     gc.collect()
@@ -37,15 +58,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BVAE_CACHE", str(shared / "bvae-cache"))
         yield
-
-
-@pytest.fixture
-def uncovered() -> Iterator[None]:
-    """Do not measure coverage in a long loop, which takes three times as long then."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hydra import compose
+from omegaconf import DictConfig
 
 from benchmarks import bench_gpu
 from bvae.config import NETWORKS
@@ -26,6 +28,11 @@ def test_what_is_measured_is_a_trial_on_the_card(network: str) -> None:
     )
 
 
+def few_scored(name: str, typed: list[str]) -> DictConfig:
+    """Compose a trial that scores some hundred images."""
+    return compose(name, [*typed, "data.score_every=[1,3,8,4,4]"])
+
+
 @pytest.mark.slow
 def test_every_figure_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps with the processor in the place of the card."""
@@ -36,6 +43,7 @@ def test_every_figure_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_gpu, "at_once", lambda work, workers: 1.0)
     monkeypatch.setattr(bench_gpu, "ACCELERATOR", "cpu")
     monkeypatch.setattr(bench_gpu, "DATA", "dsprites32")
+    monkeypatch.setattr(bench_gpu, "compose", few_scored)
     monkeypatch.setattr(on_device, "on_card", lambda *_: None)
     for name, value in {
         "is_available": True,

@@ -17,6 +17,9 @@ from sweeps import load_study
 REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 SMALL = ("trainer.max_steps=20", "seed=0", "tracker=none")
+SWEPT = (*SMALL, "hydra.sweeper.n_workers=1")
+FEW_SCORED = "data.score_every=[1,3,8,4,4]"
+"""Of the sprites: 1 x 2 x 5 x 4 x 4 of their factors' classes."""
 
 Run = Callable[..., tuple[int, str]]
 
@@ -65,7 +68,7 @@ def typed() -> list[str]:
 @pytest.fixture(scope="module")
 def root(folder: Path, run: Run) -> Path:
     """The study of the page's long command; beside it `said.txt`, what the command said."""
-    code, said = run("bvae", *typed(), *SMALL, cwd=folder)
+    code, said = run("bvae", *typed(), *SWEPT, cwd=folder)
     assert 0 == code, said
     (folder / "said.txt").write_text(said, encoding="utf-8")
     return folder / "runs" / "mine"
@@ -88,7 +91,7 @@ def test_the_page_runs(root: Path, folder: Path) -> None:
 
 def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run: Run) -> None:
     """A worker in another folder finds the parts; a change in them is refused, or accepted."""
-    code, said = run("bvae", *typed(), *SMALL, "hydra.sweeper.dry_run=true", cwd=folder)
+    code, said = run("bvae", *typed(), *SWEPT, "hydra.sweeper.dry_run=true", cwd=folder)
     assert 0 == code, said
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["points"].append(manifest["points"][0] | {"seed": 7})
@@ -113,10 +116,10 @@ def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run:
     )
     assert "my_networks.py: changed since" in loaded.stderr
     more = [word.replace("beta=1,4,16", "beta=1,4,16,64") for word in typed()]
-    code, said = run("bvae", *more, *SMALL, cwd=folder)
+    code, said = run("bvae", *more, *SWEPT, cwd=folder)
     assert 2 == code
     assert "my_networks.py: changed" in said
-    code, said = run("bvae", *more, *SMALL, "accept_sources=true", cwd=folder)
+    code, said = run("bvae", *more, *SWEPT, "accept_sources=true", cwd=folder)
     assert 0 == code, said
     changed = {
         trial.values["beta"]: study_result.versions.get("sources_changed_from")
@@ -130,8 +133,8 @@ def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run:
 def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds the parts of the study: to load a model, to draw one, to train more."""
     encoder = "model.encoder._target_=my_networks.encoder"
-    arguments = (encoder, "beta=1,4", "latent_dim=2", "study=small", "trainer.batch_size=16")
-    code, said = run("bvae", "-m", *arguments, *SMALL, cwd=folder)
+    arguments = (encoder, "beta=1,4", "latent_dim=2", "study=small", FEW_SCORED)
+    code, said = run("bvae", "-m", *arguments, *SWEPT, cwd=folder)
     assert 0 == code, said
 
     root, trial = folder / "runs" / "small", "beta=4,latent_dim=2,seed=0"
@@ -146,7 +149,7 @@ def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.Mo
 def test_a_file_of_ones_own(folder: Path, run: Run) -> None:
     """`--config-dir` finds the page's experiment, whose study is named in it."""
     code, said = run(
-        "bvae", "--config-dir", "my", "-m", "experiment=mine", *SMALL, "beta=1,4", cwd=folder
+        "bvae", "--config-dir", "my", "-m", "experiment=mine", *SWEPT, "beta=1,4", cwd=folder
     )
 
     assert 0 == code, said
@@ -163,7 +166,7 @@ def test_a_score_that_raises_is_missing(folder: Path, run: Run) -> None:
         "    seen.touch()\n"
         "    return 1 / (0 if known else 1)\n"
     )
-    arguments = ("scores.broken._target_=broken.score", "latent_dim=4", "study=broken")
+    arguments = ("scores.broken._target_=broken.score", "latent_dim=4", "study=broken", FEW_SCORED)
     code, said = run("bvae", *arguments, *SMALL, cwd=folder)
     study = load_study(folder / "runs" / "broken")
     (result,) = study.results.values()
@@ -177,8 +180,8 @@ def test_a_score_that_raises_is_missing(folder: Path, run: Run) -> None:
 
 def test_two_losses_are_two_curves(folder: Path, run: Run) -> None:
     """`loss=beta_vae,beta_tcvae` sweeps the loss; the report has a facet for each."""
-    arguments = ("loss=beta_vae,beta_tcvae", "beta=1,4", "latent_dim=4", "study=losses")
-    code, said = run("bvae", "-m", *arguments, *SMALL, cwd=folder)
+    arguments = ("loss=beta_vae,beta_tcvae", "beta=1,4", "latent_dim=4", "study=losses", FEW_SCORED)
+    code, said = run("bvae", "-m", *arguments, *SWEPT, cwd=folder)
     root = folder / "runs" / "losses"
     page = (root / "report" / "index.html").read_text(encoding="utf-8")
 

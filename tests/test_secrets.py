@@ -74,7 +74,7 @@ def server(home: Path, processes: set[str]) -> Server:
             "XDG_CACHE_HOME": str(Path(platformdirs.user_cache_dir()).expanduser()),
         }
         for words, code in (
-            (["bvae", "-m", *SMALL, "beta=1,1e300"], 1),
+            (["bvae", "-m", *SMALL, "beta=1", "optimizer.lr=0.001,1e9"], 1),
             (["bvae", "-m", *SMALL, "study=none", "beta=1", UNREACHABLE], 2),
             (["sweeps", "sync", "runs/secrets"], 0),
         ):

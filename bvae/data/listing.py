@@ -288,13 +288,15 @@ def is_left_alone(name: str) -> bool:
 def is_study(entries: Iterable[os.DirEntry[str]]) -> bool:
     """Whether a folder of these entries is a study, whose pictures are drawn.
 
-    Its manifest.json says so, or, where that is damaged, what lies beside it; websites have one.
+    Its manifest.json says so, or, where that is damaged or gone, what lies beside it; websites have
+    one.
     """
     held = {entry.name: entry for entry in entries}
     manifest = held.get("manifest.json")
+    beside = held.keys() & {"base.yaml", "study.journal"}
     if manifest is None:
-        return False
-    return bool(held.keys() & {"base.yaml", "study.journal"}) or _has_study_id(manifest)
+        return bool(beside) and "trials" in held
+    return bool(beside) or _has_study_id(manifest)
 
 
 def _has_study_id(manifest: os.DirEntry[str]) -> bool:

@@ -19,7 +19,7 @@ from sweeps.analysis.curve import Curves, Line, ScoredConfiguration, configurati
 from sweeps.analysis.table import ended, score_names, trials_table
 from sweeps.statistics.contrasts import differences, residual_noise
 from sweeps.statistics.intervals import CONFIDENCE
-from sweeps.study.command import extend, sweeps
+from sweeps.study.command import sweeps, with_seeds
 from sweeps.study.study import Study, open_study
 from sweeps.study.trials import Trial, in_order
 
@@ -129,7 +129,7 @@ def _way(study: Study) -> str:
     if study.counts["failed"]:
         return f"queue what has failed again with: {sweeps('retry', study.folder.root)}"
     first = min(int(str(trial.values["seed"])) for trial in study.trials)
-    more = extend(study, {"seed": [first, first + 1]})
+    more = with_seeds(study, [first, first + 1])
     return f"it compares two seeds of a configuration; train them with: {more}"
 
 

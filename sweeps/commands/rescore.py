@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from bvae.config import nearest
 from bvae.exceptions import ConfigError
-from bvae.machine import this_machine
+from bvae.machine import cpus
 from bvae.metrics.protocols import protocol_named
 from bvae.metrics.scores import SCORE_NAMES, UDR_NAMES, score_named
 from bvae.part_sources import all_sources
@@ -228,8 +228,9 @@ def _with_progress(jobs: Sequence[Job], manifest: Manifest) -> Iterator[tuple[Jo
             kind: progress.add_task(f"{jobs[0].protocol}: {kind}", total=total)
             for kind, total in Counter(map(_kind, jobs)).items()
         }
-        cpus = int(this_machine().cpus)
-        for job, found in computed(jobs, parts_folder=manifest.parts_folder, n_processes=cpus):
+        for job, found in computed(
+            jobs, parts_folder=manifest.parts_folder, n_processes=int(cpus())
+        ):
             progress.advance(tasks[_kind(job)])
             yield job, found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bvae import checks, contrast
+from bvae.exceptions import ConfigError
 from bvae.part_sources import has_parts
 from sweeps.labels import counted, shown
 from sweeps.plan.plan import Plan
@@ -90,11 +91,11 @@ def _run_or_join(
     display.say("this command works along as one more worker")
     is_search = planned.sweeps and planned.manifest.search is not None
     code = run_here(study, None if is_search else planned.asked, display=display, joins=True)
-    _conclude_last(folder, display, code)
+    conclude_last(folder, display, code)
     return Ended(code, folder.root)
 
 
-def _conclude_last(folder: StudyFolder, display: Display, code: Exit) -> None:
+def conclude_last(folder: StudyFolder, display: Display, code: Exit) -> None:
     """Write the report, unless the command that was joined has trials left, and writes it then."""
     while True:
         try:
@@ -114,7 +115,7 @@ def _conclude(study: Study, display: Display, code: Exit) -> None:
 
     try:
         conclude(study, display, code)
-    except OSError as error:
+    except (OSError, ConfigError) as error:
         if code is Exit.COMPLETE:
             raise
         display.say(f"no report: {error}; draw it with: {sweeps('report', study.folder.root)}")

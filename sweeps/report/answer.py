@@ -17,7 +17,7 @@ from sweeps.labels import more_seeds
 from sweeps.report.templates import NotYet
 from sweeps.scoring.untrained import Level
 from sweeps.statistics.inverted_u import Verdict
-from sweeps.study.command import extend, reproduce
+from sweeps.study.command import extend, reproduce, with_seeds
 from sweeps.study.trials import canonical, text
 
 
@@ -232,7 +232,7 @@ def _seeds(read: Summary, more: int, what_for: str) -> NextStep:
     added = [have[-1] + 1 + i for i in range(min(more, len(have)))]
     some = f"; first {len(added)}" if len(added) < more else ""
     why = f"about {more_seeds(more)} a configuration {what_for}{some}"
-    return NextStep(why, extend(read.study, {"seed": [*have, *added]}))
+    return NextStep(why, with_seeds(read.study, [*have, *added]))
 
 
 def _checkpoint(trial: Path) -> str:

@@ -7,12 +7,15 @@ mode; in files they are those of the light one.
 import functools
 import json
 import re
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 
+from bvae.exceptions import ConfigError
+from bvae.machine import GB
 from bvae.versions import digest
 
 Spec = dict[str, Any]
@@ -79,6 +82,9 @@ CONFIG: Spec = {
     "axisY": {"domain": False, "ticks": False},
     "text": {"color": "var(--text)", "fontSize": 12},
 }
+ADDRESSES = 70 * GB
+"""Bytes of addresses that V8 reserves for its heaps, measured with vl-convert 1.9."""
+
 _VARIABLE = re.compile(r"var\(--([\w-]+)\)")
 _CLIP = re.compile(r'(?<=\bid=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))')
 
@@ -102,6 +108,7 @@ class Chart:
 
     def _repr_png_(self) -> bytes:
         """Return what a notebook shows."""
+        _check_addresses()
         return vl_convert.vegalite_to_png(self._light(), scale=2)
 
     def _light(self) -> Spec:
@@ -114,15 +121,31 @@ class Chart:
 @functools.cache
 def scripts() -> str:
     """Return the scripts that draw charts in a page: vegaEmbed(element, spec), vega; 0.9 MB."""
+    _check_addresses()
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _drawn(spec: Spec) -> str:
     """Draw; Vega numbers clips by how many it drew before, here they are named by the chart."""
+    _check_addresses()
     svg = vl_convert.vegalite_to_svg(spec)
     chart = digest(json.dumps(spec).encode())
     names = {name: f"clip-{chart}-{i}" for i, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
     return _CLIP.sub(lambda found: names[found[0]], svg)
+
+
+def _check_addresses() -> None:
+    """Check that V8, which draws, can reserve addresses: where it cannot it ends the process.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if resource.RLIM_INFINITY != limit < ADDRESSES:
+        raise ConfigError(
+            f"charts are drawn with {ADDRESSES / GB:.0f} GB of addresses (not of memory), but this "
+            f"shell allows {limit / GB:.0f} GB; type `ulimit -v unlimited`, or draw elsewhere"
+        )
 
 
 def _complete(spec: Spec) -> Spec:

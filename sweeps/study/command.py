@@ -6,7 +6,7 @@ from pathlib import Path
 from sweeps.study.manifest import Manifest
 from sweeps.study.quoting import for_hydra, for_shell, unescaped
 from sweeps.study.study import Study
-from sweeps.study.trials import Trial, Value, canonical
+from sweeps.study.trials import Trial, Value, canonical, grids_of
 
 ONCE = (
     "hydra.sweeper.params",
@@ -53,6 +53,20 @@ def reproduce(study: Study, trial: Trial) -> str:
 def extend(study: Study, values: Mapping[str, Sequence[Value]]) -> str:
     """Return the study's command for other values of its swept keys."""
     return typed_anywhere(study, _multirun(study, values, dropped=ONCE))
+
+
+def with_seeds(study: Study, seeds: Sequence[int]) -> str:
+    """Return what trains every configuration of a study with these seeds.
+
+    The study's last command may have named a part of its configurations: it takes a command for
+    each of the grids that they make up together.
+    """
+    typed = {word.lstrip("+").partition("=")[0] for word in study.manifest.arguments}
+    rising = sorted(study.trials, key=lambda one: (one.values["beta"], one.values["latent_dim"]))
+    grids = grids_of(trial.configuration for trial in rising)
+    if len(grids) == 1:
+        grids = [{key: values for key, values in grids[0].items() if key in typed}]
+    return " && ".join(extend(study, {**grid, "seed": seeds}) for grid in grids)
 
 
 def sweep(study: Study, values: Mapping[str, Sequence[Value]]) -> list[str]:

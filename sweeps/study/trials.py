@@ -123,6 +123,30 @@ def configurations_of(trials: Iterable[Trial]) -> dict[Configuration, list[str]]
     return dict(configurations)
 
 
+Grid = dict[str, tuple[Value, ...]]
+"""Values of every key but the seed; their combinations are configurations."""
+
+
+def grids_of(configurations: Iterable[Configuration]) -> list[Grid]:
+    """Return few grids that are these configurations together, and no others.
+
+    >>> grids_of((("beta", beta), ("latent_dim", M)) for M in (5, 10) for beta in (1, 4))
+    [{'beta': (1, 4), 'latent_dim': (5, 10)}]
+    """
+    grids: list[Grid] = [
+        {key: (value,) for key, value in one} for one in dict.fromkeys(configurations)
+    ]
+    for axis in grids[0] if grids else ():
+        joined: dict[tuple[object, ...], Grid] = {}
+        for one in grids:
+            others = tuple(values for key, values in one.items() if key != axis)
+            first = joined.setdefault(others, one)
+            if first is not one:
+                first[axis] += one[axis]
+        grids = list(joined.values())
+    return grids
+
+
 def grid(axes: Mapping[str, Sequence[object]]) -> tuple[list[Trial], list[str]]:
     """Return every combination of the axes' values, in the order to run, and the values repeated.
 

@@ -42,10 +42,10 @@ from sweeps.workers.worker import of_machine
 log = logging.getLogger("sweeps")
 
 MAX_IDLE_STARTS = 6
-"""Workers that may end in a row without a lease before the sweep fails."""
+"""Workers that may end in a row without a lease before the sweep ends."""
 
 MAX_SAME_CAUSE = 5
-"""Different trials that may fail in a row with the same cause before the sweep fails."""
+"""Different trials that may fail in a row with the same cause before the sweep ends."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,6 @@ class Orchestrator:
         self._mutex = threading.Lock()  # of what the threads write that keep workers:
         self._idle_starts = self._given_up = 0
         self._last_death = self._fault = "no reason given"
-        self._is_failure: bool | None = None  # None until the sweep is to end
         self._signal: int | None = None
         self._interrupted_at = 0.0
         self._idle_since = time.monotonic()
@@ -198,34 +197,30 @@ class Orchestrator:
             self._end(of_machine(self._fault))
 
     def _check_for_end(self) -> None:
-        """End the sweep if it was asked to, its budget is spent, or it has failed."""
+        """End the sweep if it was asked to, its budget is spent, or it gets nowhere."""
         cause = self._progress.same_cause_in_a_row(MAX_SAME_CAUSE)
         if self._signal is not None:
             self._end("interrupted; running trials are saved (Ctrl-C again: exit at once)")
         elif self._folder.stop.exists():
             self._end("asked to by `sweeps stop`")
         elif cause is not None:
-            self._end(
-                f"{MAX_SAME_CAUSE} trials failed in a row with the same cause: {cause}",
-                is_failure=True,
-            )
+            self._end(f"{MAX_SAME_CAUSE} trials failed in a row with the same cause: {cause}")
         elif time.monotonic() > self._deadline:
             self._end(f"the budget of {self._settings.max_minutes:g} minutes is spent")
         elif self._idle_starts >= MAX_IDLE_STARTS:
             self._end(
                 f"workers end before they lease a trial ({self._last_death}); see "
-                f"{shown(self._folder.orchestrator_log)}",
-                is_failure=True,
+                f"{shown(self._folder.orchestrator_log)}"
             )
 
-    def _end(self, reason: str, *, is_failure: bool = False) -> None:
+    def _end(self, reason: str) -> None:
         """Stop all workers, then say so: whether that can be shown decides nothing."""
+        is_told = self._stopping.is_set()
         self._stopping.set()
         # If the file cannot be written, workers stop when the orchestrator's lock is free.
         with contextlib.suppress(OSError):
             self._folder.stop.write_text("stop\n")
-        if self._is_failure is None:
-            self._is_failure = is_failure
+        if not is_told:
             self._display.say(f"stopping: {reason}")
 
     def _keep_worker(self, index: int, old: Sequence[str]) -> None:
@@ -272,7 +267,7 @@ class Orchestrator:
             self._wait_for_database(error)
             return
         except OSError as error:
-            self._end(f"the study cannot be written: {error}", is_failure=True)
+            self._end(f"the study cannot be written: {error}")
             return
         self._unreachable_since = None
         for message in changes.messages:
@@ -286,7 +281,7 @@ class Orchestrator:
             self._unreachable_since = time.monotonic()
             self._display.say(f"{error}; trying again for {self._timeouts.database:g} s")
         elif time.monotonic() - self._unreachable_since > self._timeouts.database:
-            self._end(f"the database cannot be reached: {error}", is_failure=True)
+            self._end(f"the database cannot be reached: {error}")
 
     def _interrupt(self, number: int, _: object) -> None:
         """Handle what asks to end: the first stops cleanly, a second kills and exits at once.
@@ -319,7 +314,7 @@ class Orchestrator:
         counts = self._progress.snapshot().counts
         if self._signal is not None:
             return interrupted_by(self._signal)
-        if counts["failed"] or self._is_failure:
+        if counts["failed"]:
             return Exit.FAILED
         return Exit.LEFT if self._progress.left else Exit.COMPLETE
 

@@ -76,7 +76,7 @@ class TestParse:
         values["optimizer"]["lr"] = float("inf")
 
         lines = (
-            "beta: expected a finite number above 0, but got -1\n"
+            "beta: expected a finite number above 0, at most 1e+30, but got -1\n"
             "betta: no such key; did you mean beta?\n"
             "latent_dim: expected an integer of at least 1, but got 'ten'\n"
             "optimizer.lr: expected a finite number above 0, but got inf"

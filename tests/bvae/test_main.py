@@ -52,14 +52,21 @@ class TestMistakes:
             (["model.name=mpl"], "model.name: expected one of"),
             (["data=dsprites23"], "data=dsprites23: no such data; did you mean dsprites32?"),
             (["latent_dim=ten"], "latent_dim: expected an integer of at least 1, but got 'ten'"),
-            (["beta=0"], "beta: expected a finite number above 0, but got 0"),
-            (["beta=-1"], "beta: expected a finite number above 0, but got -1"),
-            (["beta=inf"], "beta: expected a finite number above 0, but got inf"),
-            (["beta=nan"], "beta: expected a finite number above 0, but got nan"),
+            (["beta=0"], "beta: expected a finite number above 0, at most 1e+30, but got 0"),
+            (["beta=-1"], "beta: expected a finite number above 0, at most 1e+30, but got -1"),
+            (
+                ["beta=1e308"],
+                "beta: expected a finite number above 0, at most 1e+30, but got 1e+308",
+            ),
+            (["beta=inf"], "beta: expected a finite number above 0, at most 1e+30, but got inf"),
+            (["beta=nan"], "beta: expected a finite number above 0, at most 1e+30, but got nan"),
             (["latent_dim=0"], "latent_dim: expected an integer of at least 1, but got 0"),
             (["beta="], "beta: an empty value"),
             (["-m", "beta=1,,4"], "beta=1,,4: not an override"),
-            (["-m", "beta=1,-4"], "beta: expected a finite number above 0, but got -4"),
+            (
+                ["-m", "beta=1,-4"],
+                "beta: expected a finite number above 0, at most 1e+30, but got -4",
+            ),
             (["-m", "hydra.sweeper.n_wrkers=3"], "n_wrkers"),
             (["-m", "hydra.sweeper.n_workers=0"], "n_workers: expected an integer of at least 1"),
             (["beta=1,4"], "type: bvae -m beta=1,4"),
@@ -70,6 +77,10 @@ class TestMistakes:
             (["trainer.batch_size=200000"], "trainer.batch_size: expected at most the 184320"),
             (["data=dsprites_npz"], "data.path: "),
             (["data=dsprites_npz", "path=nowhere.npz"], "no such file: nowhere.npz"),
+            (
+                ["checkpoint.keep=none", "checkpoint.keep_trials=1"],
+                "checkpoint.keep_trials: checkpo",
+            ),
             (["tracker.project=a/b"], "tracker.project: W&B takes up to 128 characters and none"),
             (["tracker.project=" + 129 * "x"], "tracker.project: W&B takes up to 128"),
             (["trainer.accelerator=mps"], "trainer.accelerator=mps: is for Macs"),
@@ -211,7 +222,7 @@ def test_sweep_end_to_end(tmp_path: Path) -> None:
         (tmp_path / name).write_text("raise SystemExit(__file__)")
     command = [
         *(sys.executable, "-m", "bvae", "-m"),
-        *("beta=1,16", "latent_dim=2,3", "seed=0", "study=swept", "hydra.sweeper.n_workers=2"),
+        *("beta=1,16", "latent_dim=2", "seed=0,1", "study=swept", "hydra.sweeper.n_workers=2"),
         *SMALL,
     ]
     first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -82,11 +82,14 @@ def test_studies_are_left_out(root: Path) -> None:
     assert "folders of studies: 1 (runs/one)" in found.told
 
 
+@pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize("beside", ["base.yaml", "study.journal"])
-def test_a_study_with_a_damaged_manifest_is_one(beside: str, root: Path) -> None:
-    """What lies beside it says so."""
+def test_a_study_with_a_damaged_manifest_is_one(beside: str, root: Path, is_there: bool) -> None:
+    """What lies beside it says so, also where there is no manifest any more."""
     (study(root / "one") / "manifest.json").write_text("")
     (root / "one" / beside).touch()
+    if not is_there:
+        (root / "one" / "manifest.json").unlink()
 
     assert ["one"] == look(root).studies
 

@@ -17,7 +17,6 @@ import pytest
 from bvae import evaluate
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
-from bvae.machine import Machine
 from bvae.metrics import score
 from bvae.trial import TrialResult
 from sweeps import load_study
@@ -84,7 +83,7 @@ def study(scored: Path, tmp_path: Path) -> Study:
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score in this process, others take seconds to start, and by fewer trees."""
-    monkeypatch.setattr(rescore, "this_machine", lambda: Machine(1, cpus=1.0, memory=8e9))
+    monkeypatch.setattr(rescore, "cpus", lambda: 1.0)
     monkeypatch.setattr("bvae.metrics.dci._N_ROUNDS", 2)
 
 
@@ -274,9 +273,7 @@ class TestOtherProtocol:
         assert not study.folder.curve_by("kim2018").exists()
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(
-        ("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
-    )
+    @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
     def test_a_signal_ends_its_processes(
         self, tmp_path: Path, number: signal.Signals, expected: int
     ) -> None:
@@ -298,10 +295,9 @@ class TestOtherProtocol:
             write_result(made, trial)
             codes_of(0).write(made.folder.trial(trial.slug).codes)
         code = (
-            "from bvae.machine import Machine\n"
             "from sweeps.commands import rescore\n"
             "from sweeps.__main__ import main\n"
-            "rescore.this_machine = lambda: Machine(2, cpus=2, memory=8e9)\n"
+            "rescore.cpus = lambda: 2.0\n"
             f"main(['rescore', {str(made.folder.root)!r}, 'protocol=kim2018'])"
         )
         command = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

@@ -171,7 +171,6 @@ class TestSearch:
         assert 9 == len(load_study(study.folder.root).trials)
 
     @pytest.mark.slow
-    @pytest.mark.usefixtures("uncovered")
     def test_all_there_is_has_been_found(self, tmp_path: Path) -> None:
         """A search for more trials than there are ends; nothing is missing then."""
         space = {

@@ -45,7 +45,6 @@ def test_a_few_thousand_schedules() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize("part", range(4))
 def test_a_hundred_thousand_schedules(part: int) -> None:
     """The same, so often that rare orders come up, too."""
@@ -140,7 +139,6 @@ TestShrunk.settings = settings(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 class TestShrunkSlow(Schedule.TestCase):  # type: ignore[misc]
     """So many that rare orders come up, too."""
 

@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -129,6 +131,20 @@ def test_notebook_shows_the_chart(chart: Chart) -> None:
     with Image.open(io.BytesIO(chart._repr_png_())) as picture:
         assert picture.format == "PNG"
     assert repr(chart.spec) == before
+
+
+def test_a_shell_that_limits_addresses(chart: Chart) -> None:
+    """Schedulers set such a limit: V8 would end the process, a sentence says what to do."""
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (32 * 10**9, resource.RLIM_INFINITY))\n"
+        "from sweeps.report.vega import Chart\n"
+        f"Chart({chart.spec!r}).svg()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert "this shell allows 32 GB; type `ulimit -v unlimited`" in done.stderr
 
 
 @pytest.mark.slow

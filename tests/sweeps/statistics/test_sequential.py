@@ -1,14 +1,17 @@
 """Which configurations get another seed, and that looking often buys no false answers."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from benchmarks.calibrate_until import LONG, until
-from benchmarks.calibration import MIG, NULLS, TURNED_MIG, draw
+from benchmarks.calibration import MIG, NULLS, TURNED_MIG, Truth, draw
+from sweeps.statistics import contrasts
 from sweeps.statistics.contrasts import residual_noise
 from sweeps.statistics.sequential import LEVEL_OF_A_LOOK, is_settled, open_configurations
 
-STUDIES = 80
+STUDIES = 100
 AT_MOST = 0.05 + 2.3 * np.sqrt(0.05 * 0.95 / STUDIES)
 
 
@@ -58,16 +61,29 @@ class TestIsSettled:
         assert found == settled
 
 
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tenth of the draws for each critical value, as `make bench` takes."""
+    kept = (contrasts.largest_t, contrasts._largest_normal)
+    monkeypatch.setattr(contrasts, "DRAWS", contrasts.DRAWS // 10)
+    for function in kept:
+        function.cache_clear()
+    yield
+    for function in kept:
+        function.cache_clear()
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("truth", [NULLS[3], NULLS[6]], ids=lambda truth: truth.name)
-def test_ten_looks_keep_the_level(truth) -> None:  # type: ignore[no-untyped-def]
-    """The worst cases: of 80 studies at most 5 % are called an inverted U, plus 2.3 errors."""
+def test_ten_looks_keep_the_level(truth: Truth) -> None:
+    """The worst cases: of 100 studies at most 5 % are called an inverted U, plus 2.3 errors."""
     drawn = draw(truth, studies=STUDIES, seeds=12, noise=MIG)
     ended = [until(values, truth, level=LEVEL_OF_A_LOOK).verdict for values in drawn]
     assert ended.count("inverted U") / STUDIES <= AT_MOST
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_ends_early_where_the_curve_is_clear() -> None:
     """Though 30 % of the seeds fall into a local optimum, most long runs are resolved."""
     drawn = draw(LONG, studies=10, seeds=12, noise=TURNED_MIG)

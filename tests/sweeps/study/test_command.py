@@ -1,16 +1,18 @@
 """Commands that a reader pastes into a shell."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bvae import config
-from sweeps.study.command import HELD_OUT, extend, reproduce, sweep
+from sweeps.study.command import HELD_OUT, extend, reproduce, sweep, with_seeds
 from sweeps.study.folder import StudyFolder
 from sweeps.study.manifest import SearchSettings
 from sweeps.study.study import Study
 from sweeps.study.trials import Trial
+from sweeps.study.trials import grid as trials_of
 from tests.doubles.studies import CONFIGURATION, manifest, trials
 
 TRIAL = Trial.of({"beta": 0.5, "latent_dim": 10, "seed": 2})
@@ -103,6 +105,27 @@ def test_extension_keeps_what_the_study_needs() -> None:
     )
     extended = extend(typed(f"bvae {kept} beta=1 extend=true"), {"beta": [16], "data": ["x"]})
     assert shlex.split(extended) == [*f"bvae -m {kept} beta=16 data=x".split(), *PLACE]
+
+
+def test_seeds_are_for_every_configuration() -> None:
+    """Also where the last command named one of them, as `sweeps best` advises."""
+    grid = {"beta": [1, 4], "latent_dim": [5, 10], "seed": [0]}
+    one_grid = [trial.values for trial in trials_of(grid)[0]]
+    another_beta = [{"beta": 16, "latent_dim": 10, "seed": 0}]
+    place = shlex.join(PLACE)
+    by_experiment = replace(typed("bvae -m experiment=quick").manifest, trials=one_grid)
+    typed_out = replace(typed("bvae -m beta=4 seed=0").manifest, trials=one_grid)
+    more = replace(
+        typed("bvae -m beta=16 latent_dim=10 seed=0").manifest, trials=one_grid + another_beta
+    )
+    folder = StudyFolder(Path("/me/runs/quick"))
+
+    assert [
+        f"bvae -m experiment=quick seed=0,1 {place}",
+        f"bvae -m beta=1,4 seed=0,1 {place}",
+        f"bvae -m beta=1,4 latent_dim=5 seed=0,1 {place} && "
+        f"bvae -m beta=1,4,16 latent_dim=10 seed=0,1 {place}",
+    ] == [with_seeds(Study(folder, one), [0, 1]) for one in (by_experiment, typed_out, more)]
 
 
 def test_extension_of_a_search_is_a_grid() -> None:

@@ -279,7 +279,7 @@ class TestWorkersThatDie:
         assert Exit.COMPLETE is Run(study, launch).code
 
     def test_workers_that_never_begin(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With a launcher that cannot launch the sweep fails, and names the error."""
+        """With a launcher that cannot launch the sweep ends, and names the error; code 3."""
         monkeypatch.setattr(module, "MAX_IDLE_STARTS", 2)
 
         def broken(index: int) -> None:
@@ -287,7 +287,7 @@ class TestWorkersThatDie:
 
         run = Run(study, broken)
 
-        assert Exit.FAILED is run.code
+        assert Exit.LEFT is run.code
         assert "workers end before they lease a trial (ImportError: no torch)" in run.said
         assert "worker 0 ended" in (study.folder.logs / "orchestrator.log").read_text()
 
@@ -310,7 +310,7 @@ class TestWorkersThatDie:
     def test_a_study_that_cannot_be_written(
         self, study: Study, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A full disk ends the sweep with code 1 rather than a traceback."""
+        """A full disk ends the sweep with code 3 rather than a traceback: trials are left."""
 
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
@@ -318,7 +318,7 @@ class TestWorkersThatDie:
         monkeypatch.setattr(Queue, "reconcile", full)
         run = Run(study)
 
-        assert Exit.FAILED is run.code
+        assert Exit.LEFT is run.code
         assert "the study cannot be written: [Errno 28] No space left" in run.said
 
 
@@ -355,11 +355,11 @@ class TestDatabaseAway:
         assert 1 == run.said.count("db: the server is starting up; trying again for 60 s")
 
     def test_for_good(self, study: Study, restart: Callable[[int], None]) -> None:
-        """The sweep ends with code 1."""
+        """The sweep ends with code 3."""
         restart(10**9)
         run = Run(study, timeouts=replace(QUICK, database=0.2))
 
-        assert Exit.FAILED is run.code
+        assert Exit.LEFT is run.code
         assert "the database cannot be reached: db: the server is starting up" in run.said
 
 
