@@ -1,12 +1,13 @@
 """Files that are either whole or absent, whatever is killed, or loses power, in mid-write."""
 
 import contextlib
+import errno
 import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\..*)?")
@@ -57,6 +58,19 @@ def remove_leftovers(folder: Path, *, below: bool = True) -> None:
             path.unlink(missing_ok=True)
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file of a study.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device, which might be waited for without end.
+        UnicodeDecodeError: it is no UTF-8.
+    """
+    mode = path.stat().st_mode
+    if not S_ISREG(mode) and not S_ISDIR(mode):  # a folder says so itself
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
 def bytes_in(path: Path) -> int:
     """Return the size of a file, or of all files in a folder; links are not followed."""
     files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
@@ -74,6 +88,10 @@ def is_file_name(name: str) -> bool:
     >>> is_file_name("kim2018"), is_file_name("../x"), is_file_name("")
     (True, False, False)
     """
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
     return name not in ("", ".", "..") and not {"/", "\0"} & set(name)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bvae import records
 from bvae.exceptions import DataError
-from bvae.files import is_file_name, with_tilde, write_atomically
+from bvae.files import is_file_name, read_text, with_tilde, write_atomically
 
 SCHEMA = 1
 """Version of `result.json`; readers refuse a newer one."""
@@ -270,7 +270,7 @@ class TrialResult:
     def _parsed(cls, path: Path) -> "TrialResult | str":
         """Return the record, or why it cannot be read; an empty text where there is none."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(path))
             if content.get("schema", 0) > SCHEMA:
                 raise DataError(
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"

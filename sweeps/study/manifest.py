@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bvae.exceptions import ConfigError
-from bvae.files import is_file_name, write_atomically
+from bvae.files import is_file_name, read_text, write_atomically
 from bvae.records import expected, fits, in_words, mistake
 from bvae.trial import TrackerSettings, TrialResult
 from bvae.versions import code_version, counts
@@ -45,6 +45,8 @@ NAMES = {"trials": "points", "compositions": "configurations"}
 
 SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
+
+MOST_LATENTS = 10**9
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ class Manifest:
             ConfigError: if there is none, or it was written by a newer version.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(path))
             if content.get("schema", 0) > SCHEMA:
                 raise ConfigError(
                     f"{path}: written by a newer version of bvae-sweeps; upgrade to read it"
@@ -292,8 +294,9 @@ def _contradiction(content: Mapping[str, Any]) -> str | None:
                 return f"trials: {expected(f'{key} as {in_words(kind)}', values.get(key))}"
         if not 0 < values["beta"] <= sys.float_info.max:
             return f"trials: {expected('beta as a finite number above 0', values['beta'])}"
-        if values["latent_dim"] < 1:
-            return f"trials: {expected('latent_dim of at least 1', values['latent_dim'])}"
+        if not 1 <= values["latent_dim"] <= MOST_LATENTS:
+            wanted = f"latent_dim from 1 to {MOST_LATENTS}"
+            return f"trials: {expected(wanted, values['latent_dim'])}"
     return None
 
 

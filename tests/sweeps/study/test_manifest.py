@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ class TestManifest:
         with pytest.raises(ConfigError, match="not a manifest this version can read"):
             load_study(tmp_path)
 
+    def test_a_pipe_in_its_place_is_not_waited_for(self, tmp_path: Path) -> None:
+        """Nobody might ever write into it."""
+        os.mkfifo(tmp_path / "manifest.json")
+
+        with pytest.raises(ConfigError, match=r"no regular file.*; put back the file"):
+            load_study(tmp_path)
+
     @pytest.mark.parametrize(
         ("key", "value", "reason"),
         [
@@ -48,7 +56,8 @@ class TestManifest:
             ("points", [TRIAL | {"beta": 0}], "points: expected beta as a finite number above 0"),
             ("points", [TRIAL | {"beta": math.nan}], "points: expected beta as a finite number"),
             ("points", [TRIAL | {"beta": 10**400}], "points: expected beta as a number, but"),
-            ("points", [TRIAL | {"latent_dim": 0}], "points: expected latent_dim of at least 1"),
+            ("points", [TRIAL | {"latent_dim": 0}], "points: expected latent_dim from 1 to"),
+            ("points", [TRIAL | {"latent_dim": 10**30}], "points: expected latent_dim from 1 to"),
             ("base", None, "base: expected an object, but got null"),
             ("axes", None, "axes: expected a list of texts, but got null"),
             ("axes", ["model"], "points: expected model as a value, but got null"),
@@ -60,6 +69,7 @@ class TestManifest:
             ("search", {"space": {}, "seeds": [0]}, "n_trials"),
             ("search", {"space": 1}, "space"),
             ("name", "../x", 'name: expected a name without /, but got "../x"'),
+            ("name", "\ud800", "name: expected a name without /"),
             ("study_id", "a/b", "study_id: expected a name without /"),
             ("protocol", "../../x", "protocol: expected a name without /"),
         ],
