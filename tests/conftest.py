@@ -1,13 +1,16 @@
 """What all tests share: a cache of images and a home of their own."""
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -31,11 +34,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Measure coverage in fast tests only: to trace a long loop takes three times as long as it."""
-    tracer = sys.gettrace()
-    if _is_slow(item):
-        sys.settrace(None)
-    try:
+    with _untraced() if _is_slow(item) else contextlib.nullcontext():
         return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hydra_is_not_traced() -> Iterator[None]:
+    """Measure no coverage while Hydra composes: it runs none of our lines, in twice the time."""
+    compose = ConfigLoaderImpl._load_configuration_impl
+
+    def untraced(*given: Any, **named: Any) -> Any:
+        with _untraced():
+            return compose(*given, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigLoaderImpl, "_load_configuration_impl", untraced)
+        yield
+
+
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
     finally:
         sys.settrace(tracer)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bvae.data.store import cache_dir
+from bvae.data.store import building, cache_dir
 from bvae.exceptions import DataError
 from bvae.files import replace_atomically
 
@@ -53,8 +53,8 @@ def _made(part: str) -> Path:
     arrays["images"] = np.ascontiguousarray(arrays["images"])
     # of this process: two may make images of different arguments at a time
     unnamed = cache_dir() / f"own-{os.getpid()}.npz"
-    unnamed.parent.mkdir(parents=True, exist_ok=True)
-    replace_atomically(unnamed, lambda temporary: np.savez(temporary, **arrays))  # type: ignore[arg-type]
+    with building(unnamed.parent):  # who builds removes what killed builds have left
+        replace_atomically(unnamed, lambda temporary: np.savez(temporary, **arrays))  # type: ignore[arg-type]
     with unnamed.open("rb") as file:
         place = _place(hashlib.file_digest(file, "sha256").hexdigest())
     return unnamed.replace(place)

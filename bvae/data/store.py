@@ -142,23 +142,23 @@ def _is_whole(path: Path, plan: Layout) -> bool:
 
 
 def _build(path: Path, plan: Layout, draw: Callable[[], Chunks]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.parent / "build.lock"):
+    with building(path.parent):
         if _is_whole(path, plan):  # another process has built it meanwhile
             return
-        remove_leftovers(path.parent)  # of killed builds: only the holder of the lock writes
+        remove_leftovers(path.parent)  # of killed builds: only the holder of the lock builds
         chunks = _shown(draw(), path, plan)
         replace_atomically(path, lambda unfinished: _write(unfinished, plan, chunks))
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock: one build at a time in a cache. The system frees it when its holder dies."""
-    lock = FileLock(path)
+def building(cache: Path) -> Iterator[None]:
+    """Hold the lock of a cache: one build at a time. The system frees it when its holder dies."""
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache / "build.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        _say(f"Waiting for another process that builds in {path.parent}")
+        _say(f"Waiting for another process that builds in {cache}")
         lock.acquire()
     try:
         yield

@@ -1,5 +1,6 @@
 """Images that an own function gives."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 
 from bvae.data import own
 from bvae.data.datasets import open_dataset
+from bvae.data.store import building, cache_dir
 from bvae.exceptions import BvaeError, ConfigError
+from tests.doubles.processes import wait_for
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
 FACTORS = np.stack([np.arange(12) // 4, np.arange(12) % 4], axis=1)
@@ -63,6 +66,20 @@ def part(how: str) -> dict[str, Any]:
 def opened(how: str) -> Any:
     """Return the data set of the images given in this way."""
     return open_dataset("npz", path=own.archive(part(how), content=None))
+
+
+def test_another_process_that_builds_is_waited_for() -> None:
+    """It removes what killed builds have left in the cache, and that looks like what is written."""
+    cache = cache_dir()
+    with building(cache):
+        waiting = threading.Thread(target=opened, args=["array"])
+        waiting.start()
+        wait_for(lambda: CALLS)
+        waiting.join(0.3)
+        assert [] == [*cache.glob(".*"), *cache.glob("*.npz")]
+    waiting.join()
+
+    assert 1 == len([*cache.glob("own-*.npz")])
 
 
 @pytest.mark.parametrize("how", ["array", "object", "floats", "labelled"])
