@@ -28,7 +28,7 @@ def finished(study: Study) -> dict[str, int]:
 
 
 def test_forty_kills(tmp_path: Path) -> None:
-    """300 trials, 4 workers, a SIGKILL every second: each ends up with one result, for good."""
+    """300 trials, 4 workers, a SIGKILL about every second: each ends up with one result, for good."""
     listed = trials(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
     study = make_study(
         tmp_path / "tested",
@@ -39,7 +39,7 @@ def test_forty_kills(tmp_path: Path) -> None:
     command = Command(study.folder.root, n_workers=4)
     first: dict[str, int] = {}
 
-    for _ in command.kills(40, every_s=0.8):
+    for _ in command.kills(40, every_s=0.6):
         counts = load_study(study.folder.root).counts
         assert 300 == counts.pop("expected") == sum(counts.values())
         now = finished(study)

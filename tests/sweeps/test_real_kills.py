@@ -127,7 +127,7 @@ def services(command: subprocess.Popen[str]) -> list[int]:
 
 def test_the_service_of_wandb_is_killed(shell: Shell, tmp_path: Path) -> None:
     """Its trial is none the worse, and says what was lost; the next trial has another service."""
-    options = ("beta=2", "trainer.max_steps=400", "hydra.sweeper.n_workers=1")
+    options = ("beta=2", "trainer.max_steps=200", "hydra.sweeper.n_workers=1")
     command = shell.sweep(*QUICK, *options)
     wait_for(lambda: progress(tmp_path) or has_ended(command), seconds=WITHIN_S)
     (service,) = services(command)
