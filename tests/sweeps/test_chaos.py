@@ -28,7 +28,7 @@ def finished(study: Study) -> dict[str, int]:
 
 
 def test_forty_kills(tmp_path: Path) -> None:
-    """300 trials, 4 workers, a SIGKILL about every second: each ends up with one result, for good."""
+    """300 trials, 4 workers, a SIGKILL every half second: each ends with one result."""
     listed = trials(beta=[2.0**n for n in range(-5, 5)], seed=range(30))
     study = make_study(
         tmp_path / "tested",
