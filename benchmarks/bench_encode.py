@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from bvae import evaluate
+from bvae.codes import Codes
 from bvae.data.datasets import ImageDataset, open_dataset
 from bvae.model import BetaVAE
 
@@ -54,7 +55,7 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def encoded(model: BetaVAE, dataset: ImageDataset, chosen: NDArray[np.int64]) -> evaluate.Codes:
+def encoded(model: BetaVAE, dataset: ImageDataset, chosen: NDArray[np.int64]) -> Codes:
     """What a trial does, once."""
     return evaluate.encode(model, dataset, rows=chosen, labels=None)
 

@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bvae import checks, config, evaluate
-from bvae.train import load
+from bvae.codes import Codes, score
 from bvae.trial import TrialFolder
+from bvae.weights import load
 from sweeps import load_study
 from sweeps.study.study import Study
 
@@ -46,10 +47,10 @@ def main(folder: Path) -> None:
     Console(width=140).print(table)
 
 
-def scored(study: Study, slug: str, codes: evaluate.Codes) -> Mapping[str, float]:
+def scored(study: Study, slug: str, codes: Codes) -> Mapping[str, float]:
     """The scores of all images, by the study's protocol and the trial's seed."""
     seed = int(study.results[slug].point["seed"])
-    return evaluate.score(codes, protocol=study.manifest.protocol, seed=seed).values
+    return score(codes, protocol=study.manifest.protocol, seed=seed).values
 
 
 def chosen(study: Study) -> dict[str, str]:
@@ -60,7 +61,7 @@ def chosen(study: Study) -> dict[str, str]:
     return {"best": ranked[-1], "median": ranked[len(ranked) // 2], "worst": ranked[0]}
 
 
-def encoded(folder: TrialFolder) -> evaluate.Codes:
+def encoded(folder: TrialFolder) -> Codes:
     """Every image of the data set that the trial was trained on, in codes."""
     composed: Any = OmegaConf.load(folder.config)
     dataset = checks.prepare(config.parse(composed))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bvae.train import load as load
+    from bvae.weights import load as load
 
 __all__ = ("__version__", "load")
 
@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     # `load` brings torch, which reading a finished study must not.
     if name == "load":
-        from bvae.train import load
+        from bvae.weights import load
 
         return load
     raise AttributeError(f"module 'bvae' has no attribute {name!r}")

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from bvae import parts
 from bvae.checks import described
+from bvae.codes import own_score
 from bvae.config import Config
 from bvae.data.datasets import Description, ImageDataset
 from bvae.data.labels import scored
-from bvae.evaluate import own_score
 from bvae.exceptions import BvaeError, ConfigError
 from bvae.model import BetaVAE
 from bvae.train import build_model

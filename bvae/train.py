@@ -7,10 +7,8 @@ whether the trial is still its own.
 import contextlib
 import functools
 import gc
-import json
 import logging
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
@@ -21,10 +19,11 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import OmegaConf
 
-from bvae import checks, evaluate, tracked_trial
+from bvae import checks, evaluate, tracked_trial, weights
 from bvae.assignment import Assignment
 from bvae.beta_norm import beta_norm
-from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule, save
+from bvae.callbacks import Continue, KeepBest, Preview, Prune, Record, Resume, Schedule
+from bvae.codes import factor_record, score
 from bvae.config import BETA_VAE, Config, Part
 from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
@@ -36,7 +35,6 @@ from bvae.image_shape import ImageShape
 from bvae.logs import Lines
 from bvae.losses import least_nll
 from bvae.model import BetaVAE
-from bvae.part_sources import import_from
 from bvae.pictures import media
 from bvae.tracking import Tracker
 from bvae.trial import (
@@ -130,15 +128,13 @@ def _complete(task: Assignment, tracker: Tracker, result: TrialResult) -> TrialR
     with watch.part("train_s"):
         trained = fit(task, model, dataset, tracker)
     model.to(trained.trainer.strategy.root_device)  # Lightning leaves it on the CPU
-    scored_step = _keep(config.checkpoint.keep, folder, trained, model)
+    scored_step = weights.keep(config.checkpoint.keep, folder, trained.trainer, model)
     with watch.part("encode_s"):
         codes = evaluate.encode(model, dataset, rows=rows, labels=labels)
         losses = evaluate.losses(model, dataset, codes)
         recon_excess = evaluate.recon_excess(model, dataset)
     with watch.part("score_s"):
-        scored = evaluate.score(
-            codes, protocol=config.protocol, seed=config.seed, own=config.scores
-        )
+        scored = score(codes, protocol=config.protocol, seed=config.seed, own=config.scores)
     with watch.part("write_s"):
         codes.write(folder.codes)
         media.draw(model, dataset, codes, folder=folder.media)
@@ -151,7 +147,7 @@ def _complete(task: Assignment, tracker: Tracker, result: TrialResult) -> TrialR
             pictures=folder.media,
             step=trained.steps,
         )
-    _drop_others(config.checkpoint.keep, folder)
+    weights.remove_others(config.checkpoint.keep, folder)
     return replace(
         result,
         state="complete",
@@ -167,7 +163,7 @@ def _complete(task: Assignment, tracker: Tracker, result: TrialResult) -> TrialR
         losses=losses,
         kl_per_latent=[float(f"{kl:.6g}") for kl in codes.kl_nats],
         active_latents=codes.active_latents,
-        latent_factor_map=evaluate.factor_record(codes),
+        latent_factor_map=factor_record(codes),
         data=_data_record(config, dataset),
         images_seen=trained.steps * config.trainer.batch_size,
         steps=trained.steps,
@@ -207,26 +203,6 @@ def _optimizer(part: Part) -> str | Part:
     """Return the optimiser's name, with its arguments if it has any beside the learning rate."""
     settings = {key: value for key, value in part.items() if key != "lr"}
     return settings if len(settings) > 1 else str(settings.get("name"))
-
-
-def _keep(keep: str, folder: TrialFolder, trained: "Trained", model: BetaVAE) -> int:
-    """Keep the weights that are asked for, have the model hold them, and return their step."""
-    if keep == "last":
-        save(trained.trainer, folder.last, weights_only=False)
-    if keep != "best":
-        return trained.steps
-    if not folder.best.exists():  # an attempt that kept the last weights had trained it already
-        save(trained.trainer, folder.best, weights_only=True)
-    best = torch.load(folder.best, map_location=model.device, weights_only=True)
-    model.load_state_dict(best["state_dict"])
-    return int(best["global_step"])
-
-
-def _drop_others(keep: str, folder: TrialFolder) -> None:
-    """Remove weights that an attempt with another `checkpoint.keep` left: they are not scored."""
-    for name, path in (("last", folder.last), ("best", folder.best)):
-        if name != keep:
-            path.unlink(missing_ok=True)
 
 
 def _data_record(config: Config, dataset: ImageDataset) -> dict[str, object]:
@@ -404,46 +380,3 @@ def _log_file(path: Path) -> Iterator[None]:
         for logger, handlers in zip(loggers, before, strict=True):
             logger.handlers = handlers
         handler.close()
-
-
-def load(trial_folder: Path | str) -> BetaVAE:
-    """Return the trained model of a finished trial, on the CPU, ready to encode and decode.
-
-    Own networks and losses are found in the folder that the study's command was typed in.
-
-    Raises:
-        DataError: the folder holds no weights, damaged ones, or those of other networks.
-    """
-    folder = TrialFolder(Path(trial_folder))
-    path = folder.weights
-    if path is None:
-        raise DataError(
-            f"{folder.root}: no weights; expected those of a complete trial "
-            "trained with checkpoint.keep=last or best"
-        )
-    import_from(_parts_folder(folder))
-    try:
-        model = BetaVAE.load_from_checkpoint(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has no root of its own for what a damaged file may raise
-        raise DataError(
-            f"{path}: damaged, or not the weights of this version's networks; "
-            f"load them with the sources they were trained with ({error})"
-        ) from error
-    then, now = model.trained_sources, model.own_sources
-    changed = sorted(name for name in then if then[name] != now.get(name))
-    if changed:
-        warnings.warn(
-            f"{', '.join(changed)}: changed since {folder.root} was trained; the model may "
-            "compute something else",
-            stacklevel=2,
-        )
-    return model.eval()
-
-
-def _parts_folder(folder: TrialFolder) -> str | None:
-    """Return where own parts of a trial come from, as its study's manifest says."""
-    manifest = folder.root.resolve().parents[1] / "manifest.json"
-    if not manifest.is_file():
-        return None
-    found: str | None = json.loads(manifest.read_text(encoding="utf-8")).get("parts_folder")
-    return found

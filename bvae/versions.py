@@ -26,7 +26,10 @@ PACKAGES = (
 
 PACKAGES_THAT_COUNT = ("data", "losses", "metrics")
 
-MODULES_THAT_COUNT = ("losses", "networks", "model", "train", "callbacks", "evaluate")
+MODULES_THAT_COUNT = (
+    *("losses", "networks", "model", "train", "callbacks"),
+    *("weights", "evaluate", "codes"),
+)
 """`losses` was a module once, which older studies name. `callbacks` saves and resumes a training,
 and chooses the weights that are kept as the best."""
 

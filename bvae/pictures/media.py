@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bvae.codes import Codes
 from bvae.data.datasets import ImageDataset
-from bvae.evaluate import Codes, decode, encode, images
+from bvae.evaluate import decode, encode, images
 from bvae.model import BetaVAE
 from bvae.pictures import drawing
 from bvae.trial import MediaFolder

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from bvae import evaluate
+from bvae.codes import Codes
 from bvae.data.datasets import ImageDataset
 from bvae.data.labels import Labels
 from bvae.data.lattice import FactorLattice
 from bvae.data.sprites import FACTOR_NAMES
-from bvae.evaluate import Codes
 from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
 from bvae.pictures import drawing

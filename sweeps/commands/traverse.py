@@ -36,7 +36,7 @@ def run(typed: argparse.Namespace) -> int:
     # torch takes seconds to load, which a mistake in the arguments need not wait for
     from bvae.part_sources import import_from
     from bvae.pictures.traversal import draw, starts
-    from bvae.train import load
+    from bvae.weights import load
 
     if typed.steps < 2:
         raise ConfigError(f"steps: expected at least 2, but got {typed.steps}")

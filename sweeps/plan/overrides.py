@@ -138,10 +138,13 @@ def _advice(line: str) -> str:
         if line in names:
             return f"did you mean {group}={line}?"
     key, _, value = line.partition("=")
-    is_text = key in TEXTS or config.is_free(key) or value.startswith("${")
+    is_text = key in TEXTS or config.is_free(key) or value.startswith("${") or not value.isascii()
     if not is_text or not value:
         return "write key=value or key=value1,value2"
-    return f"a text with such characters goes in quotes: {for_shell([f'{key}={in_quotes(value)}'])}"
+    written = in_quotes(value)
+    if value[0] == "[" and value[-1] == "]":
+        written = f"[{','.join(in_quotes(one.strip()) for one in value[1:-1].split(','))}]"
+    return f"a text with such characters goes in quotes: {for_shell([f'{key}={written}'])}"
 
 
 def check(lines: Sequence[str], *, groups: Groups) -> None:

@@ -20,7 +20,7 @@ from bvae.part_sources import import_from
 from sweeps.study.study import Study
 
 if TYPE_CHECKING:
-    from bvae.evaluate import Codes
+    from bvae.codes import Codes
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Job:
         lattice: that the codes must be of; None: of any.
         protocol: to score them by.
         seed: of everything random.
-        own: the study's own scores, as `bvae.evaluate.score` takes them.
+        own: the study's own scores, as `bvae.codes.score` takes them.
         only: names of the protocol's scores to compute; None: all.
     """
 
@@ -77,7 +77,7 @@ def read_codes(path: Path) -> "Codes":
     Raises:
         DataError: there are none that can be read.
     """
-    from bvae.evaluate import Codes
+    from bvae.codes import Codes
 
     try:
         if not zipfile.is_zipfile(path):  # of which NumPy would leave the file open
@@ -92,7 +92,7 @@ def read_codes(path: Path) -> "Codes":
 
 def compute(job: Job) -> Computed:
     """Score the codes of one trial."""
-    from bvae import evaluate  # scikit-learn, LightGBM and torch: seconds
+    from bvae.codes import score  # scikit-learn and LightGBM: a second
 
     try:
         codes = read_codes(job.codes)
@@ -104,7 +104,7 @@ def compute(job: Job) -> Computed:
     if job.lattice not in (None, codes.labels.name):
         why = f"codes of the lattice {codes.labels.name}, but the study's is {job.lattice}"
         return Computed({}, {}, why)
-    scored = evaluate.score(codes, protocol=job.protocol, seed=job.seed, own=job.own, only=job.only)
+    scored = score(codes, protocol=job.protocol, seed=job.seed, own=job.own, only=job.only)
     return Computed(scored.values, scored.details)
 
 

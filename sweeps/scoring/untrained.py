@@ -22,10 +22,10 @@ from sweeps.study.study import Study
 from sweeps.study.trials import Trial, Value
 
 if TYPE_CHECKING:  # who reads baselines needs no Pillow and no OmegaConf
+    from bvae.codes import Codes
     from bvae.config import Config, ModelConfig
     from bvae.data.datasets import ImageDataset
     from bvae.data.labels import Classes, Labels
-    from bvae.evaluate import Codes
 
 SCHEMA = 1
 """Version of `floors.json`; another one is not read, and written anew."""

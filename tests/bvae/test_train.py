@@ -19,11 +19,12 @@ from PIL import Image
 
 import bvae
 from bvae import checks, config, evaluate, tracking, train
+from bvae import weights as weights_module
 from bvae.assignment import Assignment
+from bvae.codes import Codes
 from bvae.data import holdout
 from bvae.data.datamodule import ImageBatches
 from bvae.data.datasets import open_dataset
-from bvae.evaluate import Codes
 from bvae.exceptions import DataError
 from bvae.history import History
 from bvae.losses import kl_per_latent, nll
@@ -448,7 +449,7 @@ class TestDevices:
         for owner, name in (
             (BetaVAE, "cpu"),
             (BetaVAE, "to"),
-            (train, "save"),
+            (weights_module, "save"),
             (train.evaluate, "encode"),
         ):
             noted(owner, name)
@@ -509,7 +510,7 @@ class TestFailure:
         def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError("no such luck")
 
-        monkeypatch.setattr(train.evaluate, "score", broken)
+        monkeypatch.setattr(train, "score", broken)
         result = train.run_trial(assign())
 
         assert result.error is not None
@@ -595,30 +596,6 @@ def test_other_networks_train_too(assign: Assign, network: str, optimizer: str, 
     )
 
     assert "complete" == train.run_trial(task).state
-
-
-@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 torn"])
-def test_damaged_weights_are_told(assign: Assign, content: bytes) -> None:
-    """A file that holds no checkpoint ends in a message with its name."""
-    folder = assign().folder
-    folder.checkpoints.mkdir(parents=True)
-    folder.last.write_bytes(content)
-
-    with pytest.raises(DataError, match=r"last\.ckpt: damaged, or not the weights"):
-        bvae.load(folder.root)
-
-
-def test_weights_of_other_networks_are_told(assign: Assign) -> None:
-    """Weights that do not fit this version's networks end in a message, not in torch's own."""
-    task = assign(trainer={"max_steps": 1})
-    train.run_trial(task)
-    path = task.folder.checkpoints / "last.ckpt"
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint["state_dict"].popitem()
-    torch.save(checkpoint, path)
-
-    with pytest.raises(DataError, match="not the weights of this version's networks"):
-        bvae.load(task.folder.root)
 
 
 class TestOwnImages:

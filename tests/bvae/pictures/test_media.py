@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 
 from bvae import evaluate
+from bvae.codes import Codes
 from bvae.data.datasets import ImageDataset
-from bvae.evaluate import Codes, encode, scored_part
+from bvae.evaluate import encode, scored_part
 from bvae.model import BetaVAE
 from bvae.pictures import drawing, media
 from bvae.trial import MediaFolder

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from bvae.codes import Codes
 from bvae.data.datasets import DSPRITES, ImageDataset
 from bvae.data.lattice import FactorLattice
-from bvae.evaluate import Codes, encode, scored_part
+from bvae.evaluate import encode, scored_part
 from bvae.exceptions import ConfigError
 from bvae.model import BetaVAE
 from bvae.pictures import drawing

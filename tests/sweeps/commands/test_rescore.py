@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bvae import evaluate
+from bvae.codes import Codes
+from bvae.codes import score as scored_by
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import ConfigError
 from bvae.metrics import score
@@ -45,7 +46,7 @@ from tests.doubles.studies import (
 LATTICE = FactorLattice(("shape", "scale", "orientation", "x", "y"), (3, 2, 3, 2, 2))
 
 
-def codes_of(seed: int) -> evaluate.Codes:
+def codes_of(seed: int) -> Codes:
     """Codes of five latents: the factors, mixed a little and noisy, as they are stored."""
     rng = np.random.default_rng(seed)
     factors = LATTICE.factors(np.arange(len(LATTICE)))
@@ -53,7 +54,7 @@ def codes_of(seed: int) -> evaluate.Codes:
     mu = (factors - factors.mean(axis=0)) @ mixing + rng.standard_normal(factors.shape)
     logvar = np.broadcast_to([-3.0, -2.0, -1.0, -3.0, 0.0], mu.shape)
     arrays = [array.astype(np.float16).astype(np.float32) for array in (mu, logvar)]
-    return evaluate.Codes(arrays[0], arrays[1], np.arange(len(mu)), LATTICE)
+    return Codes(arrays[0], arrays[1], np.arange(len(mu)), LATTICE)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for trial in made.trials[:2]:
         seed = int(str(trial.values["seed"]))
         codes = codes_of(seed)
-        scored = evaluate.score(codes, protocol="fast", seed=seed)
+        scored = scored_by(codes, protocol="fast", seed=seed)
         write_result(made, trial, scores=scored.values, scoring=scored.details)
         codes.write(made.folder.trial(trial.slug).codes)
     write_result(made, made.trials[2], state="failed", attempt=3, scores={}, error="no luck")

@@ -7,9 +7,9 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
+from bvae.codes import Codes
 from bvae.data.datasets import ImageDataset
 from bvae.data.store import ImageStore
-from bvae.evaluate import Codes
 from bvae.exceptions import ConfigError, DataError
 from bvae.model import BetaVAE
 from sweeps import load_study

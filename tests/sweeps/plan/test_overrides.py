@@ -257,6 +257,14 @@ class TestSplit:
     [
         ("", "leave the empty argument out"),
         ("quick", "did you mean experiment=quick?"),
+        (
+            "tracker.tags=[β, lab]",
+            """a text with such characters goes in quotes: 'tracker.tags=["β",lab]'""",
+        ),
+        (
+            "experiment=größe",
+            """a text with such characters goes in quotes: 'experiment="größe"'""",
+        ),
         ("loss.note=β", """a text with such characters goes in quotes: 'loss.note="β"'"""),
         ("threads=${oc.decode:${oc.env:N}}", "a text with such characters goes in quotes: "),
         ("beta=1,,4", "write key=value or key=value1,value2"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bvae import evaluate
+from bvae.codes import Codes, score
 from bvae.data.lattice import FactorLattice
 from bvae.exceptions import BvaeError
 from bvae.metrics.protocols import protocol_named
@@ -18,16 +18,16 @@ LATTICE = FactorLattice(("scale", "x", "y"), (4, 4, 5))
 
 
 @pytest.fixture
-def codes() -> evaluate.Codes:
+def codes() -> Codes:
     """Codes of three noisy latents, as they are stored."""
     rng = np.random.default_rng(0)
     factors = LATTICE.factors(np.arange(len(LATTICE)))
     mu = (factors + 0.5 * rng.standard_normal(factors.shape)).astype(np.float16).astype(np.float32)
-    return evaluate.Codes(mu, np.full_like(mu, -3.0), np.arange(len(mu)), LATTICE)
+    return Codes(mu, np.full_like(mu, -3.0), np.arange(len(mu)), LATTICE)
 
 
 @pytest.fixture
-def job(tmp_path: Path, codes: evaluate.Codes) -> Job:
+def job(tmp_path: Path, codes: Codes) -> Job:
     """The job to score them."""
     codes.write(tmp_path / "codes.npz")
     return Job(
@@ -72,10 +72,10 @@ class TestJobs:
 
 
 class TestCompute:
-    def test_scores_are_those_of_the_codes(self, job: Job, codes: evaluate.Codes) -> None:
+    def test_scores_are_those_of_the_codes(self, job: Job, codes: Codes) -> None:
         """With their circumstances."""
         found = compute(job)
-        expected = evaluate.score(codes, protocol="fast", seed=3)
+        expected = score(codes, protocol="fast", seed=3)
         assert expected.values == found.scores
         assert found.mistake is None
         assert {*expected.details} == {*found.details}
@@ -92,7 +92,7 @@ class TestCompute:
         job.codes.unlink() if content is None else job.codes.write_bytes(content)
         assert "they cannot be read" in str(compute(job).mistake)
 
-    def test_images_without_factors(self, job: Job, codes: evaluate.Codes) -> None:
+    def test_images_without_factors(self, job: Job, codes: Codes) -> None:
         """They have no scores that need factors."""
         replace(codes, labels=None).write(job.codes)
         assert "codes of images without factors" in str(compute(job).mistake)
