@@ -1,5 +1,7 @@
 """Tables of codes: as files, held against factors, and scored."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +132,10 @@ class TestScore:
     def test_without_factors_there_is_no_score(self, codes: Codes) -> None:
         """Codes without factors get no score, and no error."""
         assert {} == score(replace(codes, labels=None), protocol="fast", seed=0).values
+
+
+def test_no_torch_is_needed() -> None:
+    """Who scores stored codes again need not wait seconds for it."""
+    code = "import sys, bvae.codes; sys.exit('torch' in sys.modules)"
+
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
