@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from sweeps.report import charts
-from sweeps.report.charts import COLOURS, Mark, Seed, Trace
+from sweeps.report.charts import Mark, Seed, Trace
+from sweeps.report.charts.encodings import COLOURS
 from sweeps.report.vega import CONFIG, DARK, LIGHT, Chart, scripts
 
 LINE = Trace(
