@@ -17,7 +17,7 @@ from sweeps import load_study
 REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
 SMALL = ("trainer.max_steps=20", "seed=0", "tracker=none")
-SWEPT = (*SMALL, "hydra.sweeper.n_workers=1")
+SWEPT = (*SMALL, "hydra/launcher=basic")  # one torch for command and worker
 FEW_SCORED = "data.score_every=[1,3,8,4,4]"
 """Of the sprites: 1 x 2 x 5 x 4 x 4 of their factors' classes."""
 
@@ -68,7 +68,7 @@ def typed() -> list[str]:
 @pytest.fixture(scope="module")
 def root(folder: Path, run: Run) -> Path:
     """The study of the page's long command; beside it `said.txt`, what the command said."""
-    code, said = run("bvae", *typed(), *SWEPT, cwd=folder)
+    code, said = run("bvae", *typed(), *SMALL, "hydra.sweeper.n_workers=1", cwd=folder)
     assert 0 == code, said
     (folder / "said.txt").write_text(said, encoding="utf-8")
     return folder / "runs" / "mine"
