@@ -33,8 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure coverage in fast tests only: to trace a long loop takes three times as long as it."""
-    with _untraced() if _is_slow(item) else contextlib.nullcontext():
+    """Measure no coverage in most slow tests: to trace a loop takes three times as long as it."""
+    is_traced = not _is_slow(item) or item.get_closest_marker("covered")
+    with contextlib.nullcontext() if is_traced else _untraced():
         return (yield)
 
 

@@ -18,7 +18,7 @@ from bvae.tracking import Tracker
 from tests.doubles import wandb_files, wandb_server
 from tests.doubles.wandb_files import exit_codes, of_type
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.covered]
 
 # Scripts run in processes of their own: wandb keeps one service and one set of settings for each.
 PRELUDE = """

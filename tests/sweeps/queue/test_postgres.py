@@ -18,7 +18,7 @@ from tests.doubles import postgres
 from tests.doubles.processes import end, start
 from tests.doubles.studies import make_study, result, slugs, trials, write_result
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+pytestmark = [pytest.mark.slow, pytest.mark.covered, pytest.mark.xdist_group("postgresql")]
 
 
 @pytest.fixture

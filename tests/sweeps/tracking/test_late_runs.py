@@ -21,7 +21,7 @@ from tests.doubles import wandb_server
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 from tests.doubles.wandb_server import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.covered]
 
 
 def untracked(root: Path, **settings: object) -> Study:

@@ -19,7 +19,7 @@ from sweeps.tracking.study_run import track_report
 from tests.doubles import wandb_files
 from tests.doubles.studies import CONFIGURATION, make_study, trials, write_result
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.covered]
 
 
 def study_with(root: Path, tracker: str, beta: list[float], **settings: object) -> Study:

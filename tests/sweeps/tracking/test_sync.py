@@ -24,7 +24,7 @@ from tests.doubles.studies import make_study, trials
 from tests.doubles.wandb_files import of_type, records
 from tests.doubles.wandb_server import ENTITY, KEY, Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.covered]
 
 # In a process of its own, as a worker is. Trial 0 is one attempt with a picture; trial 1 is
 # interrupted after 20 rows and resumed; trial 2 fails.
