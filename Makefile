@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: sweep test fast lint bench docs services clean
+.PHONY: sweep test suite fast lint bench docs services clean
 
 sweep: $(INSTALLED)
 	$(BIN)/bvae -m experiment=quick
@@ -15,7 +15,10 @@ sweep: $(INSTALLED)
 # pytest-xdist 3.8 waits for ever once it has replaced a process that died: none is replaced.
 PYTEST := $(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --dist loadgroup --max-worker-restart=0
 
-test: $(INSTALLED) lint
+test: $(INSTALLED)
+	$(MAKE) --jobs=2 lint suite
+
+suite: $(INSTALLED)
 	$(PYTEST) --cov --cov-report=
 
 # Tests' folders lie where a grammar would read something into the path.

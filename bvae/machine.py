@@ -32,6 +32,9 @@ WSL = "usr/lib/wsl/lib"
 
 GB = 1e9
 
+_OCTAL = re.compile(r"\\(\d{3})")
+"""How the kernel writes a blank in the path of a mount."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -133,7 +136,7 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
         own |= dict.fromkeys(names.split(","), path)  # version 2 has no names
     for line in _text(root / "proc/self/mountinfo").splitlines():
         mounted, _, kind = line.partition(" - ")
-        part, where = mounted.split()[3:5]
+        part, where = (_OCTAL.sub(_character, path) for path in mounted.split()[3:5])
         kind, _, options = kind.split(" ")[:3]  # what is mounted may have no name
         name = {"cgroup": controller, "cgroup2": ""}.get(kind)
         if name not in own or (name and name not in options.split(",")):
@@ -144,6 +147,10 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
         if below.is_absolute() or ".." in below.parts:  # a container's own group is its top
             below = PurePosixPath()
         yield from (root / where.lstrip("/") / group for group in (below, *below.parents))
+
+
+def _character(found: re.Match[str]) -> str:
+    return chr(int(found[1], 8))
 
 
 def _text(path: Path) -> str:

@@ -91,8 +91,6 @@ def test_the_page_runs(root: Path, folder: Path) -> None:
 
 def test_typed_again_elsewhere_and_after_a_change(root: Path, folder: Path, run: Run) -> None:
     """A worker in another folder finds the parts; a change in them is refused, or accepted."""
-    code, said = run("bvae", *typed(), *SWEPT, "hydra.sweeper.dry_run=true", cwd=folder)
-    assert 0 == code, said
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["points"].append(manifest["points"][0] | {"seed": 7})
     (root / "manifest.json").write_text(json.dumps(manifest))

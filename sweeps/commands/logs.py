@@ -18,7 +18,7 @@ def run(typed: argparse.Namespace) -> int:
     study = open_study(typed.study)
     slug = study.slug_of(typed.trial)
     log = study.folder.trial(slug).log
-    print(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "(no log yet)")
+    print(log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "(no log yet)")
     result = study.results.get(slug)
     if result is not None and result.error:
         print(result.error)

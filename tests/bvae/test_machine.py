@@ -95,6 +95,16 @@ def tree(root: Path, files: dict[str, str]) -> Path:
         pytest.param(
             {
                 "proc/self/cgroup": "0::/",
+                "proc/self/mountinfo": V2.replace("/cgroup", r"/control\040groups"),
+                "sys/fs/control groups/cpu.max": "200000 100000",
+            },
+            2,
+            math.inf,
+            id="mounted at a path with a blank",
+        ),
+        pytest.param(
+            {
+                "proc/self/cgroup": "0::/",
                 "proc/self/mountinfo": f"24 1 0:22 / /scratch rw - tmpfs  rw,size=1g\n{V2}",
                 "sys/fs/cgroup/cpu.max": "200000 100000",
             },

@@ -31,7 +31,7 @@ from sweeps.study.quoting import escaped, for_hydra, for_shell
 from sweeps.study.study import Study
 from sweeps.workers.exit_codes import Exit
 from sweeps.workers.worker import WorkerLoop
-from tests.doubles.names import OF_EACH_KIND, OTHERS
+from tests.doubles.names import OF_EACH_KIND
 from tests.doubles.studies import CONFIGURATION, make_study, slugs
 
 Typed = Callable[..., tuple[int, str]]
@@ -461,10 +461,7 @@ def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: 
     assert Exit.COMPLETE == done.returncode
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*OF_EACH_KIND, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
-)
+@pytest.mark.parametrize("name", OF_EACH_KIND)
 def test_any_folder_and_any_name(
     enter: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
