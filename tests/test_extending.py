@@ -146,12 +146,11 @@ def test_commands_typed_elsewhere(folder: Path, run: Run, monkeypatch: pytest.Mo
 
 def test_a_file_of_ones_own(folder: Path, run: Run) -> None:
     """`--config-dir` finds the page's experiment, whose study is named in it."""
-    code, said = run(
-        "bvae", "--config-dir", "my", "-m", "experiment=mine", *SWEPT, "beta=1,4", cwd=folder
-    )
+    mine = ("--config-dir", "my", "-m", "experiment=mine", "hydra.sweeper.dry_run=true")
+    code, said = run("bvae", *mine, *SWEPT, "beta=1,4", cwd=folder)
 
     assert 0 == code, said
-    assert 2 == load_study(folder / "runs" / "mine-from-a-file").counts["complete"]
+    assert "mine-from-a-file: 2 trials" in said
 
 
 def test_a_score_that_raises_is_missing(folder: Path, run: Run) -> None:

@@ -15,7 +15,7 @@ def rule(makefile: str, target: str) -> tuple[list[str], list[str]]:
 
 
 def test_the_hook_is_what_ci_runs(repository: Path) -> None:
-    """One hook, of the target that `make test` begins with; it names the tools that this runs."""
+    """One hook, of a target that `make test` runs; it names the tools that this runs."""
     config: dict[str, Any] = yaml.safe_load((repository / ".pre-commit-config.yaml").read_text())
     makefile = (repository / "Makefile").read_text()
     (hook,) = (hook for repo in config["repos"] for hook in repo["hooks"])
@@ -26,7 +26,7 @@ def test_the_hook_is_what_ci_runs(repository: Path) -> None:
         hook["language"],
         hook["pass_filenames"],
     )
-    assert "lint" in rule(makefile, "test")[0]
+    assert "$(MAKE) --jobs=2 lint suite" in rule(makefile, "test")[1]
     assert "make test" in (repository / ".ci" / "run").read_text().splitlines()
     assert [command.removeprefix("$(BIN)/").removesuffix(" .") for command in commands] == hook[
         "name"

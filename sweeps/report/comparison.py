@@ -33,7 +33,7 @@ from sweeps.report.charts import AXES, Trace
 from sweeps.report.chosen import pictures_of
 from sweeps.report.drawings import Drawing, curve_line, drawing
 from sweeps.report.templates import NotYet, Section, part, template
-from sweeps.report.vega import Spec
+from sweeps.report.vega import Spec, check_machine
 from sweeps.study.study import Study
 
 MAX_NAMED = 3  # studies in a title
@@ -123,6 +123,7 @@ class BestModel:
 
 def write_comparison(studies: Mapping[str, Summary], path: Path) -> None:
     """Write the page that puts studies, by the names it calls them, side by side."""
+    check_machine()
     write_atomically(path, render(studies, page=path))
 
 

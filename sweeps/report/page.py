@@ -17,6 +17,7 @@ from sweeps.report.latents import latent_views
 from sweeps.report.learning import learning
 from sweeps.report.tables import failures, trial_table
 from sweeps.report.templates import Section, part, template
+from sweeps.report.vega import check_machine
 from sweeps.study.command import sweeps
 
 
@@ -82,11 +83,14 @@ def write_report(read: Summary, *, embed_all: bool = False) -> Path:
 
     Returns:
         The path of the page.
+
+    Raises:
+        ConfigError: charts cannot be drawn here; the curve's numbers are written.
     """
-    path = read.study.folder.page
-    page = render(read, embed_all=embed_all)
     write_curve(read.study.folder.curve, read.curve)
-    write_atomically(path, page)
+    check_machine()
+    path = read.study.folder.page
+    write_atomically(path, render(read, embed_all=embed_all))
     return path
 
 

@@ -8,6 +8,7 @@ import functools
 import json
 import re
 import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class Chart:
 
     def _repr_png_(self) -> bytes:
         """Return what a notebook shows."""
-        _check_addresses()
+        check_machine()
         return vl_convert.vegalite_to_png(self._light(), scale=2)
 
     def _light(self) -> Spec:
@@ -121,25 +122,27 @@ class Chart:
 @functools.cache
 def scripts() -> str:
     """Return the scripts that draw charts in a page: vegaEmbed(element, spec), vega; 0.9 MB."""
-    _check_addresses()
+    check_machine()
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _drawn(spec: Spec) -> str:
     """Draw; Vega numbers clips by how many it drew before, here they are named by the chart."""
-    _check_addresses()
+    check_machine()
     svg = vl_convert.vegalite_to_svg(spec)
     chart = digest(json.dumps(spec).encode())
     names = {name: f"clip-{chart}-{i}" for i, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
     return _CLIP.sub(lambda found: names[found[0]], svg)
 
 
-def _check_addresses() -> None:
-    """Check that V8, which draws, can reserve addresses: where it cannot it ends the process.
+def check_machine() -> None:
+    """Check that V8, which draws, has what it needs: where it has not, it ends the process.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it has not.
     """
+    if sys.platform == "linux" and not Path("/proc/self").exists():
+        raise ConfigError("charts are drawn by V8, which reads /proc; mount it, or draw elsewhere")
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if resource.RLIM_INFINITY != limit < ADDRESSES:
         raise ConfigError(

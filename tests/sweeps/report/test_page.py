@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bvae.exceptions import ConfigError
 from sweeps.analysis.budget import budget
 from sweeps.analysis.summary import summarize
 from sweeps.commands.best import best
 from sweeps.commands.conclude import best_line
 from sweeps.commands.confirm import confirm
 from sweeps.report import page as report_page
+from sweeps.report import vega
 from sweeps.report.claims import paper_claims
 from sweeps.report.page import SECTIONS, Section, render, write_report
 from sweeps.report.templates import asset, template
@@ -395,6 +397,17 @@ def test_all_pictures_are_embedded_on_demand(
     study = make_study(trials, pictures=True)
     found = data_of(sections_of_page(study, "chosen", embed_all=embed_all))["pictures"]
     assert set(found) == {trial.slug for trial in (trials if embed_all else trials[1:])}
+
+
+def test_where_no_chart_can_be_drawn(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of the curve are written; one sentence says why there is no page."""
+    monkeypatch.setattr(vega.resource, "getrlimit", lambda _: (8 * 10**9, -1))
+
+    with pytest.raises(ConfigError, match="allows 8 GB; type `ulimit -v unlimited`"):
+        write_report(summarize(study))
+
+    assert study.folder.curve.exists()
+    assert not study.folder.page.exists()
 
 
 @pytest.mark.slow
