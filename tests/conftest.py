@@ -14,6 +14,8 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+OF_COMMAND_LINES = ("test_main.py", "test_readme.py", "test_until.py", "test_confirm.py")
+
 # Read once, when torch and NumPy are first imported: parallel test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -33,8 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure no coverage in most slow tests: to trace a loop takes three times as long as it."""
+    """Measure no coverage in most slow tests: to trace a loop takes three times as long as it.
+
+    Nor in those of whole command lines, whose parts have tests of their own.
+    """
     is_traced = not _is_slow(item) or item.get_closest_marker("covered")
+    is_traced = is_traced and item.path.name not in OF_COMMAND_LINES
     with contextlib.nullcontext() if is_traced else _untraced():
         return (yield)
 

@@ -1,5 +1,4 @@
 import argparse
-import json
 import os
 import shlex
 import subprocess
@@ -437,28 +436,6 @@ class TestRunOne:
         assert 0 == code
         assert "swept: 1 trial in runs/swept, 0 already done, 1 to run" in said
         assert [] == list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "local"])
-def test_every_launcher_runs_workers(tmp_path: Path, launcher: str, repository: Path) -> None:
-    """What is launched is a worker loop; with two at once where the launcher can."""
-    doubles = str(repository)
-    command = [sys.executable, "-m", "bvae", "-m", *GRID, *FAKE, f"hydra/launcher={launcher}"]
-    done = subprocess.run(
-        [*command, "hydra.sweeper.n_workers=2"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": doubles},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert 0 == done.returncode, done.stderr
-    assert "4 of 4 trials complete" in done.stderr
-    manifest = json.loads((tmp_path / "runs" / "swept" / "manifest.json").read_text())
-    assert "tests.doubles.fakes.instant" == manifest["trial"]
-    assert Exit.COMPLETE == done.returncode
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)
