@@ -68,8 +68,11 @@ def opened(how: str) -> Any:
     return open_dataset("npz", path=own.archive(part(how), content=None))
 
 
-def test_another_process_that_builds_is_waited_for() -> None:
+def test_another_process_that_builds_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It removes what killed builds have left in the cache, and that looks like what is written."""
+    monkeypatch.setenv("BVAE_CACHE", str(tmp_path))  # which other tests do not write into
     cache = cache_dir()
     with building(cache):
         waiting = threading.Thread(target=opened, args=["array"])
