@@ -135,6 +135,7 @@ def mistakes(config: Config) -> list[str]:
         *_part_mistakes(config),
         *_path_mistakes(config),
         *_pixel_mistakes(config),
+        *_checkpoint_mistakes(config),
         *_tracker_mistakes(config),
     ]
     try:
@@ -337,6 +338,11 @@ def _pixel_mistakes(config: Config) -> Iterator[str]:
         yield "data.variance: bernoulli pixels have none; give data.variance=null"
 
 
+def _checkpoint_mistakes(config: Config) -> Iterator[str]:
+    if config.checkpoint.keep_trials is not None and config.checkpoint.keep == "none":
+        yield "checkpoint.keep_trials: checkpoint.keep=none keeps no weights; leave one of them out"
+
+
 def _tracker_mistakes(config: Config) -> Iterator[str]:
     project = config.tracker.project or ""
     if config.tracker.name == "wandb" and (len(project) > 128 or {*project} & {*r"/\#?%:"}):
@@ -350,8 +356,6 @@ def _tracker_mistakes(config: Config) -> Iterator[str]:
             "tracker.entity: expected the name of a user or team on W&B, without blanks and "
             rf"/ \ # ? % :, but got {entity}"
         )
-    if config.checkpoint.keep_trials is not None and config.checkpoint.keep == "none":
-        yield "checkpoint.keep_trials: checkpoint.keep=none keeps no weights; leave one of them out"
     if config.tracker.log_model == "best" and config.checkpoint.keep == "none":
         yield "tracker.log_model=best: there are no weights to keep; give checkpoint.keep=last"
     if config.tracker.name == "wandb" and config.tracker.mode == "online":

@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 OF_COMMAND_LINES = ("test_main.py", "test_readme.py", "test_until.py", "test_confirm.py")
+"""Tests of whole command lines, whose parts have tests of their own."""
 
 # Read once, when torch and NumPy are first imported: parallel test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -35,13 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure no coverage in most slow tests: to trace a loop takes three times as long as it.
-
-    Nor in those of whole command lines, whose parts have tests of their own.
-    """
-    is_traced = not _is_slow(item) or item.get_closest_marker("covered")
-    is_traced = is_traced and item.path.name not in OF_COMMAND_LINES
-    with contextlib.nullcontext() if is_traced else _untraced():
+    """Measure no coverage in most slow tests: to trace a loop takes three times as long as it."""
+    is_long = _is_slow(item) and not item.get_closest_marker("covered")
+    with _untraced() if is_long or item.path.name in OF_COMMAND_LINES else contextlib.nullcontext():
         return (yield)
 
 

@@ -61,7 +61,7 @@ def with_seeds(study: Study, seeds: Sequence[int]) -> str:
     The study's last command may have named a part of its configurations: it takes a command for
     each of the grids that they make up together.
     """
-    typed = {word.lstrip("+").partition("=")[0] for word in study.manifest.arguments}
+    typed = {key for _, key in _with_keys(study.manifest.arguments)}
     rising = sorted(study.trials, key=lambda one: (one.values["beta"], one.values["latent_dim"]))
     grids = grids_of(trial.configuration for trial in rising)
     if len(grids) == 1:
@@ -77,10 +77,9 @@ def sweep(study: Study, values: Mapping[str, Sequence[Value]]) -> list[str]:
 
 def resuming(manifest: Manifest) -> list[str]:
     """Return of what was typed after `bvae` what says how trials are run, not which."""
-    typed = [(word, word.lstrip("+~").partition("=")[0]) for word in manifest.arguments]
     return [
         word
-        for word, key in typed
+        for word, key in _with_keys(manifest.arguments)
         if key not in ONCE and (word.startswith("-") or key.startswith(HOW))
     ]
 
@@ -133,9 +132,17 @@ def _multirun(
 def _without(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
     """Drop `-m`, and overrides of these keys; one that ends in . or / stands for all below it."""
     below = tuple(key for key in keys if key.endswith((".", "/")))
-    typed = [(word, word.lstrip("+~").partition("=")[0]) for word in arguments]
     dropped = ("-m", "--multirun", *keys)
-    return [word for word, key in typed if key not in dropped and not key.startswith(below)]
+    return [
+        word
+        for word, key in _with_keys(arguments)
+        if key not in dropped and not key.startswith(below)
+    ]
+
+
+def _with_keys(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what was typed, each word with the key it sets."""
+    return [(word, word.lstrip("+~").partition("=")[0]) for word in arguments]
 
 
 def _overrides(values: Mapping[str, Sequence[Value]]) -> list[str]:

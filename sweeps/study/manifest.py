@@ -47,6 +47,7 @@ SCHEMA = 1
 """Version of `manifest.json`; readers refuse a newer one."""
 
 MOST_LATENTS = 10**9
+"""More than any machine holds: a file that says more was not written by us."""
 
 
 @dataclass(frozen=True)
